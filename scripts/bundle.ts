@@ -1,0 +1,48 @@
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { actionNames, ROOT } from './actions.js';
+
+/**
+ * Bundles each entry under src/actions to dist/<name>/index.js.
+ *
+ * ncc makes CommonJS of an entry whose nearest package.json names no type, and ES modules otherwise. The bundles must
+ * be CommonJS, since ssh2 uses __dirname: so the compiled sources are bundled from a copy with a package.json of its own.
+ */
+const STAGE = path.join(ROOT, 'build/bundle');
+const DIST = path.join(ROOT, 'dist');
+
+function stage(): void {
+  rmSync(STAGE, { recursive: true, force: true });
+  mkdirSync(STAGE, { recursive: true });
+  cpSync(path.join(ROOT, 'build/src'), path.join(STAGE, 'src'), {
+    recursive: true,
+    filter: (file) => !file.endsWith('.map'),
+  });
+  writeFileSync(path.join(STAGE, 'package.json'), '{}\n');
+}
+
+function bundle(name: string): void {
+  const entry = path.join(STAGE, `${name}.js`);
+  writeFileSync(
+    entry,
+    `import { action } from './src/actions/${name}.js';\n` +
+      `import { runAction } from './src/runner/run-action.js';\n` +
+      `runAction(action);\n`,
+  );
+  const out = path.join(DIST, name);
+  const ncc = path.join(ROOT, 'node_modules/@vercel/ncc/dist/ncc/cli.js');
+  execFileSync(process.execPath, [ncc, 'build', entry, '--out', out, '--minify', '--no-cache', '--quiet'], {
+    cwd: ROOT,
+    stdio: 'inherit',
+  });
+  // ncc copies the nearest package.json beside chunks; dist has one for all.
+  rmSync(path.join(out, 'package.json'), { force: true });
+}
+
+stage();
+rmSync(DIST, { recursive: true, force: true });
+mkdirSync(DIST);
+writeFileSync(path.join(DIST, 'package.json'), `${JSON.stringify({ type: 'commonjs' }, undefined, 2)}\n`);
+for (const name of actionNames()) bundle(name);
+console.log(`bundled ${readdirSync(DIST).length - 1} actions`);

@@ -1,0 +1,110 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { stringify } from 'yaml';
+import type { Action } from '../src/runner/action.js';
+import type { Input } from '../src/runner/inputs.js';
+import { actionNames, loadAction, ROOT } from './actions.js';
+
+/**
+ * Writes what is told of the actions from their one declaration: actions/<name>/action.yml whole, and the parts
+ * between `<!-- <name> -->` and `<!-- /<name> -->` in README.md and in actions/<name>/README.md.
+ * With `--check` it writes nothing and fails where a file is not what it would write.
+ */
+
+const GENERATED = '# Generated from src/actions/NAME.ts by `npm run build`.\n';
+
+/** A composite action whose one step calls the bundle, each input as the variable that `core.getInput` reads. */
+export function actionYaml(name: string, action: Action): string {
+  const inputs = Object.entries(action.inputs);
+  const step = {
+    name: titleOf(name),
+    id: 'run',
+    shell: 'bash',
+    env: Object.fromEntries(inputs.map(([input]) => [`INPUT_${input.toUpperCase()}`, `\${{ inputs.${input} }}`])),
+    run: `node "$GITHUB_ACTION_PATH/../../dist/${name}/index.js"`,
+  };
+  const document = {
+    name: titleOf(name),
+    description: action.description,
+    inputs: Object.fromEntries(inputs.map(([input, spec]) => [input, inputYaml(spec)])),
+    outputs: Object.fromEntries(
+      Object.entries(action.outputs).map(([output, description]) => [
+        output,
+        { description, value: `\${{ steps.run.outputs.${output} }}` },
+      ]),
+    ),
+    runs: { using: 'composite', steps: [step] },
+  };
+  return GENERATED.replace('NAME', name) + stringify(document, { lineWidth: 0 });
+}
+
+function inputYaml(input: Input<unknown>) {
+  return { description: input.description, required: isRequired(input), default: input.default };
+}
+
+function isRequired(input: Input<unknown>): boolean {
+  return input.absent === 'error' && input.default === '';
+}
+
+function titleOf(name: string): string {
+  const words = name.replaceAll('-', ' ');
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** What the README says of an action: what it needs, its inputs, its outputs. */
+export function actionMarkdown(action: Action): string {
+  const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
+  const inputs = Object.entries(action.inputs).map(([name, input]) => {
+    const value = isRequired(input) ? '**required**' : input.default === '' ? '' : `\`${cell(input.default)}\``;
+    return `| \`${name}\` | ${cell(input.description)} | ${value} |`;
+  });
+  const outputs = Object.entries(action.outputs).map(([name, text]) => `| \`${name}\` | ${cell(text)} |`);
+  return [
+    `${action.description}.`,
+    '',
+    `Needs: ${action.needs}`,
+    '',
+    '| input | what it is | default |',
+    '| --- | --- | --- |',
+    ...inputs,
+    '',
+    '| output | what it is |',
+    '| --- | --- |',
+    ...outputs,
+  ].join('\n');
+}
+
+/** `text` with the part between the markers of `name` replaced; throws where the markers are missing. */
+export function replacePart(text: string, name: string, part: string): string {
+  const open = `<!-- ${name} -->\n`;
+  const close = `\n<!-- /${name} -->`;
+  const start = text.indexOf(open);
+  const end = text.indexOf(close, start);
+  if (start < 0 || end < 0) throw new Error(`no markers for ${name}`);
+  return text.slice(0, start + open.length) + part + text.slice(end);
+}
+
+async function main(check: boolean): Promise<void> {
+  const files = new Map<string, string>();
+  const read = (file: string) => files.get(file) ?? (existsSync(file) ? readFileSync(file, 'utf8') : '');
+  const readme = path.join(ROOT, 'README.md');
+  for (const name of actionNames()) {
+    const action = await loadAction(name);
+    const folder = path.join(ROOT, 'actions', name);
+    files.set(path.join(folder, 'action.yml'), actionYaml(name, action));
+    for (const file of [readme, path.join(folder, 'README.md')]) {
+      files.set(file, replacePart(read(file), name, actionMarkdown(action)));
+    }
+  }
+  const stale = [...files].filter(([file, text]) => !existsSync(file) || readFileSync(file, 'utf8') !== text);
+  if (check && stale.length > 0) {
+    console.error(
+      `not up to date, run \`npm run build\`: ${stale.map(([file]) => path.relative(ROOT, file)).join(', ')}`,
+    );
+    process.exitCode = 1;
+    return;
+  }
+  for (const [file, text] of stale) writeFileSync(file, text);
+}
+
+await main(process.argv.includes('--check'));

@@ -1,0 +1,59 @@
+import { isNativeError } from 'node:util/types';
+
+/**
+ * A mistake that a person can mend: a bad input, a guard that refuses, a file that does not parse.
+ * The message is one line that names what was wrong and what would be right.
+ */
+export class UserError extends Error {
+  override readonly name = 'UserError';
+}
+
+/** How a service failed us. The kind is the error's name: tests and callers tell failures apart by it. */
+export type ServiceErrorKind =
+  | 'unreachable' // no connection, or it broke and stayed broken
+  | 'timeout' // a limit of ours ran out
+  | 'unauthorized' // credentials missing or refused
+  | 'forbidden' // known to the server, and not allowed
+  | 'not-found'
+  | 'conflict' // something else is there already
+  | 'bad-answer' // an answer that breaks its contract: wrong type, half a document, empty
+  | 'digest-mismatch' // bytes that are not what their digest says
+  | 'too-large' // over a bound that we set
+  | 'full' // no space left where we write
+  | 'host-key' // the SSH host is not the one we know
+  | 'unsupported' // a capability that we need is missing
+  | 'server-error'; // 5xx, after all retries
+
+/** A service that did not do what its contract says. The message names the service, what was asked, and the way out. */
+export class ServiceError extends Error {
+  override readonly name = 'ServiceError';
+
+  constructor(
+    readonly kind: ServiceErrorKind,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** The message of anything thrown, with the messages of its causes, as one line. */
+export function errorLine(error: unknown): string {
+  // Not instanceof: errors of Node's own may come from another realm.
+  if (!isNativeError(error)) return oneLine(String(error));
+  const inner = error instanceof AggregateError ? error.errors[0] : undefined;
+  const own = error.message || (inner === undefined ? error.name : errorLine(inner));
+  const line = oneLine(own);
+  if (error.cause === undefined) return line;
+  const cause = errorLine(error.cause);
+  return line.includes(cause) ? line : `${line}: ${cause}`;
+}
+
+/** Text from outside as one printable line of at most `limit` characters. */
+export function oneLine(text: string, limit = 1000): string {
+  const line = text
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this removes
+    .replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ')
+    .trim();
+  return line.length > limit ? `${line.slice(0, limit - 1)}…` : line;
+}

@@ -1,0 +1,8 @@
+/** The one logger. The runner's edge implements it; everything else is handed it. */
+export interface Log {
+  debug(message: string): void;
+  info(message: string): void;
+  warning(message: string): void;
+  /** Runs `phase` under a heading that a runner can fold. */
+  group<T>(heading: string, phase: () => Promise<T>): Promise<T>;
+}

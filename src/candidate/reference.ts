@@ -1,0 +1,94 @@
+import * as v from 'valibot';
+
+/**
+ * Names of images, by the grammar of the OCI distribution spec (v1.1, "Pulling manifests") and of
+ * github.com/distribution/reference. From the moment a candidate is found, everything speaks of its digest.
+ */
+
+const quoted = (text: unknown): string => JSON.stringify(text);
+
+/** `sha256:` and 64 lower-case hex digits. No registry that we know serves manifests under another algorithm. */
+export const digestSchema = v.pipe(
+  v.string(),
+  v.regex(/^sha256:[0-9a-f]{64}$/, (issue) => `${issue.received} is not a digest such as sha256:<64 hex digits>`),
+  v.brand('Digest'),
+);
+export type Digest = v.InferOutput<typeof digestSchema>;
+
+/** OCI: at most 128 characters, no leading `.` or `-`. */
+export const tagSchema = v.pipe(
+  v.string(),
+  v.regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/, (issue) => `${issue.received} is not a tag`),
+  v.brand('Tag'),
+);
+export type Tag = v.InferOutput<typeof tagSchema>;
+
+const HOST = /^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:]+\])(?::\d{1,5})?$/i;
+const PATH = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/;
+
+/** A repository on a registry. The registry is always named: no default to Docker Hub. */
+export interface Repository {
+  /** `host` or `host:port`. */
+  readonly registry: string;
+  /** The path below the registry, as in `ceph/daemon`. */
+  readonly path: string;
+}
+
+const splitRepository = (text: string): Repository | undefined => {
+  const slash = text.indexOf('/');
+  const registry = text.slice(0, slash);
+  const path = text.slice(slash + 1);
+  const named = slash > 0 && (/[.:]/.test(registry) || registry === 'localhost');
+  return named && HOST.test(registry) && PATH.test(path) && text.length <= 255 ? { registry, path } : undefined;
+};
+
+/** `quay.io/ceph/daemon`, parsed to a Repository. */
+export const repositorySchema = v.pipe(
+  v.string(),
+  v.rawTransform(({ dataset, addIssue, NEVER }): Repository => {
+    const repository = splitRepository(dataset.value);
+    if (repository !== undefined) return repository;
+    addIssue({
+      message: `${quoted(dataset.value)} is not an image repository with its registry, such as quay.io/ceph/daemon`,
+    });
+    return NEVER;
+  }),
+);
+
+/** An image that can be promoted: where it is, under which tag it was found, and which bytes it is. */
+export interface Candidate {
+  readonly repository: Repository;
+  readonly tag: Tag;
+  readonly digest: Digest;
+}
+
+/** `repository:tag@digest`, parsed to a Candidate. */
+export const candidateSchema = v.pipe(
+  v.string(),
+  v.rawTransform(({ dataset, addIssue, NEVER }): Candidate => {
+    const match = /^(?<name>[^@]+):(?<tag>[^:@/]+)@(?<digest>[^@]+)$/.exec(dataset.value);
+    const repository = splitRepository(match?.groups?.name ?? '');
+    const tag = v.safeParse(tagSchema, match?.groups?.tag);
+    const digest = v.safeParse(digestSchema, match?.groups?.digest);
+    if (repository !== undefined && tag.success && digest.success) {
+      return { repository, tag: tag.output, digest: digest.output };
+    }
+    addIssue({
+      message: `${quoted(dataset.value)} is not a reference such as quay.io/ceph/daemon:<tag>@sha256:<64 hex digits>`,
+    });
+    return NEVER;
+  }),
+);
+
+export function formatRepository(repository: Repository): string {
+  return `${repository.registry}/${repository.path}`;
+}
+
+/** `repository:tag@digest`. */
+export function formatCandidate(candidate: Candidate): string {
+  return `${formatRepository(candidate.repository)}:${candidate.tag}@${candidate.digest}`;
+}
+
+export function sameRepository(a: Repository, b: Repository): boolean {
+  return a.registry === b.registry && a.path === b.path;
+}

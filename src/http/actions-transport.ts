@@ -1,0 +1,42 @@
+import { HttpClient } from '@actions/http-client';
+import { USER_AGENT } from './policy.js';
+import type { HttpResponse, Transport } from './transport.js';
+
+/**
+ * Carries requests by the runner's own HTTP client, which knows HTTP_PROXY, HTTPS_PROXY and NO_PROXY. For the small
+ * APIs; its retries and redirects are off, since the policy is ours.
+ */
+export function actionsTransport(): Transport {
+  const client = new HttpClient(USER_AGENT, [], { allowRedirects: false, allowRetries: false, keepAlive: true });
+  return async (request, signal) => {
+    if (typeof request.body === 'function') throw new TypeError('this transport sends no streams');
+    const body = typeof request.body === 'string' ? request.body : Buffer.from(request.body ?? '').toString('utf8');
+    signal.throwIfAborted();
+    // The client cannot be told to stop, so its late answer is dropped when it comes.
+    const { message } = await abortable(
+      client.request(request.method, request.url.href, body, { ...request.headers }),
+      signal,
+      ({ message: late }) => late.destroy(),
+    );
+    return { status: message.statusCode ?? 0, headers: joined(message.headers), body: message };
+  };
+}
+
+function abortable<T>(work: Promise<T>, signal: AbortSignal, drop: (late: T) => void): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = () => {
+      reject(signal.reason);
+      work.then(drop, () => undefined);
+    };
+    signal.addEventListener('abort', stop, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+  });
+}
+
+function joined(headers: NodeJS.Dict<string | string[]>): HttpResponse['headers'] {
+  return Object.fromEntries(
+    Object.entries(headers).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, Array.isArray(value) ? value.join(', ') : value]],
+    ),
+  );
+}

@@ -1,0 +1,47 @@
+/** What the runner tells of the run, from the variables that GitHub, Gitea, Forgejo and act all set. */
+export interface RunContext {
+  /** `schedule`, `workflow_dispatch`, `pull_request` …; empty outside a runner. */
+  readonly event: string;
+  readonly actor: string;
+  /** Who started this attempt; empty where the forge does not say. */
+  readonly triggeringActor: string;
+  /** `owner/name`. */
+  readonly repository: string;
+  readonly runId: string;
+  /** 1 for the first attempt. */
+  readonly attempt: number;
+  /** The page of this run and attempt; undefined outside a runner. */
+  readonly runUrl: string | undefined;
+  /** The directory that relative paths in inputs start from. */
+  readonly workspace: string;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Reads the run from the environment; what is not set is empty. */
+export function readRunContext(env: Environment): RunContext {
+  const attempt = Number(env.GITHUB_RUN_ATTEMPT ?? '1');
+  return {
+    event: env.GITHUB_EVENT_NAME ?? '',
+    actor: env.GITHUB_ACTOR ?? '',
+    triggeringActor: env.GITHUB_TRIGGERING_ACTOR ?? '',
+    repository: env.GITHUB_REPOSITORY ?? '',
+    runId: env.GITHUB_RUN_ID ?? '',
+    attempt: Number.isSafeInteger(attempt) && attempt > 0 ? attempt : 1,
+    runUrl: runUrl(env),
+    workspace: env.GITHUB_WORKSPACE || process.cwd(),
+  };
+}
+
+/**
+ * GitHub has a page an attempt, under the run's id. Gitea and Forgejo number runs within a repository and have no
+ * page an attempt: the fragment keeps attempts apart where the URL is used as a key.
+ */
+function runUrl(env: Environment): string | undefined {
+  const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: repository, GITHUB_RUN_ID: id } = env;
+  if (!server || !repository || !id) return undefined;
+  const attempt = env.GITHUB_RUN_ATTEMPT || '1';
+  const runs = `${server}/${repository}/actions/runs`;
+  const numbered = env.GITEA_ACTIONS === 'true' || env.FORGEJO_ACTIONS === 'true';
+  return numbered ? `${runs}/${env.GITHUB_RUN_NUMBER || id}#attempt-${attempt}` : `${runs}/${id}/attempts/${attempt}`;
+}

@@ -1,0 +1,98 @@
+import * as v from 'valibot';
+
+/**
+ * What an action declares of one input. The declaration is the only source: the code parses by it, and action.yml
+ * and the README's table are generated from it. An input that is left empty is absent: it becomes the default, or
+ * undefined, here and nowhere else.
+ */
+export interface Input<T> {
+  readonly description: string;
+  /** As in action.yml; the empty string where there is none. */
+  readonly default: string;
+  /** Masked in the log before anything else is done. */
+  readonly secret: boolean;
+  readonly schema: v.GenericSchema<string, T>;
+  /** What it is where it is left empty and has no default. */
+  readonly absent: 'error' | { readonly value: T };
+}
+
+export type Inputs = Readonly<Record<string, Input<unknown>>>;
+export type ParsedInputs<I extends Inputs> = { readonly [K in keyof I]: I[K] extends Input<infer T> ? T : never };
+
+export function required<T>(description: string, schema: v.GenericSchema<string, T>): Input<T> {
+  return { description, default: '', secret: false, schema, absent: 'error' };
+}
+
+export function optional<T>(description: string, schema: v.GenericSchema<string, T>): Input<T | undefined> {
+  return { description, default: '', secret: false, schema, absent: { value: undefined } };
+}
+
+/** An input with a default, written as a user would write it. */
+export function withDefault<T>(description: string, value: string, schema: v.GenericSchema<string, T>): Input<T> {
+  return { description, default: value, secret: false, schema, absent: 'error' };
+}
+
+export function secret(description: string): Input<string | undefined> {
+  return { ...optional(description, v.string()), secret: true };
+}
+
+/** A boolean by YAML 1.2's core schema, as `core.getBooleanInput` reads it. */
+const booleanSchema = v.pipe(
+  v.string(),
+  v.regex(/^(?:true|True|TRUE|false|False|FALSE)$/, (issue) => `${issue.received} is not a boolean: true or false`),
+  v.transform((text) => text.toLowerCase() === 'true'),
+);
+
+export function flag(description: string, value: 'true' | 'false'): Input<boolean> {
+  return withDefault(description, value, booleanSchema);
+}
+
+/** A list, one item a line; blank lines do not count. */
+export function list<T>(description: string, item: v.GenericSchema<string, T>): Input<T[]> {
+  const schema = v.pipe(
+    v.string(),
+    v.transform((text) =>
+      text
+        .split(/\r?\n/)
+        .map((line) => line.trim())
+        .filter((line) => line !== ''),
+    ),
+    v.array(item),
+  );
+  return { description, default: '', secret: false, schema, absent: { value: [] } };
+}
+
+/** One of a few words. */
+export function choice<const W extends readonly string[]>(description: string, words: W, value: W[number]) {
+  const schema = v.picklist(words, (issue) => `${issue.received} is none of ${words.join(', ')}`);
+  return withDefault(`${description} One of ${words.map((word) => `\`${word}\``).join(', ')}.`, value, schema);
+}
+
+/** A whole number that is not negative. */
+export const countSchema = v.pipe(
+  v.string(),
+  v.regex(/^\d{1,12}$/, (issue) => `${issue.received} is not a whole number`),
+  v.transform(Number),
+);
+
+/** Any text on one line. */
+export const lineSchema = v.pipe(
+  v.string(),
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this refuses
+  v.regex(/^[^\u0000-\u001f\u007f]{1,4096}$/, (issue) => `${issue.received.slice(0, 80)} is not one line of text`),
+);
+
+/** Text of any number of lines. */
+export const textSchema = v.string();
+
+/** An absolute http or https URL without credentials; a trailing slash makes no difference. */
+export const urlSchema = v.pipe(
+  v.string(),
+  v.rawTransform(({ dataset, addIssue, NEVER }): URL => {
+    const url = URL.canParse(dataset.value) ? new URL(dataset.value) : undefined;
+    const web = url !== undefined && (url.protocol === 'https:' || url.protocol === 'http:');
+    if (web && url.username === '' && url.password === '') return url;
+    addIssue({ message: `${JSON.stringify(dataset.value)} is not an http or https URL without credentials in it` });
+    return NEVER;
+  }),
+);

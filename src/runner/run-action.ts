@@ -1,0 +1,61 @@
+import * as core from '@actions/core';
+import { errorLine, ServiceError, UserError } from '../base/errors.js';
+import { parseUser } from '../base/schema.js';
+import type { Action, Result } from './action.js';
+import { readRunContext } from './context.js';
+import type { Input, Inputs, ParsedInputs } from './inputs.js';
+import { createLog, inert, Redactor, secretLines } from './log.js';
+
+/**
+ * Runs an action as a runner calls it: secrets masked, inputs parsed, outputs and summary written, one try/catch.
+ * Ends the process: a connection that a dead server keeps open must not hold a job for minutes.
+ */
+export async function runAction<I extends Inputs, O extends string>(action: Action<I, O>): Promise<never> {
+  const redactor = new Redactor();
+  const log = createLog(redactor);
+  try {
+    const result = await action.run(readInputs(action.inputs, redactor), { log, context: readRunContext(process.env) });
+    await write(action, result, redactor);
+    if (result.failure !== undefined) fail(result.failure, redactor);
+  } catch (error) {
+    if (!(error instanceof UserError || error instanceof ServiceError)) {
+      // Neither a user's mistake nor a service's: ours, so say where.
+      log.info(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    }
+    fail(errorLine(error), redactor);
+  }
+  process.exit();
+}
+
+function fail(reason: string, redactor: Redactor): void {
+  core.setFailed(inert(redactor.redact(reason)));
+}
+
+function readInputs<I extends Inputs>(inputs: I, redactor: Redactor): ParsedInputs<I> {
+  const raw = Object.entries(inputs).map(([name, input]) => [name, input, core.getInput(name)] as const);
+  for (const [, input, value] of raw) {
+    if (!input.secret || value === '') continue;
+    redactor.add(value);
+    for (const line of secretLines(value)) core.setSecret(line);
+  }
+  const parsed = raw.map(([name, input, value]) => [name, parseInput(name, input, value)] as const);
+  return Object.fromEntries(parsed) as ParsedInputs<I>;
+}
+
+/** One input's value; throws a UserError that names the input. */
+export function parseInput<T>(name: string, input: Input<T>, value: string): T {
+  const given = value === '' ? input.default : value;
+  if (given !== '') return parseUser(input.schema, given, `input ${name}`);
+  if (input.absent === 'error') throw new UserError(`input ${name}: required and not set: ${input.description}`);
+  return input.absent.value;
+}
+
+async function write<O extends string>(action: Action<Inputs, O>, result: Result<O>, redactor: Redactor) {
+  for (const name of Object.keys(action.outputs) as O[]) {
+    core.setOutput(name, redactor.redact(result.outputs[name] ?? ''));
+  }
+  const summary = redactor.redact(result.summary);
+  core.info(inert(summary));
+  // The toolkit throws where the runner has no place for a summary.
+  if (process.env.GITHUB_STEP_SUMMARY) await core.summary.addRaw(summary, true).write();
+}

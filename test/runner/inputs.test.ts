@@ -1,0 +1,97 @@
+import { describe, expect, test } from '@jest/globals';
+import { durationSchema, timeSchema } from '../../src/base/schema.js';
+import { readRunContext } from '../../src/runner/context.js';
+import {
+  choice,
+  countSchema,
+  flag,
+  type Input,
+  lineSchema,
+  list,
+  optional,
+  required,
+  urlSchema,
+  withDefault,
+} from '../../src/runner/inputs.js';
+import { inert, Redactor } from '../../src/runner/log.js';
+import { parseInput } from '../../src/runner/run-action.js';
+
+const parse = (input: Input<unknown>, value: string) => parseInput('x', input, value);
+
+test.each<[string, Input<unknown>, string, unknown]>([
+  ['a boolean', flag('', 'false'), 'TRUE', true],
+  ['its default', flag('', 'false'), '', false],
+  ['a list', list('', lineSchema), ' a \r\n\n b\n', ['a', 'b']],
+  ['an empty list', list('', lineSchema), '', []],
+  ['absent', optional('', lineSchema), '', undefined],
+  ['a default', withDefault('', '3', countSchema), '', 3],
+  ['a choice', choice('', ['auto', 'quay'], 'auto'), 'quay', 'quay'],
+  ['minutes', optional('', durationSchema), '90 minutes', 5400],
+  ['one day', optional('', durationSchema), '1 day', 86_400],
+  ['unix seconds', optional('', timeSchema), '1700000000', 1_700_000_000],
+  ['RFC 3339', optional('', timeSchema), '2023-11-14T23:13:20.9+01:00', 1_700_000_000],
+])('%s', (_, input, value, expected) => {
+  expect(parse(input, value)).toEqual(expected);
+});
+
+test.each<[string, Input<unknown>, string, string]>([
+  ['required', required('what it is', lineSchema), '', 'input x: required and not set: what it is'],
+  ['a boolean', flag('', 'false'), 'yes', 'input x: "yes" is not a boolean: true or false'],
+  ['a choice', choice('', ['a', 'b'], 'a'), 'c', 'input x: "c" is none of a, b'],
+  ['a count', withDefault('', '0', countSchema), '-1', 'input x: "-1" is not a whole number'],
+  ['a duration', optional('', durationSchema), '2 weeks', 'input x: "2 weeks" is not a duration such as "14 days"'],
+  ['a time', optional('', timeSchema), 'today', 'input x: "today" is neither unix seconds nor RFC 3339'],
+  [
+    'a day that is none',
+    optional('', timeSchema),
+    '2026-13-01T00:00:00Z',
+    'input x: "2026-13-01T00:00:00Z" is neither',
+  ],
+  ['two lines', optional('', lineSchema), 'a\nb', 'input x: "a'],
+  ['a URL', optional('', urlSchema), 'ftp://a/', 'input x: "ftp://a/" is not an http or https URL'],
+  [
+    'a URL with a password',
+    optional('', urlSchema),
+    'http://u:p@a/',
+    'is not an http or https URL without credentials',
+  ],
+])('%s that is wrong is named', (_, input, value, message) => {
+  expect(() => parse(input, value)).toThrow(expect.objectContaining({ message: expect.stringContaining(message) }));
+});
+
+describe('the run', () => {
+  const env = {
+    GITHUB_SERVER_URL: 'https://forge',
+    GITHUB_REPOSITORY: 'o/r',
+    GITHUB_RUN_ID: '900',
+    GITHUB_RUN_NUMBER: '7',
+    GITHUB_RUN_ATTEMPT: '2',
+  };
+
+  test.each([
+    ['GitHub', {}, 'https://forge/o/r/actions/runs/900/attempts/2'],
+    ['Gitea', { GITEA_ACTIONS: 'true' }, 'https://forge/o/r/actions/runs/7#attempt-2'],
+    ['Forgejo', { FORGEJO_ACTIONS: 'true' }, 'https://forge/o/r/actions/runs/7#attempt-2'],
+  ])('has a page of its own on %s', (_, forge, expected) => {
+    expect(readRunContext({ ...env, ...forge }).runUrl).toBe(expected);
+  });
+
+  test('outside a runner nothing is made up', () => {
+    expect(readRunContext({})).toMatchObject({ event: '', actor: '', attempt: 1, runUrl: undefined });
+  });
+});
+
+describe('what is written to the log', () => {
+  test('holds no secret, nor its lines, nor its form in a URL', () => {
+    const redactor = new Redactor();
+    redactor.add('-----BEGIN KEY-----\nabcd efgh\n-----END KEY-----');
+    redactor.add('p+ss');
+    expect(redactor.redact('abcd efgh p+ss p%2Bss -----BEGIN KEY-----')).toBe('*** *** *** -----BEGIN KEY-----');
+  });
+
+  test('is never a command to the runner', () => {
+    expect(inert('::set-output name=x::y\n  ::error::z\n##[error]w\na::b')).toBe(
+      ': :set-output name=x::y\n  : :error::z\n## [error]w\na::b',
+    );
+  });
+});

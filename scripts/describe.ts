@@ -7,14 +7,15 @@ import { actionNames, loadAction, ROOT } from './actions.js';
 
 /**
  * Writes what is told of the actions from their one declaration: actions/<name>/action.yml whole, and the parts
- * between `<!-- <name> -->` and `<!-- /<name> -->` in README.md and in actions/<name>/README.md.
+ * between `<!-- <name> -->` and `<!-- /<name> -->` in README.md and in actions/<name>/README.md; and into README.md the
+ * workflow of examples/downstream.
  * With `--check` it writes nothing and fails where a file is not what it would write.
  */
 
 const GENERATED = '# Generated from src/actions/NAME.ts by `npm run build`.\n';
 
 /** A composite action whose one step calls the bundle, each input as the variable that `core.getInput` reads. */
-export function actionYaml(name: string, action: Action): string {
+function actionYaml(name: string, action: Action): string {
   const inputs = Object.entries(action.inputs);
   const step = {
     name: titleOf(name),
@@ -52,7 +53,7 @@ function titleOf(name: string): string {
 }
 
 /** What the README says of an action: what it needs, its inputs, its outputs. */
-export function actionMarkdown(action: Action): string {
+function actionMarkdown(action: Action): string {
   const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
   const inputs = Object.entries(action.inputs).map(([name, input]) => {
     const value = isRequired(input) ? '**required**' : input.default === '' ? '' : `\`${cell(input.default)}\``;
@@ -75,7 +76,7 @@ export function actionMarkdown(action: Action): string {
 }
 
 /** `text` with the part between the markers of `name` replaced; throws where the markers are missing. */
-export function replacePart(text: string, name: string, part: string): string {
+function replacePart(text: string, name: string, part: string): string {
   const open = `<!-- ${name} -->\n`;
   const close = `\n<!-- /${name} -->`;
   const start = text.indexOf(open);
@@ -88,6 +89,8 @@ async function main(check: boolean): Promise<void> {
   const files = new Map<string, string>();
   const read = (file: string) => files.get(file) ?? (existsSync(file) ? readFileSync(file, 'utf8') : '');
   const readme = path.join(ROOT, 'README.md');
+  const workflow = readFileSync(path.join(ROOT, 'examples/downstream/.github/workflows/promotion.yml'), 'utf8');
+  files.set(readme, replacePart(read(readme), 'workflow', `\`\`\`yaml\n${workflow}\`\`\``));
   for (const name of actionNames()) {
     const action = await loadAction(name);
     const folder = path.join(ROOT, 'actions', name);

@@ -6,18 +6,15 @@ import type { Action } from '../src/runner/action.js';
 /** The checkout. Compiled scripts run from build/scripts. */
 export const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 
-/** Where tsc has put the entries; there is no list to edit. */
-const ENTRIES = path.join(ROOT, 'build/src/actions');
-
-/** The actions' names: an action is a module of its own under src/actions. */
+/** The actions' names: an action is a file of its own under src/actions; there is no list to edit. */
 export function actionNames(): string[] {
-  return readdirSync(ENTRIES)
-    .filter((file) => file.endsWith('.js'))
-    .map((file) => path.basename(file, '.js'))
+  return readdirSync(path.join(ROOT, 'src/actions'))
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => path.basename(file, '.ts'))
     .sort();
 }
 
 export async function loadAction(name: string): Promise<Action> {
-  const module: { action: Action } = await import(pathToFileURL(path.join(ENTRIES, `${name}.js`)).href);
+  const module: { action: Action } = await import(pathToFileURL(path.join(ROOT, 'build/src/actions', `${name}.js`)).href);
   return module.action;
 }

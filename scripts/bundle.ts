@@ -36,8 +36,8 @@ function bundle(name: string): void {
     cwd: ROOT,
     stdio: 'inherit',
   });
-  // ncc copies the nearest package.json beside chunks; dist has one for all.
-  rmSync(path.join(out, 'package.json'), { force: true });
+  // An asset of ssh2 for agents on Windows.
+  rmSync(path.join(out, 'pagent.exe'), { force: true });
 }
 
 stage();

@@ -1,6 +1,6 @@
 import { HttpClient } from '@actions/http-client';
 import { USER_AGENT } from './policy.js';
-import type { HttpResponse, Transport } from './transport.js';
+import { joinedHeaders, type Transport } from './transport.js';
 
 /**
  * Carries requests by the runner's own HTTP client, which knows HTTP_PROXY, HTTPS_PROXY and NO_PROXY. For the small
@@ -18,7 +18,7 @@ export function actionsTransport(): Transport {
       signal,
       ({ message: late }) => late.destroy(),
     );
-    return { status: message.statusCode ?? 0, headers: joined(message.headers), body: message };
+    return { status: message.statusCode ?? 0, headers: joinedHeaders(message.headers), body: message };
   };
 }
 
@@ -31,12 +31,4 @@ function abortable<T>(work: Promise<T>, signal: AbortSignal, drop: (late: T) => 
     signal.addEventListener('abort', stop, { once: true });
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
   });
-}
-
-function joined(headers: NodeJS.Dict<string | string[]>): HttpResponse['headers'] {
-  return Object.fromEntries(
-    Object.entries(headers).flatMap(([name, value]) =>
-      value === undefined ? [] : [[name, Array.isArray(value) ? value.join(', ') : value]],
-    ),
-  );
 }

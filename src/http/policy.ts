@@ -10,9 +10,9 @@ import type { HttpRequest, HttpResponse, Transport } from './transport.js';
 export interface HttpPolicy {
   /** How often a request is sent at most, the first time included. */
   readonly attempts: number;
-  /** Milliseconds from sending a request to the head of its answer. */
+  /** Milliseconds from sending a request, or the last piece of its body, to the head of the answer. */
   readonly answerMs: number;
-  /** Milliseconds for a whole body that `sendForText` reads. */
+  /** Milliseconds for a whole body that `sendForBytes` or `sendForText` reads. */
   readonly bodyMs: number;
   /** Milliseconds for a request with all its retries and waits. */
   readonly totalMs: number;
@@ -32,22 +32,40 @@ export const USER_AGENT = 'ceph-promotion-actions (+https://github.com/rdo-infra
 
 const FIRST_WAIT_MS = 250;
 const MAX_REDIRECTS = 5;
+const ATTEMPTS_WHERE_NOBODY_IS = 5;
 
 export interface Http {
   /** Sends with retries where `idempotent`; any status that is not worth a retry is returned as it is. */
   send(request: HttpRequest, options: SendOptions): Promise<HttpResponse>;
-  /** The same, with the whole body as text of at most `maxBytes`. */
-  sendForText(request: HttpRequest, options: SendOptions & { readonly maxBytes: number }): Promise<TextResponse>;
+  /** The same, with the whole body, of at most `maxBytes`. */
+  sendForBytes(request: HttpRequest, options: BodyOptions): Promise<BytesResponse>;
+  /** The same, with the whole body as UTF-8. */
+  sendForText(request: HttpRequest, options: BodyOptions): Promise<TextResponse>;
 }
 
 export interface SendOptions {
   /** May it be sent again when the answer was lost? */
   readonly idempotent: boolean;
+  readonly pace?: Pace;
 }
 
-export interface TextResponse {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
+export interface BodyOptions extends SendOptions {
+  readonly maxBytes: number;
+}
+
+/** Keeps requests at a server's pace: asked before each is sent, a repeated one too. */
+export interface Pace {
+  /** Resolves when a request may go; what it gives must be called with the head of the answer, or with nothing. */
+  enter(): Promise<(answer?: AnswerHead) => void>;
+}
+
+export type AnswerHead = Pick<HttpResponse, 'status' | 'headers'>;
+
+export interface BytesResponse extends AnswerHead {
+  readonly bytes: Buffer;
+}
+
+export interface TextResponse extends AnswerHead {
   readonly text: string;
 }
 
@@ -89,13 +107,30 @@ export function createHttp({ transport, policy, clock, log }: HttpParts): Http {
     const limit = Math.min(policy.answerMs, deadline - clock.now());
     const controller = new AbortController();
     const timer = setTimeout(() => controller.abort(new TimeLimit(limit)), Math.max(1, limit));
+    let answered = false;
+    // A long upload is not a late answer: each piece that goes out starts the limit anew.
+    const sent = () => {
+      if (!answered) timer.refresh();
+    };
     try {
       const headers = { 'user-agent': USER_AGENT, ...request.headers };
-      return await transport({ ...request, headers }, controller.signal);
+      return await transport({ ...request, headers, ...watchedBody(request.body, sent) }, controller.signal);
     } catch (error) {
       throw controller.signal.aborted ? controller.signal.reason : error;
     } finally {
+      answered = true;
       clearTimeout(timer);
+    }
+  }
+
+  async function paced(request: HttpRequest, pace: Pace | undefined, deadline: number): Promise<HttpResponse> {
+    const leave = await pace?.enter();
+    let response: HttpResponse | undefined;
+    try {
+      response = await follow(request, deadline);
+      return response;
+    } finally {
+      leave?.(response);
     }
   }
 
@@ -121,6 +156,7 @@ export function createHttp({ transport, policy, clock, log }: HttpParts): Http {
       if ('answer' in outcome) return outcome.answer;
       const wait = Math.max(outcome.waitMs ?? 0, backoffMs(attempt, clock.random()));
       const reason = `${describe(request)}: ${outcome.reason}`;
+      if (outcome.nobodyThere && attempt >= ATTEMPTS_WHERE_NOBODY_IS) throw new ServiceError(outcome.kind, reason);
       if (wait > policy.longestWaitMs || clock.now() + wait > deadline) {
         throw new ServiceError(outcome.kind, `${reason}; a retry would only be due in ${Math.ceil(wait / 1000)} s`);
       }
@@ -133,14 +169,27 @@ export function createHttp({ transport, policy, clock, log }: HttpParts): Http {
     if (error instanceof ServiceError) throw error;
     const kind = error instanceof TimeLimit ? 'timeout' : 'unreachable';
     if (last) throw new ServiceError(kind, `${describe(request)}: ${errorLine(error)}`);
-    return { kind, reason: errorLine(error) };
+    return { kind, reason: errorLine(error), nobodyThere: isNobodyThere(error) };
   }
 
+  const sendForBytes = (request: HttpRequest, { idempotent, pace, maxBytes }: BodyOptions): Promise<BytesResponse> =>
+    retrying(request, async (deadline, last) => {
+      try {
+        const response = await paced(request, pace, deadline);
+        const limit = Math.min(policy.bodyMs, deadline - clock.now());
+        const bytes = await readBody(response, maxBytes, limit, describe(request));
+        if (!last && worthRepeating(response.status, idempotent)) return busy(response, clock.now());
+        return { answer: { status: response.status, headers: response.headers, bytes } };
+      } catch (error) {
+        return failure(request, error, last || !idempotent);
+      }
+    });
+
   return {
-    send: (request, { idempotent }) =>
+    send: (request, { idempotent, pace }) =>
       retrying(request, async (deadline, last) => {
         try {
-          const response = await follow(request, deadline);
+          const response = await paced(request, pace, deadline);
           if (last || !worthRepeating(response.status, idempotent)) return { answer: response };
           await discard(response);
           return busy(response, clock.now());
@@ -149,28 +198,48 @@ export function createHttp({ transport, policy, clock, log }: HttpParts): Http {
         }
       }),
 
-    sendForText: (request, { idempotent, maxBytes }) =>
-      retrying(request, async (deadline, last) => {
-        try {
-          const response = await follow(request, deadline);
-          const limit = Math.min(policy.bodyMs, deadline - clock.now());
-          const text = await readText(response, maxBytes, limit, describe(request));
-          if (!last && worthRepeating(response.status, idempotent)) return busy(response, clock.now());
-          return { answer: { status: response.status, headers: response.headers, text } };
-        } catch (error) {
-          return failure(request, error, last || !idempotent);
-        }
-      }),
+    sendForBytes,
+
+    async sendForText(request, options) {
+      const { bytes, ...head } = await sendForBytes(request, options);
+      return { ...head, text: bytes.toString('utf8') };
+    },
   };
 }
 
-type Retry = { readonly kind: 'timeout' | 'unreachable' | 'server-error'; readonly reason: string; waitMs?: number };
+/** A stream that calls `sent` with each of its pieces. */
+function watchedBody(body: HttpRequest['body'], sent: () => void): Pick<HttpRequest, 'body'> {
+  if (typeof body !== 'function') return {};
+  return {
+    body: async function* () {
+      for await (const piece of body()) {
+        sent();
+        yield piece;
+      }
+    },
+  };
+}
+
+type Retry = {
+  readonly kind: 'timeout' | 'unreachable' | 'server-error';
+  readonly reason: string;
+  readonly nobodyThere?: boolean;
+  waitMs?: number;
+};
 type Attempt<T> = (deadline: number, last: boolean) => Promise<{ readonly answer: T } | Retry>;
 
 function busy(response: HttpResponse, now: number): Retry {
   const waitMs = retryAfterMs(response.headers, now);
   const retry: Retry = { kind: 'server-error', reason: `answered ${response.status}` };
   return waitMs === undefined ? retry : { ...retry, waitMs };
+}
+
+/** A wrong address looks like a server that restarts: those few seconds are waited for, and no more. */
+function isNobodyThere(error: unknown): boolean {
+  const codes = [error, error instanceof AggregateError ? error.errors[0] : undefined].map((one) =>
+    typeof one === 'object' && one !== null && 'code' in one ? one.code : undefined,
+  );
+  return codes.some((code) => code === 'ECONNREFUSED' || code === 'ENOTFOUND');
 }
 
 class TimeLimit extends Error {
@@ -240,8 +309,4 @@ export async function readBody(
   } finally {
     clearTimeout(timer);
   }
-}
-
-async function readText(response: HttpResponse, maxBytes: number, limitMs: number, what: string): Promise<string> {
-  return (await readBody(response, maxBytes, limitMs, what)).toString('utf8');
 }

@@ -19,3 +19,12 @@ export interface HttpResponse {
 
 /** Sends one request, follows nothing, retries nothing. Throws what the network throws. */
 export type Transport = (request: HttpRequest, signal: AbortSignal) => Promise<HttpResponse>;
+
+/** Headers as Node's parsers give them, as an HttpResponse has them. */
+export function joinedHeaders(headers: NodeJS.Dict<string | string[]>): HttpResponse['headers'] {
+  return Object.fromEntries(
+    Object.entries(headers).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, Array.isArray(value) ? value.join(', ') : value]],
+    ),
+  );
+}

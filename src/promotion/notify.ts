@@ -9,7 +9,11 @@ export interface Notice {
   readonly text: string;
 }
 
-export function decisionNotice({ decision, candidate, reason }: Outcome, label: string, runUrl: string | undefined): Notice {
+export function decisionNotice(
+  { decision, candidate, reason }: Outcome,
+  label: string,
+  runUrl: string | undefined,
+): Notice {
   return { text: withRun(`${label}: ${decision}: ${formatCandidate(candidate)}: ${reason}`, runUrl) };
 }
 

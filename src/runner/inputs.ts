@@ -75,6 +75,15 @@ export const countSchema = v.pipe(
   v.transform(Number),
 );
 
+/** Words, one a line or separated by blanks: a form for a dispatch has only one line. */
+export function words(description: string): Input<string[]> {
+  const schema = v.pipe(
+    v.string(),
+    v.transform((text) => text.split(/\s+/).filter((word) => word !== '')),
+  );
+  return { description, default: '', secret: false, schema, absent: { value: [] } };
+}
+
 /** Any text on one line. */
 export const lineSchema = v.pipe(
   v.string(),

@@ -1,0 +1,91 @@
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { errorLine, UserError } from '../base/errors.js';
+import { formatCandidate, formatRepository, repositorySchema } from '../candidate/reference.js';
+import { readStable } from '../candidate/schemes.js';
+import { extraVars, imageNameOf, namespaceOf } from '../image-server/extra-vars.js';
+import { readCandidate } from '../image-server/http-reader.js';
+import { labelSchema } from '../image-server/names.js';
+import { defineAction } from '../runner/action.js';
+import { flag, lineSchema, optional, required, urlSchema, withDefault } from '../runner/inputs.js';
+import { smallApis } from './shared/http.js';
+
+export const action = defineAction({
+  description: 'Reads which image a test job has to test, by its digest',
+  needs: 'nothing: it reads the image server over HTTP.',
+  inputs: {
+    url: required('The URL of the directory that the label is in', urlSchema),
+    label: withDefault('The label', 'ceph-ci-testing', labelSchema),
+    'extra-vars-file': optional('A file to write Ansible variables to, for `ansible-playbook -e @file`', lineSchema),
+    'allow-unpinned': flag(
+      "Take a tag of which the image server does not know the digest, as RDO's tools leave it",
+      'false',
+    ),
+    image: withDefault(
+      'The repository of a tag that is taken without its digest',
+      'quay.io/ceph/daemon',
+      repositorySchema,
+    ),
+    branch: withDefault('The OpenStack branch, for `openstack-repository`', 'master', lineSchema),
+    'cephadm-repository-template': withDefault(
+      'Where cephadm of the same Ceph release is; `<flavor>` is replaced',
+      'https://buildlogs.centos.org/centos/9-stream/storage/x86_64/ceph-<flavor>/',
+      lineSchema,
+    ),
+    'openstack-repository-template': withDefault(
+      'Where the OpenStack packages are; `<branch>` is replaced',
+      'https://trunk.rdoproject.org/centos9-<branch>/current-tripleo/',
+      lineSchema,
+    ),
+  },
+  outputs: {
+    reference: 'The candidate, as `image:tag@digest`; without digest where it is not known',
+    tag: 'Its tag',
+    digest: 'Its digest; empty where it is not known',
+    namespace: 'Registry and namespace, as in `quay.io/ceph`',
+    'image-name': 'Name of the image, as in `daemon`',
+    flavor: 'The Ceph release that the tag names; empty where it names none',
+    'tags-read': 'How many tags there were when it was found; 0 where nobody knows',
+    'cephadm-repository': 'Where cephadm of this Ceph release is; empty without flavor',
+    'openstack-repository': 'Where the OpenStack packages of the branch are',
+  },
+  async run(inputs, { log, context }) {
+    const candidate = await readCandidate({
+      http: smallApis(log),
+      url: inputs.url,
+      label: inputs.label,
+      unpinnedRepository: inputs['allow-unpinned'] ? inputs.image : undefined,
+    });
+    const { repository, tag, digest } = candidate;
+    const reference =
+      digest === undefined ? `${formatRepository(repository)}:${tag}` : formatCandidate({ repository, tag, digest });
+    if (digest === undefined)
+      log.warning(`${reference}: its digest is not known; what is tested may not be what is promoted`);
+    const file = inputs['extra-vars-file'];
+    if (file !== undefined) await write(path.resolve(context.workspace, file), extraVars(candidate));
+    const flavor = readStable(tag)?.flavor;
+    return {
+      outputs: {
+        reference,
+        tag,
+        digest: digest ?? '',
+        namespace: namespaceOf(repository),
+        'image-name': imageNameOf(repository),
+        flavor: flavor ?? '',
+        'tags-read': String(candidate.tagsRead),
+        'cephadm-repository':
+          flavor === undefined ? '' : inputs['cephadm-repository-template'].replaceAll('<flavor>', flavor),
+        'openstack-repository': inputs['openstack-repository-template'].replaceAll('<branch>', inputs.branch),
+      },
+      summary: `To test: \`${reference}\`${file === undefined ? '' : ` (Ansible variables in \`${file}\`)`}.`,
+    };
+  },
+});
+
+async function write(file: string, text: string): Promise<void> {
+  try {
+    await writeFile(file, text);
+  } catch (error) {
+    throw new UserError(`input extra-vars-file: ${errorLine(error)}`);
+  }
+}

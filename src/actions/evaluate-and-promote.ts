@@ -1,0 +1,324 @@
+import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { rfc3339, systemClock, unixSeconds } from '../base/clock.js';
+import { errorLine, ServiceError, UserError } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import {
+  type Candidate,
+  candidateSchema,
+  formatCandidate,
+  formatRepository,
+  repositorySchema,
+  sameRepository,
+} from '../candidate/reference.js';
+import { compareTags } from '../candidate/schemes.js';
+import { type Criteria, parseCriteria } from '../criteria/criteria-file.js';
+import { evaluate } from '../criteria/evaluate.js';
+import { explain, explainMarkdown } from '../criteria/explain.js';
+import type { JobResult } from '../criteria/job-result.js';
+import { type EvidenceSource, gatherEvidence } from '../evidence/evidence.js';
+import type { Http } from '../http/policy.js';
+import { readCandidate } from '../image-server/http-reader.js';
+import type { ImageServer } from '../image-server/image-server.js';
+import type { LastDecision } from '../image-server/last-decision.js';
+import { labelSchema } from '../image-server/names.js';
+import { serverSchema } from '../image-server/server-url.js';
+import { unseenServer } from '../image-server/unseen-server.js';
+import type { Outcome } from '../promotion/decide.js';
+import { decisionNotice, errorNotice, type Notice, notify } from '../promotion/notify.js';
+import { promote } from '../promotion/promote.js';
+import { replayRecord } from '../promotion/replay.js';
+import { parseRequest, type Request } from '../promotion/request.js';
+import { ownedRepositories, parseTargets, refuseSource } from '../promotion/targets.js';
+import { defineAction, type Runner } from '../runner/action.js';
+import {
+  choice,
+  flag,
+  lineSchema,
+  list,
+  optional,
+  type ParsedInputs,
+  secret,
+  textSchema,
+  urlSchema,
+  withDefault,
+  words,
+} from '../runner/inputs.js';
+import { dlrnFrom, dlrnInputs, subjectFrom } from './shared/dlrn-inputs.js';
+import { smallApis } from './shared/http.js';
+import { imageServerInputs, withImageServer } from './shared/image-server-inputs.js';
+import { registryFrom, registryInputs, targetInputs } from './shared/registry-inputs.js';
+
+const inputs = {
+  reference: optional('The candidate, as `image:tag@digest`; empty: what `label` at `url` names', candidateSchema),
+  url: optional('The URL of the directory that `label` is in', urlSchema),
+  label: withDefault('The label of the candidate', 'ceph-ci-testing', labelSchema),
+  image: withDefault(
+    'Where a forced tag is taken from, where `reference` does not say',
+    'quay.io/ceph/daemon',
+    repositorySchema,
+  ),
+  evidence: choice('Where results come from.', ['dlrn', 'needs', 'zuul'], 'dlrn'),
+  criteria: optional('The criteria: a file, or YAML; not needed to roll back', textSchema),
+  'dlrn-url': optional('Evidence `dlrn`: the DLRN API', urlSchema),
+  'dlrn-label': withDefault(
+    'Evidence `dlrn` without a hash: the label whose newest 50 aggregate hashes are looked at',
+    'current-tripleo',
+    lineSchema,
+  ),
+  ...dlrnInputs,
+  needs: optional('Evidence `needs`: `${{ toJSON(needs) }}`', textSchema),
+  'zuul-url': optional('Evidence `zuul`: what `/api/tenant/…` is below', urlSchema),
+  'zuul-tenant': optional('Evidence `zuul`: the tenant', lineSchema),
+  'zuul-pipelines': list('Evidence `zuul`: pipelines whose builds count; empty: all', lineSchema),
+  targets: list(
+    'Where the image is copied to, a repository a line; companions as `image:tag -> repository`',
+    lineSchema,
+  ),
+  ...registryInputs,
+  ...targetInputs,
+  referrers: choice('Do signatures and other referrers follow?', ['on', 'off'], 'on'),
+  'promoted-label': withDefault(
+    'The label that is moved, and the moving tag at the targets',
+    'current-ceph',
+    labelSchema,
+  ),
+  ...imageServerInputs,
+  server: optional(`${imageServerInputs.server.description}; may be empty in a dry run`, serverSchema),
+  'ssh-known-hosts': optional(imageServerInputs['ssh-known-hosts'].description, textSchema),
+  'ledger-key': secret("Key of the HMAC that seals the ledger's records; empty: they are not sealed"),
+  'if-criteria-unmet': choice(
+    'What to do where the decision is to wait or to reject.',
+    ['warn', 'error', 'ignore'],
+    'warn',
+  ),
+  'force-tag': optional('Promote this tag although the criteria are not met', lineSchema),
+  'force-confirm': optional('The same tag once more', lineSchema),
+  'force-reason': optional('Why: to force, roll back, lift a hold or quarantine', lineSchema),
+  'skip-jobs': words('Each unmet job that a force skips, and no other; one a line, or separated by blanks'),
+  'rollback-to': optional('`previous`, or a tag that was promoted before', lineSchema),
+  'lift-hold': optional('A tag or digest that is on hold', lineSchema),
+  quarantine: optional('A tag, or `image:tag@digest`, never to be promoted', lineSchema),
+  freeze: optional('A reason; while it is set nothing is promoted, forced or rolled back', lineSchema),
+  'allowed-actors': words('Who may force, roll back, lift a hold and quarantine; empty: nobody'),
+  'webhook-url': {
+    ...optional('Where each decision and error is posted, as JSON with `text`', urlSchema),
+    secret: true,
+  },
+  'dry-run': flag('Only show what would be done; always so on pull_request', 'false'),
+};
+
+type Settings = ParsedInputs<typeof inputs>;
+
+export const action = defineAction({
+  description: 'Holds the evidence on a candidate against the criteria, and promotes it if they are met',
+  needs:
+    'an SFTP user that may write into the directory of `server`, its `ledger/` and the promoted label; an account that may push to the ' +
+    'targets; `ssh-keygen` on the runner; a concurrency group that never cancels. To force, roll back, lift a hold or quarantine: `workflow_dispatch`.',
+  inputs,
+  outputs: {
+    decision: '`promote`, `wait`, `reject`, `force`, `rollback`, `unchanged` or `frozen`',
+    promoted: '`true` where this run moved the label',
+    reference: 'What the decision is about',
+    previous: 'What was promoted before; empty where nothing was',
+    report: 'The decision record, as JSON; empty where nothing was evaluated',
+    'managed-images':
+      'What this pipeline owns in the target namespaces, a repository a line: other promoters skip these',
+  },
+  async run(settings, runner) {
+    const { log, context } = runner;
+    const http = smallApis(log);
+    const tell = async (notice: Notice) => {
+      const url = settings['webhook-url'];
+      if (url !== undefined) await notify(http, url, notice, log);
+    };
+    const label = settings['promoted-label'];
+    try {
+      const outcome = await run(settings, runner, http);
+      await tell(decisionNotice(outcome, label, context.runUrl));
+      return toResult(outcome, settings, runner);
+    } catch (error) {
+      await tell(errorNotice(error, label, context.runUrl));
+      throw error;
+    }
+  },
+});
+
+function lastDecision({ decision, reason, candidate, report }: Outcome, runUrl: string | undefined): LastDecision {
+  return {
+    version: 1,
+    'decided-at': rfc3339(unixSeconds(systemClock)),
+    decision,
+    reason,
+    reference: formatCandidate(candidate),
+    'run-url': runUrl ?? null,
+    report: report ?? null,
+  };
+}
+
+/** A change must not promote, and what it may read must not write. */
+function isDry(settings: Settings, { context }: Runner): boolean {
+  return settings['dry-run'] || context.event.startsWith('pull_request');
+}
+
+async function run(settings: Settings, runner: Runner, http: Http): Promise<Outcome> {
+  const { log, context } = runner;
+  const request = parseRequest(settings, context);
+  const targets = parseTargets(settings.targets);
+  const criteria = await readCriteria(settings, request, context.workspace);
+  const source = criteria && (await evidenceSource(settings, http, log));
+  const candidate = await readReference(settings, request, http);
+  const image = candidate?.repository ?? settings.image;
+  refuseSource(targets, image);
+  const owned = ownedRepositories(targets);
+  const registry = await registryFrom(settings, log, (one) => owned.some((target) => sameRepository(one, target)));
+  const outcome = await withServer(settings, runner, async (server) => {
+    const decided = await promote(
+      {
+        server,
+        registry,
+        label: settings['promoted-label'],
+        source: image,
+        targets,
+        ledgerKey: settings['ledger-key'],
+        referrers: settings.referrers === 'on',
+        dryRun: isDry(settings, runner),
+        author: {
+          id: `${context.runId || 'local'}/${context.attempt}/${randomUUID()}`,
+          who: context.triggeringActor || context.actor || 'nobody',
+          runUrl: context.runUrl ?? null,
+          event: context.event,
+        },
+        clock: systemClock,
+        log,
+        evaluate: async (one) => {
+          if (criteria === undefined || source === undefined)
+            throw new UserError('input criteria: required and not set');
+          const now = unixSeconds(systemClock);
+          const results = await tolerant(
+            request,
+            log,
+            gatherEvidence(source, criteria.requirements.flat(), one, now, log),
+          );
+          const record = evaluate(criteria, results, one, { evaluatedAt: now });
+          for (const line of explain(record)) log.info(line);
+          return record;
+        },
+        replay: replayRecord,
+        compareTags,
+      },
+      { request, candidate, freeze: settings.freeze },
+    );
+    if (!isDry(settings, runner)) {
+      await server.writeLastDecision(settings['promoted-label'], lastDecision(decided, context.runUrl));
+    }
+    return decided;
+  });
+  await registry.close();
+  return outcome;
+}
+
+function withServer(
+  settings: Settings,
+  runner: Runner,
+  work: (server: ImageServer) => Promise<Outcome>,
+): Promise<Outcome> {
+  const { server, 'ssh-known-hosts': knownHosts } = settings;
+  if (server === undefined) {
+    if (!isDry(settings, runner))
+      throw new UserError(`input server: required and not set: ${inputs.server.description}`);
+    runner.log.warning('input server: not set, so this dry run does not know what is promoted');
+    return work(unseenServer);
+  }
+  if (knownHosts === undefined) {
+    throw new UserError(`input ssh-known-hosts: required and not set: ${inputs['ssh-known-hosts'].description}`);
+  }
+  return withImageServer({ ...settings, server, 'ssh-known-hosts': knownHosts }, runner.log, work);
+}
+
+/** A file, or YAML as it is: a mapping has a colon, and blanks or lines. */
+async function readCriteria(settings: Settings, request: Request, workspace: string): Promise<Criteria | undefined> {
+  const { criteria } = settings;
+  if (request.kind !== 'evaluate' && request.kind !== 'force') return undefined;
+  if (criteria === undefined) throw new UserError('input criteria: required and not set: a file, or YAML');
+  const text = /[:{][\s]/.test(criteria) ? criteria : await readText(path.resolve(workspace, criteria), 'criteria');
+  return parseCriteria(text, settings['promoted-label']);
+}
+
+async function readText(file: string, input: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw new UserError(`input ${input}: ${errorLine(error)}`);
+  }
+}
+
+async function evidenceSource(settings: Settings, http: Http, log: Log): Promise<EvidenceSource> {
+  switch (settings.evidence) {
+    case 'dlrn': {
+      const dlrn = dlrnFrom(settings, given(settings['dlrn-url'], 'dlrn-url', settings), http, log);
+      const subject = await subjectFrom(settings, http);
+      return { kind: 'dlrn', dlrn, scope: subject ?? { kind: 'label', label: settings['dlrn-label'] } };
+    }
+    case 'needs':
+      return { kind: 'needs', needs: given(settings.needs, 'needs', settings) };
+    case 'zuul': {
+      const url = given(settings['zuul-url'], 'zuul-url', settings);
+      const tenant = given(settings['zuul-tenant'], 'zuul-tenant', settings);
+      return { kind: 'zuul', http, url, tenant, pipelines: settings['zuul-pipelines'] };
+    }
+  }
+}
+
+function given<T>(value: T | undefined, name: string, { evidence }: Settings): T {
+  if (value === undefined) throw new UserError(`input ${name}: not set, and evidence is ${evidence}`);
+  return value;
+}
+
+async function readReference(settings: Settings, request: Request, http: Http): Promise<Candidate | undefined> {
+  const { reference, url, label } = settings;
+  if (reference !== undefined || request.kind !== 'evaluate') return reference;
+  if (url === undefined) throw new UserError('input reference: required and not set; give it, or url');
+  const { repository, tag, digest } = await readCandidate({ http, url, label, unpinnedRepository: undefined });
+  if (digest === undefined) throw new UserError(`input reference: ${tag} has no digest`);
+  return { repository, tag, digest };
+}
+
+/** To whoever forces, evidence that cannot be had is unknown: each job then has to be named. To others it is an error. */
+async function tolerant(request: Request, log: Log, evidence: Promise<JobResult[]>): Promise<JobResult[]> {
+  try {
+    return await evidence;
+  } catch (error) {
+    if (request.kind !== 'force' || !(error instanceof ServiceError)) throw error;
+    log.warning(`no evidence, so all jobs count as unknown: ${errorLine(error)}`);
+    return [];
+  }
+}
+
+function toResult(outcome: Outcome, settings: Settings, runner: Runner) {
+  const { decision, reason, candidate, previous, report } = outcome;
+  const dry = isDry(settings, runner);
+  const moves = decision === 'promote' || decision === 'force' || decision === 'rollback';
+  const unmet = decision === 'wait' || decision === 'reject';
+  const line = `${settings['promoted-label']}: ${decision}${dry && moves ? ' (dry run: would)' : ''}: ${reason}`;
+  if (unmet && settings['if-criteria-unmet'] === 'warn') runner.log.warning(line);
+  return {
+    outputs: {
+      decision,
+      promoted: String(moves && !dry),
+      reference: formatCandidate(candidate),
+      previous: previous === undefined ? '' : formatCandidate(previous),
+      report: report === undefined ? '' : JSON.stringify(report),
+      'managed-images': ownedRepositories(parseTargets(settings.targets)).map(formatRepository).join('\n'),
+    },
+    summary: [
+      `## ${line}`,
+      '',
+      `\`${formatCandidate(candidate)}\``,
+      '',
+      report === undefined ? '' : explainMarkdown(report),
+    ].join('\n'),
+    ...(unmet && settings['if-criteria-unmet'] === 'error' && { failure: line }),
+  };
+}

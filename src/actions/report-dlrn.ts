@@ -1,0 +1,63 @@
+import { systemClock, unixSeconds } from '../base/clock.js';
+import { UserError } from '../base/errors.js';
+import { timeSchema } from '../base/schema.js';
+import { candidateSchema } from '../candidate/reference.js';
+import { outcomeSchema, reportOutcome } from '../dlrn/report.js';
+import { defineAction } from '../runner/action.js';
+import { flag, lineSchema, optional, required, urlSchema } from '../runner/inputs.js';
+import { dlrnFrom, dlrnInputs, subjectFrom } from './shared/dlrn-inputs.js';
+import { smallApis } from './shared/http.js';
+
+export const action = defineAction({
+  description: 'Reports to DLRN how a job ended on a candidate, which it names in `notes`',
+  needs: 'a DLRN user that may report results. Run it also after a failure: `if: ${{ !cancelled() }}`.',
+  inputs: {
+    'dlrn-url': required('The DLRN API, as `https://trunk.rdoproject.org/api-centos9-master-uc`', urlSchema),
+    ...dlrnInputs,
+    'job-id': required('The name of the job, as the criteria have it', lineSchema),
+    'job-url': optional('The page of the result; empty: this run and attempt', urlSchema),
+    outcome: required(
+      'How the job ended, as `${{ job.status }}` has it; cancelled and skipped are no vote',
+      outcomeSchema,
+    ),
+    reference: required('The image that the job has proved to have tested, as `image:tag@digest`', candidateSchema),
+    timestamp: optional('When the job ended, in unix seconds or RFC 3339; empty: now', timeSchema),
+    'dry-run': flag('Only say what would be reported', 'false'),
+  },
+  outputs: {
+    notes: 'What is reported as `notes`: `<tag>@<digest>`',
+    reported: '`true` where DLRN has the result',
+    'aggregate-hash': 'The aggregate hash that it is on; empty where it is on a commit',
+  },
+  async run(inputs, { log, context }) {
+    const http = smallApis(log);
+    const dlrn = dlrnFrom(inputs, inputs['dlrn-url'], http, log);
+    const jobUrl = inputs['job-url']?.href ?? context.runUrl;
+    if (jobUrl === undefined) throw new UserError('input job-url: not set, and there is no run of a forge to link to');
+    const subject = await subjectFrom(inputs, http);
+    if (subject === undefined) {
+      throw new UserError('input aggregate-hash: not set; give it, commit-hash and distro-hash, or repository-url');
+    }
+    const now = unixSeconds(systemClock);
+    const { notes, reported } = await reportOutcome({
+      dlrn,
+      subject,
+      jobId: inputs['job-id'],
+      jobUrl,
+      outcome: inputs.outcome,
+      candidate: inputs.reference,
+      timestamp: inputs.timestamp ?? now,
+      now,
+      dryRun: inputs['dry-run'],
+      log,
+    });
+    return {
+      outputs: {
+        notes,
+        reported: String(reported),
+        'aggregate-hash': subject.kind === 'aggregate' ? subject.hash : '',
+      },
+      summary: `${reported ? 'Reported' : 'Not reported'}: ${inputs.outcome} of \`${inputs['job-id']}\` on \`${notes}\`.`,
+    };
+  },
+});

@@ -1,0 +1,74 @@
+import { systemClock } from '../../base/clock.js';
+import { UserError } from '../../base/errors.js';
+import type { Log } from '../../base/log.js';
+import { createDlrn, type Dlrn } from '../../dlrn/client.js';
+import {
+  aggregateHashSchema,
+  commitHashSchema,
+  distroHashSchema,
+  extendedHashSchema,
+  readAggregateHash,
+  type Subject,
+} from '../../dlrn/hashes.js';
+import type { Http } from '../../http/policy.js';
+import { lineSchema, optional, secret, urlSchema } from '../../runner/inputs.js';
+
+/** Of every action that speaks to DLRN, `dlrn-url` excepted: not every one always needs it. */
+export const dlrnInputs = {
+  username: optional('DLRN user', lineSchema),
+  password: secret('Its password'),
+  'aggregate-hash': optional('The aggregate hash that the jobs test with', aggregateHashSchema),
+  'commit-hash': optional(
+    "In place of `aggregate-hash`: one build's commit hash, with `distro-hash`",
+    commitHashSchema,
+  ),
+  'distro-hash': optional("That build's distro hash", distroHashSchema),
+  'extended-hash': optional("That build's extended hash, where it has one", extendedHashSchema),
+  'repository-url': optional(
+    'In place of a hash: the directory of a label, such as `…/centos9-master/current-tripleo`, whose delorean.repo.md5 is read',
+    urlSchema,
+  ),
+};
+
+interface DlrnSettings {
+  readonly username: string | undefined;
+  readonly password: string | undefined;
+  readonly 'aggregate-hash': string | undefined;
+  readonly 'commit-hash': string | undefined;
+  readonly 'distro-hash': string | undefined;
+  readonly 'extended-hash': string | undefined;
+  readonly 'repository-url': URL | undefined;
+}
+
+export function dlrnFrom({ username, password }: DlrnSettings, url: URL, http: Http, log: Log): Dlrn {
+  if (username !== undefined && password === undefined) throw new UserError('input password: not set, but username is');
+  if (username === undefined && password !== undefined) throw new UserError('input username: not set, but password is');
+  const credentials = username === undefined || password === undefined ? undefined : { username, password };
+  return createDlrn({ http, url, ...(credentials && { credentials }), authOnRead: true, clock: systemClock, log });
+}
+
+/** What votes are on, as the inputs say; undefined where they say nothing. */
+export async function subjectFrom(inputs: DlrnSettings, http: Http): Promise<Subject | undefined> {
+  const {
+    'aggregate-hash': hash,
+    'commit-hash': commit,
+    'distro-hash': distro,
+    'extended-hash': extended,
+    'repository-url': repository,
+  } = inputs;
+  const given = Object.entries({ 'aggregate-hash': hash, 'commit-hash': commit, 'repository-url': repository })
+    .filter(([, value]) => value !== undefined)
+    .map(([name]) => name);
+  if (given.length > 1) throw new UserError(`inputs ${given.join(' and ')}: only one of them`);
+  if ((commit === undefined) !== (distro === undefined)) {
+    throw new UserError(`input ${commit === undefined ? 'commit' : 'distro'}-hash: not set, but its other half is`);
+  }
+  if (extended !== undefined && commit === undefined) {
+    throw new UserError('input extended-hash: set without commit-hash and distro-hash');
+  }
+  if (hash !== undefined) return { kind: 'aggregate', hash };
+  if (commit !== undefined && distro !== undefined) {
+    return { kind: 'commit', commit, distro, ...(extended !== undefined && { extended }) };
+  }
+  return repository && { kind: 'aggregate', hash: await readAggregateHash(http, repository) };
+}

@@ -1,0 +1,76 @@
+import { readFile } from 'node:fs/promises';
+import * as v from 'valibot';
+import { systemClock } from '../../base/clock.js';
+import { errorLine, UserError } from '../../base/errors.js';
+import type { Log } from '../../base/log.js';
+import type { Repository } from '../../candidate/reference.js';
+import { createRegistry } from '../../registry/create-registry.js';
+import type { Account, Registry } from '../../registry/registry.js';
+import { lineSchema, list, optional, secret } from '../../runner/inputs.js';
+
+const hostSchema = v.pipe(
+  v.string(),
+  v.regex(
+    /^[A-Za-z0-9.-]+(?::\d{1,5})?$|^\[[0-9a-f:]+\](?::\d{1,5})?$/,
+    (issue) => `${issue.received} is not host:port`,
+  ),
+);
+
+/** Of every action that speaks to a registry. */
+export const registryInputs = {
+  'registry-username': optional('User that reads the registry; empty: anonymous', lineSchema),
+  'registry-password': secret('Its password or token'),
+  'plain-http': list('Registries that speak http, as `host:port`; loopback hosts do by themselves', hostSchema),
+  'ca-file': optional("PEM file with certificates to trust beside the system's", lineSchema),
+};
+
+/** Of the action that writes to a registry as well. */
+export const targetInputs = {
+  'target-username': optional('User that writes the targets; empty: as for reading', lineSchema),
+  'target-password': secret('Its password or token'),
+};
+
+interface RegistrySettings {
+  readonly 'registry-username': string | undefined;
+  readonly 'registry-password': string | undefined;
+  readonly 'target-username'?: string | undefined;
+  readonly 'target-password'?: string | undefined;
+  readonly 'plain-http': readonly string[];
+  readonly 'ca-file': string | undefined;
+}
+
+/** A registry client as the inputs say; `isTarget` tells the repositories that the target's account is for. */
+export async function registryFrom(
+  inputs: RegistrySettings,
+  log: Log,
+  isTarget: (repository: Repository) => boolean = () => false,
+): Promise<Registry> {
+  const source = account('registry', inputs['registry-username'], inputs['registry-password']);
+  const target = account('target', inputs['target-username'], inputs['target-password']);
+  const file = inputs['ca-file'];
+  return createRegistry({
+    account: (repository) => (isTarget(repository) && target.login !== undefined ? target : source),
+    plainHttp: inputs['plain-http'],
+    ...(file !== undefined && { ca: await readCertificates(file) }),
+    clock: systemClock,
+    log,
+  });
+}
+
+function account(kind: 'registry' | 'target', username: string | undefined, password: string | undefined): Account {
+  const inputs = `inputs ${kind}-username and ${kind}-password`;
+  if (username === undefined && password === undefined) return { inputs };
+  if (username === undefined) throw new UserError(`input ${kind}-username: not set, but ${kind}-password is`);
+  if (password === undefined) throw new UserError(`input ${kind}-password: not set, but ${kind}-username is`);
+  return { inputs, login: { username, password } };
+}
+
+async function readCertificates(file: string): Promise<string> {
+  try {
+    const text = await readFile(file, 'utf8');
+    if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
+  } catch (error) {
+    throw new UserError(`input ca-file: ${errorLine(error)}`);
+  }
+  throw new UserError(`input ca-file: ${file} holds no PEM certificate`);
+}

@@ -1,0 +1,49 @@
+import { UserError } from '../base/errors.js';
+import type { Digest } from './reference.js';
+
+/** A tag as a registry listed it. */
+export interface ListedTag {
+  /** As it came; it need not be a valid tag. */
+  readonly name: string;
+  readonly digest?: Digest;
+  /** When the tag was set on this registry, in unix seconds: good for an age, useless for an order. */
+  readonly startedAt?: number;
+  /** Listed, and no longer there. */
+  readonly expired?: boolean;
+}
+
+/** Refuses a listing that lost more than a fifth of the tags known before; 0 known tags is no knowledge. */
+export function checkListing(count: number, knownTags: number): void {
+  if ((knownTags - count) * 5 <= knownTags) return;
+  throw new UserError(
+    `input known-tags: ${count} tags were listed where ${knownTags} were known, which looks like a part of the listing; ` +
+      `if so many were really deleted, set known-tags to ${count}`,
+  );
+}
+
+/**
+ * Each name once. Of several rows for one name, which offset paging and a tag's history bring, the one that is there
+ * counts, then the latest, whatever their order.
+ */
+export function distinctTags(listing: Iterable<ListedTag>): readonly ListedTag[] {
+  const byName = new Map<string, ListedTag>();
+  for (const row of listing) {
+    const other = byName.get(row.name);
+    if (other === undefined || supersedes(row, other)) byName.set(row.name, row);
+  }
+  return [...byName.values()];
+}
+
+function supersedes(a: ListedTag, b: ListedTag): boolean {
+  if ((a.expired ?? false) !== (b.expired ?? false)) return !a.expired;
+  if (a.startedAt !== b.startedAt) return (a.startedAt ?? -1) > (b.startedAt ?? -1);
+  return (a.digest ?? '') > (b.digest ?? '');
+}
+
+/** The other tags that the listing has on this digest, sorted. */
+export function aliasesOf(listing: Iterable<ListedTag>, digest: Digest, tag: string): readonly string[] {
+  return distinctTags(listing)
+    .filter((one) => one.digest === digest && one.name !== tag && !one.expired)
+    .map(({ name }) => name)
+    .sort();
+}

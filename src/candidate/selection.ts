@@ -1,0 +1,217 @@
+import { distinctTags, type ListedTag } from './listing.js';
+import {
+  distroName,
+  type KnownPlatforms,
+  type Policy,
+  type Rule,
+  type RuleName,
+  rulesOf,
+  type StableTag,
+} from './policy.js';
+import { homeSeries, rankingOf } from './ranking.js';
+import type { Tag } from './reference.js';
+import { compareText, compareVersions, readTag, type Scheme, seriesOf, type TagKind, type Version } from './scheme.js';
+
+/** Which tag to take, and why; whatever it is, what the listing held is in it. */
+export type Selection = Chosen | Unread | Nothing;
+
+interface Survey {
+  /** How many tags of each kind were listed, each name once; expired ones are of no other kind. */
+  readonly counts: Readonly<Record<TagKind | 'expired', number>>;
+  /** The newest first. */
+  readonly nearMisses: readonly NearMiss[];
+  /** Stable tags that the policy does not admit, by the rule that they failed. */
+  readonly passedOver: readonly PassedOver[];
+}
+
+export interface Chosen extends Survey {
+  readonly kind: 'chosen';
+  readonly chosen: StableTag;
+  /** What else would do, the best first. */
+  readonly runnersUp: readonly RunnerUp[];
+  readonly warnings: readonly string[];
+}
+
+/** The best tag, whose platforms the policy asks for and nobody has read. */
+export interface Unread extends Survey {
+  readonly kind: 'unread';
+  readonly tag: Tag;
+}
+
+/** There is nothing to take, and nothing else may be taken instead. */
+export interface Nothing extends Survey {
+  readonly kind: 'nothing';
+  /** No tags at all, none that is stable and there, or the rule that admitted none of those that were left. */
+  readonly reason: 'no-tags' | 'nothing-stable' | RuleName;
+  /** What was asked for, and what was there instead; one line. */
+  readonly message: string;
+}
+
+export interface NearMiss {
+  /** As it was listed: anything at all. */
+  readonly name: string;
+  readonly why: string;
+  /** Is its version above that of the chosen tag? True also where nothing was chosen. */
+  readonly looksNewer: boolean;
+}
+
+export interface PassedOver {
+  readonly tag: Tag;
+  readonly rule: RuleName;
+  readonly why: string;
+}
+
+export interface RunnerUp {
+  readonly tag: Tag;
+  readonly why: string;
+}
+
+/**
+ * The tag that the policy wants of a listing. Where platforms are asked for, the answer may be `unread`: read what
+ * that tag's manifest has, add it to `platforms`, and ask again; a tag that lacks one gives way to the next.
+ */
+export function selectCandidate(
+  listing: Iterable<ListedTag>,
+  policy: Policy,
+  platforms: KnownPlatforms = new Map(),
+): Selection {
+  const { counts, stable, misses } = survey(listing, policy.scheme);
+  const rules = rulesOf(policy, stable, platforms);
+  const { admitted, passedOver, stop } = applyRules(rules, stable);
+  const home = policy.flavor === undefined ? new Set<string>() : homeSeries(stable, policy.flavor);
+  const ranking = rankingOf(policy, home);
+  const [chosen, ...others] = [...admitted].sort(ranking.compare);
+  const found = { counts, nearMisses: nearMisses(misses, chosen?.version), passedOver };
+
+  if (chosen === undefined) return { kind: 'nothing', ...(stop ?? nothingStable(counts, policy.scheme)), ...found };
+  if (policy.platforms.length > 0 && !platforms.has(chosen.tag)) return { kind: 'unread', tag: chosen.tag, ...found };
+  return {
+    kind: 'chosen',
+    chosen,
+    runnersUp: others.map((other) => ({ tag: other.tag, why: ranking.why(other, chosen) })),
+    warnings: warningsOn(chosen, policy, stable, home),
+    ...found,
+  };
+}
+
+type Miss = Omit<NearMiss, 'looksNewer'> & { readonly version: Version };
+
+/** What there is, each tag read once. */
+function survey(listing: Iterable<ListedTag>, scheme: Scheme) {
+  const counts = { stable: 0, 'near-miss': 0, prerelease: 0, unreleased: 0, devel: 0, alias: 0, other: 0, expired: 0 };
+  const stable: StableTag[] = [];
+  const misses: Miss[] = [];
+  for (const { name, expired, digest, startedAt } of distinctTags(listing)) {
+    const reading = readTag(scheme, name);
+    counts[expired ? 'expired' : reading.kind] += 1;
+    if (expired) continue;
+    if (reading.kind === 'stable') {
+      // Spread last, which V8 does twice as fast: this is most of the work on a long listing.
+      stable.push({ tag: reading.tag, digest, startedAt, ...reading.build });
+    } else if (reading.kind === 'near-miss') {
+      misses.push({ name, why: reading.why, version: reading.version });
+    }
+  }
+  stable.sort((a, b) => compareText(a.tag, b.tag));
+  return { counts, stable, misses };
+}
+
+/** Holds the tags against one rule after the other; `stop` is the one that none of those left came through. */
+function applyRules(rules: readonly Rule[], stable: readonly StableTag[]) {
+  let passedOver: readonly PassedOver[] = [];
+  let admitted = stable;
+  let stop: Pick<Nothing, 'reason' | 'message'> | undefined;
+  for (const [index, rule] of rules.entries()) {
+    const refused = admitted
+      .filter((tag) => !rule.admits(tag))
+      .map((tag) => ({ tag: tag.tag, rule: rule.name, why: rule.instead(tag) }));
+    if (refused.length > 0 && refused.length === admitted.length) {
+      const asked = rules.slice(0, index + 1).map(({ asks }) => asks);
+      stop = { reason: rule.name, message: `no stable tag ${asked.join(' ')}; there is: ${formatGroups(refused)}` };
+    }
+    passedOver = passedOver.concat(refused);
+    admitted = admitted.filter(rule.admits);
+  }
+  return { admitted, passedOver, stop };
+}
+
+/** `2 of flavor quincy (v7.0.1-…, …), 1 of flavor reef (v8.0.0-…)`, the largest group first. */
+export function formatGroups(tags: readonly PassedOver[]): string {
+  const byWhy = new Map<string, Tag[]>();
+  for (const { tag, why } of tags) {
+    const group = byWhy.get(why);
+    if (group === undefined) byWhy.set(why, [tag]);
+    else group.push(tag);
+  }
+  const groups = [...byWhy].sort(([a, some], [b, others]) => others.length - some.length || compareText(a, b));
+  const named = groups
+    .slice(0, GROUPS_NAMED)
+    .map(([why, [tag, ...more]]) => `${more.length + 1} ${why} (${tag}${more.length > 0 ? ', …' : ''})`);
+  return [...named, ...(groups.length > GROUPS_NAMED ? ['…'] : [])].join(', ');
+}
+
+const GROUPS_NAMED = 12;
+
+function nothingStable(counts: Survey['counts'], scheme: Scheme): Pick<Nothing, 'reason' | 'message'> {
+  const there = formatCounts(counts);
+  if (there === '') return { reason: 'no-tags', message: 'the listing has no tags' };
+  return { reason: 'nothing-stable', message: `no tag is stable by scheme ${scheme.name}; there is: ${there}` };
+}
+
+/** `420 stable, 28 prerelease`; empty where there are no tags. */
+export function formatCounts(counts: Survey['counts']): string {
+  return Object.entries(counts)
+    .filter(([, count]) => count > 0)
+    .map(([kind, count]) => `${count} ${kind}`)
+    .join(', ');
+}
+
+function nearMisses(misses: readonly Miss[], chosen: Version | undefined): readonly NearMiss[] {
+  return [...misses]
+    .sort((a, b) => compareVersions(b.version, a.version) || compareText(a.name, b.name))
+    .map(({ name, why, version }) => ({
+      name,
+      why,
+      looksNewer: chosen === undefined || compareVersions(version, chosen) > 0,
+    }));
+}
+
+function warningsOn(
+  chosen: StableTag,
+  policy: Policy,
+  stable: readonly StableTag[],
+  home: ReadonlySet<string>,
+): readonly string[] {
+  const { flavor, arch, exclude, minimumAge } = policy;
+  const warnings: string[] = [];
+  if (minimumAge > 0 && chosen.startedAt === undefined) {
+    warnings.push(`minimum-age: the registry does not say how old ${chosen.tag} is; it passes unchecked`);
+  }
+  if (flavor === undefined && new Set(stable.map((tag) => tag.flavor)).size > 1) {
+    warnings.push('flavor: none is given, so the next release of Ceph will be taken as soon as it has a tag');
+  }
+  if (flavor !== undefined && !home.has(seriesOf(chosen.version))) {
+    warnings.push(`flavor: the newest patch of series ${seriesOf(chosen.version)} no longer carries ${flavor}`);
+  }
+  if (arch === undefined && chosen.arch !== undefined) {
+    warnings.push(`arch: none is given, and ${chosen.tag} is for ${chosen.arch} alone`);
+  }
+  for (const name of new Set(exclude)) {
+    const excluded = stable.find(({ tag }) => tag === name);
+    if (excluded === undefined) warnings.push(`exclude: no stable tag is named ${JSON.stringify(name)}`);
+    else if (sameButForArch(excluded, chosen)) {
+      warnings.push(`exclude: ${name} is excluded, and ${chosen.tag} is of the same build`);
+    }
+  }
+  return warnings;
+}
+
+/** `-x86_64` and the bare name of one build hold the same image. */
+function sameButForArch(a: StableTag, b: StableTag): boolean {
+  return (
+    compareVersions(a.version, b.version) === 0 &&
+    a.flavor === b.flavor &&
+    distroName(a.distro) === distroName(b.distro) &&
+    a.date === b.date
+  );
+}

@@ -1,0 +1,62 @@
+import { describe, expect, test } from '@jest/globals';
+import { explain, explainMarkdown } from '../../src/candidate/explain.js';
+import type { ListedTag } from '../../src/candidate/listing.js';
+import type { Policy } from '../../src/candidate/policy.js';
+import { selectCandidate } from '../../src/candidate/selection.js';
+import { listed, policy, tag } from './policies.js';
+
+const chosen = tag('6.0.7 pacific centos-stream8-x86_64');
+const bare = tag('6.0.7 pacific centos-stream8');
+const hostile = '`v6.0.9-stable-\n<b>|';
+const tags = [bare, tag('7.0.0 quincy centos-stream8'), 'latest', hostile];
+
+function select(listing: readonly ListedTag[], asked: Partial<Policy> = {}) {
+  return selectCandidate(listing, policy({ flavor: 'pacific', arch: 'x86_64', ...asked }));
+}
+
+describe('explaining', () => {
+  test('a choice: what was chosen, counts, runners-up, what was passed over, near misses', () => {
+    expect(explain(select([{ name: chosen, startedAt: 0 }, ...listed(tags)]))).toEqual([
+      `chose ${chosen}: version 6.0.7, pacific, centos-stream8, x86_64, set 1970-01-01T00:00:00Z`,
+      '5 tags: 3 stable, 1 near-miss, 1 alias',
+      `runner-up ${bare}: x86_64 has a tag of its own`,
+      `passed over: 1 of flavor quincy (${tag('7.0.0 quincy centos-stream8')})`,
+      '"`v6.0.9-stable- <b>|" looks newer, and is no tag: those are 1 to 128 of A-Z a-z 0-9 _ . -',
+    ]);
+  });
+
+  test('the same in Markdown, where no name ends its code', () => {
+    const markdown = explainMarkdown(select(listed([chosen, ...tags])));
+    expect(markdown).toContain(`- chose \`${chosen}\`: version 6.0.7, pacific, centos-stream8, x86_64\n`);
+    expect(markdown).toContain("- `'v6.0.9-stable- <b>|` looks newer, and is no tag");
+    expect(
+      markdown
+        .trimEnd()
+        .split('\n')
+        .every((line) => line.startsWith('- ')),
+    ).toBe(true);
+  });
+
+  test('nothing: why, and what was there', () => {
+    expect(explain(select(listed([])))).toEqual(['the listing has no tags', '0 tags']);
+    expect(explain(select(listed(['latest', 'x'])))).toEqual([
+      'no tag is stable by scheme ceph-daemon; there is: 1 alias, 1 other',
+      '2 tags: 1 alias, 1 other',
+    ]);
+  });
+
+  test('a tag whose platforms are to be read', () => {
+    const lines = explain(select(listed([chosen]), { platforms: ['linux/amd64'] }));
+    expect(lines[0]).toBe(`${chosen} is the best if it has the platforms`);
+  });
+
+  test('a long list is named in part and counted', () => {
+    const many = Array.from({ length: 30 }, (_, patch) => tag(`6.0.${patch} pacific centos-8-x86_64`));
+    const misses = many.map((name) => `${name}.sig`);
+    const lines = explain(select(listed([...many, ...misses])));
+    expect(lines[0]).toMatch(/^chose v6\.0\.29-/);
+    expect(lines).toContain('and 19 more runners-up');
+    expect(lines).toContain('and 20 more that look stable');
+    expect(lines).toHaveLength(2 + 11 + 11);
+  });
+});

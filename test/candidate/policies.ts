@@ -1,0 +1,43 @@
+import type { ListedTag } from '../../src/candidate/listing.js';
+import type { Policy } from '../../src/candidate/policy.js';
+import { cephDaemon } from '../../src/candidate/schemes/ceph-daemon.js';
+import { type Selection, selectCandidate } from '../../src/candidate/selection.js';
+
+export const NOW = 1_700_000_000;
+export const DAY = 86_400;
+
+/** Asks for nothing; a test says what it asks for. */
+export function policy(asked: Partial<Policy> = {}): Policy {
+  return {
+    scheme: cephDaemon,
+    flavor: undefined,
+    arch: undefined,
+    distro: undefined,
+    exclude: [],
+    minimumAge: 0,
+    now: NOW,
+    preferDated: false,
+    platforms: [],
+    ...asked,
+  };
+}
+
+export function listed(names: readonly string[]): ListedTag[] {
+  return names.map((name) => ({ name }));
+}
+
+/** `6.0.7 pacific centos-stream8-x86_64` as the tag that it is short for. */
+export function tag(short: string): string {
+  const [version, flavor, build] = short.split(' ');
+  return `v${version}-stable-${version?.replace(/\.\d+$/, '')}-${flavor}-${build}`;
+}
+
+/** The chosen tag, or why there is none. */
+export function answer(selection: Selection): string {
+  if (selection.kind === 'chosen') return selection.chosen.tag;
+  return selection.kind === 'unread' ? `read ${selection.tag}` : selection.reason;
+}
+
+export function choose(names: readonly string[], asked: Partial<Policy> = {}): string {
+  return answer(selectCandidate(listed(names), policy(asked)));
+}

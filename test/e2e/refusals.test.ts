@@ -1,0 +1,259 @@
+import { randomUUID } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
+import { beforeAll, describe, expect, test } from '@jest/globals';
+import { freshImageDirectory, sandbox } from '../sandbox/current.js';
+import { runBundle } from './bundle.js';
+import { freshSettings, type Settings } from './settings.js';
+
+/** Whatever is wrong: exit status 1, one line that names it, and nothing changed. */
+
+type Inputs = Readonly<Record<string, string>>;
+
+const DIGEST = `sha256:${'0'.repeat(64)}`;
+const JOB = `refused-${randomUUID()}`;
+const NOBODY = { 'registry-username': 'nobody', 'registry-password': 'wrong-password' };
+
+let settings: Settings;
+let valid: Readonly<Record<string, Inputs>>;
+
+beforeAll(async () => {
+  settings = await freshSettings();
+  const found = await runBundle('find-stable-tag', { image: settings.image, flavor: 'pacific' });
+  const { reference = '' } = found.outputs;
+  const hash = sandbox().dlrn.branches.master.hashes[0] ?? '';
+  const published = await freshImageDirectory();
+  await runBundle('publish-ci-testing', { reference, ...settings.imageServer, server: published.server });
+  valid = {
+    'find-stable-tag': { image: settings.image, flavor: 'pacific' },
+    'publish-ci-testing': { reference, ...settings.imageServer },
+    'consume-ci-testing': { url: published.url },
+    'check-image': { reference },
+    'report-dlrn': {
+      ...settings.dlrn,
+      reference,
+      'aggregate-hash': hash,
+      'job-id': JOB,
+      'job-url': 'https://forge.example/1',
+      outcome: 'success',
+    },
+    'evaluate-and-promote': {
+      reference,
+      criteria: `current-ceph: [${JOB}]`,
+      'dlrn-url': settings.dlrn['dlrn-url'],
+      'aggregate-hash': hash,
+      targets: settings.target,
+      ...settings.targetLogin,
+      ...settings.imageServer,
+    },
+    'publish-dashboard': { branches: `master ${published.url}` },
+  };
+});
+
+async function votes(): Promise<number> {
+  const url = new URL(`${settings.dlrn['dlrn-url']}/api/agg_status`);
+  url.searchParams.set('aggregate_hash', sandbox().dlrn.branches.master.hashes[0] ?? '');
+  const text = await (await fetch(url)).text();
+  return text.split(JOB).length - 1;
+}
+
+async function refused(action: string, changes: Inputs, message: string | RegExp, env: Inputs = {}): Promise<void> {
+  const run = await runBundle(action, { ...valid[action], ...changes }, env);
+  expect(run.errors).toEqual([
+    typeof message === 'string' ? expect.stringContaining(message) : expect.stringMatching(message),
+  ]);
+  expect(run.status).toBe(1);
+  expect(run.outputs).toEqual({});
+  expect(await readdir(settings.directory.path)).toEqual([]);
+  expect(await votes()).toBe(0);
+}
+
+describe('a required input that is missing', () => {
+  test.each([
+    ['publish-ci-testing', 'reference'],
+    ['publish-ci-testing', 'server'],
+    ['publish-ci-testing', 'ssh-known-hosts'],
+    ['publish-ci-testing', 'ssh-private-key'],
+    ['consume-ci-testing', 'url'],
+    ['check-image', 'reference'],
+    ['report-dlrn', 'dlrn-url'],
+    ['report-dlrn', 'job-id'],
+    ['report-dlrn', 'job-url'],
+    ['report-dlrn', 'outcome'],
+    ['report-dlrn', 'reference'],
+    ['report-dlrn', 'password'],
+    ['report-dlrn', 'aggregate-hash'],
+    ['evaluate-and-promote', 'reference'],
+    ['evaluate-and-promote', 'criteria'],
+    ['evaluate-and-promote', 'dlrn-url'],
+    ['evaluate-and-promote', 'targets'],
+    ['evaluate-and-promote', 'server'],
+    ['evaluate-and-promote', 'ssh-known-hosts'],
+    ['evaluate-and-promote', 'ssh-private-key'],
+    ['publish-dashboard', 'branches'],
+  ])('%s: %s', async (action, input) => {
+    await refused(action, { [input]: '' }, `input ${input}: `);
+  });
+});
+
+describe('a malformed reference', () => {
+  const actions = ['publish-ci-testing', 'check-image', 'report-dlrn', 'evaluate-and-promote'];
+  const references = [
+    'quay.io/ceph/daemon',
+    'quay.io/ceph/daemon:v1',
+    `daemon:v1@${DIGEST}`,
+    `quay.io/ceph/../x:v1@${DIGEST}`,
+  ];
+  test.each(actions.flatMap((action) => references.map((reference) => [action, reference])))(
+    '%s: %s',
+    async (action, reference) => {
+      await refused(action, { reference }, `input reference: ${JSON.stringify(reference)} is not a reference such as`);
+    },
+  );
+});
+
+describe('a registry', () => {
+  const DOWN = '127.0.0.1:1';
+  test.each<[string, string, () => Inputs, RegExp]>([
+    [
+      'find-stable-tag',
+      'is down',
+      () => ({ image: `${DOWN}/ceph/daemon` }),
+      /127\.0\.0\.1:1\/v2\/ceph\/daemon.*ECONNREFUSED/,
+    ],
+    ['check-image', 'is down', () => ({ reference: `${DOWN}/ceph/daemon:v1@${DIGEST}` }), /ECONNREFUSED/],
+    [
+      'find-stable-tag',
+      'has no such repository',
+      () => ({ image: `${sandbox().source.host}/ceph/demon` }),
+      /ceph\/demon.*repository name not known/,
+    ],
+    [
+      'check-image',
+      'has no such repository',
+      () => ({ reference: `${sandbox().source.host}/ceph/demon:v1@${DIGEST}` }),
+      /ceph\/demon/,
+    ],
+    ['check-image', 'has no such image', () => ({ reference: `${settings.image}:v1@${DIGEST}` }), /ceph\/daemon/],
+    [
+      'find-stable-tag',
+      'refuses the credentials',
+      () => ({ image: settings.target, ...NOBODY }),
+      /inputs registry-username and registry-password/,
+    ],
+    [
+      'find-stable-tag',
+      'wants credentials',
+      () => ({ image: settings.target }),
+      /inputs registry-username and registry-password/,
+    ],
+  ])(
+    '%s: %s',
+    async (action, _, inputs, message) => {
+      await refused(action, inputs(), message);
+    },
+    60_000,
+  );
+});
+
+describe('the target registry refuses the credentials', () => {
+  test('evaluate-and-promote', async () => {
+    const wrong = { 'target-username': 'tripleo', 'target-password': 'wrong-password' };
+    // By needs, so that the criteria are met and the promotion gets that far.
+    const { reference = '' } = valid['evaluate-and-promote'] ?? {};
+    const needs = JSON.stringify({ [JOB]: { result: 'success', outputs: { reference } } });
+    await refused(
+      'evaluate-and-promote',
+      { evidence: 'needs', needs, ...wrong },
+      'inputs target-username and target-password',
+    );
+  });
+});
+
+describe('the image server', () => {
+  const actions = ['publish-ci-testing', 'evaluate-and-promote'];
+
+  test.each(actions)('%s: another host key', async (action) => {
+    const other = 'AAAAC3NzaC1lZDI1NTE5AAAAIJ0dIcTmcfTuBqTmsZmcQjB5CiHcMpBJZoUVZ4yVZDrk';
+    const known = `[127.0.0.1]:${sandbox().imageServer.sshd.port} ssh-ed25519 ${other}`;
+    await refused(action, { 'ssh-known-hosts': known }, 'ssh-known-hosts');
+  });
+
+  test.each(actions)('%s: a host that is not among the known', async (action) => {
+    await refused(
+      action,
+      { 'ssh-known-hosts': sandbox().imageServer.sshd.knownHosts.replace('127.0.0.1', '127.0.0.2') },
+      'ssh-known-hosts',
+    );
+  });
+
+  test.each(actions)('%s: a user that may not log in', async (action) => {
+    await refused(
+      action,
+      { server: settings.imageServer.server.replace(/\/\/[^@]+@/, '//nobody@') },
+      'ssh-private-key',
+    );
+  });
+
+  test.each(actions)('%s: a key that is none', async (action) => {
+    await refused(action, { 'ssh-private-key': 'not a key' }, 'input ssh-private-key: ');
+  });
+
+  test.each(actions)('%s: a directory that is not there', async (action) => {
+    await refused(action, { server: `${settings.imageServer.server}-missing` }, 'no such directory');
+  });
+
+  test.each(actions)('%s: an option for a host', async (action) => {
+    await refused(action, { server: 'sftp://user@-oProxyCommand=x/dir' }, 'input server: ');
+  });
+
+  test('consume-ci-testing: a label that is not there', async () => {
+    await refused('consume-ci-testing', { label: 'no-such-label' }, 'no such label');
+  });
+});
+
+describe('DLRN', () => {
+  const UNKNOWN = '0'.repeat(32);
+  test.each<[string, string, Inputs, string]>([
+    ['report-dlrn', 'wrong password', { password: 'wrong-password' }, 'inputs username and password'],
+    [
+      'report-dlrn',
+      'an aggregate hash that is unknown',
+      { 'aggregate-hash': UNKNOWN },
+      'input aggregate-hash: DLRN knows only',
+    ],
+    ['report-dlrn', 'an aggregate hash that is none', { 'aggregate-hash': 'x' }, 'input aggregate-hash: "x" is not'],
+    ['report-dlrn', 'an outcome that is none', { outcome: 'passed' }, 'input outcome: "passed" is none of'],
+    ['report-dlrn', 'an hour ahead', { timestamp: '2099-01-01T00:00:00Z' }, 'input timestamp: '],
+    ['report-dlrn', 'is down', { 'dlrn-url': 'http://127.0.0.1:1/api' }, 'ECONNREFUSED'],
+    [
+      'evaluate-and-promote',
+      'an aggregate hash that is unknown',
+      { 'aggregate-hash': UNKNOWN },
+      'input aggregate-hash: ',
+    ],
+    ['evaluate-and-promote', 'is down', { 'dlrn-url': 'http://127.0.0.1:1/api' }, 'ECONNREFUSED'],
+  ])(
+    '%s: %s',
+    async (action, _, inputs, message) => {
+      await refused(action, inputs, message);
+    },
+    60_000,
+  );
+});
+
+describe('criteria', () => {
+  test.each([
+    ['no YAML', 'current-ceph: [', 'criteria: not YAML'],
+    ['no file', 'no-such-file.yml', 'input criteria: ENOENT'],
+    ['another label', 'other: [a]', 'criteria: no label "current-ceph"'],
+    ['no job', 'current-ceph: []', 'criteria: current-ceph'],
+    ['an unknown key', 'current-ceph: {jobs: [a]}', 'unknown key'],
+    [
+      'a waiver that ended',
+      `current-ceph: {required: [${JOB}, other], waivers: [{job: ${JOB}, until: 2020-01-01, reason: x}]}`,
+      'waiver',
+    ],
+  ])('%s', async (_, criteria, message) => {
+    await refused('evaluate-and-promote', { criteria }, message);
+  });
+});

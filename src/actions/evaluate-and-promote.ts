@@ -68,7 +68,7 @@ const inputs = {
     lineSchema,
   ),
   ...dlrnInputs,
-  needs: optional('Evidence `needs`: `${{ toJSON(needs) }}`', textSchema),
+  needs: optional('Evidence `needs`: `toJSON(needs)`', textSchema),
   'zuul-url': optional('Evidence `zuul`: what `/api/tenant/…` is below', urlSchema),
   'zuul-tenant': optional('Evidence `zuul`: the tenant', lineSchema),
   'zuul-pipelines': list('Evidence `zuul`: pipelines whose builds count; empty: all', lineSchema),
@@ -312,13 +312,10 @@ function toResult(outcome: Outcome, settings: Settings, runner: Runner) {
       report: report === undefined ? '' : JSON.stringify(report),
       'managed-images': ownedRepositories(parseTargets(settings.targets)).map(formatRepository).join('\n'),
     },
-    summary: [
-      `## ${line}`,
-      '',
-      `\`${formatCandidate(candidate)}\``,
-      '',
-      report === undefined ? '' : explainMarkdown(report),
-    ].join('\n'),
+    summary:
+      report === undefined
+        ? `### ${line}\n\n\`${formatCandidate(candidate)}\``
+        : `## ${line}\n\n${explainMarkdown(report)}`,
     ...(unmet && settings['if-criteria-unmet'] === 'error' && { failure: line }),
   };
 }

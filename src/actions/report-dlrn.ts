@@ -10,14 +10,14 @@ import { smallApis } from './shared/http.js';
 
 export const action = defineAction({
   description: 'Reports to DLRN how a job ended on a candidate, which it names in `notes`',
-  needs: 'a DLRN user that may report results. Run it also after a failure: `if: ${{ !cancelled() }}`.',
+  needs: 'a DLRN user that may report results. Run it also after a failure: `if: !cancelled()`.',
   inputs: {
     'dlrn-url': required('The DLRN API, as `https://trunk.rdoproject.org/api-centos9-master-uc`', urlSchema),
     ...dlrnInputs,
     'job-id': required('The name of the job, as the criteria have it', lineSchema),
     'job-url': optional('The page of the result; empty: this run and attempt', urlSchema),
     outcome: required(
-      'How the job ended, as `${{ job.status }}` has it; cancelled and skipped are no vote',
+      'How the job ended, as `job.status` has it: success or failure; cancelled and skipped are no vote',
       outcomeSchema,
     ),
     reference: required('The image that the job has proved to have tested, as `image:tag@digest`', candidateSchema),

@@ -137,7 +137,10 @@ describe('from a tag to a promotion', () => {
     }
     const url = new URL(`${settings.dlrn['dlrn-url']}/api/agg_status`);
     url.searchParams.set('aggregate_hash', hashes[0] ?? '');
-    const votes: { job_id: string; notes: string; success: boolean }[] = await (await fetch(url)).json();
+    const votes = v.parse(
+      v.array(v.object({ job_id: v.string(), notes: v.string(), success: v.boolean() })),
+      await (await fetch(url)).json(),
+    );
     expect(votes.filter((vote) => JOBS.includes(vote.job_id))).toEqual(
       JOBS.map((job) =>
         expect.objectContaining({ job_id: job, notes: `${TAG}@${found.outputs.digest}`, success: true }),

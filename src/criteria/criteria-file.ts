@@ -1,0 +1,168 @@
+import { createHash } from 'node:crypto';
+import * as v from 'valibot';
+import { parseDocument } from 'yaml';
+import { errorLine, UserError } from '../base/errors.js';
+import { durationSchema, parseUser } from '../base/schema.js';
+import { type Tag, tagSchema } from '../candidate/reference.js';
+import { jobNameSchema } from './job-result.js';
+
+/** What must have passed before a label moves. */
+export interface Criteria {
+  readonly label: Tag;
+  /** The whole file, as it was. */
+  readonly content: string;
+  /** Of the content. */
+  readonly sha256: string;
+  /** One job of each must have passed: a required job stands alone. A job is in one of them at most. */
+  readonly requirements: readonly (readonly string[])[];
+  /** Seconds; undefined: a pass never ages. */
+  readonly maxAge: number | undefined;
+  /** undefined: everyone is trusted. */
+  readonly trustedUsers: readonly string[] | undefined;
+  readonly waivers: readonly Waiver[];
+  readonly acrossHashes: boolean;
+  readonly bareTags: boolean;
+}
+
+/** strictObject whose errors speak of keys. */
+export const mapping = <const Entries extends v.ObjectEntries>(entries: Entries) =>
+  v.strictObject(entries, (issue) => {
+    if (issue.expected === 'never') return `unknown key; known are ${Object.keys(entries).join(', ')}`;
+    return issue.expected === 'Object' ? `${issue.received} is not a mapping` : `the key ${issue.expected} is missing`;
+  });
+
+const lineSchema = v.pipe(v.string(), v.regex(/^[^\r\n]*\S[^\r\n]*$/, 'is not one line of text'));
+
+/** A calendar day, as `2026-12-01`. YAML 1.2 has no dates: it arrives as text. */
+const daySchema = v.pipe(
+  v.string(),
+  v.isoDate((issue) => `${issue.received} is not a date such as 2026-12-01`),
+  v.check((day) => new Date(day).toJSON()?.startsWith(day) === true, 'is not a day of the calendar'),
+);
+
+const waiverSchema = mapping({
+  job: v.pipe(jobNameSchema, v.description('The job that need not pass')),
+  until: v.pipe(daySchema, v.description('The last day of the waiver, in UTC; afterwards it is an error')),
+  reason: v.pipe(lineSchema, v.description('Why')),
+  issue: v.exactOptional(v.pipe(lineSchema, v.description('Where it is worked on'))),
+});
+export type Waiver = v.InferOutput<typeof waiverSchema>;
+
+const jobsSchema = v.array(jobNameSchema);
+
+const keysSchema = mapping({
+  required: v.exactOptional(v.pipe(jobsSchema, v.description('Each of these jobs must have passed'))),
+  'any-of': v.exactOptional(
+    v.pipe(
+      v.array(v.pipe(jobsSchema, v.minLength(1, 'is empty'))),
+      v.description('Of each of these groups one job must have passed'),
+    ),
+  ),
+  'max-age': v.exactOptional(
+    v.pipe(
+      v.string(),
+      v.description('How long a pass counts, such as `14 days`; a failure never ages'),
+      durationSchema,
+      v.minValue(1, 'is no time at all'),
+    ),
+  ),
+  'trusted-users': v.exactOptional(
+    v.pipe(
+      v.array(lineSchema),
+      v.minLength(1, 'is empty: nobody could report'),
+      v.description("The users of DLRN whose reports count; without it everyone's do"),
+    ),
+  ),
+  waivers: v.exactOptional(
+    v.pipe(v.array(waiverSchema), v.description('Jobs that need not pass for some time, each with a reason')),
+  ),
+  'across-hashes': v.exactOptional(
+    v.pipe(v.boolean(), v.description('Results on different aggregate hashes add up; by default they do not')),
+  ),
+  'bare-tags': v.exactOptional(
+    v.pipe(v.boolean(), v.description('Results that name a tag without its digest count; by default they do not')),
+  ),
+});
+type LabelCriteria = v.InferOutput<typeof keysSchema>;
+
+const soundness = v.rawCheck<LabelCriteria>(({ dataset, addIssue }) => {
+  const problem = dataset.typed ? problemOf(dataset.value) : undefined;
+  if (problem !== undefined) addIssue({ message: problem });
+});
+
+function problemOf({ required = [], 'any-of': groups = [], waivers = [] }: LabelCriteria): string | undefined {
+  const jobs = [...required, ...groups.flat()];
+  if (jobs.length === 0) return 'no job is required: everything would be promoted';
+  const double = firstDouble(jobs);
+  if (double !== undefined) return `${double} is named twice`;
+  const waived = waivers.map(({ job }) => job);
+  const doubleWaiver = firstDouble(waived);
+  if (doubleWaiver !== undefined) return `${doubleWaiver} is waived twice`;
+  const stray = waived.find((job) => !jobs.includes(job));
+  if (stray !== undefined) return `${stray} is waived, and is not required`;
+  if (jobs.every((job) => waived.includes(job))) return 'every job is waived: everything would be promoted';
+  return undefined;
+}
+
+function firstDouble(names: readonly string[]): string | undefined {
+  return names.find((name, index) => names.indexOf(name) !== index);
+}
+
+const labelSchema = v.pipe(keysSchema, soundness);
+
+const plainSchema = v.pipe(
+  jobsSchema,
+  v.description("RDO's plain form: a list of required jobs"),
+  v.transform((required): LabelCriteria => ({ required })),
+  soundness,
+);
+
+/** A whole criteria file, for editors: labels, each with its criteria. */
+export const criteriaFileSchema = v.record(tagSchema, v.union([labelSchema, plainSchema]));
+
+/** The same by the one form that is there, so that errors speak of that. */
+const parsedFileSchema = v.record(
+  tagSchema,
+  v.lazy((criteria) => (Array.isArray(criteria) ? plainSchema : labelSchema)),
+);
+
+const MAX_CHARACTERS = 256 * 1024;
+const MAX_ALIASES = 20;
+
+/** Reads the criteria of one label out of a criteria file (YAML 1.2, or JSON); throws a UserError that names the key. */
+export function parseCriteria(content: string, label: string): Criteria {
+  const file = parseUser(parsedFileSchema, parseYaml(content, 'criteria'), 'criteria');
+  const own = Object.entries(file).find(([name]) => name === label);
+  if (own === undefined) {
+    throw new UserError(`criteria: no label ${JSON.stringify(label)} in it; there is ${Object.keys(file).join(', ')}`);
+  }
+  const [, criteria] = own;
+  return {
+    label: parseUser(tagSchema, label, 'criteria'),
+    content,
+    sha256: createHash('sha256').update(content).digest('hex'),
+    requirements: [...(criteria.required ?? []).map((job) => [job]), ...(criteria['any-of'] ?? [])],
+    maxAge: criteria['max-age'],
+    trustedUsers: criteria['trusted-users'],
+    waivers: criteria.waivers ?? [],
+    acrossHashes: criteria['across-hashes'] ?? false,
+    bareTags: criteria['bare-tags'] ?? false,
+  };
+}
+
+/** The data in a YAML text: what JSON could say too, each key once, few aliases. `what` names it in errors. */
+export function parseYaml(text: string, what: string): unknown {
+  if (text.length > MAX_CHARACTERS) throw new UserError(`${what}: more than ${MAX_CHARACTERS} characters`);
+  const document = parseDocument(text, { schema: 'core', stringKeys: true, uniqueKeys: true });
+  const [problem] = [...document.errors, ...document.warnings];
+  // Below the first line the library draws where it is.
+  if (problem !== undefined) throw new UserError(`${what}: not YAML: ${problem.message.replace(/:?\n.*$/s, '')}`);
+  let data: unknown;
+  try {
+    data = document.toJS({ maxAliasCount: MAX_ALIASES });
+  } catch (error) {
+    throw new UserError(`${what}: not YAML: ${errorLine(error)}`);
+  }
+  if (typeof data === 'object' && data !== null && !Array.isArray(data)) return data;
+  throw new UserError(`${what}: not a mapping whose keys are labels`);
+}

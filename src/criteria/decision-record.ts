@@ -1,0 +1,70 @@
+import * as v from 'valibot';
+import { candidateSchema, tagSchema } from '../candidate/reference.js';
+import { jobNameSchema, jobResultSchema, linkSchema } from './job-result.js';
+
+const timeSchema = v.pipe(
+  v.string(),
+  v.regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/, (issue) => `${issue.received} is not a time in UTC by RFC 3339`),
+);
+
+const aggregateHashSchema = v.pipe(
+  v.nullable(v.string()),
+  v.description('The aggregate hash; null for results that name none, and where nothing was tested yet'),
+);
+
+const jobSchema = v.strictObject({
+  job: jobNameSchema,
+  state: v.pipe(
+    v.picklist(['met', 'unmet', 'unknown', 'waived']),
+    v.description('Unknown is neither pass nor fail: no vote, running, too old'),
+  ),
+  why: v.pipe(v.string(), v.description('The state in words, as in `failed`')),
+  since: v.pipe(v.nullable(timeSchema), v.description('Since when the job has given the outcome that decides')),
+  url: v.pipe(v.nullable(linkSchema), v.description('The page of the result that decides')),
+  'aggregate-hash': aggregateHashSchema,
+});
+export type JobState = v.InferOutput<typeof jobSchema>;
+
+const blockersSchema = v.strictObject({
+  'aggregate-hash': aggregateHashSchema,
+  jobs: v.pipe(
+    v.array(v.array(jobNameSchema)),
+    v.description('It would promote if one job of each of these groups passed'),
+  ),
+});
+export type Blockers = v.InferOutput<typeof blockersSchema>;
+
+/** All that a decision rests on, so that it evaluates again to its verdict. */
+export const decisionRecordSchema = v.strictObject({
+  version: v.literal(1),
+  candidate: v.pipe(
+    v.string(),
+    v.check((text) => v.is(candidateSchema, text), 'is not a reference with its tag and digest'),
+    v.description('repository:tag@digest'),
+  ),
+  'evaluated-at': timeSchema,
+  criteria: v.strictObject({
+    label: tagSchema,
+    sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/), v.description('Of the content, in UTF-8')),
+    content: v.pipe(v.string(), v.description('The criteria file as it was')),
+  }),
+  evidence: v.pipe(v.array(jobResultSchema), v.description('What the jobs of the criteria have said of this image')),
+  'not-counted': v.pipe(
+    v.array(v.strictObject({ job: jobNameSchema, url: v.nullable(linkSchema), why: v.string() })),
+    v.description('Results among the evidence that do not count, and why'),
+  ),
+  verdict: v.picklist(['promote', 'wait', 'reject']),
+  reason: v.pipe(v.string(), v.description('The verdict in one sentence')),
+  jobs: v.pipe(v.array(jobSchema), v.description('Each job of the criteria, once')),
+  'aggregate-hash': v.pipe(
+    v.nullable(v.string()),
+    v.description('The hash that meets the criteria, or comes nearest; null where results name no hash'),
+  ),
+  'blocked-by': v.pipe(
+    v.array(blockersSchema),
+    v.description('The smallest sets of jobs that block, nearest first; empty where it promotes'),
+  ),
+  warnings: v.array(v.string()),
+});
+export type DecisionRecord = v.InferOutput<typeof decisionRecordSchema>;
+export type Verdict = DecisionRecord['verdict'];

@@ -1,0 +1,67 @@
+import * as v from 'valibot';
+import { durationSchema, parseUser } from '../base/schema.js';
+import { candidateSchema, tagSchema } from '../candidate/reference.js';
+import { mapping, parseCriteria, parseYaml } from './criteria-file.js';
+import { evaluate } from './evaluate.js';
+import { type JobResult, jobNameSchema } from './job-result.js';
+
+/**
+ * Tests of a criteria file, which stand beside it as `criteria.test.yml`: by label a list of cases, each with the
+ * votes that there are and the verdict that must come of them.
+ */
+
+const voteSchema = mapping({
+  job: jobNameSchema,
+  outcome: v.picklist(['success', 'failure', 'running']),
+  /** How long ago. */
+  age: v.optional(durationSchema, '0 minutes'),
+  'aggregate-hash': v.optional(v.string(), 'one'),
+  /** Which image it is on, as seen from the candidate. */
+  image: v.optional(v.picklist(['candidate', 'bare-tag', 'other-digest', 'other-tag']), 'candidate'),
+  user: v.exactOptional(v.string()),
+});
+
+const caseSchema = mapping({
+  name: v.pipe(v.string(), v.nonEmpty('is empty')),
+  /** The day on which it is evaluated, for waivers; today if absent. */
+  day: v.exactOptional(v.pipe(v.string(), v.isoDate())),
+  votes: v.array(voteSchema),
+  verdict: v.picklist(['promote', 'wait', 'reject']),
+});
+
+const testFileSchema = v.record(tagSchema, v.pipe(v.array(caseSchema), v.minLength(1, 'has no case')));
+
+export interface PolicyTest {
+  readonly label: string;
+  readonly name: string;
+  readonly expected: string;
+  readonly verdict: string;
+  readonly reason: string;
+  readonly passed: boolean;
+}
+
+const CANDIDATE = v.parse(candidateSchema, `registry.example/ceph/daemon:candidate@sha256:${'0'.repeat(64)}`);
+const OTHER = v.parse(candidateSchema, `registry.example/ceph/daemon:other@sha256:${'1'.repeat(64)}`);
+
+const IMAGES: Record<v.InferOutput<typeof voteSchema>['image'], JobResult['candidate']> = {
+  candidate: { tag: CANDIDATE.tag, digest: CANDIDATE.digest },
+  'bare-tag': { tag: CANDIDATE.tag },
+  'other-digest': { tag: CANDIDATE.tag, digest: OTHER.digest },
+  'other-tag': { tag: OTHER.tag, digest: OTHER.digest },
+};
+
+/** Runs the tests of a criteria file; `now` in unix seconds. Throws a UserError where a file does not parse. */
+export function runPolicyTests(criteriaFile: string, testFile: string, now: number): PolicyTest[] {
+  const tests = parseUser(testFileSchema, parseYaml(testFile, 'criteria tests'), 'criteria tests');
+  return Object.entries(tests).flatMap(([label, cases]) => {
+    const criteria = parseCriteria(criteriaFile, label);
+    return cases.map(({ name, day, votes, verdict: expected }) => {
+      const evaluatedAt = day === undefined ? now : Date.parse(day) / 1000;
+      const results = votes.map(({ age, image, ...vote }): JobResult => {
+        return { ...vote, candidate: IMAGES[image], timestamp: evaluatedAt - age, source: 'dlrn' };
+      });
+      const { verdict, reason } = evaluate(criteria, results, CANDIDATE, { evaluatedAt });
+      return { label, name, expected, verdict, reason, passed: verdict === expected };
+    });
+  });
+}

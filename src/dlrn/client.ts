@@ -1,0 +1,231 @@
+import * as v from 'valibot';
+import type { Clock } from '../base/clock.js';
+import { oneLine, ServiceError, type ServiceErrorKind } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import { parseJson } from '../base/schema.js';
+import { backoffMs, describe, type Http, type TextResponse } from '../http/policy.js';
+import type { HttpRequest } from '../http/transport.js';
+import type { Subject } from './hashes.js';
+
+/**
+ * The DLRN API (dlrn.readthedocs.io, "DLRN API"), as both the released server and the one in git take it: `success` as
+ * text, `Content-Type` exactly `application/json` with a body and none without.
+ */
+export interface Dlrn {
+  /** Reports a result, unless the same one is there; true where this call has posted it. */
+  reportResult(report: Report): Promise<boolean>;
+  /** All votes on a hash, in no order that means anything; none for a hash that is unknown. */
+  votes(subject: Subject): Promise<Vote[]>;
+  /** One page of promotions, newest first: to a label, or of an aggregate hash. */
+  promotions(query: PromotionQuery): Promise<Promotion[]>;
+  /** What the server says of itself. */
+  health(): Promise<string>;
+  /** Throws where the credentials are refused; changes nothing. */
+  checkCredentials(): Promise<void>;
+}
+
+export interface DlrnParts {
+  readonly http: Http;
+  /** `https://trunk.rdoproject.org/api-centos9-master-uc`: what `/api/…` is appended to. */
+  readonly url: URL;
+  readonly credentials?: Credentials;
+  /** Some servers protect reading too (PROTECT_READ_ENDPOINTS). */
+  readonly authOnRead?: boolean;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface Credentials {
+  readonly username: string;
+  readonly password: string;
+}
+
+export interface Report {
+  readonly subject: Subject;
+  readonly jobId: string;
+  readonly jobUrl: string;
+  readonly success: boolean;
+  /** Unix seconds. */
+  readonly timestamp: number;
+  readonly notes: string;
+}
+
+const voteSchema = v.object({
+  job_id: v.string(),
+  success: v.nullable(v.boolean()),
+  in_progress: v.boolean(),
+  /** Unix seconds, or whatever the reporter took for it. */
+  timestamp: v.number(),
+  url: v.nullish(v.string(), ''),
+  notes: v.nullish(v.string(), ''),
+  user: v.nullish(v.string(), ''),
+});
+export type Vote = v.InferOutput<typeof voteSchema>;
+
+/** Of a batch of commits that is promoted at once only one row carries the aggregate hash. */
+const promotionSchema = v.object({ aggregate_hash: v.nullable(v.string()), promote_name: v.string() });
+export type Promotion = v.InferOutput<typeof promotionSchema>;
+
+export interface PromotionQuery {
+  readonly label?: string;
+  readonly aggregateHash?: string;
+  /** How many of the newest rows to skip. */
+  readonly offset?: number;
+}
+
+/** The most rows that the server gives at once. */
+export const PROMOTIONS_PAGE = 100;
+
+const healthSchema = v.object({ result: v.string() });
+const echoSchema = v.object({ job_id: v.string(), success: v.boolean() });
+const problemSchema = v.object({ message: v.string() });
+
+/** A thousand votes are some 300 kB. */
+const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
+const REPORT_ATTEMPTS = 6;
+
+export function createDlrn({ http, url, credentials, authOnRead = false, clock, log }: DlrnParts): Dlrn {
+  const base = `${url.origin}${url.pathname}`.replace(/\/+(?:api\/*)?$/, '');
+  const authorization =
+    credentials === undefined
+      ? {}
+      : { authorization: `Basic ${Buffer.from(`${credentials.username}:${credentials.password}`).toString('base64')}` };
+
+  function request(method: 'GET' | 'POST', path: string, query: Readonly<Record<string, string>> = {}): HttpRequest {
+    const target = new URL(`${base}/api/${path}`);
+    for (const [name, value] of Object.entries(query)) target.searchParams.set(name, value);
+    return { method, url: target, headers: method === 'POST' || authOnRead ? authorization : {} };
+  }
+
+  async function answer<S extends v.GenericSchema>(schema: S, asked: HttpRequest): Promise<v.InferOutput<S>> {
+    const response = await http.sendForText(asked, { idempotent: true, maxBytes: MAX_ANSWER_BYTES });
+    if (response.status !== 200) throw refusal(asked, response, credentials !== undefined);
+    return parsed(schema, asked, response);
+  }
+
+  const votes = (subject: Subject) =>
+    answer(
+      v.array(voteSchema),
+      subject.kind === 'aggregate'
+        ? request('GET', 'agg_status', { aggregate_hash: subject.hash })
+        : request('GET', 'repo_status', commitParameters(subject)),
+    );
+
+  /** The error after which nobody knows whether it was stored; undefined where DLRN has confirmed it. */
+  async function post(report: Report): Promise<ServiceError | undefined> {
+    const { headers, ...rest } = request('POST', 'report_result');
+    const asked = {
+      ...rest,
+      headers: { ...headers, 'content-type': 'application/json' },
+      body: JSON.stringify(reportBody(report)),
+    };
+    let response: TextResponse;
+    try {
+      response = await http.sendForText(asked, { idempotent: false, maxBytes: MAX_ANSWER_BYTES });
+      if (response.status === 201) {
+        parsed(echoSchema, asked, response);
+        return undefined;
+      }
+    } catch (error) {
+      if (error instanceof ServiceError) return error;
+      throw error;
+    }
+    const error = refusal(asked, response, credentials !== undefined);
+    if (error.kind === 'server-error') return error;
+    throw error;
+  }
+
+  return {
+    votes,
+    async reportResult(report) {
+      let lost: ServiceError | undefined;
+      for (let attempt = 1; ; attempt += 1) {
+        if ((await votes(report.subject)).some((vote) => isSame(vote, report))) return lost !== undefined;
+        if (lost !== undefined && attempt > REPORT_ATTEMPTS) throw lost;
+        lost = await post(report);
+        if (lost === undefined) return true;
+        log.debug(`${lost.message}; looking whether it was stored (attempt ${attempt} of ${REPORT_ATTEMPTS})`);
+        await clock.sleep(backoffMs(attempt, clock.random()));
+      }
+    },
+    promotions: ({ label, aggregateHash, offset = 0 }) =>
+      answer(
+        v.array(promotionSchema),
+        request('GET', 'promotions', {
+          ...(label === undefined ? {} : { promote_name: label }),
+          ...(aggregateHash === undefined ? {} : { aggregate_hash: aggregateHash }),
+          limit: String(PROMOTIONS_PAGE),
+          offset: String(offset),
+        }),
+      ),
+    health: async () => (await answer(healthSchema, request('GET', 'health'))).result,
+    async checkCredentials() {
+      await answer(healthSchema, request('POST', 'health'));
+    },
+  };
+}
+
+function commitParameters({ commit, distro, extended }: Subject & { readonly kind: 'commit' }) {
+  return {
+    commit_hash: commit,
+    distro_hash: distro,
+    ...(extended === undefined ? {} : { extended_hash: extended }),
+  };
+}
+
+function reportBody({ subject, jobId, jobUrl, success, timestamp, notes }: Report) {
+  return {
+    ...(subject.kind === 'aggregate' ? { aggregate_hash: subject.hash } : commitParameters(subject)),
+    job_id: jobId,
+    url: jobUrl,
+    timestamp,
+    // As text: the released server fails on JSON's true.
+    success: String(success),
+    notes,
+  };
+}
+
+/** DLRN has no ids and inserts always: these fields together are what makes a report the same. */
+function isSame(vote: Vote, { jobId, jobUrl, notes, success }: Report): boolean {
+  return vote.job_id === jobId && vote.url === jobUrl && vote.notes === notes && vote.success === success;
+}
+
+function parsed<S extends v.GenericSchema>(schema: S, asked: HttpRequest, { text }: TextResponse): v.InferOutput<S> {
+  return parseJson(schema, text, (problem) => {
+    const said = text.trimStart().startsWith('<') ? `HTML for JSON: ${messageOf(text)}` : problem;
+    return new ServiceError('bad-answer', `${describe(asked)}: ${said}; is it a DLRN API? (input dlrn-url)`);
+  });
+}
+
+/** What to tell of an answer that is none. Most bodies are HTML, some JSON with a `message`. */
+function refusal(asked: HttpRequest, { status, headers, text }: TextResponse, hasCredentials: boolean): ServiceError {
+  const said = messageOf(text);
+  const line = `${describe(asked)} answered ${status}${said === '' ? '' : `: ${said}`}`;
+  const fail = (kind: ServiceErrorKind, wayOut = '') => new ServiceError(kind, line + wayOut);
+  if (status >= 500) return fail('server-error');
+  if (status >= 300 && status < 400) {
+    return fail('bad-answer', `, a redirect to ${oneLine(headers.location ?? '', 200)}; give that as input dlrn-url`);
+  }
+  if (status === 401) {
+    const wayOut = hasCredentials ? 'DLRN refuses them' : 'DLRN asks for them';
+    return fail('unauthorized', `; inputs username and password: ${wayOut}`);
+  }
+  if (status === 403) return fail('forbidden');
+  if (status === 404) return fail('not-found', '; input dlrn-url: no DLRN API there, give …/api-centos9-master-uc');
+  if (status === 400 && said === 'aggregate_hash not found') {
+    return fail('not-found', '; input aggregate-hash: DLRN knows only hashes that were promoted to some label');
+  }
+  if (status === 400 && said.endsWith('combination not found')) {
+    return fail('not-found', '; inputs commit-hash, distro-hash and extended-hash: DLRN has no such build');
+  }
+  return fail('bad-answer');
+}
+
+function messageOf(body: string): string {
+  try {
+    return oneLine(v.parse(problemSchema, JSON.parse(body)).message, 300);
+  } catch {
+    const title = /<title>([^<]*)<\/title>/i.exec(body)?.[1];
+    return oneLine(title ?? body.replace(/<[^>]*>/g, ' ').replace(/\s+/g, ' '), 200);
+  }
+}

@@ -1,0 +1,87 @@
+import * as v from 'valibot';
+import { ServiceError, UserError } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import type { Candidate } from '../candidate/reference.js';
+import type { Dlrn } from './client.js';
+import type { Subject } from './hashes.js';
+import { formatNotes } from './notes.js';
+
+/** How a job ended, as `${{ job.status }}` and step outcomes have it. */
+export const outcomeSchema = v.picklist(
+  ['success', 'failure', 'cancelled', 'skipped'],
+  (issue) => `${issue.received} is none of success, failure, cancelled, skipped`,
+);
+export type Outcome = v.InferOutput<typeof outcomeSchema>;
+
+export interface ReportRequest {
+  readonly dlrn: Dlrn;
+  readonly subject: Subject;
+  readonly jobId: string;
+  readonly jobUrl: string;
+  readonly outcome: Outcome;
+  /** What the job has proved to have tested. */
+  readonly candidate: Candidate;
+  /** Unix seconds: when the job ended, and what time it is. */
+  readonly timestamp: number;
+  readonly now: number;
+  readonly dryRun: boolean;
+  readonly log: Log;
+}
+
+export interface Reported {
+  readonly notes: string;
+  /** DLRN has the result. */
+  readonly reported: boolean;
+}
+
+/** The column is that wide; a longer URL is cut by some databases and refused by others. */
+const MAX_URL = 1024;
+const CLOCK_SKEW = 5 * 60;
+
+/** Reports how a job ended on a candidate. A job that was cancelled or skipped says nothing, so nothing is reported. */
+export async function reportOutcome(request: ReportRequest): Promise<Reported> {
+  const { dlrn, subject, jobId, jobUrl, outcome, candidate, timestamp, dryRun, log } = request;
+  const notes = formatNotes(candidate);
+  checkRequest(request);
+  if (outcome === 'cancelled' || outcome === 'skipped') {
+    log.info(`${jobId} was ${outcome}: nothing to report`);
+    return { notes, reported: false };
+  }
+  if (dryRun) {
+    await checkKnown(dlrn, subject);
+    log.info(`dry run: would report ${outcome} of ${jobId} on ${notes}`);
+    return { notes, reported: false };
+  }
+  const posted = await dlrn.reportResult({ subject, jobId, jobUrl, notes, success: outcome === 'success', timestamp });
+  log.info(`${posted ? 'reported' : 'was reported before'}: ${outcome} of ${jobId} on ${notes}`);
+  return { notes, reported: true };
+}
+
+/** What DLRN would take, and nobody could use. */
+function checkRequest({ jobId, jobUrl, timestamp, now }: ReportRequest): void {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this refuses
+  if (!/^[^\u0000-\u001f\u007f]{1,256}$/.test(jobId)) {
+    throw new UserError(`input job-id: ${JSON.stringify(jobId)} is not 1 to 256 characters on one line`);
+  }
+  if (!/^https?:\/\/[^\s"'<>]+$/.test(jobUrl) || jobUrl.length > MAX_URL) {
+    throw new UserError(
+      `input job-url: ${JSON.stringify(jobUrl)} is not an http or https URL of at most ${MAX_URL} characters`,
+    );
+  }
+  if (timestamp > now + CLOCK_SKEW) {
+    throw new UserError(`input timestamp: ${timestamp} is ${timestamp - now} s ahead; such results do not count`);
+  }
+}
+
+/** Throws where DLRN would refuse a result on the subject because it does not know it. */
+export async function checkKnown(dlrn: Dlrn, subject: Subject): Promise<void> {
+  if (subject.kind === 'commit') {
+    await dlrn.votes(subject);
+    return;
+  }
+  if ((await dlrn.promotions({ aggregateHash: subject.hash })).length > 0) return;
+  throw new ServiceError(
+    'not-found',
+    `input aggregate-hash: DLRN does not know ${subject.hash}, only hashes that were promoted to some label`,
+  );
+}

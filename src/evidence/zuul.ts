@@ -1,0 +1,126 @@
+import * as v from 'valibot';
+import { oneLine, ServiceError } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import { parseJson } from '../base/schema.js';
+import { type Candidate, candidateSchema } from '../candidate/reference.js';
+import { type JobResult, linkSchema } from '../criteria/job-result.js';
+import type { Http } from '../http/policy.js';
+import { inParallel } from './in-parallel.js';
+
+export interface ZuulParts {
+  readonly http: Http;
+  /** `https://review.rdoproject.org/zuul`: what `/api/tenant/…` is appended to. */
+  readonly url: URL;
+  readonly tenant: string;
+  readonly jobs: readonly string[];
+  /** Whose builds count; none named: all. Where a change is tested before review, its author decides what a job does. */
+  readonly pipelines: readonly string[];
+  readonly log: Log;
+}
+
+const PAGE = 100;
+/** Older builds are not looked at: 1,000 of a job. */
+const MAX_PAGES = 10;
+const MAX_PAGE_BYTES = 16 * 1024 * 1024;
+
+/** In UTC, without saying so. */
+const timeSchema = v.pipe(
+  v.string(),
+  v.regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?$/, (issue) => `${issue.received} is not a time`),
+  v.transform((time) => Math.floor(Date.parse(`${time}Z`) / 1000)),
+  v.safeInteger(),
+);
+
+const artifactSchema = v.object({ metadata: v.optional(v.unknown()) });
+const buildSchema = v.object({
+  job_name: v.string(),
+  /** null while it runs. */
+  result: v.nullable(v.string()),
+  pipeline: v.nullish(v.string(), ''),
+  start_time: v.nullable(timeSchema),
+  end_time: v.nullable(timeSchema),
+  log_url: v.nullish(v.string(), ''),
+  artifacts: v.nullish(v.array(artifactSchema), []),
+});
+type Build = v.InferOutput<typeof buildSchema>;
+
+/** The artifact by which a job says what it tested, by zuul_return. */
+const candidateArtifactSchema = v.object({
+  metadata: v.object({ type: v.literal('ceph_candidate'), reference: candidateSchema }),
+});
+
+/**
+ * What Zuul calls a build that tested and did not pass. Of others (RETRY_LIMIT, NODE_FAILURE, ABORTED, SKIPPED …) the
+ * test never came to its end: they say nothing of the image. POST_FAILURE may hide a failed test.
+ */
+const FAILURES: readonly (string | null)[] = ['FAILURE', 'POST_FAILURE', 'TIMED_OUT', 'DISK_FULL'];
+
+/** What Zuul's builds of these jobs say (Zuul's REST API, `/api/tenant/{tenant}/builds`). */
+export async function zuulEvidence(parts: ZuulParts): Promise<JobResult[]> {
+  const builds = await inParallel(parts.jobs, (job) => buildsOf(parts, job));
+  return builds.flat().flatMap(toJobResult);
+}
+
+async function buildsOf({ http, url, tenant, pipelines, log }: ZuulParts, job: string): Promise<Build[]> {
+  const builds: Build[] = [];
+  for (let page = 0; page < MAX_PAGES; page += 1) {
+    const target = new URL(
+      `${url.origin}${url.pathname.replace(/\/+$/, '')}/api/tenant/${encodeURIComponent(tenant)}/builds`,
+    );
+    target.search = new URLSearchParams({ job_name: job, limit: String(PAGE), skip: String(page * PAGE) }).toString();
+    const what = `GET ${target.origin}${target.pathname}`;
+    const { status, text } = await http.sendForText(
+      { method: 'GET', url: target },
+      { idempotent: true, maxBytes: MAX_PAGE_BYTES },
+    );
+    if (status !== 200) throw refusal(what, status, text);
+    const rows = parseJson(
+      v.array(buildSchema),
+      text,
+      (problem) => new ServiceError('bad-answer', `${what}: ${problem}; is it Zuul? (input zuul-url)`),
+    );
+    // Names are equal or not, whatever the server takes a filter for.
+    builds.push(...rows.filter((build) => build.job_name === job && isOneOf(pipelines, build.pipeline)));
+    if (rows.length < PAGE) return builds;
+  }
+  log.debug(`Zuul: only the newest ${MAX_PAGES * PAGE} builds of ${job} were looked at`);
+  return builds;
+}
+
+function isOneOf(names: readonly string[], name: string): boolean {
+  return names.length === 0 || names.includes(name);
+}
+
+function refusal(what: string, status: number, text: string): ServiceError {
+  if (status === 404)
+    return new ServiceError('not-found', `${what}: inputs zuul-url and zuul-tenant: there is no such tenant`);
+  const kind = status >= 500 ? 'server-error' : status === 401 ? 'unauthorized' : 'bad-answer';
+  return new ServiceError(kind, `${what} answered ${status}: ${oneLine(text.replace(/<[^>]*>/g, ' '), 200)}`);
+}
+
+function toJobResult(build: Build): JobResult[] {
+  const [candidate, ...others] = build.artifacts.flatMap((artifact): Candidate[] => {
+    const parsed = v.safeParse(candidateArtifactSchema, artifact);
+    return parsed.success ? [parsed.output.metadata.reference] : [];
+  });
+  const outcome = outcomeOf(build);
+  const timestamp = build.end_time ?? build.start_time;
+  // Of a build that names two images nobody knows which one it tested.
+  if (candidate === undefined || others.length > 0 || outcome === undefined || timestamp === null) return [];
+  return [
+    {
+      job: build.job_name,
+      outcome,
+      candidate: { tag: candidate.tag, digest: candidate.digest },
+      timestamp,
+      ...(v.is(linkSchema, build.log_url) ? { url: build.log_url } : {}),
+      source: 'zuul',
+    },
+  ];
+}
+
+function outcomeOf({ result }: Build): JobResult['outcome'] | undefined {
+  if (result === null) return 'running';
+  if (result === 'SUCCESS') return 'success';
+  return FAILURES.includes(result) ? 'failure' : undefined;
+}

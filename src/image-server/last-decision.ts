@@ -1,0 +1,26 @@
+import * as v from 'valibot';
+import { decisionRecordSchema } from '../criteria/decision-record.js';
+import { referenceSchema, runUrlSchema, timestampSchema } from './candidate-file.js';
+import type { Label } from './names.js';
+
+/**
+ * What the newest run decided about a label, whether or not it promoted. Replaced by every run: it tells that the
+ * pipeline lives, and why a candidate waits. Only the ledger is history.
+ */
+export const lastDecisionSchema = v.strictObject({
+  version: v.literal(1),
+  'decided-at': timestampSchema,
+  decision: v.picklist(['promote', 'wait', 'reject', 'force', 'rollback', 'unchanged', 'frozen']),
+  reason: v.pipe(v.string(), v.description('The decision in one sentence')),
+  /** The candidate that it is about. */
+  reference: referenceSchema,
+  'run-url': runUrlSchema,
+  /** The evaluation, where there was one. */
+  report: v.nullable(decisionRecordSchema),
+});
+export type LastDecision = v.InferOutput<typeof lastDecisionSchema>;
+
+/** Where it lies: beside the ledger, which holds records and nothing else. */
+export function lastDecisionPath(label: Label): string {
+  return `ledger/${label}.json`;
+}

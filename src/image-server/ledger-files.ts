@@ -1,0 +1,92 @@
+import * as v from 'valibot';
+import { errorLine, ServiceError } from '../base/errors.js';
+import { createFile, type Directory, pathOf, replaceFile } from './directory.js';
+import { type LastDecision, lastDecisionPath, lastDecisionSchema } from './last-decision.js';
+import { MAX_RECORD, recordPath } from './ledger-record.js';
+import type { Label } from './names.js';
+
+export function readRecord(directory: Directory, label: Label, n: number): Promise<Buffer | undefined> {
+  return directory.session.readFile(pathOf(directory, recordPath(label, n)), MAX_RECORD);
+}
+
+/**
+ * Creates record n, which is exclusive. Whatever the server answers, what is there afterwards decides: our own id was
+ * won, another's was lost. Where nothing is there, or nothing can be read, the failure is thrown.
+ */
+export async function appendRecord(
+  directory: Directory,
+  label: Label,
+  n: number,
+  bytes: Uint8Array,
+  id: string,
+): Promise<'won' | 'lost'> {
+  const name = recordPath(label, n);
+  if (bytes.length > MAX_RECORD) {
+    throw new ServiceError(
+      'too-large',
+      `${directory.where}/${name}: a record of ${bytes.length} bytes, over ${MAX_RECORD}`,
+    );
+  }
+  await refuseHole(directory, label, n);
+  if (n === 1) await makeDirectories(directory, ['ledger', `ledger/${label}`]);
+  let failure: unknown;
+  try {
+    await createFile(directory, name, bytes);
+  } catch (error) {
+    failure = error;
+  }
+  let there: Buffer | undefined;
+  try {
+    there = await readRecord(directory, label, n);
+  } catch (error) {
+    throw new ServiceError(
+      'unreachable',
+      `${directory.where}/${name}: perhaps written (the next run finds out): ${errorLine(failure ?? error)}`,
+    );
+  }
+  if (there === undefined) {
+    throw failure ?? new ServiceError('conflict', `${directory.where}/${name}: was written and is not there`);
+  }
+  return idOf(there) === id ? 'won' : 'lost';
+}
+
+/** Replaces what lies beside the ledger about the newest run. */
+export async function writeLastDecision(directory: Directory, label: Label, decision: LastDecision): Promise<void> {
+  const text = JSON.stringify(v.parse(lastDecisionSchema, decision), undefined, 2);
+  await makeDirectories(directory, ['ledger']);
+  await replaceFile(directory, lastDecisionPath(label), Buffer.from(`${text}\n`));
+}
+
+/** A record goes behind the one before it, and is not what is missing before a later one. */
+async function refuseHole(directory: Directory, label: Label, n: number): Promise<void> {
+  const isThere = async (record: number) =>
+    (await directory.session.stat(pathOf(directory, recordPath(label, record)))) !== undefined;
+  const refuse = (missing: number) =>
+    new ServiceError(
+      'conflict',
+      `${directory.where}/${recordPath(label, n)}: not written, record ${missing} is missing`,
+    );
+  if (n > 1 && !(await isThere(n - 1))) throw refuse(n - 1);
+  // In this order: a later record is written only after this one is there.
+  if ((await isThere(n + 1)) && !(await isThere(n))) throw refuse(n);
+}
+
+async function makeDirectories(directory: Directory, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    const path = pathOf(directory, name);
+    if (await directory.session.isDirectory(path)) continue;
+    try {
+      await directory.session.makeDirectory(path);
+    } catch (error) {
+      // Another run may have been as quick.
+      if (!(await directory.session.isDirectory(path))) throw error;
+    }
+  }
+}
+
+const idSchema = v.pipe(v.string(), v.parseJson(), v.object({ id: v.string() }));
+
+function idOf(bytes: Buffer): string | undefined {
+  const parsed = v.safeParse(idSchema, bytes.toString('utf8'));
+  return parsed.success ? parsed.output.id : undefined;
+}

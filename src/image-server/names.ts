@@ -1,0 +1,48 @@
+import * as v from 'valibot';
+import { tagSchema } from '../candidate/reference.js';
+
+/**
+ * The names in a directory of the image server: labels, artifacts (each named after its tag) with their candidate
+ * files, and `ledger/`. None may be taken for another, and none may leave the directory.
+ */
+
+/** Not names of tags or labels: what a broken script passes for "nothing", and what is ours. */
+const RESERVED = new Set(['null', 'undefined', 'none', 'ledger']);
+const DEFAULT_LABELS = new Set(['ceph-ci-testing', 'current-ceph']);
+const PREVIOUS = 'previous-';
+
+function collision(name: string): string | undefined {
+  if (RESERVED.has(name.toLowerCase())) return 'is a reserved word';
+  if (name.startsWith(PREVIOUS)) return `begins with ${PREVIOUS}, as the label of the promotion before does`;
+  if (name.endsWith('.json')) return 'ends with .json, as a candidate file does';
+  return undefined;
+}
+
+/** A label: written like a tag, since the registry has a moving tag of the same name. */
+export const labelSchema = v.pipe(
+  v.string(),
+  v.regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,110}$/, (issue) => `${issue.received} is not a label such as current-ceph`),
+  v.rawCheck(({ dataset, addIssue }) => {
+    const problem = dataset.typed ? collision(dataset.value) : undefined;
+    if (problem !== undefined) addIssue({ message: `${JSON.stringify(dataset.value)} ${problem}` });
+  }),
+  v.brand('Label'),
+);
+export type Label = v.InferOutput<typeof labelSchema>;
+
+/** `previous-<label>`: what was promoted before. */
+export function previousLabel(label: Label): Label {
+  return `${PREVIOUS}${label}` as Label;
+}
+
+/** A tag whose name can be a file beside labels, candidate files and the ledger. */
+export const artifactTagSchema = v.pipe(
+  tagSchema,
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    const problem = DEFAULT_LABELS.has(dataset.value) ? 'is the name of a label' : collision(dataset.value);
+    if (problem !== undefined) {
+      addIssue({ message: `${JSON.stringify(dataset.value)} ${problem}: it cannot be published on the image server` });
+    }
+  }),
+);

@@ -1,0 +1,23 @@
+import type { ImageServer } from './image-server.js';
+
+/** Stands where a dry run was given no image server: nothing is known of it, and nothing can be written. */
+export const unseenServer: ImageServer = {
+  where: 'no image server',
+  readLabel: async () => undefined,
+  readArtifact: async () => undefined,
+  listArtifacts: async () => [],
+  readLedger: async () => undefined,
+  moveLabel: refuse,
+  removeLabel: refuse,
+  writeArtifact: refuse,
+  removeArtifact: refuse,
+  appendLedger: refuse,
+  writeLastDecision: refuse,
+  writePage: refuse,
+  sweep: refuse,
+  close() {},
+};
+
+async function refuse(): Promise<never> {
+  throw new Error('a dry run writes nothing');
+}

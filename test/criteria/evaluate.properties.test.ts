@@ -1,0 +1,177 @@
+import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { replay } from '../../src/criteria/evaluate.js';
+import type { JobResult } from '../../src/criteria/job-result.js';
+import { DIGEST, decide, digestOf, NOW, TAG, tagOf } from './fixtures.js';
+
+const JOBS = ['a', 'b', 'c', 'd'] as const;
+const HASHES = ['h1', 'h2', 'h3'] as const;
+
+const criteria = fc
+  .record({
+    required: fc.uniqueArray(fc.constantFrom('a', 'b'), { maxLength: 2 }),
+    group: fc.boolean(),
+    maxAge: fc.boolean(),
+    trusted: fc.boolean(),
+    across: fc.boolean(),
+    bare: fc.boolean(),
+  })
+  .filter(({ required, group }) => required.length > 0 || group)
+  .map(({ required, group, maxAge, trusted, across, bare }) =>
+    JSON.stringify({
+      'current-ceph': {
+        required,
+        ...(group ? { 'any-of': [['c', 'd']] } : {}),
+        ...(maxAge ? { 'max-age': '30 minutes' } : {}),
+        ...(trusted ? { 'trusted-users': ['ciuser'] } : {}),
+        'across-hashes': across,
+        'bare-tags': bare,
+      },
+    }),
+  );
+
+/** Few values, so that they meet; most results count. */
+const result: fc.Arbitrary<JobResult> = fc
+  .record({
+    job: fc.constantFrom(...JOBS),
+    outcome: fc.constantFrom('success' as const, 'success' as const, 'failure' as const, 'running' as const),
+    candidate: fc.oneof(
+      { weight: 8, arbitrary: fc.constant({ tag: TAG, digest: DIGEST }) },
+      fc.constant({ tag: TAG }),
+      fc.constant({ tag: TAG, digest: digestOf('9') }),
+      fc.constant({ tag: tagOf('v6.0.1'), digest: DIGEST }),
+    ),
+    'aggregate-hash': fc.option(fc.constantFrom(...HASHES), { nil: undefined }),
+    timestamp: fc.oneof(
+      { weight: 8, arbitrary: fc.integer({ min: NOW - 3600, max: NOW + 60 }) },
+      fc.integer({ min: NOW - 12, max: NOW }),
+      fc.constantFrom(NOW * 1000, -5, NOW + 301, NOW + 300),
+    ),
+    user: fc.constantFrom('ciuser', 'ciuser', 'mallory'),
+  })
+  .map(({ 'aggregate-hash': hash, ...rest }) => ({
+    ...rest,
+    ...(hash === undefined ? {} : { 'aggregate-hash': hash }),
+    source: 'dlrn',
+  }));
+
+const results = fc.array(result, { maxLength: 24 });
+/** So that many runs get as far as promoting. */
+const mostlyGreen = fc
+  .tuple(fc.constantFrom(...HASHES), results)
+  .map(([hash, others]) => [
+    ...JOBS.map((job) => ({ ...green(job, hash), timestamp: NOW - 5 })),
+    ...others.filter(({ outcome, timestamp }) => outcome === 'success' || timestamp < NOW - 600),
+  ]);
+
+function green(job: string, hash: string): JobResult {
+  return {
+    job,
+    outcome: 'success',
+    candidate: { tag: TAG, digest: DIGEST },
+    'aggregate-hash': hash,
+    timestamp: NOW,
+    source: 'dlrn',
+    user: 'ciuser',
+  };
+}
+
+const RUNS = { numRuns: 1000 };
+
+test('a green vote on a hash that qualifies, or on a new hash, never turns promote into anything else', () => {
+  let promoted = 0;
+  fc.assert(
+    fc.property(criteria, mostlyGreen, result, fc.boolean(), (file, before, extra, isNew) => {
+      const record = decide(file, before);
+      if (record.verdict !== 'promote') return;
+      promoted += 1;
+      const hash = isNew ? 'new' : record['aggregate-hash'];
+      const { 'aggregate-hash': _, ...rest } = extra;
+      const vote: JobResult = { ...rest, outcome: 'success', ...(hash === null ? {} : { 'aggregate-hash': hash }) };
+      expect(decide(file, [...before, vote]).verdict).toBe('promote');
+    }),
+    RUNS,
+  );
+  expect(promoted).toBeGreaterThan(RUNS.numRuns / 4);
+});
+
+test('a red newest vote never turns wait or reject into promote', () => {
+  fc.assert(
+    fc.property(criteria, results, result, (file, before, extra) => {
+      if (decide(file, before).verdict === 'promote') return;
+      const newest = Math.max(extra.timestamp, ...before.map(({ timestamp }) => timestamp));
+      const vote: JobResult = { ...extra, outcome: 'failure', timestamp: newest };
+      expect(decide(file, [...before, vote]).verdict).not.toBe('promote');
+    }),
+    RUNS,
+  );
+});
+
+test('a red newest vote of a required job that counts is a reject, whatever else there is', () => {
+  fc.assert(
+    fc.property(mostlyGreen, fc.constantFrom(...HASHES), (before, hash) => {
+      const vote: JobResult = { ...green('a', hash), outcome: 'failure', timestamp: NOW + 300 };
+      expect(decide('current-ceph: [a, b]', [...before, vote]).verdict).toBe('reject');
+    }),
+    RUNS,
+  );
+});
+
+test('the order of votes never matters', () => {
+  fc.assert(
+    fc.property(
+      criteria,
+      results.chain((before) =>
+        fc.tuple(fc.constant(before), fc.shuffledSubarray(before, { minLength: before.length })),
+      ),
+      (file, [before, shuffled]) => {
+        expect(decide(file, shuffled)).toEqual(decide(file, before));
+      },
+    ),
+    RUNS,
+  );
+});
+
+test('replay of any record gives its verdict, and its evidence gives the record again', () => {
+  fc.assert(
+    fc.property(criteria, fc.oneof(results, mostlyGreen), (file, before) => {
+      const record = decide(file, before);
+      expect(replay(record)).toBe(record.verdict);
+      expect(decide(file, record.evidence)).toEqual(record);
+    }),
+    RUNS,
+  );
+});
+
+test('what blocks is enough to promote, and none of it can be left out', () => {
+  let blocked = 0;
+  fc.assert(
+    fc.property(criteria, results, fc.nat(), (file, all, choice) => {
+      const before = all.filter(({ timestamp }) => timestamp >= 0 && timestamp < NOW + 300);
+      const record = decide(file, before);
+      for (const { 'aggregate-hash': hash, jobs } of record['blocked-by']) {
+        blocked += 1;
+        const votes = jobs.map((anyOf): JobResult => {
+          const { 'aggregate-hash': _, ...vote } = green(anyOf[choice % anyOf.length] ?? '', 'h1');
+          return { ...vote, ...(hash === null ? {} : { 'aggregate-hash': hash }), timestamp: NOW + 300 };
+        });
+        expect(decide(file, [...before, ...votes]).verdict).toBe('promote');
+        for (const vote of votes) {
+          expect(decide(file, [...before, ...votes.filter((one) => one !== vote)]).verdict).not.toBe('promote');
+        }
+      }
+    }),
+    RUNS,
+  );
+  expect(blocked).toBeGreaterThan(100);
+});
+
+test('jobs that the criteria do not name make no difference', () => {
+  fc.assert(
+    fc.property(criteria, results, fc.array(result, { maxLength: 5 }), (file, before, extra) => {
+      const strangers = extra.map((vote) => ({ ...vote, job: `${vote.job}-foo` }));
+      expect(decide(file, [...before, ...strangers])).toEqual(decide(file, before));
+    }),
+    RUNS,
+  );
+});

@@ -1,0 +1,284 @@
+import { describe, expect, test } from '@jest/globals';
+import * as v from 'valibot';
+import { UserError } from '../../src/base/errors.js';
+import type { Verdict } from '../../src/criteria/decision-record.js';
+import { decisionRecordSchema } from '../../src/criteria/decision-record.js';
+import { replay } from '../../src/criteria/evaluate.js';
+import { blockingJobs } from '../../src/criteria/explain.js';
+import type { JobResult } from '../../src/criteria/job-result.js';
+import { CANDIDATE, DAY, DIGEST, decide, digestOf, failed, NOW, passed, result, TAG, tagOf } from './fixtures.js';
+
+const BOTH = 'current-ceph: [a, b]';
+const GROUP = 'current-ceph: {required: [a], any-of: [[c, d]]}';
+const running = (job: string, rest?: Partial<JobResult>) => result(job, 'running', rest);
+
+/** Where and when. */
+const h1 = { 'aggregate-hash': 'h1' };
+const h2 = { 'aggregate-hash': 'h2' };
+const ago = (seconds: number) => ({ timestamp: NOW - seconds });
+
+const OTHER_TAG = {
+  candidate: { tag: tagOf('v6.0.9-stable-6.0-pacific-centos-stream8-x86_64'), digest: digestOf('9') },
+};
+const OTHER_DIGEST = { candidate: { tag: TAG, digest: digestOf('9') } };
+const BARE_TAG = { candidate: { tag: TAG } };
+
+const table: readonly [Verdict, string, string, readonly JobResult[]][] = [
+  ['promote', 'all passed on one hash', BOTH, [passed('a'), passed('b')]],
+  ['wait', 'nothing is there', BOTH, []],
+  ['wait', 'one is missing', BOTH, [passed('a')]],
+  ['wait', 'one is running', BOTH, [passed('a'), running('b')]],
+  ['reject', 'one failed', BOTH, [passed('a'), failed('b')]],
+  ['reject', 'one failed, another is missing', BOTH, [failed('b')]],
+
+  ['wait', 'on two hashes', BOTH, [passed('a', h1), passed('b', h2)]],
+  [
+    'promote',
+    'on two hashes, and that is allowed',
+    `current-ceph: {required: [a, b], across-hashes: true}`,
+    [passed('a', h1), passed('b', h2)],
+  ],
+  [
+    'promote',
+    'on an older hash',
+    BOTH,
+    [passed('a', { ...h1, ...ago(DAY) }), passed('b', { ...h1, ...ago(DAY) }), passed('a', h2)],
+  ],
+  ['promote', 'without hashes, as from needs', BOTH, [needs(passed('a')), needs(passed('b'))]],
+
+  ['promote', 'failed, then passed', BOTH, [failed('a', ago(200)), passed('a', ago(100)), passed('b')]],
+  ['reject', 'passed, then failed', BOTH, [passed('a', ago(200)), failed('a', ago(100)), passed('b')]],
+  ['reject', 'passed and failed at one time', BOTH, [passed('a', ago(100)), failed('a', ago(100)), passed('b')]],
+  ['wait', 'passed and began at one time', BOTH, [passed('a', ago(100)), running('a', ago(100)), passed('b')]],
+  ['wait', 'passed, and is running again', BOTH, [passed('a', ago(200)), running('a', ago(100)), passed('b')]],
+  [
+    'reject',
+    'passed on one hash, then failed on another',
+    BOTH,
+    [passed('a', h1), passed('b', h1), failed('a', { ...h2, ...ago(60) })],
+  ],
+  [
+    'promote',
+    'failed on one hash, then passed on another',
+    BOTH,
+    [failed('a', { ...h1, ...ago(DAY) }), passed('a', h2), passed('b', h2)],
+  ],
+  [
+    'wait',
+    'failed on this hash, then passed on another',
+    BOTH,
+    [failed('a', { ...h1, ...ago(DAY) }), passed('b', h1), passed('a', h2)],
+  ],
+  [
+    'wait',
+    'passed on one hash, failed on another, and is running again there',
+    BOTH,
+    [
+      passed('a', { ...h1, ...ago(300) }),
+      passed('b', { ...h1, ...ago(300) }),
+      failed('a', { ...h2, ...ago(200) }),
+      running('a', { ...h2, ...ago(100) }),
+    ],
+  ],
+
+  ['wait', 'on another tag', BOTH, [passed('a'), passed('b', OTHER_TAG)]],
+  ['wait', 'failed on another tag', BOTH, [passed('a'), failed('b', OTHER_TAG)]],
+  [
+    'wait',
+    'on a tag that begins with this one',
+    BOTH,
+    [passed('a'), passed('b', { candidate: { tag: tagOf(`${TAG}0`), digest: DIGEST } })],
+  ],
+  ['wait', 'on another digest of the tag', BOTH, [passed('a'), passed('b', OTHER_DIGEST)]],
+  [
+    'promote',
+    'failed on another digest of the tag',
+    BOTH,
+    [passed('a'), passed('b'), failed('b', { ...OTHER_DIGEST, ...ago(60) })],
+  ],
+  ['wait', 'on a bare tag', BOTH, [passed('a'), passed('b', BARE_TAG)]],
+  [
+    'promote',
+    'on a bare tag, and that is allowed',
+    'current-ceph: {required: [a, b], bare-tags: true}',
+    [passed('a'), passed('b', BARE_TAG)],
+  ],
+  ['wait', 'by a job whose name begins with the required one', BOTH, [passed('a'), passed('b-foo')]],
+
+  [
+    'wait',
+    'by someone else',
+    'current-ceph: {required: [a], trusted-users: [ciuser]}',
+    [passed('a', { user: 'mallory' })],
+  ],
+  ['wait', 'by nobody', 'current-ceph: {required: [a], trusted-users: [ciuser]}', [anonymous(passed('a'))]],
+  [
+    'promote',
+    'failed by someone else',
+    'current-ceph: {required: [a], trusted-users: [ciuser]}',
+    [passed('a'), failed('a', { user: 'mallory', ...ago(60) })],
+  ],
+  [
+    'promote',
+    'by needs, which have no users',
+    'current-ceph: {required: [a], trusted-users: [ciuser]}',
+    [needs(passed('a'))],
+  ],
+
+  ['promote', 'just young enough', 'current-ceph: {required: [a], max-age: 2 days}', [passed('a', ago(2 * DAY))]],
+  ['wait', 'too old', 'current-ceph: {required: [a], max-age: 2 days}', [passed('a', ago(2 * DAY + 1))]],
+  ['reject', 'failed long ago', 'current-ceph: {required: [a], max-age: 2 days}', [failed('a', ago(200 * DAY))]],
+
+  ['promote', '5 minutes ahead', BOTH, [passed('a', ago(-300)), passed('b')]],
+  ['wait', 'more than 5 minutes ahead', BOTH, [passed('a', ago(-301)), passed('b')]],
+  [
+    'promote',
+    'in milliseconds, besides one that counts',
+    BOTH,
+    [passed('a'), passed('a', { timestamp: NOW * 1000 }), passed('b')],
+  ],
+  ['wait', 'failed at a time that cannot be', BOTH, [passed('a'), failed('a', { timestamp: NOW * 1000 }), passed('b')]],
+  ['wait', 'failed before 1970', BOTH, [passed('a'), failed('a', { timestamp: -1 }), passed('b')]],
+  [
+    'promote',
+    'failed at a time that cannot be, on another tag',
+    BOTH,
+    [passed('a'), failed('a', { ...OTHER_TAG, timestamp: NOW * 1000 }), passed('b')],
+  ],
+
+  ['promote', 'one of a group', GROUP, [passed('a'), passed('d')]],
+  ['promote', 'one of a group, the other failed', GROUP, [passed('a'), failed('c'), passed('d')]],
+  ['wait', 'one of a group failed', GROUP, [passed('a'), failed('c')]],
+  ['reject', 'all of a group failed', GROUP, [passed('a'), failed('c'), failed('d')]],
+  ['wait', 'one of a group on another hash', GROUP, [passed('a', h1), passed('d', h2)]],
+  [
+    'wait',
+    'one of a group passed, and failed since on another hash',
+    GROUP,
+    [passed('a'), passed('c', { ...h1, ...ago(200) }), failed('c', { ...h2, ...ago(100) })],
+  ],
+
+  ['promote', 'a waived job failed', waive('b', '2026-12-31'), [passed('a'), failed('b')]],
+  ['promote', 'a waived job, on the last day of it', waive('b', '2026-11-24'), [passed('a')]],
+  [
+    'wait',
+    'a waived job of a group leaves the rest',
+    'current-ceph: {any-of: [[c, d]], waivers: [{job: c, until: 2026-12-31, reason: x}]}',
+    [passed('c')],
+  ],
+];
+
+function needs({ 'aggregate-hash': _, user: __, ...rest }: JobResult): JobResult {
+  return { ...rest, source: 'needs' };
+}
+
+function anonymous({ user: _, ...rest }: JobResult): JobResult {
+  return rest;
+}
+
+function waive(job: string, until: string): string {
+  return `current-ceph: {required: [a, b], waivers: [{job: ${job}, until: ${until}, reason: node is broken}]}`;
+}
+
+test.each(table)('%s: %s', (verdict, _, criteria, results) => {
+  const record = decide(criteria, results);
+  expect(record.verdict).toBe(verdict);
+  expect(replay(record)).toBe(verdict);
+  expect(v.parse(decisionRecordSchema, JSON.parse(JSON.stringify(record)))).toEqual(record);
+  expect(record['blocked-by'].length === 0).toBe(verdict === 'promote');
+});
+
+describe('what is recorded', () => {
+  test('each job, with its state, its link, and since when it gives this outcome', () => {
+    const record = decide('current-ceph: [a, b, c, d]', [
+      failed('a', ago(500)),
+      passed('a', ago(400)),
+      passed('a', { ...ago(300), url: 'https://ci.example/a' }),
+      failed('b', { ...ago(100), url: 'https://ci.example/b' }),
+      running('c', ago(50)),
+    ]);
+    const h1 = { 'aggregate-hash': 'h1' };
+    expect(record.jobs).toEqual([
+      { job: 'a', state: 'met', why: 'passed', since: '2026-11-24T01:53:20Z', url: 'https://ci.example/a', ...h1 },
+      { job: 'b', state: 'unmet', why: 'failed', since: '2026-11-24T01:58:20Z', url: 'https://ci.example/b', ...h1 },
+      { job: 'c', state: 'unknown', why: 'running', since: '2026-11-24T01:59:10Z', url: null, ...h1 },
+      { job: 'd', state: 'unknown', why: 'no result', since: null, url: null, 'aggregate-hash': null },
+    ]);
+    expect(record.reason).toBe('b failed on this image');
+  });
+
+  test('what does not count, and why; of a job that only speaks of other tags the newest', () => {
+    const record = decide('current-ceph: {required: [a, b], trusted-users: [ciuser]}', [
+      passed('a', { user: 'mallory' }),
+      passed('a', { ...OTHER_DIGEST, ...ago(4000) }),
+      passed('b', { ...OTHER_TAG, ...ago(5000) }),
+      passed('b', { ...OTHER_TAG, ...ago(6000) }),
+      passed('x'),
+    ]);
+    expect(record['not-counted'].map(({ job, why }) => `${job}: ${why}`)).toEqual([
+      'a: it is by mallory, who is not in trusted-users',
+      `a: it is on another image, ${digestOf('9')}`,
+      `b: it is on ${OTHER_TAG.candidate.tag}`,
+    ]);
+    expect(record.evidence).toHaveLength(3);
+    expect(record.reason).toBe(
+      'not met: a (no result that counts: it is by mallory, who is not in trusted-users), ' +
+        `b (no result that counts: it is on ${OTHER_TAG.candidate.tag})`,
+    );
+  });
+
+  test('the smallest sets of jobs that block, the nearest first, and what a person must name to force', () => {
+    const record = decide('current-ceph: {required: [a, b, c], any-of: [[d, e]]}', [
+      passed('a', { ...h1, ...ago(5) }),
+      passed('b', { ...h2, ...ago(10) }),
+      passed('e', { ...h2, ...ago(10) }),
+      passed('b', { 'aggregate-hash': 'h3' }),
+    ]);
+    expect(record['blocked-by']).toEqual([
+      { 'aggregate-hash': 'h2', jobs: [['a'], ['c']] },
+      { 'aggregate-hash': 'h1', jobs: [['b'], ['c'], ['d', 'e']] },
+    ]);
+    expect(record['aggregate-hash']).toBe('h2');
+    expect(blockingJobs(record)).toEqual(['a', 'c']);
+  });
+
+  test('a result that is there twice is there once, in whatever order', () => {
+    const results = [passed('a'), failed('b'), passed('a', h2), passed('a')];
+    const record = decide(BOTH, results);
+    expect(record.evidence).toHaveLength(3);
+    expect(decide(BOTH, results.toReversed())).toEqual(record);
+  });
+});
+
+describe('waivers', () => {
+  test('that have ended are an error', () => {
+    expect(() => decide(waive('b', '2026-11-23'), [])).toThrow(UserError);
+    expect(() => decide(waive('b', '2026-11-23'), [])).toThrow(/waiver of b ended with 2026-11-23; remove it/);
+  });
+
+  const end = Date.UTC(2026, 11, 1) / 1000;
+
+  test.each([
+    [7 * DAY, ['the waiver of b ends with 2026-11-30: node is broken']],
+    [7 * DAY + 1, []],
+    [1, ['the waiver of b ends with 2026-11-30: node is broken']],
+  ])('%d s before their end warn: %j', (left, warnings) => {
+    const record = decide(waive('b', '2026-11-30'), [], end - left);
+    expect(record.warnings).toEqual(warnings);
+    expect(record.jobs[1]).toMatchObject({ state: 'waived', why: 'waived until 2026-11-30: node is broken' });
+  });
+});
+
+test('a record whose criteria were changed does not replay', () => {
+  const record = decide(BOTH, [passed('a')]);
+  const criteria = { ...record.criteria, content: 'current-ceph: [a]' };
+  expect(() => replay({ ...record, criteria })).toThrow(UserError);
+});
+
+test('the candidate and the moment are recorded', () => {
+  expect(decide(BOTH, [])).toMatchObject({
+    candidate: `quay.io/ceph/daemon:${CANDIDATE.tag}@${CANDIDATE.digest}`,
+    'evaluated-at': '2026-11-24T02:00:00Z',
+    criteria: { label: 'current-ceph', content: BOTH },
+  });
+});

@@ -1,0 +1,44 @@
+import { expect, test } from '@jest/globals';
+import { explain, explainMarkdown } from '../../src/criteria/explain.js';
+import { CANDIDATE, decide, failed, NOW, passed, TAG } from './fixtures.js';
+
+const CRITERIA = `current-ceph:
+  required: [scenario001, scenario004, ovb]
+  trusted-users: [ciuser]
+  waivers: [{job: ovb, until: 2026-11-30, reason: "no node | since <June>"}]
+`;
+
+const record = decide(CRITERIA, [
+  passed('scenario001', { url: 'https://ci.example/1' }),
+  failed('scenario004', { url: 'https://ci.example/2', timestamp: NOW - 60 }),
+  passed('scenario004', { user: 'mallory', timestamp: NOW }),
+]);
+
+test('a decision in lines', () => {
+  expect(explain(record)).toEqual([
+    'reject: scenario004 failed on this image',
+    `candidate quay.io/ceph/daemon:${TAG}@${CANDIDATE.digest}`,
+    `criteria current-ceph, sha256 ${record.criteria.sha256}`,
+    '  met     scenario001 passed, since 2026-11-24T01:00:00Z, https://ci.example/1',
+    '  unmet   scenario004 failed, since 2026-11-24T01:59:00Z, https://ci.example/2',
+    '  waived  ovb         waived until 2026-11-30: no node | since <June>',
+    'would promote if scenario004 passed on aggregate hash h1',
+    'not counted: scenario004: it is by mallory, who is not in trusted-users',
+    'warning: the waiver of ovb ends with 2026-11-30: no node | since <June>',
+  ]);
+});
+
+test('a decision in Markdown, in which nothing from outside is markup', () => {
+  const lines = explainMarkdown(record).split('\n');
+  expect(lines[0]).toBe('### reject: scenario004 failed on this image');
+  expect(lines).toContain('| scenario001 | met | passed | 2026-11-24T01:00:00Z | [result](https://ci.example/1) |');
+  expect(lines).toContain('| ovb | waived | waived until 2026-11-30: no node &#124; since &#60;June&#62; |  |  |');
+  expect(lines).toContain('- would promote if scenario004 passed on aggregate hash h1');
+});
+
+test('groups, and results without a hash', () => {
+  const { 'aggregate-hash': _, ...result } = passed('a');
+  const lines = explain(decide('current-ceph: {required: [a, b], any-of: [[c, d]]}', [result]));
+  expect(lines[0]).toBe('wait: not met: b (no result), c (no result) or d (no result)');
+  expect(lines).toContain('would promote if b and one of c, d passed');
+});

@@ -1,0 +1,89 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { projectRoot } from '../sandbox/project.js';
+import type { SandboxInfo } from '../sandbox/sandbox.js';
+
+/** What a repository that runs the workflows would have set, for the servers of a sandbox. */
+export function repositorySettings({ source, target, imageServer, dlrn }: SandboxInfo) {
+  const { sshd, web, root } = imageServer;
+  const directory = 'ceph/daemon';
+  return {
+    variables: {
+      CEPH_IMAGE: `${source.host}/ceph/daemon`,
+      // Both branches were on pacific when the listing was taken.
+      CEPH_FLAVOR_MASTER: 'pacific',
+      CEPH_FLAVOR_WALLABY: 'pacific',
+      IMAGE_SERVER: `sftp://${sshd.username}@127.0.0.1:${sshd.port}${root}/${directory}`,
+      IMAGE_SERVER_URL: `${web.url}/${directory}`,
+      IMAGE_SERVER_KNOWN_HOSTS: sshd.knownHosts,
+      DLRN_SERVER: `http://127.0.0.1:${dlrn.port}`,
+      TARGET_REGISTRY: target.host,
+      PROMOTION_ALLOWED_ACTORS: 'alice',
+    },
+    secrets: {
+      PUBLISH_SSH_KEY: sshd.privateKey,
+      PROMOTE_SSH_KEY: sshd.privateKey,
+      DLRN_USERNAME: dlrn.login.username,
+      DLRN_PASSWORD: dlrn.login.password,
+      TARGET_REGISTRY_USERNAME: target.login.username,
+      TARGET_REGISTRY_PASSWORD: target.login.password,
+      LEDGER_KEY: dlrn.login.password.split('').reverse().join(''),
+    },
+  };
+}
+
+export interface WorkflowRun {
+  readonly status: number;
+  /** Everything that act printed. */
+  readonly log: string;
+}
+
+/** Runs a workflow of this project with act, without containers, and hands on each line as it comes. */
+export async function runWorkflow(
+  info: SandboxInfo,
+  workflow: string,
+  inputs: Readonly<Record<string, string>>,
+  onLine: (line: string) => void,
+): Promise<WorkflowRun> {
+  const { variables, secrets } = repositorySettings(info);
+  const directory = await mkdtemp(path.join(tmpdir(), 'act-'));
+  // Secrets go by a file, since an argument can be read by every process of the machine.
+  const [varFile, secretFile] = [path.join(directory, 'vars'), path.join(directory, 'secrets')];
+  await writeFile(varFile, dotenv(variables));
+  await writeFile(secretFile, dotenv(secrets), { mode: 0o600 });
+  try {
+    const child = spawn(
+      info.tools.act,
+      [
+        'workflow_dispatch',
+        ...['-W', `.github/workflows/${workflow}`],
+        ...['-P', 'ubuntu-24.04=-self-hosted'],
+        ...['--cache-server-addr', '127.0.0.1', '--artifact-server-addr', '127.0.0.1'],
+        ...['--var-file', varFile, '--secret-file', secretFile, '--actor', 'alice'],
+        ...Object.entries(inputs).flatMap(([name, value]) => ['--input', `${name}=${value}`]),
+      ],
+      { cwd: projectRoot, stdio: ['ignore', 'pipe', 'pipe'] },
+    );
+    const lines: string[] = [];
+    for (const stream of [child.stdout, child.stderr]) {
+      createInterface(stream).on('line', (line) => {
+        lines.push(line);
+        onLine(line);
+      });
+    }
+    const [status] = await once(child, 'close');
+    return { status, log: lines.join('\n') };
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+function dotenv(values: Readonly<Record<string, string>>): string {
+  return Object.entries(values)
+    .map(([name, value]) => `${name}="${value.trim().replaceAll('\n', '\\n')}"\n`)
+    .join('');
+}

@@ -1,0 +1,115 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import * as v from 'valibot';
+import { type LedgerRecord, ledgerRecordSchema } from '../../src/image-server/ledger-record.js';
+import { sandboxHome } from '../sandbox/project.js';
+import { type BranchName, type SandboxInfo, startSandbox } from '../sandbox/sandbox.js';
+import { runWorkflow } from './act.js';
+
+/**
+ * Runs the real workflow with the real act against real servers on loopback, for two branches, and shows what came of
+ * it. The registries' and the image server's data stay in .sandbox/demo, so that a second run finds what the first did.
+ */
+
+const BRANCHES: readonly BranchName[] = ['master', 'wallaby'];
+const HOME = path.join(sandboxHome, 'demo');
+const PAGE = 'dashboard/index.html';
+const started = Date.now();
+
+const say = (line = '') => process.stdout.write(`${line}\n`);
+const seconds = () => `${((Date.now() - started) / 1000).toFixed(1)} s`;
+
+/** The newest record of a branch's ledger; undefined where nothing was promoted. */
+async function newestRecord(info: SandboxInfo, branch: BranchName): Promise<LedgerRecord | undefined> {
+  const ledger = path.join(info.imageServer.branches[branch].path, 'ledger/current-ceph');
+  let n = 1;
+  while (existsSync(path.join(ledger, `${n}.json`))) n += 1;
+  if (n === 1) return undefined;
+  return v.parse(ledgerRecordSchema, JSON.parse(await readFile(path.join(ledger, `${n - 1}.json`), 'utf8')));
+}
+
+/** act's lines that a person wants: each step's end, and what the actions say of themselves. */
+function isWorthShowing(line: string): boolean {
+  return /⭐ Run Main|❌|🏁|::error|::warning|\| (?!$|\|)|Error:/.test(line);
+}
+
+async function run(info: SandboxInfo): Promise<void> {
+  const newest = () => Promise.all(BRANCHES.map((branch) => newestRecord(info, branch)));
+  const before = await newest();
+  for (const [workflow, inputs] of RUNS) {
+    say(`\n== .github/workflows/${workflow} ${JSON.stringify(inputs)}`);
+    const { status } = await runWorkflow(info, workflow, inputs, (line) => {
+      if (isWorthShowing(line)) say(line);
+    });
+    if (status !== 0) throw new Error(`${workflow} ended with ${status}`);
+  }
+  const after = await newest();
+
+  say('\n== What is promoted');
+  for (const [index, branch] of BRANCHES.entries()) {
+    const record = after[index];
+    if (record === undefined) throw new Error(`${branch}: nothing was promoted`);
+    show(info, branch, record, before[index]?.n === record.n);
+  }
+  say();
+  if (after.every((record, index) => record?.n === before[index]?.n))
+    say('Nothing changed: all this was promoted before.');
+  say(`Dashboard: file://${path.join(info.imageServer.root, PAGE)}`);
+  say(
+    `Done in ${seconds()}. Run it again: nothing changes. To start anew: rm -r ${path.relative(process.cwd(), HOME)}`,
+  );
+}
+
+const RUNS = BRANCHES.map((branch) => ['promotion.yml', { branch }] as const);
+
+function show(info: SandboxInfo, branch: BranchName, record: LedgerRecord, unchanged: boolean): void {
+  say(`${branch}: ${unchanged ? 'nothing changed since' : 'promoted by'} ledger record ${record.n}, ${record.kind}`);
+  say(`  tag     ${record.targets[0]?.tag}`);
+  say(`  digest  ${record.targets[0]?.digest}`);
+  for (const { repository, tag } of record.targets) say(`  image   ${repository}:${tag}, ${repository}:current-ceph`);
+  say(`  label   ${info.imageServer.branches[branch].url}/current-ceph`);
+}
+
+/** How to talk to servers that stay up. */
+function tell({ source, target, imageServer, dlrn }: SandboxInfo): void {
+  const { sshd, web } = imageServer;
+  say('\n== The servers stay up until you press Ctrl-C');
+  say(`source registry  curl ${source.url}/v2/ceph/daemon/tags/list`);
+  say(`target registry  curl -u '${target.login.username}:${target.login.password}' ${target.url}/v2/_catalog`);
+  say(`image server     sftp -P ${sshd.port} -i ${sshd.authorizedKeys}.ed25519-* ${sshd.username}@127.0.0.1`);
+  say(`                 curl ${web.url}/ceph/daemon/master/current-ceph`);
+  say(`                 ${web.url}/${PAGE}`);
+  for (const branch of BRANCHES) {
+    say(
+      `DLRN ${branch.padEnd(11)} curl '${dlrn.branches[branch].url}/api/agg_status?aggregate_hash=${dlrn.branches[branch].hashes[0]}'`,
+    );
+  }
+}
+
+/** Resolves at Ctrl-C. The timer keeps this process up: the servers' handles do not. */
+async function interrupted(): Promise<void> {
+  const timer = setInterval(() => undefined, 60_000);
+  await new Promise((resolve) => process.once('SIGINT', resolve));
+  clearInterval(timer);
+}
+
+async function main(keep: boolean): Promise<void> {
+  say('== Servers');
+  const sandbox = await startSandbox(say, HOME);
+  say(`Registries, sshd, nginx and DLRN are up after ${seconds()}.`);
+  try {
+    await run(sandbox.info);
+    if (keep) {
+      tell(sandbox.info);
+      await interrupted();
+    }
+  } finally {
+    await sandbox.stop();
+  }
+}
+
+main(process.argv.includes('--keep')).catch((error: unknown) => {
+  say(`\nThe demo failed: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+});

@@ -1,0 +1,226 @@
+import { randomUUID } from 'node:crypto';
+import { afterEach, describe, expect, test } from '@jest/globals';
+import * as v from 'valibot';
+import { createDlrn } from '../../src/dlrn/client.js';
+import { sandbox } from '../sandbox/current.js';
+import type { Rule } from '../sandbox/fault-proxy.js';
+import { clock, dlrnAt, errorOf, faultyDlrn, http, master, newReport, silent, stopProxies } from './support.js';
+
+const dlrn = () => dlrnAt(master().url);
+const POST: Pick<Rule, 'method' | 'path'> = { method: 'POST', path: /report_result/ };
+const html = (status: number, title: string) => ({
+  kind: 'answer' as const,
+  status,
+  headers: { 'content-type': 'text/html' },
+  body: `<!doctype html>\n<html lang=en>\n<title>${title}</title>\n<h1>Oh</h1>\n<p>It broke.</p>\n`,
+});
+
+afterEach(stopProxies);
+
+describe('a report', () => {
+  test.each([true, false])('of success %s is stored as it is', async (success) => {
+    const report = newReport({ success, timestamp: 1_795_000_123 });
+    expect(await dlrn().reportResult(report)).toBe(true);
+    const votes = await dlrn().votes(report.subject);
+    expect(votes.filter(({ job_id }) => job_id === report.jobId)).toEqual([
+      {
+        job_id: report.jobId,
+        success,
+        in_progress: false,
+        timestamp: 1_795_000_123,
+        url: report.jobUrl,
+        notes: report.notes,
+        user: 'ciuser',
+      },
+    ]);
+  });
+
+  test('that is there is not sent again, whatever its time; one that differs is', async () => {
+    const report = newReport();
+    expect(await dlrn().reportResult(report)).toBe(true);
+    expect(await dlrn().reportResult({ ...report, timestamp: 1_795_009_999 })).toBe(false);
+    for (const other of [{ jobUrl: 'https://ci.example/2' }, { notes: 'v6.0.9' }, { success: false }]) {
+      expect(await dlrn().reportResult({ ...report, ...other })).toBe(true);
+    }
+    const [, other = ''] = master().hashes;
+    expect(await dlrn().reportResult({ ...report, subject: { kind: 'aggregate', hash: other } })).toBe(true);
+    const votes = await dlrn().votes(report.subject);
+    expect(votes.filter(({ job_id }) => job_id === report.jobId)).toHaveLength(4);
+  });
+
+  test('on one build goes by its commit, distro and extended hash', async () => {
+    const { subject } = await aBuild();
+    const report = newReport({ subject });
+    expect(await dlrn().reportResult(report)).toBe(true);
+    expect(await dlrn().reportResult(report)).toBe(false);
+    expect(await dlrn().votes(subject)).toContainEqual(expect.objectContaining({ job_id: report.jobId }));
+  });
+
+  test.each<[string, Rule[]]>([
+    ['the answer is lost', [{ ...POST, fault: { kind: 'lose-answer' }, times: 1 }]],
+    ['the answer is cut', [{ ...POST, fault: { kind: 'truncate', after: 20 }, times: 1 }]],
+    ['the request is cut', [{ ...POST, fault: { kind: 'cut-request', after: 20 }, times: 1 }]],
+    ['the connection is reset', [{ ...POST, fault: { kind: 'reset' }, times: 2 }]],
+    ['DLRN fails three times', [{ ...POST, fault: html(500, 'Internal Server Error'), times: 3 }]],
+    ['DLRN fails three times when asked', [{ method: 'GET', fault: html(503, 'Busy'), times: 3 }]],
+    ['another server says 201', [{ ...POST, fault: html(201, 'Created'), times: 1 }]],
+  ])('is stored once where %s', async (_, rules) => {
+    const proxy = await faultyDlrn(...rules);
+    const report = newReport();
+    expect(await dlrnAt(proxy.url).reportResult(report)).toBe(true);
+    const votes = await dlrn().votes(report.subject);
+    expect(votes.filter(({ job_id }) => job_id === report.jobId)).toHaveLength(1);
+  });
+
+  test('that is late is looked for, not sent blindly', async () => {
+    const proxy = await faultyDlrn({ ...POST, fault: { kind: 'delay', ms: 400 }, times: 1 });
+    const report = newReport();
+    expect(await dlrnAt(proxy.url, { http: http({ answerMs: 200 }) }).reportResult(report)).toBe(true);
+    const asked = proxy.requests.map(({ method, path }) => `${method} ${path.replace(/^.*\/api\/|\?.*$/g, '')}`);
+    expect(asked.slice(0, 3)).toEqual(['GET agg_status', 'POST report_result', 'GET agg_status']);
+  });
+
+  test('that DLRN fails for good ends after six tries, with what DLRN said', async () => {
+    const proxy = await faultyDlrn({ ...POST, fault: html(500, 'Internal Server Error') });
+    const error = await errorOf(dlrnAt(proxy.url).reportResult(newReport()));
+    expect(error.kind).toBe('server-error');
+    expect(error.message).toMatch(/POST http:.*report_result answered 500: Internal Server Error$/);
+    expect(proxy.requests.filter(({ method }) => method === 'POST')).toHaveLength(6);
+  });
+
+  test('on an unknown hash is refused at once, and the input is named', async () => {
+    const proxy = await faultyDlrn();
+    const report = newReport({ subject: { kind: 'aggregate', hash: '0'.repeat(32) } });
+    const error = await errorOf(dlrnAt(proxy.url).reportResult(report));
+    expect(error.kind).toBe('not-found');
+    expect(error.message).toMatch(/aggregate_hash not found; input aggregate-hash: DLRN knows only/);
+    expect(proxy.requests.filter(({ method }) => method === 'POST')).toHaveLength(1);
+  });
+
+  test.each([
+    ['a wrong password', { username: 'ciuser', password: 'wrong' }, 'DLRN refuses them'],
+    ['an unknown user', { username: 'nobody', password: 'wrong' }, 'DLRN refuses them'],
+    ['no credentials', undefined, 'DLRN asks for them'],
+  ])('by %s is refused at once, and the inputs are named', async (_, credentials, why) => {
+    const parts = { http: http(), url: new URL(master().url), clock, log: silent };
+    const client = createDlrn({ ...parts, ...(credentials && { credentials }) });
+    for (const work of [() => client.reportResult(newReport()), () => client.checkCredentials()]) {
+      const error = await errorOf(work());
+      expect(error.kind).toBe('unauthorized');
+      expect(error.message).toContain(`answered 401: Unauthorized Access; inputs username and password: ${why}`);
+    }
+  });
+});
+
+const buildSchema = v.tuple([
+  v.object({ commit_hash: v.string(), distro_hash: v.string(), extended_hash: v.string() }),
+]);
+
+/** A build of the sandbox's, as a promotion names it. */
+async function aBuild() {
+  const answer = await fetch(`${master().url}/api/promotions?limit=1`);
+  const [{ commit_hash: commit, distro_hash: distro, extended_hash: extended }] = v.parse(
+    buildSchema,
+    await answer.json(),
+  );
+  return { subject: { kind: 'commit', commit, distro, extended } as const };
+}
+
+describe('what is read', () => {
+  test('votes on an unknown hash are none; on an unknown build an error', async () => {
+    expect(await dlrn().votes({ kind: 'aggregate', hash: '0'.repeat(32) })).toEqual([]);
+    const error = await errorOf(dlrn().votes({ kind: 'commit', commit: '0'.repeat(40), distro: '0'.repeat(40) }));
+    expect(error.kind).toBe('not-found');
+    expect(error.message).toContain('inputs commit-hash, distro-hash and extended-hash');
+  });
+
+  test('promotions, newest first; only one row of a batch has the aggregate hash', async () => {
+    const rows = await dlrn().promotions({ label: 'current-tripleo' });
+    expect(rows.flatMap(({ aggregate_hash }) => aggregate_hash ?? [])).toEqual(master().hashes);
+    expect(rows.filter(({ aggregate_hash }) => aggregate_hash === null)).toHaveLength(master().hashes.length);
+    expect(await dlrn().promotions({ label: 'current-tripleo', offset: rows.length - 1 })).toEqual(rows.slice(-1));
+    expect(await dlrn().promotions({ label: 'no-such-label' })).toEqual([]);
+  });
+
+  test('health, and whether the credentials are good', async () => {
+    expect(await dlrn().health()).toBe('ok');
+    await expect(dlrn().checkCredentials()).resolves.toBeUndefined();
+  });
+
+  test('no GET has a Content-Type, and credentials only where that is asked for', async () => {
+    const seen: Record<string, string | undefined>[] = [];
+    const real = http();
+    const spied = {
+      ...real,
+      sendForText: (...[request, options]: Parameters<typeof real.sendForText>) => {
+        seen.push({ ...request.headers });
+        return real.sendForText(request, options);
+      },
+    };
+    await dlrnAt(master().url, { http: spied }).health();
+    await dlrnAt(master().url, { http: spied, authOnRead: true }).health();
+    expect(seen).toEqual([{}, { authorization: expect.stringMatching(/^Basic /) }]);
+  });
+
+  test.each(['', '/', '/api', '/api/', '//'])('the URL may end with %j', async (end) => {
+    expect(await dlrnAt(master().url, { url: new URL(master().url + end) }).health()).toBe('ok');
+  });
+});
+
+describe('a server that fails', () => {
+  const hash = () => ({ kind: 'aggregate', hash: master().hashes[0] ?? '' }) as const;
+
+  test.each<[string, Rule['fault'], string, RegExp]>([
+    ['HTML', html(200, 'Welcome'), 'bad-answer', /HTML for JSON: Welcome; is it a DLRN API\? \(input dlrn-url\)$/],
+    ['half a JSON', { kind: 'answer', status: 200, body: '[{"job_id": "a", "succ' }, 'bad-answer', /not JSON/],
+    ['another JSON', { kind: 'answer', status: 200, body: '{"votes": []}' }, 'bad-answer', /Expected Array/],
+    ['a vote without outcome', { kind: 'answer', status: 200, body: '[{"job_id": "a"}]' }, 'bad-answer', /0\.success/],
+    ['404', html(404, '404 Not Found'), 'not-found', /404 Not Found; input dlrn-url: no DLRN API there/],
+    ['403', html(403, '403 Forbidden'), 'forbidden', /answered 403: 403 Forbidden$/],
+    [
+      '400',
+      { kind: 'answer', status: 400, body: '{"message": "Missing\\nparameters"}' },
+      'bad-answer',
+      /400: Missing parameters$/,
+    ],
+    ['500 always', html(500, 'Internal Server Error'), 'server-error', /answered 500: Internal Server Error$/],
+    ['resets', { kind: 'reset' }, 'unreachable', /agg_status/],
+    ['cut answers', { kind: 'truncate', after: 1 }, 'unreachable', /agg_status/],
+  ])('with %s is a named error', async (_, fault, kind, message) => {
+    const proxy = await faultyDlrn({ fault });
+    await dlrn().reportResult(newReport());
+    const error = await errorOf(dlrnAt(proxy.url).votes(hash()));
+    expect(error.kind).toBe(kind);
+    expect(error.message).toMatch(message);
+    expect(error.message).not.toMatch(/[\n<]/);
+  });
+
+  test('by being slow is a time limit', async () => {
+    const proxy = await faultyDlrn({ fault: { kind: 'delay', ms: 500 } });
+    const slow = dlrnAt(proxy.url, { http: http({ answerMs: 100, attempts: 2 }) });
+    expect((await errorOf(slow.votes(hash()))).kind).toBe('timeout');
+  });
+
+  test('by being down is unreachable', async () => {
+    const proxy = await faultyDlrn();
+    await proxy.stop();
+    expect((await errorOf(dlrnAt(proxy.url).votes(hash()))).kind).toBe('unreachable');
+    expect((await errorOf(dlrnAt(proxy.url).reportResult(newReport()))).kind).toBe('unreachable');
+  });
+
+  test('a POST that is redirected names where to', async () => {
+    const fault = { kind: 'answer', status: 301, headers: { location: 'https://trunk.example/api' } } as const;
+    const proxy = await faultyDlrn({ ...POST, fault });
+    const error = await errorOf(dlrnAt(proxy.url).reportResult(newReport()));
+    expect(error.message).toContain('a redirect to https://trunk.example/api; give that as input dlrn-url');
+  });
+
+  test('no error holds the password', async () => {
+    const password = randomUUID();
+    const proxy = await faultyDlrn({ fault: html(401, `no: ciuser`) });
+    const client = dlrnAt(proxy.url, { credentials: { username: 'ciuser', password } });
+    const error = await errorOf(client.reportResult(newReport()));
+    expect(`${error.message} ${error.stack}`).not.toContain(password);
+    expect(sandbox().dlrn.login.password).not.toBe('');
+  });
+});

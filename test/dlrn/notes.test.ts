@@ -1,0 +1,36 @@
+import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { formatNotes, parseNotes } from '../../src/dlrn/notes.js';
+
+const DIGEST = `sha256:${'a'.repeat(64)}`;
+
+test.each([
+  [`v6.0.10@${DIGEST}`, { tag: 'v6.0.10', digest: DIGEST }],
+  ['v6.0.10', { tag: 'v6.0.10' }],
+  ['', undefined],
+  ['ceph v6.0.10', undefined],
+  ['v6.0.10\n', undefined],
+  [' v6.0.10', undefined],
+  ['v6.0.10@', undefined],
+  [`@${DIGEST}`, undefined],
+  [`v6.0.10@${DIGEST.toUpperCase()}`, undefined],
+  [`v6.0.10@${DIGEST}0`, undefined],
+  [`v6.0.10@${DIGEST}@${DIGEST}`, undefined],
+  [`quay.io/ceph/daemon:v6.0.10@${DIGEST}`, undefined],
+  ['x'.repeat(129), undefined],
+  ['v6.0.10\u0000', undefined],
+])('%j', (text, notes) => {
+  expect(parseNotes(text)).toEqual(notes);
+});
+
+test('what parses is formatted as it was, short and in ASCII', () => {
+  const text = fc.oneof(fc.string(), fc.stringMatching(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}(@sha256:[0-9a-f]{64})?$/));
+  fc.assert(
+    fc.property(text, (notes) => {
+      const parsed = parseNotes(notes);
+      if (parsed === undefined) return;
+      expect(formatNotes(parsed)).toBe(notes);
+      expect(notes).toMatch(/^[\x21-\x7e]{1,200}$/);
+    }),
+  );
+});

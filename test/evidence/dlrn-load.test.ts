@@ -1,0 +1,102 @@
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { parseCriteria } from '../../src/criteria/criteria-file.js';
+import { evaluate, replay } from '../../src/criteria/evaluate.js';
+import { createDlrn } from '../../src/dlrn/client.js';
+import { dlrnEvidence } from '../../src/evidence/dlrn.js';
+import { CANDIDATE, clock, http, newReport, silent } from '../dlrn/support.js';
+import { sandbox } from '../sandbox/current.js';
+import { type Dlrn as DlrnServer, startDlrn } from '../sandbox/dlrn.js';
+import { type FaultProxy, startFaultProxy } from '../sandbox/fault-proxy.js';
+import { runDirectory, type Stoppable } from '../sandbox/process.js';
+
+const NOW = Math.floor(Date.now() / 1000);
+const AGGREGATES = 50;
+const VOTES = 2000;
+const NOTES = `${CANDIDATE.tag}@${CANDIDATE.digest}`;
+
+let directory: Stoppable & { readonly path: string };
+let server: DlrnServer<'busy'>;
+let proxy: FaultProxy;
+
+beforeAll(async () => {
+  directory = await runDirectory();
+  server = await startDlrn({
+    tools: sandbox().tools,
+    directory: directory.path,
+    login: sandbox().dlrn.login,
+    branches: { busy: { prefix: '/api-busy', repository: '/busy', hashes: AGGREGATES } },
+  });
+  proxy = await startFaultProxy({ upstream: new URL(server.branches.busy.url).origin });
+});
+
+afterAll(async () => {
+  await proxy?.stop();
+  await server?.stop();
+  await directory?.stop();
+});
+
+function client() {
+  const { url } = server.branches.busy;
+  return createDlrn({
+    // A report that seems lost would be sent again.
+    http: http({ answerMs: 100_000, totalMs: 100_000 }),
+    url: new URL(new URL(url).pathname, proxy.url),
+    credentials: server.login,
+    clock,
+    log: silent,
+  });
+}
+
+/** Votes straight into the server's database: 40 jobs on each hash. Posting them would take longer than all the rest. */
+function insertVotes(): void {
+  const insert = `
+import json, sqlite3, sys
+database, votes = sys.argv[1], json.load(sys.stdin)
+with sqlite3.connect(database) as connection:
+    connection.executemany('''insert into civotes_agg (ref_hash, ci_name, ci_url, ci_vote, ci_in_progress, timestamp,
+        notes, user) values (?, ?, 'https://ci.example/1', ?, 0, ?, ?, 'ciuser')''', votes)
+`;
+  const { hashes } = server.branches.busy;
+  const perHash = VOTES / AGGREGATES;
+  const votes = hashes.flatMap((hash, age) =>
+    Array.from({ length: perHash }, (_, n) => [
+      hash,
+      `job-${n}`,
+      age % 7 === 3 ? 1 : Number(n > 0),
+      NOW - 3600 * (age + 1),
+      NOTES,
+    ]),
+  );
+  const database = join(directory.path, 'api-busy', 'commits.sqlite');
+  execFileSync(sandbox().tools.python, ['-c', insert, database], { input: JSON.stringify(votes) });
+}
+
+test('50 aggregates with 2,000 votes take one request each, and one for their list', async () => {
+  insertVotes();
+  const seen = proxy.requests.length;
+  const evidence = await dlrnEvidence(client(), { kind: 'label', label: 'current-tripleo' }, silent);
+  expect(proxy.requests.length - seen).toBe(1 + AGGREGATES);
+  expect(evidence).toHaveLength(VOTES);
+  const jobs = JSON.stringify({ 'current-ceph': Array.from({ length: 40 }, (_, n) => `job-${n}`) });
+  const record = evaluate(parseCriteria(jobs, 'current-ceph'), evidence, CANDIDATE, { evaluatedAt: NOW });
+  // job-0 failed on the newest hash; what passed before makes no difference.
+  expect(record.reason).toBe('job-0 failed on this image');
+  expect(replay(record)).toBe('reject');
+});
+
+test('400 reports, 100 at once, are each stored once', async () => {
+  const dlrn = client();
+  const subject = { kind: 'aggregate', hash: server.branches.busy.hashes[AGGREGATES - 1] ?? '' } as const;
+  const waiting = Array.from({ length: 400 }, (_, n) => newReport({ subject, jobId: `report-${n}` }));
+  const worker = async () => {
+    for (let report = waiting.pop(); report !== undefined; report = waiting.pop()) {
+      expect(await dlrn.reportResult(report)).toBe(true);
+    }
+  };
+  await Promise.all(Array.from({ length: 100 }, worker));
+  const stored = (await dlrn.votes(subject)).filter(({ job_id }) => job_id.startsWith('report-'));
+  expect(new Set(stored.map(({ job_id }) => job_id)).size).toBe(400);
+  expect(stored).toHaveLength(400);
+}, 120_000);

@@ -1,0 +1,161 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { formatCandidate } from '../../src/candidate/reference.js';
+import { zuulEvidence } from '../../src/evidence/zuul.js';
+import { CANDIDATE, decide } from '../criteria/fixtures.js';
+import { errorOf, http, silent } from '../dlrn/support.js';
+
+/**
+ * A stand-in for Zuul's `/api/tenant/{tenant}/builds`, which answers rows as zuul/web/__init__.py (14.3.0,
+ * BuildConverter) makes them: Zuul itself would need ZooKeeper, a database and executors that run jobs.
+ */
+type Answer = (url: URL) => { status?: number; body: string };
+
+const servers: Server[] = [];
+
+afterEach(() => {
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections();
+    server.close();
+  }
+});
+
+async function zuul(answer: Answer): Promise<{ url: URL; asked: string[] }> {
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    const url = new URL(request.url ?? '', 'http://zuul.example');
+    asked.push(url.pathname + url.search);
+    const { status = 200, body } = answer(url);
+    response.writeHead(status, { 'content-type': 'application/json' }).end(body);
+  }).listen(0, '127.0.0.1');
+  servers.push(server);
+  await once(server, 'listening');
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return { url: new URL(`http://127.0.0.1:${address.port}/zuul/`), asked };
+}
+
+const artifact = (reference: string) => ({ name: 'ceph', url: '', metadata: { type: 'ceph_candidate', reference } });
+
+function build(rest: object = {}) {
+  return {
+    _id: 1,
+    uuid: '1',
+    job_name: 'scenario001',
+    result: 'SUCCESS',
+    start_time: '2026-11-24T00:00:00',
+    end_time: '2026-11-24T01:00:00',
+    pipeline: 'periodic',
+    voting: true,
+    log_url: 'https://logs.example/1/',
+    artifacts: [
+      { name: 'Zuul Manifest', url: 'https://logs.example/1/zuul-manifest.json', metadata: { type: 'zuul_manifest' } },
+      { name: 'docs', url: 'https://docs.example' },
+      artifact(formatCandidate(CANDIDATE)),
+    ],
+    ...rest,
+  };
+}
+
+async function read(builds: readonly object[], pipelines: string[] = []) {
+  const { url } = await zuul((asked) => ({
+    body: asked.searchParams.get('skip') === '0' ? JSON.stringify(builds) : '[]',
+  }));
+  return zuulEvidence({ http: http(), url, tenant: 'rdoproject.org', jobs: ['scenario001'], pipelines, log: silent });
+}
+
+test('a build, with its image, time and log', async () => {
+  expect(await read([build()])).toEqual([
+    {
+      job: 'scenario001',
+      outcome: 'success',
+      candidate: { tag: CANDIDATE.tag, digest: CANDIDATE.digest },
+      timestamp: Date.UTC(2026, 10, 24, 1) / 1000,
+      url: 'https://logs.example/1/',
+      source: 'zuul',
+    },
+  ]);
+});
+
+test.each([
+  ['SUCCESS', 'success'],
+  ['FAILURE', 'failure'],
+  ['POST_FAILURE', 'failure'],
+  ['TIMED_OUT', 'failure'],
+  ['DISK_FULL', 'failure'],
+  [null, 'running'],
+  ['RETRY', undefined],
+  ['RETRY_LIMIT', undefined],
+  ['NODE_FAILURE', undefined],
+  ['ABORTED', undefined],
+  ['CANCELED', undefined],
+  ['SKIPPED', undefined],
+  ['success', undefined],
+])('result %j is %s', async (result, outcome) => {
+  const evidence = await read([build({ result, ...(result === null ? { end_time: null } : {}) })]);
+  expect(evidence.map((one) => one.outcome)).toEqual(outcome === undefined ? [] : [outcome]);
+});
+
+test.each<[string, object]>([
+  ['of another job', { job_name: 'scenario001-foo' }],
+  ['without artifacts', { artifacts: [] }],
+  ['that never began', { start_time: null, end_time: null }],
+  ['with a reference that is none', { artifacts: [artifact('v6.0.10')] }],
+  ['with another type of artifact', { artifacts: [{ ...artifact(''), metadata: { type: 'x', reference: 'y' } }] }],
+  ['of another pipeline', { pipeline: 'check' }],
+  [
+    'that names two images',
+    { artifacts: [artifact(formatCandidate(CANDIDATE)), artifact(`quay.io/a:v1@sha256:${'1'.repeat(64)}`)] },
+  ],
+])('a build %s says nothing', async (_, rest) => {
+  expect(await read([build(rest)], ['periodic'])).toEqual([]);
+});
+
+test('all pages of all jobs are read, and the verdict follows', async () => {
+  const { url, asked } = await zuul(({ searchParams }) => {
+    const skip = Number(searchParams.get('skip'));
+    const job_name = searchParams.get('job_name');
+    const page = Array.from({ length: skip < 200 ? 100 : 1 }, (_, n) =>
+      build({ job_name, log_url: `https://logs.example/${skip + n}/`, result: skip === 200 ? 'SUCCESS' : 'ABORTED' }),
+    );
+    return { body: JSON.stringify(page) };
+  });
+  const jobs = ['scenario001', 'scenario004'];
+  const evidence = await zuulEvidence({ http: http(), url, tenant: 'a/b', jobs, pipelines: [], log: silent });
+  expect(asked.sort()).toEqual(
+    jobs.flatMap((job) =>
+      [0, 100, 200].map((n) => `/zuul/api/tenant/a%2Fb/builds?job_name=${job}&limit=100&skip=${n}`),
+    ),
+  );
+  expect(decide('current-ceph: [scenario001, scenario004]', evidence).verdict).toBe('promote');
+});
+
+test('reading ends after a thousand builds of a job', async () => {
+  const page = JSON.stringify(Array.from({ length: 100 }, () => build({ result: 'ABORTED' })));
+  const { url, asked } = await zuul(() => ({ body: page }));
+  await zuulEvidence({ http: http(), url, tenant: 't', jobs: ['scenario001'], pipelines: [], log: silent });
+  expect(asked).toHaveLength(10);
+});
+
+describe('a Zuul that fails is a named error', () => {
+  test.each<[string, ReturnType<Answer>, string, string]>([
+    ['no such tenant', { status: 404, body: '{}' }, 'not-found', 'inputs zuul-url and zuul-tenant'],
+    ['HTML', { body: '<html>' }, 'bad-answer', 'is it Zuul? (input zuul-url)'],
+    ['half a JSON', { body: '[{"job_name": "scen' }, 'bad-answer', 'not JSON'],
+    [
+      'a time that is none',
+      { body: JSON.stringify([build({ end_time: 'yesterday' })]) },
+      'bad-answer',
+      'is not a time',
+    ],
+    ['500', { status: 500, body: '<p>broken</p>' }, 'server-error', 'answered 500: broken'],
+    ['401', { status: 401, body: '' }, 'unauthorized', 'answered 401'],
+  ])('%s', async (_, answer, kind, message) => {
+    const { url } = await zuul(() => answer);
+    const parts = { http: http(), url, tenant: 't', jobs: ['scenario001'], pipelines: [], log: silent };
+    const error = await errorOf(zuulEvidence(parts));
+    expect(error.kind).toBe(kind);
+    expect(error.message).toContain(message);
+  });
+});

@@ -1,0 +1,2 @@
+/** jest's globalTeardown. */
+export { stopRunning as default } from './global-setup.js';

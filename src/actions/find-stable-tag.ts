@@ -1,6 +1,6 @@
 import { systemClock, unixSeconds } from '../base/clock.js';
 import { durationSchema } from '../base/schema.js';
-import { explain, explainMarkdown } from '../candidate/explain.js';
+import { explainMarkdown } from '../candidate/explain.js';
 import { platformSchema } from '../candidate/platform.js';
 import { distroSchema, flavorSchema } from '../candidate/policy.js';
 import { formatCandidate, formatRepository, repositorySchema } from '../candidate/reference.js';
@@ -10,6 +10,9 @@ import { findStableTag } from '../registry/find-stable-tag.js';
 import { defineAction } from '../runner/action.js';
 import { choice, countSchema, flag, lineSchema, list, optional, withDefault } from '../runner/inputs.js';
 import { registryFrom, registryInputs } from './shared/registry-inputs.js';
+
+/** Within this there is an answer or an error. Registries that pace us ask for a minute or two. */
+const LIMIT_MS = 240_000;
 
 export const action = defineAction({
   description: 'Reads all tags of an image and picks the newest stable one, with its digest',
@@ -53,7 +56,9 @@ export const action = defineAction({
     version: 'Its version, as in `6.0.7`',
     flavor: 'Its Ceph release; empty where the tag names none',
     aliases: 'Other tags on the same digest, one a line, where the registry tells',
-    'tags-read': "How many tags were read: the next run's `known-tags`",
+    'tags-read':
+      "How many tags were read: the next run's `known-tags`. Where the registry can filter, or lists by name, " +
+      'those that could not be stable are not among them',
   },
   async run(inputs, { log }) {
     const registry = await registryFrom(inputs, log);
@@ -73,10 +78,10 @@ export const action = defineAction({
       },
       listing: inputs.listing,
       knownTags: inputs['known-tags'],
+      limitMs: LIMIT_MS,
       log,
     });
     await registry.close();
-    for (const line of explain(selection)) log.info(line);
     for (const warning of selection.warnings) log.warning(warning);
     return {
       outputs: {

@@ -6,6 +6,8 @@ export interface Scheme {
   readonly name: string;
   /** What every stable tag contains: a registry that can filter need list no others. */
   readonly filter?: string;
+  /** What every stable tag begins with: a registry that lists by name need not list all others. */
+  readonly prefix?: string;
   /** Says what a tag is. Total: it never throws, and looks at the whole text. */
   read(tag: string): Reading;
 }

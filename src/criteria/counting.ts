@@ -1,3 +1,4 @@
+import { oneLine } from '../base/errors.js';
 import type { Candidate } from '../candidate/reference.js';
 import type { Criteria } from './criteria-file.js';
 import type { JobResult } from './job-result.js';
@@ -11,7 +12,7 @@ export interface Evidence {
   readonly refused: readonly Refused[];
 }
 
-export interface Refused {
+interface Refused {
   readonly result: JobResult;
   readonly why: string;
   /** It would count, if its time could be. */
@@ -55,7 +56,7 @@ function refusalOf(
   if (digest === undefined && !criteria.bareTags) return refuse('it names the tag without a digest');
   if (digest !== undefined && digest !== candidate.digest) return refuse(`it is on another image, ${digest}`);
   const isTrusted = source !== 'dlrn' || (criteria.trustedUsers?.includes(user ?? '') ?? true);
-  if (!isTrusted) return refuse(`it is by ${user ?? 'nobody'}, who is not in trusted-users`);
+  if (!isTrusted) return refuse(`it is by ${oneLine(user ?? 'nobody', 80)}, who is not in trusted-users`);
   if (timestamp > now + CLOCK_SKEW) return { why: `its time is ${timestamp - now} s ahead`, onlyForItsTime: true };
   if (timestamp < 0) return { why: 'its time is before 1970', onlyForItsTime: true };
   return undefined;

@@ -34,7 +34,7 @@ export const mapping = <const Entries extends v.ObjectEntries>(entries: Entries)
 const lineSchema = v.pipe(v.string(), v.regex(/^[^\r\n]*\S[^\r\n]*$/, 'is not one line of text'));
 
 /** A calendar day, as `2026-12-01`. YAML 1.2 has no dates: it arrives as text. */
-const daySchema = v.pipe(
+export const daySchema = v.pipe(
   v.string(),
   v.isoDate((issue) => `${issue.received} is not a date such as 2026-12-01`),
   v.check((day) => new Date(day).toJSON()?.startsWith(day) === true, 'is not a day of the calendar'),

@@ -5,6 +5,7 @@ import { jobNameSchema, jobResultSchema, linkSchema } from './job-result.js';
 const timeSchema = v.pipe(
   v.string(),
   v.regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/, (issue) => `${issue.received} is not a time in UTC by RFC 3339`),
+  v.check((text) => !Number.isNaN(Date.parse(text)), 'is not a time'),
 );
 
 const aggregateHashSchema = v.pipe(

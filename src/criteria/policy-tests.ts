@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { durationSchema, parseUser } from '../base/schema.js';
 import { candidateSchema, tagSchema } from '../candidate/reference.js';
-import { mapping, parseCriteria, parseYaml } from './criteria-file.js';
+import { daySchema, mapping, parseCriteria, parseYaml } from './criteria-file.js';
 import { evaluate } from './evaluate.js';
 import { type JobResult, jobNameSchema } from './job-result.js';
 
@@ -24,7 +24,7 @@ const voteSchema = mapping({
 const caseSchema = mapping({
   name: v.pipe(v.string(), v.nonEmpty('is empty')),
   /** The day on which it is evaluated, for waivers; today if absent. */
-  day: v.exactOptional(v.pipe(v.string(), v.isoDate())),
+  day: v.exactOptional(daySchema),
   votes: v.array(voteSchema),
   verdict: v.picklist(['promote', 'wait', 'reject']),
 });

@@ -16,8 +16,12 @@ export interface Dlrn {
   reportResult(report: Report): Promise<boolean>;
   /** All votes on a hash, in no order that means anything; none for a hash that is unknown. */
   votes(subject: Subject): Promise<Vote[]>;
-  /** One page of promotions, newest first: to a label, or of an aggregate hash. */
-  promotions(query: PromotionQuery): Promise<Promotion[]>;
+  /** All votes of one job on aggregate hashes; undefined where the server has no GraphQL that can tell. */
+  jobVotes(jobId: string): Promise<Vote[] | undefined>;
+  /** Throws where DLRN does not know what votes are on, and so would take none. */
+  checkKnown(subject: Subject): Promise<void>;
+  /** One page of the promotions to a label, newest first; `offset` is how many of them to skip. */
+  promotions(label: string, offset: number): Promise<Promotion[]>;
   /** What the server says of itself. */
   health(): Promise<string>;
   /** Throws where the credentials are refused; changes nothing. */
@@ -51,9 +55,11 @@ export interface Report {
 }
 
 const voteSchema = v.object({
-  job_id: v.string(),
+  /** Absent on votes on one build. */
+  aggregate_hash: v.nullish(v.string()),
+  job_id: v.nullish(v.string(), ''),
   success: v.nullable(v.boolean()),
-  in_progress: v.boolean(),
+  in_progress: v.nullable(v.boolean()),
   /** Unix seconds, or whatever the reporter took for it. */
   timestamp: v.number(),
   url: v.nullish(v.string(), ''),
@@ -62,19 +68,43 @@ const voteSchema = v.object({
 });
 export type Vote = v.InferOutput<typeof voteSchema>;
 
+/** The same by GraphQL's names. */
+const graphqlVoteSchema = v.pipe(
+  v.object({
+    refHash: v.string(),
+    ciName: v.string(),
+    ciVote: v.nullable(v.boolean()),
+    ciInProgress: v.nullable(v.boolean()),
+    timestamp: v.number(),
+    ciUrl: v.nullable(v.string()),
+    notes: v.nullable(v.string()),
+    user: v.nullable(v.string()),
+  }),
+  v.transform(
+    ({ refHash, ciName, ciVote, ciInProgress, timestamp, ciUrl, notes, user }): Vote => ({
+      aggregate_hash: refHash,
+      job_id: ciName,
+      success: ciVote,
+      in_progress: ciInProgress,
+      timestamp,
+      url: ciUrl ?? '',
+      notes: notes ?? '',
+      user: user ?? '',
+    }),
+  ),
+);
+
+/** Strict: with `errors` beside it the data are not whole. */
+const jobVotesSchema = v.strictObject({ data: v.strictObject({ civoteAgg: v.array(graphqlVoteSchema) }) });
+
 /** Of a batch of commits that is promoted at once only one row carries the aggregate hash. */
 const promotionSchema = v.object({ aggregate_hash: v.nullable(v.string()), promote_name: v.string() });
 export type Promotion = v.InferOutput<typeof promotionSchema>;
 
-export interface PromotionQuery {
-  readonly label?: string;
-  readonly aggregateHash?: string;
-  /** How many of the newest rows to skip. */
-  readonly offset?: number;
-}
-
 /** The most rows that the server gives at once. */
 export const PROMOTIONS_PAGE = 100;
+
+const KNOWN_HASHES = 'only hashes that were promoted to some label';
 
 const healthSchema = v.object({ result: v.string() });
 const echoSchema = v.object({ job_id: v.string(), success: v.boolean() });
@@ -83,6 +113,9 @@ const problemSchema = v.object({ message: v.string() });
 /** A thousand votes are some 300 kB. */
 const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
 const REPORT_ATTEMPTS = 6;
+/** The most votes that GraphQL gives at once, and how often it is asked for more of one job's. */
+const JOB_VOTES_PAGE = 100;
+const MAX_JOB_VOTES_PAGES = 10;
 
 export function createDlrn({ http, url, credentials, authOnRead = false, clock, log }: DlrnParts): Dlrn {
   const base = `${url.origin}${url.pathname}`.replace(/\/+(?:api\/*)?$/, '');
@@ -111,6 +144,9 @@ export function createDlrn({ http, url, credentials, authOnRead = false, clock, 
         : request('GET', 'repo_status', commitParameters(subject)),
     );
 
+  const promotions = (query: Readonly<Record<string, string>>) =>
+    answer(v.array(promotionSchema), request('GET', 'promotions', query));
+
   /** The error after which nobody knows whether it was stored; undefined where DLRN has confirmed it. */
   async function post(report: Report): Promise<ServiceError | undefined> {
     const { headers, ...rest } = request('POST', 'report_result');
@@ -135,8 +171,27 @@ export function createDlrn({ http, url, credentials, authOnRead = false, clock, 
     throw error;
   }
 
+  /** Newest first, so that votes which come meanwhile push others to a later page, and hide none. */
+  async function jobVotes(jobId: string): Promise<Vote[] | undefined> {
+    const found: Vote[] = [];
+    for (let page = 0; page < MAX_JOB_VOTES_PAGES; page += 1) {
+      const range = `offset: ${page * JOB_VOTES_PAGE}, limit: ${JOB_VOTES_PAGE}`;
+      const fields = 'refHash ciName ciVote ciInProgress timestamp ciUrl notes user';
+      const query = `{ civoteAgg(ciName: ${JSON.stringify(jobId)}, ${range}) { ${fields} } }`;
+      const asked = request('GET', 'graphql', { query });
+      const response = await http.sendForText(asked, { idempotent: true, maxBytes: MAX_ANSWER_BYTES });
+      if (response.status === 401) throw refusal(asked, response, credentials !== undefined);
+      const rows = response.status === 200 ? jobVotesIn(response.text) : undefined;
+      if (rows === undefined) return undefined;
+      found.push(...rows);
+      if (rows.length < JOB_VOTES_PAGE) return found;
+    }
+    return undefined;
+  }
+
   return {
     votes,
+    jobVotes,
     async reportResult(report) {
       let lost: ServiceError | undefined;
       for (let attempt = 1; ; attempt += 1) {
@@ -148,16 +203,16 @@ export function createDlrn({ http, url, credentials, authOnRead = false, clock, 
         await clock.sleep(backoffMs(attempt, clock.random()));
       }
     },
-    promotions: ({ label, aggregateHash, offset = 0 }) =>
-      answer(
-        v.array(promotionSchema),
-        request('GET', 'promotions', {
-          ...(label === undefined ? {} : { promote_name: label }),
-          ...(aggregateHash === undefined ? {} : { aggregate_hash: aggregateHash }),
-          limit: String(PROMOTIONS_PAGE),
-          offset: String(offset),
-        }),
-      ),
+    async checkKnown(subject) {
+      if (subject.kind === 'commit') {
+        await votes(subject);
+      } else if ((await promotions({ aggregate_hash: subject.hash, limit: '1' })).length === 0) {
+        const wayOut = `input aggregate-hash: DLRN does not know ${subject.hash}, ${KNOWN_HASHES}`;
+        throw new ServiceError('not-found', wayOut);
+      }
+    },
+    promotions: (label, offset) =>
+      promotions({ promote_name: label, limit: String(PROMOTIONS_PAGE), offset: String(offset) }),
     health: async () => (await answer(healthSchema, request('GET', 'health'))).result,
     async checkCredentials() {
       await answer(healthSchema, request('POST', 'health'));
@@ -190,6 +245,14 @@ function isSame(vote: Vote, { jobId, jobUrl, notes, success }: Report): boolean 
   return vote.job_id === jobId && vote.url === jobUrl && vote.notes === notes && vote.success === success;
 }
 
+function jobVotesIn(text: string): Vote[] | undefined {
+  try {
+    return v.parse(jobVotesSchema, JSON.parse(text)).data.civoteAgg;
+  } catch {
+    return undefined;
+  }
+}
+
 function parsed<S extends v.GenericSchema>(schema: S, asked: HttpRequest, { text }: TextResponse): v.InferOutput<S> {
   return parseJson(schema, text, (problem) => {
     const said = text.trimStart().startsWith('<') ? `HTML for JSON: ${messageOf(text)}` : problem;
@@ -213,7 +276,7 @@ function refusal(asked: HttpRequest, { status, headers, text }: TextResponse, ha
   if (status === 403) return fail('forbidden');
   if (status === 404) return fail('not-found', '; input dlrn-url: no DLRN API there, give …/api-centos9-master-uc');
   if (status === 400 && said === 'aggregate_hash not found') {
-    return fail('not-found', '; input aggregate-hash: DLRN knows only hashes that were promoted to some label');
+    return fail('not-found', `; input aggregate-hash: DLRN knows ${KNOWN_HASHES}`);
   }
   if (status === 400 && said.endsWith('combination not found')) {
     return fail('not-found', '; inputs commit-hash, distro-hash and extended-hash: DLRN has no such build');

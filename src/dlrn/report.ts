@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { ServiceError, UserError } from '../base/errors.js';
+import { UserError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { Candidate } from '../candidate/reference.js';
 import type { Dlrn } from './client.js';
@@ -48,7 +48,7 @@ export async function reportOutcome(request: ReportRequest): Promise<Reported> {
     return { notes, reported: false };
   }
   if (dryRun) {
-    await checkKnown(dlrn, subject);
+    await dlrn.checkKnown(subject);
     log.info(`dry run: would report ${outcome} of ${jobId} on ${notes}`);
     return { notes, reported: false };
   }
@@ -71,17 +71,4 @@ function checkRequest({ jobId, jobUrl, timestamp, now }: ReportRequest): void {
   if (timestamp > now + CLOCK_SKEW) {
     throw new UserError(`input timestamp: ${timestamp} is ${timestamp - now} s ahead; such results do not count`);
   }
-}
-
-/** Throws where DLRN would refuse a result on the subject because it does not know it. */
-export async function checkKnown(dlrn: Dlrn, subject: Subject): Promise<void> {
-  if (subject.kind === 'commit') {
-    await dlrn.votes(subject);
-    return;
-  }
-  if ((await dlrn.promotions({ aggregateHash: subject.hash })).length > 0) return;
-  throw new ServiceError(
-    'not-found',
-    `input aggregate-hash: DLRN does not know ${subject.hash}, only hashes that were promoted to some label`,
-  );
 }

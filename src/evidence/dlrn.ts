@@ -1,39 +1,50 @@
 import * as v from 'valibot';
-import { oneLine, ServiceError } from '../base/errors.js';
+import { ServiceError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
-import { type JobResult, jobNameSchema, linkSchema } from '../criteria/job-result.js';
+import { type JobResult, linkSchema } from '../criteria/job-result.js';
 import { type Dlrn, PROMOTIONS_PAGE, type Vote } from '../dlrn/client.js';
 import type { Subject } from '../dlrn/hashes.js';
 import { parseNotes } from '../dlrn/notes.js';
-import { checkKnown } from '../dlrn/report.js';
 import { inParallel } from './in-parallel.js';
 
 /** Where to look: at what jobs have tested with, or at the newest aggregate hashes of a label. */
 export type DlrnScope = Subject | { readonly kind: 'label'; readonly label: string };
 
-export const NEWEST_AGGREGATES = 50;
+const NEWEST_AGGREGATES = 50;
 const MAX_PAGES = 50;
 
-/** What DLRN knows of jobs' results. All of it or an error: a failure that was not read must not pass as none. */
-export async function dlrnEvidence(dlrn: Dlrn, scope: DlrnScope, log: Log): Promise<JobResult[]> {
+/** What DLRN knows of these jobs' results. All of it or an error: a failure that was not read must not pass as none. */
+export async function dlrnEvidence(
+  dlrn: Dlrn,
+  scope: DlrnScope,
+  jobs: readonly string[],
+  log: Log,
+): Promise<JobResult[]> {
   if (scope.kind !== 'label') {
     const votes = await dlrn.votes(scope);
-    if (votes.length === 0) await checkKnown(dlrn, scope);
-    return toJobResults(votes, scope.kind === 'aggregate' ? scope.hash : undefined);
+    if (votes.length === 0) await dlrn.checkKnown(scope);
+    return toJobResults(votes, jobs);
   }
-  const hashes = await newestAggregates(dlrn, scope.label);
-  const results = await inParallel(hashes, async (hash) =>
-    toJobResults(await dlrn.votes({ kind: 'aggregate', hash }), hash),
-  );
-  log.debug(`DLRN: ${results.flat().length} results on the ${hashes.length} newest aggregate hashes of ${scope.label}`);
-  return results.flat();
+  const [hashes, byJob] = await Promise.all([newestAggregates(dlrn, scope.label), votesByJob(dlrn, jobs)]);
+  const votes =
+    byJob?.filter(({ aggregate_hash: hash }) => hashes.includes(hash ?? '')) ??
+    (await inParallel(hashes, (hash) => dlrn.votes({ kind: 'aggregate', hash }))).flat();
+  log.debug(`DLRN: ${votes.length} votes on the ${hashes.length} newest aggregate hashes of ${scope.label}`);
+  return toJobResults(votes, jobs);
+}
+
+/** By few requests where DLRN has GraphQL. One job goes first, so that a server without it is asked once. */
+async function votesByJob(dlrn: Dlrn, [first = '', ...others]: readonly string[]): Promise<Vote[] | undefined> {
+  const votes = [await dlrn.jobVotes(first)];
+  if (votes[0] !== undefined) votes.push(...(await inParallel(others, (job) => dlrn.jobVotes(job))));
+  return votes.includes(undefined) ? undefined : votes.flatMap((some) => some ?? []);
 }
 
 /** The newest aggregate hashes that were promoted to a label, newest first. */
 async function newestAggregates(dlrn: Dlrn, label: string): Promise<string[]> {
   const hashes = new Set<string>();
   for (let page = 0; page < MAX_PAGES; page += 1) {
-    const rows = await dlrn.promotions({ label, offset: page * PROMOTIONS_PAGE });
+    const rows = await dlrn.promotions(label, page * PROMOTIONS_PAGE);
     for (const { aggregate_hash: hash } of rows) if (hash !== null) hashes.add(hash);
     if (hashes.size >= NEWEST_AGGREGATES || rows.length < PROMOTIONS_PAGE) break;
   }
@@ -45,20 +56,21 @@ async function newestAggregates(dlrn: Dlrn, label: string): Promise<string[]> {
 }
 
 /** Votes whose notes name no image are about something else. */
-function toJobResults(votes: readonly Vote[], aggregateHash: string | undefined): JobResult[] {
+function toJobResults(votes: readonly Vote[], jobs: readonly string[]): JobResult[] {
   return votes.flatMap((vote): JobResult[] => {
     const candidate = parseNotes(vote.notes);
-    if (candidate === undefined || !v.is(jobNameSchema, vote.job_id)) return [];
+    const hash = vote.aggregate_hash ?? undefined;
+    if (candidate === undefined || !jobs.includes(vote.job_id)) return [];
     return [
       {
         job: vote.job_id,
         outcome: vote.in_progress || vote.success === null ? 'running' : vote.success ? 'success' : 'failure',
         candidate,
-        ...(aggregateHash === undefined ? {} : { 'aggregate-hash': aggregateHash }),
+        ...(hash === undefined ? {} : { 'aggregate-hash': hash }),
         timestamp: wholeSeconds(vote.timestamp),
         ...(v.is(linkSchema, vote.url) ? { url: vote.url } : {}),
         source: 'dlrn',
-        ...(vote.user === '' ? {} : { user: oneLine(vote.user, 256) }),
+        ...(vote.user === '' ? {} : { user: vote.user }),
       },
     ];
   });

@@ -22,7 +22,7 @@ export async function gatherEvidence(
 ): Promise<JobResult[]> {
   switch (source.kind) {
     case 'dlrn':
-      return dlrnEvidence(source.dlrn, source.scope, log);
+      return dlrnEvidence(source.dlrn, source.scope, jobs, log);
     case 'needs':
       return needsEvidence(source.needs, candidate, now);
     case 'zuul':

@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { oneLine, ServiceError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { parseJson } from '../base/schema.js';
-import { type Candidate, candidateSchema } from '../candidate/reference.js';
+import { type Candidate, candidateSchema, formatCandidate } from '../candidate/reference.js';
 import { type JobResult, linkSchema } from '../criteria/job-result.js';
 import type { Http } from '../http/policy.js';
 import { inParallel } from './in-parallel.js';
@@ -99,14 +99,16 @@ function refusal(what: string, status: number, text: string): ServiceError {
 }
 
 function toJobResult(build: Build): JobResult[] {
-  const [candidate, ...others] = build.artifacts.flatMap((artifact): Candidate[] => {
+  const candidates = build.artifacts.flatMap((artifact): Candidate[] => {
     const parsed = v.safeParse(candidateArtifactSchema, artifact);
     return parsed.success ? [parsed.output.metadata.reference] : [];
   });
+  const [candidate] = candidates;
   const outcome = outcomeOf(build);
   const timestamp = build.end_time ?? build.start_time;
+  if (candidate === undefined || outcome === undefined || timestamp === null) return [];
   // Of a build that names two images nobody knows which one it tested.
-  if (candidate === undefined || others.length > 0 || outcome === undefined || timestamp === null) return [];
+  if (new Set(candidates.map(formatCandidate)).size > 1) return [];
   return [
     {
       job: build.job_name,

@@ -106,20 +106,22 @@ export function createHttp({ transport, policy, clock, log }: HttpParts): Http {
   async function once(request: HttpRequest, deadline: number): Promise<HttpResponse> {
     const limit = Math.min(policy.answerMs, deadline - clock.now());
     const controller = new AbortController();
-    const timer = setTimeout(() => controller.abort(new TimeLimit(limit)), Math.max(1, limit));
-    let answered = false;
-    // A long upload is not a late answer: each piece that goes out starts the limit anew.
-    const sent = () => {
-      if (!answered) timer.refresh();
+    let timer: NodeJS.Timeout | undefined;
+    let waiting = true;
+    const stop = () => clearTimeout(timer);
+    const start = () => {
+      stop();
+      if (waiting) timer = setTimeout(() => controller.abort(new TimeLimit(limit)), Math.max(1, limit));
     };
+    start();
     try {
       const headers = { 'user-agent': USER_AGENT, ...request.headers };
-      return await transport({ ...request, headers, ...watchedBody(request.body, sent) }, controller.signal);
+      return await transport({ ...request, headers, ...timedBody(request.body, start, stop) }, controller.signal);
     } catch (error) {
       throw controller.signal.aborted ? controller.signal.reason : error;
     } finally {
-      answered = true;
-      clearTimeout(timer);
+      waiting = false;
+      stop();
     }
   }
 
@@ -207,15 +209,18 @@ export function createHttp({ transport, policy, clock, log }: HttpParts): Http {
   };
 }
 
-/** A stream that calls `sent` with each of its pieces. */
-function watchedBody(body: HttpRequest['body'], sent: () => void): Pick<HttpRequest, 'body'> {
+/** A long upload is not a late answer: the limit is on what the server takes for each piece, and for none of ours. */
+function timedBody(body: HttpRequest['body'], start: () => void, stop: () => void): Pick<HttpRequest, 'body'> {
   if (typeof body !== 'function') return {};
   return {
     body: async function* () {
+      stop();
       for await (const piece of body()) {
-        sent();
+        start();
         yield piece;
+        stop();
       }
+      start();
     },
   };
 }

@@ -76,7 +76,7 @@ function green(job: string, hash: string): JobResult {
   };
 }
 
-const RUNS = { numRuns: 1000 };
+const RUNS = { numRuns: 500 };
 
 test('a green vote on a hash that qualifies, or on a new hash, never turns promote into anything else', () => {
   let promoted = 0;

@@ -111,6 +111,12 @@ const table: readonly [Verdict, string, string, readonly JobResult[]][] = [
     'current-ceph: {required: [a], trusted-users: [ciuser]}',
     [passed('a', { user: 'mallory' })],
   ],
+  [
+    'wait',
+    'by someone whose name only looks trusted',
+    'current-ceph: {required: [a], trusted-users: [ciuser]}',
+    [passed('a', { user: 'ciuser\n' })],
+  ],
   ['wait', 'by nobody', 'current-ceph: {required: [a], trusted-users: [ciuser]}', [anonymous(passed('a'))]],
   [
     'promote',

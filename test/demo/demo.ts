@@ -14,7 +14,7 @@ import { runWorkflow } from './act.js';
 
 const BRANCHES: readonly BranchName[] = ['master', 'wallaby'];
 const HOME = path.join(sandboxHome, 'demo');
-const PAGE = 'dashboard/index.html';
+const PAGE = 'ceph/daemon/dashboard/index.html';
 const started = Date.now();
 
 const say = (line = '') => process.stdout.write(`${line}\n`);
@@ -61,7 +61,11 @@ async function run(info: SandboxInfo): Promise<void> {
   );
 }
 
-const RUNS = BRANCHES.map((branch) => ['promotion.yml', { branch }] as const);
+const RUNS = [
+  ...BRANCHES.map((branch) => ['promotion.yml', { branch }] as const),
+  // The alternative: its own jobs are the evidence. It finds that its candidate is promoted already.
+  ['promotion-by-needs.yml', { branch: 'wallaby', flavor: 'pacific' }] as const,
+];
 
 function show(info: SandboxInfo, branch: BranchName, record: LedgerRecord, unchanged: boolean): void {
   say(`${branch}: ${unchanged ? 'nothing changed since' : 'promoted by'} ledger record ${record.n}, ${record.kind}`);

@@ -24,6 +24,7 @@ describe('a report', () => {
     const votes = await dlrn().votes(report.subject);
     expect(votes.filter(({ job_id }) => job_id === report.jobId)).toEqual([
       {
+        aggregate_hash: master().hashes[0],
         job_id: report.jobId,
         success,
         in_progress: false,
@@ -126,6 +127,78 @@ async function aBuild() {
   return { subject: { kind: 'commit', commit, distro, extended } as const };
 }
 
+describe('votes of one job, by GraphQL', () => {
+  test('are what agg_status has, of this job only, newest first', async () => {
+    const report = newReport();
+    const jobs = [report.jobId, `${report.jobId}-foo`];
+    for (const jobId of jobs) {
+      for (const n of [0, 1]) {
+        const subject = { kind: 'aggregate', hash: master().hashes[n] ?? '' } as const;
+        await dlrn().reportResult({ ...report, jobId, subject, success: n === 0 });
+      }
+    }
+    const both = await Promise.all(
+      [1, 0].map((n) => dlrn().votes({ kind: 'aggregate', hash: master().hashes[n] ?? '' })),
+    );
+    const own = both.flat().filter(({ job_id }) => job_id === report.jobId);
+    expect(own).toHaveLength(2);
+    expect(await dlrn().jobVotes(report.jobId)).toEqual(own);
+  });
+
+  test.each(['no such job', 'quoted "job" \\', ''.padEnd(256, 'é')])('of %j are none', async (jobId) => {
+    expect(await dlrn().jobVotes(jobId)).toEqual([]);
+  });
+
+  test('are paged, and given up where there are too many', async () => {
+    const jobId = `job-${randomUUID()}`;
+    const vote = {
+      refHash: 'h',
+      ciName: jobId,
+      ciVote: true,
+      ciInProgress: false,
+      timestamp: 1,
+      ciUrl: null,
+      notes: null,
+      user: null,
+    };
+    const page = (length: number) => JSON.stringify({ data: { civoteAgg: Array.from({ length }, () => vote) } });
+    const answer = (length: number, path = /graphql/): Rule => ({
+      path,
+      fault: { kind: 'answer', status: 200, body: page(length) },
+    });
+    const proxy = await faultyDlrn(answer(7, /offset%3A\+100%2C/), answer(100));
+    expect(await dlrnAt(proxy.url).jobVotes(jobId)).toHaveLength(107);
+    proxy.rules.splice(0, 1);
+    const before = proxy.requests.length;
+    expect(await dlrnAt(proxy.url).jobVotes(jobId)).toBeUndefined();
+    expect(proxy.requests.length - before).toBe(10);
+  });
+
+  test.each<[string, Rule['fault']]>([
+    ['501', { kind: 'answer', status: 501, body: '{"message": "Missing libraries"}' }],
+    ['404', html(404, '404 Not Found')],
+    ['500', html(500, 'Internal Server Error')],
+    ['HTML', html(200, 'Welcome')],
+    ['half a JSON', { kind: 'answer', status: 200, body: '{"data": {"civo' }],
+    ['no data', { kind: 'answer', status: 200, body: '{"data": {"civoteAgg": null}}' }],
+    ['errors beside data', { kind: 'answer', status: 200, body: '{"errors": [], "data": {"civoteAgg": []}}' }],
+  ])('a server that answers %s cannot tell', async (_, fault) => {
+    const proxy = await faultyDlrn({ fault });
+    expect(await dlrnAt(proxy.url).jobVotes('job')).toBeUndefined();
+  });
+
+  test('a time in milliseconds is more than GraphQL can tell', async () => {
+    const report = newReport({ timestamp: 1_795_000_000_000 });
+    await dlrn().reportResult(report);
+    expect(await dlrn().jobVotes(report.jobId)).toBeUndefined();
+  });
+
+  test('401 is an error', async () => {
+    const proxy = await faultyDlrn({ fault: html(401, 'no') });
+    expect((await errorOf(dlrnAt(proxy.url).jobVotes('job'))).kind).toBe('unauthorized');
+  });
+});
+
 describe('what is read', () => {
   test('votes on an unknown hash are none; on an unknown build an error', async () => {
     expect(await dlrn().votes({ kind: 'aggregate', hash: '0'.repeat(32) })).toEqual([]);
@@ -135,11 +208,19 @@ describe('what is read', () => {
   });
 
   test('promotions, newest first; only one row of a batch has the aggregate hash', async () => {
-    const rows = await dlrn().promotions({ label: 'current-tripleo' });
+    const rows = await dlrn().promotions('current-tripleo', 0);
     expect(rows.flatMap(({ aggregate_hash }) => aggregate_hash ?? [])).toEqual(master().hashes);
     expect(rows.filter(({ aggregate_hash }) => aggregate_hash === null)).toHaveLength(master().hashes.length);
-    expect(await dlrn().promotions({ label: 'current-tripleo', offset: rows.length - 1 })).toEqual(rows.slice(-1));
-    expect(await dlrn().promotions({ label: 'no-such-label' })).toEqual([]);
+    expect(await dlrn().promotions('current-tripleo', rows.length - 1)).toEqual(rows.slice(-1));
+    expect(await dlrn().promotions('no-such-label', 0)).toEqual([]);
+  });
+
+  test('what votes are on is known, or an error', async () => {
+    const { subject } = await aBuild();
+    await expect(dlrn().checkKnown(subject)).resolves.toBeUndefined();
+    await expect(dlrn().checkKnown({ ...subject, distro: '0'.repeat(40) })).rejects.toThrow('no such build');
+    await expect(dlrn().checkKnown({ kind: 'aggregate', hash: master().hashes[2] ?? '' })).resolves.toBeUndefined();
+    await expect(dlrn().checkKnown({ kind: 'aggregate', hash: '0'.repeat(32) })).rejects.toThrow('does not know 0000');
   });
 
   test('health, and whether the credentials are good', async () => {

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { parseCriteria } from '../../src/criteria/criteria-file.js';
 import { evaluate, replay } from '../../src/criteria/evaluate.js';
 import { createDlrn } from '../../src/dlrn/client.js';
@@ -73,17 +73,36 @@ with sqlite3.connect(database) as connection:
   execFileSync(sandbox().tools.python, ['-c', insert, database], { input: JSON.stringify(votes) });
 }
 
-test('50 aggregates with 2,000 votes take one request each, and one for their list', async () => {
-  insertVotes();
-  const seen = proxy.requests.length;
-  const evidence = await dlrnEvidence(client(), { kind: 'label', label: 'current-tripleo' }, silent);
-  expect(proxy.requests.length - seen).toBe(1 + AGGREGATES);
-  expect(evidence).toHaveLength(VOTES);
-  const jobs = JSON.stringify({ 'current-ceph': Array.from({ length: 40 }, (_, n) => `job-${n}`) });
-  const record = evaluate(parseCriteria(jobs, 'current-ceph'), evidence, CANDIDATE, { evaluatedAt: NOW });
-  // job-0 failed on the newest hash; what passed before makes no difference.
-  expect(record.reason).toBe('job-0 failed on this image');
-  expect(replay(record)).toBe('reject');
+const LABEL = { kind: 'label', label: 'current-tripleo' } as const;
+const jobs = (count: number) => Array.from({ length: count }, (_, n) => `job-${n}`);
+
+async function requestsOf<T>(work: () => Promise<T>): Promise<[number, T]> {
+  const before = proxy.requests.length;
+  const result = await work();
+  return [proxy.requests.length - before, result];
+}
+
+describe('50 aggregates with 2,000 votes', () => {
+  beforeAll(insertVotes);
+
+  test('take one request for the list and one a job', async () => {
+    const [requests, evidence] = await requestsOf(() => dlrnEvidence(client(), LABEL, jobs(2), silent));
+    expect(requests).toBe(3);
+    expect(evidence).toHaveLength(2 * AGGREGATES);
+  });
+
+  test('without GraphQL one for the list, one a hash, and one in vain', async () => {
+    proxy.rules.push({ path: /graphql/, fault: { kind: 'answer', status: 501 } });
+    const [requests, evidence] = await requestsOf(() => dlrnEvidence(client(), LABEL, jobs(40), silent));
+    proxy.rules.pop();
+    expect(requests).toBe(52);
+    expect(evidence).toHaveLength(VOTES);
+    const criteria = parseCriteria(JSON.stringify({ 'current-ceph': jobs(40) }), 'current-ceph');
+    const record = evaluate(criteria, evidence, CANDIDATE, { evaluatedAt: NOW });
+    // job-0 failed on the newest hash; what passed before makes no difference.
+    expect(record.reason).toBe('job-0 failed on this image');
+    expect(replay(record)).toBe('reject');
+  });
 });
 
 test('400 reports, 100 at once, are each stored once', async () => {

@@ -22,6 +22,9 @@ const LABEL = { kind: 'label', label: 'current-tripleo' } as const;
 const THIS = `${CANDIDATE.tag}@${CANDIDATE.digest}`;
 const OLDER = `v6.0.9-stable-6.0-pacific-centos-stream8-x86_64@sha256:${'9'.repeat(64)}`;
 
+/** What a DLRN without graphene says of GraphQL. */
+const NO_GRAPHQL: Rule = { path: /graphql/, fault: { kind: 'answer', status: 501 } };
+
 const dlrn = () => dlrnAt(master().url);
 /** The n-th newest of the sandbox's aggregate hashes. */
 const hash = (n: number) => ({ kind: 'aggregate', hash: master().hashes[n] ?? '' }) as const;
@@ -41,13 +44,17 @@ async function report(...votes: Partial<Report>[]): Promise<void> {
   }
 }
 
-async function decide(criteria: object) {
-  const evidence = await dlrnEvidence(dlrn(), LABEL, silent);
-  const file = JSON.stringify({ 'current-ceph': criteria });
-  return evaluate(parseCriteria(file, 'current-ceph'), evidence, CANDIDATE, { evaluatedAt: NOW });
-}
+describe.each<[string, Rule[]]>([
+  ['by GraphQL', []],
+  ['by agg_status', [NO_GRAPHQL]],
+])('what other promoters get wrong, %s', (_, rules) => {
+  async function decide(required: readonly string[], anyOf: readonly (readonly string[])[] = []) {
+    const proxy = await faultyDlrn(...rules);
+    const criteria = parseCriteria(JSON.stringify({ 'current-ceph': { required, 'any-of': anyOf } }), 'current-ceph');
+    const evidence = await dlrnEvidence(dlrnAt(proxy.url), LABEL, criteria.requirements.flat(), silent);
+    return evaluate(criteria, evidence, CANDIDATE, { evaluatedAt: NOW });
+  }
 
-describe('what other promoters get wrong', () => {
   test('votes for different tags on one hash do not add up', async () => {
     const { a, b } = freshJobs();
     await report({ jobId: a, notes: OLDER }, { jobId: b });
@@ -62,11 +69,17 @@ describe('what other promoters get wrong', () => {
     expect((await decide([a, b])).verdict).toBe('reject');
   });
 
+  test('a failure counts that was reported first and is later', async () => {
+    const { a } = freshJobs();
+    await report({ jobId: a, success: false, timestamp: NOW - 50 }, { jobId: a });
+    expect((await decide([a])).verdict).toBe('reject');
+  });
+
   test('an alternative that one hash uses does not become the rule for the next', async () => {
     const { a, b, c } = freshJobs();
     // The newest hash has only the alternative c of a; the second has a and b.
     await report({ jobId: c }, { jobId: a, subject: hash(1) }, { jobId: b, subject: hash(1) });
-    const record = await decide({ required: [b], 'any-of': [[a, c]] });
+    const record = await decide([b], [[a, c]]);
     expect(record.verdict).toBe('promote');
     expect(record['aggregate-hash']).toBe(master().hashes[1]);
   });
@@ -83,30 +96,25 @@ describe('what other promoters get wrong', () => {
     expect((await decide([a])).verdict).toBe('wait');
   });
 
-  test('rows without an aggregate hash are passed over, and cost no request', async () => {
-    const proxy = await faultyDlrn();
-    const rows = await dlrn().promotions(LABEL);
-    expect(rows.some(({ aggregate_hash }) => aggregate_hash === null)).toBe(true);
-    await dlrnEvidence(dlrnAt(proxy.url), LABEL, silent);
-    expect(proxy.requests).toHaveLength(1 + master().hashes.length);
+  test('a time in milliseconds makes nothing newest', async () => {
+    const { a } = freshJobs();
+    await report({ jobId: a, timestamp: NOW * 1000 });
+    expect((await decide([a])).verdict).toBe('wait');
   });
 
   test('a null extended hash is none', async () => {
-    const proxy = await faultyDlrn({
+    const row = { promote_name: 'current-tripleo', extended_hash: null };
+    const rows = [
+      { ...row, aggregate_hash: null },
+      { ...row, aggregate_hash: master().hashes[0] },
+    ];
+    const proxy = await faultyDlrn(...rules, {
       path: /promotions/,
-      fault: {
-        kind: 'answer',
-        status: 200,
-        body: JSON.stringify([
-          { aggregate_hash: null, promote_name: 'current-tripleo', extended_hash: null },
-          { aggregate_hash: master().hashes[0], promote_name: 'current-tripleo', extended_hash: null },
-        ]),
-      },
+      fault: { kind: 'answer', status: 200, body: JSON.stringify(rows) },
     });
     const { a } = freshJobs();
     await report({ jobId: a });
-    const evidence = await dlrnEvidence(dlrnAt(proxy.url), LABEL, silent);
-    expect(evidence).toContainEqual(expect.objectContaining({ job: a, outcome: 'success' }));
+    expect(await dlrnEvidence(dlrnAt(proxy.url), LABEL, [a], silent)).toHaveLength(1);
   });
 });
 
@@ -115,28 +123,39 @@ describe('what is read', () => {
     const { a } = freshJobs();
     const sent = newReport({ jobId: a, subject: hash(1), success: false, timestamp: NOW - 7, notes: THIS });
     await dlrn().reportResult(sent);
-    expect((await dlrnEvidence(dlrn(), hash(1), silent)).filter(({ job }) => job === a)).toEqual([
-      {
-        job: a,
-        outcome: 'failure',
-        candidate: { tag: CANDIDATE.tag, digest: CANDIDATE.digest },
-        'aggregate-hash': master().hashes[1],
-        timestamp: NOW - 7,
-        url: sent.jobUrl,
-        source: 'dlrn',
-        user: 'ciuser',
-      },
-    ]);
+    for (const scope of [hash(1), LABEL]) {
+      expect(await dlrnEvidence(dlrn(), scope, [a], silent)).toEqual([
+        {
+          job: a,
+          outcome: 'failure',
+          candidate: { tag: CANDIDATE.tag, digest: CANDIDATE.digest },
+          'aggregate-hash': master().hashes[1],
+          timestamp: NOW - 7,
+          url: sent.jobUrl,
+          source: 'dlrn',
+          user: 'ciuser',
+        },
+      ]);
+    }
   });
 
-  test.each([
-    ['other notes', { notes: 'all is well' }],
-    ['no notes', { notes: '' }],
-    ['a name that no criteria can have', { jobId: `job\n${randomUUID()}` }],
-  ])('a vote with %s is about something else', async (_, vote) => {
-    const before = await dlrnEvidence(dlrn(), hash(0), silent);
-    await report(vote);
-    expect(await dlrnEvidence(dlrn(), hash(0), silent)).toHaveLength(before.length);
+  test.each(['all is well', '', 'v6.0.10@sha256:0'])(
+    'a vote with the notes %j is about something else',
+    async (notes) => {
+      const { a } = freshJobs();
+      await report({ jobId: a, notes });
+      expect(await dlrnEvidence(dlrn(), hash(0), [a], silent)).toEqual([]);
+    },
+  );
+
+  test('votes on hashes that the label did not have are left away', async () => {
+    const { a } = freshJobs();
+    await report({ jobId: a }, { jobId: a, subject: hash(2) });
+    const rows = [{ promote_name: 'current-tripleo', aggregate_hash: master().hashes[2] }];
+    const fault = { kind: 'answer', status: 200, body: JSON.stringify(rows) } as const;
+    const proxy = await faultyDlrn({ path: /promotions/, fault });
+    const evidence = await dlrnEvidence(dlrnAt(proxy.url), LABEL, [a], silent);
+    expect(evidence.map((result) => result['aggregate-hash'])).toEqual([master().hashes[2]]);
   });
 
   test('a link that is none is left away, and odd times are whole', async () => {
@@ -151,7 +170,7 @@ describe('what is read', () => {
     };
     const rows = [row, { ...row, timestamp: 1e300 }, { ...row, success: false, in_progress: true, timestamp: -1e300 }];
     const proxy = await faultyDlrn({ fault: { kind: 'answer', status: 200, body: JSON.stringify(rows) } });
-    const evidence = await dlrnEvidence(dlrnAt(proxy.url), hash(0), silent);
+    const evidence = await dlrnEvidence(dlrnAt(proxy.url), hash(0), ['a'], silent);
     expect(evidence.map(({ timestamp, outcome, url, user }) => ({ timestamp, outcome, url, user }))).toEqual([
       { timestamp: 1_795_000_000, outcome: 'success' },
       { timestamp: Number.MAX_SAFE_INTEGER, outcome: 'success' },
@@ -160,19 +179,19 @@ describe('what is read', () => {
   });
 
   test('an unknown hash is an error, one without votes is not', async () => {
-    const error = await errorOf(dlrnEvidence(dlrn(), { kind: 'aggregate', hash: '0'.repeat(32) }, silent));
+    const error = await errorOf(dlrnEvidence(dlrn(), { kind: 'aggregate', hash: '0'.repeat(32) }, ['a'], silent));
     expect(error.message).toContain('input aggregate-hash: DLRN does not know');
     const proxy = await faultyDlrn({ path: /agg_status/, fault: { kind: 'answer', status: 200, body: '[]' } });
-    expect(await dlrnEvidence(dlrnAt(proxy.url), hash(2), silent)).toEqual([]);
+    expect(await dlrnEvidence(dlrnAt(proxy.url), hash(2), ['a'], silent)).toEqual([]);
   });
 
   test('a label to which nothing was promoted is an error', async () => {
-    const error = await errorOf(dlrnEvidence(dlrn(), { kind: 'label', label: 'no-such-label' }, silent));
+    const error = await errorOf(dlrnEvidence(dlrn(), { kind: 'label', label: 'no-such-label' }, ['a'], silent));
     expect(error.kind).toBe('not-found');
     expect(error.message).toContain('promoted to no-such-label');
   });
 
-  test('promotions are paged until they end', async () => {
+  test('promotions are paged until they end; rows without a hash cost nothing', async () => {
     const row = (n: number) => ({
       aggregate_hash: n % 12 ? null : n.toString(16).padStart(32, '0'),
       promote_name: 'x',
@@ -182,12 +201,12 @@ describe('what is read', () => {
       path: new RegExp(`promotions.*offset=${offset}$`),
       fault: { kind: 'answer', status: 200, body: page(offset, length) },
     });
-    const proxy = await faultyDlrn(answer(0, 100), answer(100, 100), answer(200, 40), {
+    const proxy = await faultyDlrn(NO_GRAPHQL, answer(0, 100), answer(100, 100), answer(200, 40), {
       fault: { kind: 'answer', status: 200, body: '[]' },
     });
-    await dlrnEvidence(dlrnAt(proxy.url), LABEL, silent);
+    await dlrnEvidence(dlrnAt(proxy.url), LABEL, ['a', 'b'], silent);
     const asked = (name: string) => proxy.requests.filter(({ path }) => path.includes(name)).length;
-    expect([asked('promotions'), asked('agg_status')]).toEqual([3, 20]);
+    expect([asked('promotions'), asked('graphql'), asked('agg_status')]).toEqual([3, 1, 20]);
   });
 });
 
@@ -207,19 +226,34 @@ describe('a DLRN that fails gives an error, and never part of the evidence', () 
     ],
     ['with 401', { path: /agg_status/, fault: { kind: 'answer', status: 401 } }, 'unauthorized'],
   ])('%s', async (_, rule, kind) => {
-    const proxy = await faultyDlrn(rule);
-    expect((await errorOf(dlrnEvidence(dlrnAt(proxy.url), LABEL, silent))).kind).toBe(kind);
+    const proxy = await faultyDlrn(NO_GRAPHQL, rule);
+    expect((await errorOf(dlrnEvidence(dlrnAt(proxy.url), LABEL, ['a'], silent))).kind).toBe(kind);
   });
 
   test('slow', async () => {
-    const proxy = await faultyDlrn({ path: /agg_status/, skip: 1, fault: { kind: 'delay', ms: 300 } });
+    const proxy = await faultyDlrn(NO_GRAPHQL, { path: /agg_status/, skip: 1, fault: { kind: 'delay', ms: 300 } });
     const slow = dlrnAt(proxy.url, { http: http({ answerMs: 100, attempts: 2 }) });
-    expect((await errorOf(dlrnEvidence(slow, LABEL, silent))).kind).toBe('timeout');
+    expect((await errorOf(dlrnEvidence(slow, LABEL, ['a'], silent))).kind).toBe('timeout');
   });
 
-  test('500 three times, then well, is well', async () => {
-    const proxy = await faultyDlrn({ path: /agg_status/, times: 3, fault: { kind: 'answer', status: 500 } });
-    const all = await dlrnEvidence(dlrn(), LABEL, silent);
-    expect(await dlrnEvidence(dlrnAt(proxy.url), LABEL, silent)).toHaveLength(all.length);
+  test.each<[string, Rule]>([
+    ['GraphQL', { path: /graphql/, times: 3, fault: { kind: 'answer', status: 500 } }],
+    ['all', { times: 3, fault: { kind: 'answer', status: 500 } }],
+  ])('500 three times, then well, is well: %s', async (_, rule) => {
+    const { a } = freshJobs();
+    await report({ jobId: a }, { jobId: a, subject: hash(1) });
+    const proxy = await faultyDlrn(rule);
+    expect(await dlrnEvidence(dlrnAt(proxy.url), LABEL, [a], silent)).toHaveLength(2);
+  });
+
+  test('a GraphQL that fails for the second job only is not used for the first', async () => {
+    const { a, b } = freshJobs();
+    await report({ jobId: a }, { jobId: b });
+    const proxy = await faultyDlrn({
+      path: /graphql/,
+      skip: 1,
+      fault: { kind: 'answer', status: 200, body: '{"data"' },
+    });
+    expect(await dlrnEvidence(dlrnAt(proxy.url), LABEL, [a, b], silent)).toHaveLength(2);
   });
 });

@@ -112,6 +112,11 @@ test.each<[string, object]>([
   expect(await read([build(rest)], ['periodic'])).toEqual([]);
 });
 
+test('a build that names its image twice has one', async () => {
+  const twice = artifact(formatCandidate(CANDIDATE));
+  expect(await read([build({ artifacts: [twice, twice] })])).toHaveLength(1);
+});
+
 test('all pages of all jobs are read, and the verdict follows', async () => {
   const { url, asked } = await zuul(({ searchParams }) => {
     const skip = Number(searchParams.get('skip'));

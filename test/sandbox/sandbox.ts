@@ -92,6 +92,8 @@ export async function startSandbox(say: Say, home?: string): Promise<Sandbox> {
     const [source, target, sshd, web, dlrn] = await Promise.all(starting);
     await writeFile(portsFile(directory), JSON.stringify({ source: source.port, target: target.port }));
     const imageServer = { sshd: withoutStop(sshd), web: withoutStop(web), root };
+    // Of the workflow's other branch, and of its dashboard.
+    for (const name of ['zed', 'dashboard']) await makeImageDirectory(imageServer, `ceph/daemon/${name}`);
     const branches = {
       master: await makeImageDirectory(imageServer, 'ceph/daemon/master'),
       wallaby: await makeImageDirectory(imageServer, 'ceph/daemon/wallaby'),

@@ -36,5 +36,6 @@ const grammar: Grammar = {
 export const cephDaemon: Scheme = {
   name: 'ceph-daemon',
   filter: '-stable-',
+  prefix: 'v',
   read: (tag) => readByGrammar(grammar, tag),
 };

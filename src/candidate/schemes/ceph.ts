@@ -31,4 +31,4 @@ const grammar: Grammar = {
   },
 };
 
-export const ceph: Scheme = { name: 'ceph', read: (tag) => readByGrammar(grammar, tag) };
+export const ceph: Scheme = { name: 'ceph', prefix: 'v', read: (tag) => readByGrammar(grammar, tag) };

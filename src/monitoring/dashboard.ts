@@ -1,0 +1,88 @@
+import { mkdir, rename, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { type Clock, unixSeconds } from '../base/clock.js';
+import { errorLine, UserError } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import type { Http } from '../http/policy.js';
+import { renderBadge } from './badge.js';
+import { renderFeed } from './feed.js';
+import { renderMetrics } from './metrics.js';
+import type { BranchModel, DashboardModel } from './model.js';
+import { renderPage } from './page.js';
+import { type Branch, readBranch } from './read-branch.js';
+import { type DashboardSettings, summarize } from './summarize.js';
+import { relativeWords, seconds } from './words.js';
+
+/** The dashboard's files by their names. */
+export function renderFiles(model: DashboardModel): ReadonlyMap<string, string> {
+  return new Map([
+    ['index.html', renderPage(model)],
+    ['data.json', `${JSON.stringify(model)}\n`],
+    ['metrics.prom', renderMetrics(model)],
+    ['badge.json', renderBadge(model)],
+    ['feed.atom', renderFeed(model)],
+  ]);
+}
+
+export interface PublishOptions {
+  readonly branches: readonly Branch[];
+  readonly settings: DashboardSettings;
+  /** The directory to write to; it is made where it is missing. */
+  readonly output: string;
+  /** Only read and render. */
+  readonly dryRun: boolean;
+  /** Puts the files where readers find them; undefined: they stay in `output`. */
+  readonly upload: ((files: ReadonlyMap<string, string>) => Promise<void>) | undefined;
+  readonly http: Http;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/**
+ * Reads all branches and writes the dashboard. A branch that cannot be read is on the page as such, and is no error:
+ * a page that shows a dead pipeline has done its job, and the steps after this one have to publish it.
+ */
+export async function publishDashboard(options: PublishOptions): Promise<DashboardModel> {
+  const { branches, settings, output, dryRun, upload, http, clock, log } = options;
+  checkBranches(branches);
+  const histories = await Promise.all(branches.map((branch) => readBranch(branch, { http, ...settings })));
+  const model = summarize(histories, settings, unixSeconds(clock));
+  for (const branch of model.branches) {
+    log.info(branchWords(branch, model));
+    for (const problem of branch.problems) log.warning(`${branch.branch}: ${problem}`);
+  }
+  const files = renderFiles(model);
+  for (const [name, text] of files) {
+    const file = path.join(output, name);
+    log.info(`${dryRun ? 'would write' : 'writing'} ${file}: ${Buffer.byteLength(text)} bytes`);
+    if (!dryRun) await writeWhole(file, text);
+  }
+  if (!dryRun) await upload?.(files);
+  return model;
+}
+
+function checkBranches(branches: readonly Branch[]): void {
+  if (branches.length === 0)
+    throw new UserError('input branches: names no branch, such as `master https://host/master`');
+  const names = branches.map(({ branch }) => branch);
+  const double = names.find((name, index) => names.indexOf(name) !== index);
+  if (double !== undefined) throw new UserError(`input branches: two lines are of branch ${double}`);
+}
+
+/** What a branch has, in a line for a log. */
+export function branchWords({ branch, state, current }: BranchModel, model: DashboardModel): string {
+  const now = seconds(model['generated-at']);
+  if (current === null) return `${branch}: ${state}`;
+  return `${branch}: ${state}: ${current.tag}, ${current.kind} ${relativeWords(seconds(current.when), now)}`;
+}
+
+/** Readers of the directory see the old file or the new one. */
+async function writeWhole(file: string, text: string): Promise<void> {
+  try {
+    await mkdir(path.dirname(file), { recursive: true });
+    await writeFile(`${file}.tmp`, text);
+    await rename(`${file}.tmp`, file);
+  } catch (error) {
+    throw new UserError(`input output: ${errorLine(error)}`);
+  }
+}

@@ -1,0 +1,106 @@
+import { oneLine } from '../base/errors.js';
+import type { DecisionRecord } from '../criteria/decision-record.js';
+import type { JobResult } from '../criteria/job-result.js';
+import type { Cell, Evaluation, JobFigures } from './model.js';
+import { candidateOf } from './words.js';
+
+/** What decision records tell of jobs: of each image the newest evaluation, and how often each job passed. */
+
+/** An evaluation, and what became of it. */
+export interface Evaluated {
+  readonly record: DecisionRecord;
+  readonly outcome: Evaluation['outcome'];
+}
+
+/** So many candidates are shown. */
+const MAX_EVALUATIONS = 10;
+
+/** Candidates by jobs: of each candidate the first of `evaluated`, which are newest first. */
+export function evaluationTable(
+  evaluated: readonly Evaluated[],
+  currentDigest: string | undefined,
+): { jobs: string[]; evaluations: Evaluation[] } {
+  const newest = new Map<string, Evaluated>();
+  for (const one of evaluated) {
+    const { digest } = candidateOf(one.record.candidate);
+    if (!newest.has(digest)) newest.set(digest, one);
+  }
+  const rows = [...newest.values()].slice(0, MAX_EVALUATIONS);
+  const jobs = [...new Set(rows.flatMap(({ record }) => record.jobs.map(({ job }) => job)))];
+  const evaluations = rows.map(({ record, outcome }): Evaluation => {
+    const { tag, digest } = candidateOf(record.candidate);
+    return {
+      tag,
+      digest,
+      'evaluated-at': record['evaluated-at'],
+      outcome,
+      current: digest === currentDigest,
+      cells: jobs.map((job) => cellOf(record, job)),
+    };
+  });
+  return { jobs, evaluations };
+}
+
+function cellOf(record: DecisionRecord, name: string): Cell | null {
+  const found = record.jobs.find(({ job }) => job === name);
+  if (found === undefined) return null;
+  const { job, state, why, since, url } = found;
+  const attempts = resultsOf(record).filter((result) => result.job === name).length;
+  return { job, state, why: oneLine(why, 300), since, url, attempts };
+}
+
+/** The evidence that is about the candidate's own image, and says something. */
+export function resultsOf({ candidate, evidence }: DecisionRecord): JobResult[] {
+  const { tag, digest } = candidateOf(candidate);
+  return evidence.filter(
+    (result) =>
+      result.outcome !== 'running' && result.candidate.tag === tag && (result.candidate.digest ?? digest) === digest,
+  );
+}
+
+/** How each job did, in the order in which the records (newest first) name them; a result in several counts once. */
+export function jobFigures(records: readonly DecisionRecord[]): JobFigures[] {
+  const results = new Map<string, { readonly digest: string; readonly result: JobResult }>();
+  for (const record of records) {
+    const { digest } = candidateOf(record.candidate);
+    for (const result of resultsOf(record)) {
+      const { job, outcome, timestamp, url } = result;
+      const key = JSON.stringify([job, digest, result['aggregate-hash'], outcome, timestamp, url]);
+      results.set(key, { digest, result });
+    }
+  }
+  const byJob = groupBy([...results.values()], ({ result }) => result.job);
+  const order = new Set([...records.flatMap(({ jobs }) => jobs.map(({ job }) => job)), ...byJob.keys()]);
+  return [...order].flatMap((job) => {
+    const own = byJob.get(job);
+    if (own === undefined) return [];
+    const tries = [...groupBy(own, ({ digest, result }) => `${digest} ${result['aggregate-hash']}`).values()];
+    return [
+      {
+        job,
+        results: own.length,
+        passed: own.filter(({ result }) => result.outcome === 'success').length,
+        tries: tries.length,
+        flaky: tries.filter((one) => isFlaky(one.map(({ result }) => result))).length,
+      },
+    ];
+  });
+}
+
+/** The same job on the same bytes failed, and passed later. */
+function isFlaky(results: readonly JobResult[]): boolean {
+  const failures = results.filter(({ outcome }) => outcome === 'failure').map(({ timestamp }) => timestamp);
+  const firstFailure = Math.min(...failures);
+  return results.some(({ outcome, timestamp }) => outcome === 'success' && timestamp > firstFailure);
+}
+
+function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    const key = keyOf(item);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [item]);
+    else group.push(item);
+  }
+  return groups;
+}

@@ -1,0 +1,147 @@
+import * as v from 'valibot';
+import { digestSchema, tagSchema } from '../candidate/reference.js';
+import { decisionRecordSchema } from '../criteria/decision-record.js';
+import { jobNameSchema } from '../criteria/job-result.js';
+import { referenceSchema, runUrlSchema, timestampSchema } from '../image-server/candidate-file.js';
+import { lastDecisionSchema } from '../image-server/last-decision.js';
+import { ledgerRecordSchema } from '../image-server/ledger-record.js';
+import { labelSchema } from '../image-server/names.js';
+
+/** All that the dashboard says, and what data.json holds. Durations are in seconds. */
+
+const countSchema = v.pipe(v.number(), v.integer(), v.minValue(0));
+const secondsSchema = v.number();
+const { kind, holds, quarantine, overridden } = ledgerRecordSchema.entries;
+const { jobs, 'blocked-by': blockedBy, verdict } = decisionRecordSchema.entries;
+
+const promotionSchema = v.strictObject({
+  n: v.pipe(countSchema, v.description('The number of its ledger record')),
+  id: ledgerRecordSchema.entries.id,
+  kind: v.pipe(kind, v.description('earned, forced, rollback or adopted: the kinds that change the image')),
+  when: timestampSchema,
+  who: v.string(),
+  'run-url': runUrlSchema,
+  reason: v.string(),
+  reference: referenceSchema,
+  tag: tagSchema,
+  digest: digestSchema,
+  'skipped-jobs': v.array(v.string()),
+  overridden,
+  found: v.pipe(v.nullable(timestampSchema), v.description('When the candidate was published for testing')),
+  'first-result': v.pipe(v.nullable(timestampSchema), v.description('When the first result on it came')),
+  'lead-time': v.pipe(
+    v.nullable(secondsSchema),
+    v.description('From found to earned, of the first promotion of an image; null of all others'),
+  ),
+});
+export type Promotion = v.InferOutput<typeof promotionSchema>;
+
+const cellSchema = v.strictObject({
+  ...v.omit(jobs.pipe[0].item, ['aggregate-hash']).entries,
+  attempts: v.pipe(countSchema, v.description('How many results there are of it on this image')),
+});
+export type Cell = v.InferOutput<typeof cellSchema>;
+
+const evaluationSchema = v.strictObject({
+  tag: tagSchema,
+  digest: digestSchema,
+  'evaluated-at': timestampSchema,
+  outcome: v.pipe(
+    v.picklist(['earned', 'forced', ...verdict.options]),
+    v.description('How it was promoted, or the verdict where no ledger record has the evaluation'),
+  ),
+  current: v.pipe(v.boolean(), v.description('Whether it is what is promoted now')),
+  cells: v.pipe(v.array(v.nullable(cellSchema)), v.description('In the order of `jobs`')),
+});
+export type Evaluation = v.InferOutput<typeof evaluationSchema>;
+
+const jobFiguresSchema = v.strictObject({
+  job: jobNameSchema,
+  results: v.pipe(countSchema, v.description('Passes and failures')),
+  passed: countSchema,
+  tries: v.pipe(countSchema, v.description('On how many pairs of image and aggregate hash it gave a result')),
+  flaky: v.pipe(countSchema, v.description('On how many of them it failed, and passed later')),
+});
+export type JobFigures = v.InferOutput<typeof jobFiguresSchema>;
+
+const waiverSchema = v.strictObject({
+  job: jobNameSchema,
+  until: v.pipe(v.string(), v.description('The last day, in UTC')),
+  'days-left': v.pipe(v.number(), v.integer(), v.description('0 on the last day, negative afterwards')),
+  reason: v.string(),
+  issue: v.nullable(v.string()),
+});
+
+const figuresSchema = v.strictObject({
+  records: v.pipe(countSchema, v.description('How many ledger records these figures rest on')),
+  'by-kind': v.record(kind, countSchema),
+  'promotions-a-week': v.pipe(v.nullable(v.number()), v.description('Earned and forced, over the last 12 weeks')),
+  'lead-time': v.strictObject({
+    promotions: v.pipe(countSchema, v.description('How many lead times are known')),
+    p50: v.nullable(secondsSchema),
+    p90: v.nullable(secondsSchema),
+  }),
+  'time-to-restore': v.pipe(
+    v.nullable(secondsSchema),
+    v.description('The median time between a promotion and the rollback that left it'),
+  ),
+});
+
+const branchSchema = v.strictObject({
+  branch: v.string(),
+  url: v.string(),
+  state: v.pipe(
+    v.picklist(['ok', 'late', 'silent', 'empty', 'broken']),
+    v.description(
+      'late: no promotion within target-age; silent: no run within heartbeat-age; empty: no ledger; ' +
+        'broken: the ledger cannot be read or trusted',
+    ),
+  ),
+  problems: v.pipe(v.array(v.string()), v.description('What could not be read or trusted, and why')),
+  'label-tag': v.pipe(v.nullable(tagSchema), v.description('What the label names')),
+  head: v.pipe(v.nullable(countSchema), v.description('The number of the newest ledger record')),
+  current: v.pipe(v.nullable(promotionSchema), v.description('What is promoted, by the ledger')),
+  previous: v.pipe(v.nullable(referenceSchema), v.description('What a rollback would go back to')),
+  'last-success': v.pipe(v.nullable(timestampSchema), v.description('The newest promotion that is no rollback')),
+  heartbeat: v.pipe(v.nullable(timestampSchema), v.description('When the pipeline last came to a decision')),
+  candidate: v.nullable(
+    v.strictObject({
+      tag: tagSchema,
+      digest: v.nullable(digestSchema),
+      found: v.nullable(timestampSchema),
+      promoted: v.boolean(),
+      banned: v.pipe(v.boolean(), v.description('Whether it is on hold or quarantined')),
+      evaluated: v.pipe(v.boolean(), v.description('Whether the last decision is about it')),
+    }),
+  ),
+  decision: v.nullable(
+    v.strictObject({
+      ...v.omit(lastDecisionSchema, ['version', 'report']).entries,
+      blocked: v.pipe(v.boolean(), v.description('Whether the candidate still waits for its promotion')),
+      jobs,
+      'blocked-by': blockedBy,
+      warnings: v.array(v.string()),
+    }),
+  ),
+  jobs: v.pipe(v.array(jobNameSchema), v.description('The columns of `evaluations`')),
+  evaluations: v.pipe(v.array(evaluationSchema), v.description('The newest of each candidate, newest first')),
+  promotions: v.pipe(v.array(promotionSchema), v.description('Newest first')),
+  figures: figuresSchema,
+  'job-figures': v.array(jobFiguresSchema),
+  waivers: v.array(waiverSchema),
+  holds,
+  quarantine,
+});
+export type BranchModel = v.InferOutput<typeof branchSchema>;
+
+export const dashboardSchema = v.strictObject({
+  version: v.literal(1),
+  title: v.string(),
+  label: labelSchema,
+  'candidate-label': labelSchema,
+  'generated-at': timestampSchema,
+  'target-age': v.pipe(secondsSchema, v.description('How old the newest promotion may be')),
+  'heartbeat-age': v.pipe(secondsSchema, v.description('How long ago the newest run may be')),
+  branches: v.array(branchSchema),
+});
+export type DashboardModel = v.InferOutput<typeof dashboardSchema>;

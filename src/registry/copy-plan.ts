@@ -1,0 +1,125 @@
+import { ServiceError } from '../base/errors.js';
+import { type Digest, formatRepository, type Repository, sameRepository, type Tag } from '../candidate/reference.js';
+import { bytesOf, type Content, distinctBlobs, readContent } from './content.js';
+import { type Descriptor, named, platforms } from './manifest.js';
+import { getManifest, resolve } from './manifests.js';
+import { findReferrals, type Referral } from './referrers.js';
+import type { Access } from './session.js';
+import type { Grant } from './tokens.js';
+
+/** One image to copy: the bytes of a digest, to a repository, under a tag. */
+export interface Copy {
+  readonly source: { readonly repository: Repository; readonly digest: Digest };
+  readonly target: { readonly repository: Repository; readonly tag: Tag };
+}
+
+export interface CopyOptions {
+  /** Do signatures and other referrers follow, and cosign's tags? */
+  readonly referrers: boolean;
+}
+
+/** What a copy finds at its target, and what it would do. */
+export type PlannedCopy =
+  | { readonly state: 'there'; readonly copy: Copy }
+  | { readonly state: 'conflict'; readonly copy: Copy; readonly found: Digest }
+  | {
+      readonly state: 'copy';
+      readonly copy: Copy;
+      /** Blobs of one registry are mounted, which moves no bytes where the registry agrees. */
+      readonly way: 'mount' | 'upload';
+      /** None where the image is not an index, or names none. */
+      readonly platforms: readonly string[];
+      readonly manifests: number;
+      readonly blobs: number;
+      /** Of the blobs; those that the target has already are not told apart. */
+      readonly bytes: number;
+      /** Signatures and the like; their manifests and blobs are counted above. */
+      readonly referrers: number;
+    };
+
+export type CopyPlan = readonly PlannedCopy[];
+
+/** The same, with all that was read for it. */
+export type Preparation =
+  | Exclude<PlannedCopy, { state: 'copy' }>
+  | {
+      readonly state: 'copy';
+      readonly copy: Copy;
+      readonly content: Content;
+      readonly referrals: readonly Referral[];
+      /** Of the image and its referrals; none within one repository. */
+      readonly blobs: readonly Descriptor[];
+    };
+
+export type Feasible = Exclude<Preparation, { state: 'conflict' }>;
+
+/** The rights that copies need; `pull` everywhere is enough to plan them. */
+export function grantsFor(copies: readonly Copy[], targetActions: Grant['actions']): readonly Grant[] {
+  const grants = new Map<string, Grant>();
+  for (const { source } of copies) {
+    grants.set(formatRepository(source.repository), { repository: source.repository, actions: 'pull' });
+  }
+  for (const { target } of copies) {
+    grants.set(formatRepository(target.repository), { repository: target.repository, actions: targetActions });
+  }
+  return [...grants.values()];
+}
+
+/** Reads what a copy must know: its target's tag, and the source's manifests where there is something to do. */
+export async function prepare(access: Access, copy: Copy, options: CopyOptions): Promise<Preparation> {
+  const { source, target } = copy;
+  const looking = resolve(access, target.repository, target.tag);
+  const read = () => getManifest(access, source.repository, source.digest);
+  // Beside each other; but where a login costs requests of its own, a repeat should be over with the look.
+  const reading = access.hasLogin(target.repository) ? undefined : read();
+  // Its error is thrown below, where it is waited for; a target that has the image needs no source.
+  reading?.catch(() => undefined);
+  const found = await looking;
+  if (found?.digest === source.digest) return { state: 'there', copy };
+  if (found !== undefined) return { state: 'conflict', copy, found: found.digest };
+
+  const root = await (reading ?? read());
+  if (sameRepository(source.repository, target.repository)) {
+    return { state: 'copy', copy, content: { root, below: [], blobs: [] }, referrals: [], blobs: [] };
+  }
+  const content = await readContent(access, source.repository, root);
+  const subjects = [...content.below.flat(), root].map(({ digest }) => digest);
+  const find = (digest: Digest) => findReferrals(access, source.repository, digest);
+  const referrals = options.referrers ? (await Promise.all(subjects.map(find))).flat() : [];
+  const blobs = distinctBlobs([content, ...referrals.map((referral) => referral.content)].flatMap((one) => one.blobs));
+  return { state: 'copy', copy, content, referrals, blobs };
+}
+
+/** What a preparation says to a person. */
+export function toPlan(prepared: Preparation): PlannedCopy {
+  if (prepared.state !== 'copy') return prepared;
+  const { copy, content, referrals, blobs } = prepared;
+  return {
+    state: 'copy',
+    copy,
+    way: copy.source.repository.registry === copy.target.repository.registry ? 'mount' : 'upload',
+    platforms: content.root.kind === 'index' ? platforms(content.root) : [],
+    manifests: manifestsOf(prepared),
+    blobs: blobs.length,
+    bytes: bytesOf(blobs),
+    referrers: referrals.length,
+  };
+}
+
+export function manifestsOf({ content, referrals }: Extract<Preparation, { state: 'copy' }>): number {
+  const contents = [content, ...referrals.map((referral) => referral.content)];
+  return contents.reduce((sum, { below }) => sum + 1 + below.flat().length, 0);
+}
+
+/** The preparations that can be carried out; throws where a tag is on another image: such are created, never moved. */
+export function withoutConflicts(prepared: readonly Preparation[]): readonly Feasible[] {
+  return prepared.map((one) => {
+    if (one.state !== 'conflict') return one;
+    const { source, target } = one.copy;
+    throw new ServiceError(
+      'conflict',
+      `${named(target.repository, target.tag)}: is ${one.found} there, and ${source.digest} was to be copied; ` +
+        'it is never overwritten: find out which is right, then delete it there, or exclude this tag',
+    );
+  });
+}

@@ -1,0 +1,107 @@
+import type { Log } from '../base/log.js';
+import { openBlob } from './blob.js';
+import { bytesOf, putBelow } from './content.js';
+import { type Copy, type Feasible, manifestsOf } from './copy-plan.js';
+import { type Descriptor, named } from './manifest.js';
+import { putManifest } from './manifests.js';
+import { createProgress, megabytes, type Progress } from './progress.js';
+import { putReferrals } from './referrers.js';
+import type { Access } from './session.js';
+import { createSlots } from './slots.js';
+import { finishUpload, startUpload } from './upload.js';
+
+/** What was done for one copy. */
+export interface CopiedImage {
+  readonly copy: Copy;
+  readonly state: 'copied' | 'there';
+  readonly manifests: number;
+  /** Blobs that the target had, or mounted: none of their bytes moved. */
+  readonly mounted: Amount;
+  readonly uploaded: Amount;
+  readonly referrers: number;
+}
+
+export interface Amount {
+  readonly blobs: number;
+  readonly bytes: number;
+}
+
+export type CopyReport = readonly CopiedImage[];
+
+const NOTHING: Amount = { blobs: 0, bytes: 0 };
+
+/** Blobs that are uploaded at once. Each costs two connections, and memory for what is between them. */
+const UPLOADS = 16;
+
+/**
+ * Copies one prepared image: blobs, then children, then referrals, then the image under its tag. Until that last request
+ * nobody sees any of it, and whatever ends it before, doing it again finds what is there.
+ */
+export async function copyImage(access: Access, prepared: Feasible, log: Log): Promise<CopiedImage> {
+  const { copy } = prepared;
+  const what = named(copy.target.repository, copy.target.tag);
+  if (prepared.state === 'there') {
+    log.info(`${what}: is there already, with the same digest`);
+    return { copy, state: 'there', manifests: 0, mounted: NOTHING, uploaded: NOTHING, referrers: 0 };
+  }
+  const { content, referrals, blobs } = prepared;
+  const { repository, tag } = copy.target;
+  const started = access.clock.now();
+  const uploads = await copyBlobs(access, copy, blobs, createProgress(what, access.clock, log));
+  await putBelow(access, repository, content);
+  await putReferrals(access, repository, referrals, log);
+  await putManifest(access, repository, tag, content.root);
+
+  const uploaded = { blobs: uploads.length, bytes: bytesOf(uploads) };
+  const mounted = { blobs: blobs.length - uploads.length, bytes: bytesOf(blobs) - uploaded.bytes };
+  const manifests = manifestsOf(prepared);
+  log.info(
+    `${what}: copied in ${((access.clock.now() - started) / 1000).toFixed(1)} s: ${manifests} manifests, ` +
+      `${uploaded.blobs} blobs uploaded (${megabytes(uploaded.bytes)}), ` +
+      `${mounted.blobs} mounted or there (${megabytes(mounted.bytes)}), ${referrals.length} referrers`,
+  );
+  return { copy, state: 'copied', manifests, mounted, uploaded, referrers: referrals.length };
+}
+
+/** Sees to it that the target has all blobs; resolves to those whose bytes had to move. */
+async function copyBlobs(
+  access: Access,
+  { source, target }: Copy,
+  blobs: readonly Descriptor[],
+  progress: Progress,
+): Promise<readonly Descriptor[]> {
+  const sameRegistry = source.repository.registry === target.repository.registry;
+  const uploaded: Descriptor[] = [];
+  const slots = createSlots(UPLOADS);
+  const stop = new AbortController();
+
+  async function copyBlob(blob: Descriptor): Promise<void> {
+    stop.signal.throwIfAborted();
+    const from = sameRegistry ? source.repository : target.repository;
+    const upload = await startUpload(access, target.repository, blob, from);
+    if (upload === undefined) return;
+    progress.expect(blob.size);
+    const leave = await slots.enter();
+    try {
+      stop.signal.throwIfAborted();
+      const reader = openBlob(access, source.repository, blob);
+      await finishUpload(access, target.repository, blob, reader, upload, (position) => {
+        stop.signal.throwIfAborted();
+        progress.reached(blob.digest, position);
+      });
+      uploaded.push(blob);
+    } finally {
+      leave();
+    }
+  }
+
+  // The first failure stops the others, and is thrown when they have stopped: nothing goes on behind an error.
+  const copying = blobs.map((blob) =>
+    copyBlob(blob).catch((error) => {
+      stop.abort(error);
+    }),
+  );
+  await Promise.all(copying);
+  stop.signal.throwIfAborted();
+  return uploaded;
+}

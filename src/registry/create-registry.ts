@@ -1,0 +1,62 @@
+import type { Digest, Repository } from '../candidate/reference.js';
+import { createHttp, defaultPolicy, type HttpPolicy } from '../http/policy.js';
+import { copyImage } from './copy.js';
+import { grantsFor, type Preparation, prepare, toPlan, withoutConflicts } from './copy-plan.js';
+import type { Manifest } from './manifest.js';
+import { getConfig, getManifest, putManifest, resolve } from './manifests.js';
+import { originOf } from './origin.js';
+import type { CopiedImage, Copy, CopyOptions, Registry, RegistryOptions } from './registry.js';
+import { type Access, createSession } from './session.js';
+import { listTags } from './tags.js';
+import { undiciTransport } from './undici-transport.js';
+
+/** A copy is a hundred requests to a busy server: each has a little more patience than a single small one. */
+const policy: HttpPolicy = { ...defaultPolicy, attempts: 10, totalMs: 300_000 };
+
+export function createRegistry(options: RegistryOptions): Registry {
+  const { account, plainHttp, ca, clock, log } = options;
+  const { transport, close } = undiciTransport(ca === undefined ? {} : { ca });
+  const http = createHttp({ transport, policy, clock, log });
+  const session = createSession({
+    http,
+    clock,
+    account,
+    originOf: (registry) => originOf(registry, plainHttp, ca !== undefined),
+  });
+  const pull = (repository: Repository) => session.access([{ repository, actions: 'pull' }]);
+  /** The roots of what was copied: a tag is moved to one of them without reading it again. */
+  const copied = new Map<Digest, Manifest>();
+
+  const prepareAll = (access: Access, copies: readonly Copy[], copyOptions: CopyOptions): Promise<Preparation[]> =>
+    Promise.all(copies.map((copy) => prepare(access, copy, copyOptions)));
+
+  return {
+    listTags: (repository, listOptions) => listTags(pull(repository), repository, listOptions, log),
+    resolve: (repository, tag) => resolve(pull(repository), repository, tag),
+    getManifest: (repository, reference) => getManifest(pull(repository), repository, reference),
+    getConfig: (repository, manifest) => getConfig(pull(repository), repository, manifest),
+
+    async planCopy(copies, copyOptions) {
+      return (await prepareAll(session.access(grantsFor(copies, 'pull')), copies, copyOptions)).map(toPlan);
+    },
+
+    async copy(copies, copyOptions) {
+      const access = session.access(grantsFor(copies, 'pull,push'));
+      const prepared = withoutConflicts(await prepareAll(access, copies, copyOptions));
+      const report: CopiedImage[] = [];
+      for (const one of prepared) {
+        report.push(await copyImage(access, one, log));
+        if (one.state === 'copy') copied.set(one.content.root.digest, one.content.root);
+      }
+      return report;
+    },
+
+    async moveTag(repository, tag, digest) {
+      const access = session.access([{ repository, actions: 'pull,push' }]);
+      const manifest = copied.get(digest) ?? (await getManifest(access, repository, digest));
+      await putManifest(access, repository, tag, manifest);
+    },
+
+    close,
+  };
+}

@@ -1,0 +1,154 @@
+import * as v from 'valibot';
+import { ServiceError } from '../base/errors.js';
+import { parseJson } from '../base/schema.js';
+import { formatRepository, type Repository } from '../candidate/reference.js';
+import { MAX_TAG_LENGTH, MAX_TAGS, nextPage } from './pages.js';
+import type { Access } from './session.js';
+
+/** One answer of the distribution spec's tag listing (v1.1, "Listing Tags"). */
+export interface TagPage {
+  readonly names: readonly string[];
+  readonly next: URL | undefined;
+}
+
+export interface DistributionListing {
+  readonly names: readonly string[];
+  /** Only the first page, and the names that begin with the prefix? */
+  readonly narrowed: boolean;
+}
+
+const MAX_PAGE_BYTES = 64 * 1024 * 1024;
+
+/** So many names in a row that ascend are no accident. */
+const ORDER_SHOWN_BY = 100;
+
+const pageSchema = v.object({ tags: v.array(v.pipe(v.string(), v.maxLength(MAX_TAG_LENGTH))) });
+
+/**
+ * All tags; where there is a prefix and the registry shows that it lists by name, the first page and all that begin
+ * with the prefix. How many there are on a page is left to the registry, and where it goes on too.
+ */
+export async function listByDistribution(
+  access: Access,
+  repository: Repository,
+  firstPage: TagPage | undefined,
+  prefix: string | undefined,
+): Promise<DistributionListing> {
+  const first = firstPage ?? (await readPage(access, repository, undefined));
+  const range = prefix === undefined ? undefined : await readRange(access, repository, first, prefix);
+  if (range !== undefined) return { names: range, narrowed: true };
+  const names = new Set<string>();
+  for await (const page of pagesFrom(access, repository, first)) for (const name of page) names.add(name);
+  if (names.size === 0) throw new ServiceError('not-found', `${whatOf(repository)}: there are no tags`);
+  return { names: [...names], narrowed: false };
+}
+
+/**
+ * The first page, and from there straight to what begins with the prefix. Undefined where the order is not proven: the
+ * first page must ascend, and its Link must go on from its last name; asked to go on from the prefix, the registry must
+ * answer with names above it; and every page must ascend, from the end of the one before. Whatever order a registry
+ * has that shows all this, a name that begins with the prefix is not before the prefix itself.
+ */
+async function readRange(
+  access: Access,
+  repository: Repository,
+  first: TagPage,
+  prefix: string,
+): Promise<readonly string[] | undefined> {
+  const { names, next } = first;
+  const last = names.at(-1);
+  const goesOnByName = last !== undefined && next?.searchParams.get('last') === last;
+  if (!goesOnByName || names.length < ORDER_SHOWN_BY || !ascends(names)) return undefined;
+  const isBefore = last < prefix;
+  const start = isBefore ? await pageAfter(access, repository, next, prefix) : first;
+  if (start === undefined || start.names.length === 0) return undefined;
+  const found = isBefore ? [...names] : [];
+  let previous = isBefore ? prefix : '';
+  for await (const page of pagesFrom(access, repository, start)) {
+    if (!ascends([previous, ...page])) return undefined;
+    found.push(...page);
+    previous = page.at(-1) ?? previous;
+    if (previous > `${prefix}\uffff`) break;
+  }
+  return found;
+}
+
+/** By code units, as Go sorts, each name once. */
+function ascends(names: readonly string[]): boolean {
+  return names.every((name, index) => index === 0 || name > (names[index - 1] ?? ''));
+}
+
+/** The page after a name that need not be a tag; undefined where the registry makes nothing of it. */
+async function pageAfter(
+  access: Access,
+  repository: Repository,
+  next: URL,
+  name: string,
+): Promise<TagPage | undefined> {
+  const url = new URL(next);
+  url.searchParams.set('last', name);
+  try {
+    return await readPage(access, repository, url);
+  } catch (error) {
+    if (error instanceof ServiceError && ['not-found', 'bad-answer', 'unsupported'].includes(error.kind))
+      return undefined;
+    throw error;
+  }
+}
+
+/** The names of a page and of all that follow; throws where one is not what a listing goes on with. */
+async function* pagesFrom(access: Access, repository: Repository, first: TagPage): AsyncGenerator<readonly string[]> {
+  const bad = (problem: string) => new ServiceError('bad-answer', `${whatOf(repository)}: ${problem}`);
+  const names = new Set<string>();
+  let page = first;
+  let allFull = true;
+  for (let count = 1; ; count += 1) {
+    const before = names.size;
+    for (const name of page.names) names.add(name);
+    if (names.size > MAX_TAGS) {
+      throw new ServiceError('too-large', `${whatOf(repository)}: more than ${MAX_TAGS} tags`);
+    }
+    // Where the last page was full to its end, distribution goes on to an empty one. Any other gap is half a list.
+    const endsEmpty = page.names.length === 0 && page.next === undefined && count > 1 && allFull;
+    if (names.size === before && names.size > 0 && !endsEmpty) throw bad(`page ${count} brings nothing new`);
+    yield page.names;
+    if (page.next === undefined) return;
+    if (page.names.length === 0) throw bad(`page ${count} is empty, and more are to follow`);
+    allFull = allFull && page.names.length === first.names.length;
+    page = await readPage(access, repository, page.next);
+  }
+}
+
+export async function readPage(access: Access, repository: Repository, url: URL | undefined): Promise<TagPage>;
+/** Undefined where the registry wants to know who we are, instead of telling it. */
+export async function readPage(
+  access: Access,
+  repository: Repository,
+  url: URL | undefined,
+  challenged: 'say 401',
+): Promise<TagPage | undefined>;
+export async function readPage(
+  access: Access,
+  repository: Repository,
+  url: URL | undefined,
+  challenged?: 'say 401',
+): Promise<TagPage | undefined> {
+  const what = whatOf(repository);
+  const { status, headers, bytes } = await access.fetch({
+    repository,
+    kind: 'tags',
+    method: 'GET',
+    path: url ?? 'tags/list',
+    expect: challenged === undefined ? [200] : [200, 401],
+    maxBytes: MAX_PAGE_BYTES,
+  });
+  if (status === 401) return undefined;
+  const bad = (problem: string) => new ServiceError('bad-answer', `${what}: ${problem}`);
+  const { tags } = parseJson(pageSchema, bytes.toString('utf8'), bad);
+  const here = url ?? new URL(`/v2/${repository.path}/tags/list`, await access.originOf(repository));
+  return { names: tags, next: nextPage(headers, here, what) };
+}
+
+function whatOf(repository: Repository): string {
+  return `${formatRepository(repository)}: tag listing`;
+}

@@ -1,0 +1,40 @@
+import type { Clock } from '../base/clock.js';
+import type { Log } from '../base/log.js';
+
+/** Tells how far the uploads of an image are, in a line every few seconds. */
+export interface Progress {
+  /** A blob of so many bytes is to be uploaded. */
+  expect(size: number): void;
+  /** A blob is uploaded so far; called again with less where it had to begin anew. */
+  reached(blob: string, position: number): void;
+}
+
+const EVERY_MS = 5000;
+
+export function createProgress(what: string, clock: Clock, log: Log): Progress {
+  const started = clock.now();
+  const positions = new Map<string, number>();
+  let total = 0;
+  let told = started;
+
+  return {
+    expect(size) {
+      total += size;
+    },
+    reached(blob, position) {
+      positions.set(blob, position);
+      const now = clock.now();
+      if (now - told < EVERY_MS) return;
+      told = now;
+      const done = [...positions.values()].reduce((sum, bytes) => sum + bytes, 0);
+      const perSecond = (done / (now - started)) * 1000;
+      const left = perSecond > 0 ? `, ${Math.ceil((total - done) / perSecond)} s left` : '';
+      log.info(`${what}: ${megabytes(done)} of ${megabytes(total)}, ${megabytes(perSecond)}/s${left}`);
+    },
+  };
+}
+
+/** As registries and disks count: 1 MB is 1,000,000 bytes. */
+export function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}

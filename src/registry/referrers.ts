@@ -1,0 +1,137 @@
+import * as v from 'valibot';
+import { ServiceError } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import { parseJson } from '../base/schema.js';
+import { type Digest, type Repository, type Tag, tagSchema } from '../candidate/reference.js';
+import { type Content, putBelow, readContent } from './content.js';
+import { descriptorSchema, digestOf, MAX_MANIFEST_BYTES, named, OCI_INDEX } from './manifest.js';
+import { findManifest, getManifest, putManifest, resolve } from './manifests.js';
+import { nextPage } from './pages.js';
+import type { Access } from './session.js';
+
+/**
+ * What speaks about an image and is no part of it: signatures, attestations, bills of materials. Referrers by the OCI
+ * distribution spec v1.1 ("Listing Referrers", and its referrers tag where a registry has no such API), and the tags
+ * that cosign sets beside the image.
+ */
+export type Referral = ByList | ByTag;
+
+/** Names its subject itself, and is listed under it. */
+interface ByList {
+  readonly kind: 'list';
+  readonly content: Content;
+  readonly subject: Digest;
+  /** The entry in the list, with what it says beside the descriptor. */
+  readonly entry: Entry;
+}
+
+/** Is found by its tag alone. */
+interface ByTag {
+  readonly kind: 'tag';
+  readonly content: Content;
+  readonly tag: Tag;
+}
+
+const COSIGN_SUFFIXES = ['.sig', '.att', '.sbom'] as const;
+const MAX_REFERRALS = 500;
+
+const entrySchema = v.looseObject(descriptorSchema.entries);
+type Entry = v.InferOutput<typeof entrySchema>;
+const listSchema = v.object({ manifests: v.array(entrySchema) });
+
+/** All referrals of one digest. */
+export async function findReferrals(access: Access, repository: Repository, subject: Digest): Promise<Referral[]> {
+  const [listed, tagged] = await Promise.all([
+    listReferrers(access, repository, subject),
+    Promise.all(COSIGN_SUFFIXES.map((suffix) => readTagged(access, repository, tagOf(subject, suffix)))),
+  ]);
+  const found = await Promise.all(listed.map((entry) => readListed(access, repository, subject, entry)));
+  return [...found, ...tagged].flat();
+}
+
+async function listReferrers(access: Access, repository: Repository, subject: Digest): Promise<readonly Entry[]> {
+  const what = `${named(repository, subject)}: referrers`;
+  const bad = (problem: string) => new ServiceError('bad-answer', `${what}: ${problem}`);
+  const entries: Entry[] = [];
+  let page: URL | undefined;
+  do {
+    const answer = await access.fetch({
+      repository,
+      kind: 'manifest',
+      method: 'GET',
+      path: page ?? `referrers/${subject}`,
+      headers: { accept: OCI_INDEX },
+      expect: page === undefined ? [200, 404] : [200],
+      maxBytes: MAX_MANIFEST_BYTES,
+    });
+    if (answer.status === 404) return entriesUnderTag(access, repository, subject);
+    entries.push(...parseJson(listSchema, answer.bytes.toString('utf8'), bad).manifests);
+    if (entries.length > MAX_REFERRALS) throw new ServiceError('too-large', `${what}: more than ${MAX_REFERRALS}`);
+    page = nextPage(answer.headers, page ?? (await access.originOf(repository)), what);
+  } while (page !== undefined);
+  return entries;
+}
+
+async function entriesUnderTag(access: Access, repository: Repository, subject: Digest): Promise<readonly Entry[]> {
+  const index = await findManifest(access, repository, tagOf(subject, ''));
+  if (index?.kind !== 'index') return [];
+  const bad = (problem: string) => new ServiceError('bad-answer', `${named(repository, index.digest)}: ${problem}`);
+  return parseJson(listSchema, index.bytes.toString('utf8'), bad).manifests;
+}
+
+async function readListed(
+  access: Access,
+  repository: Repository,
+  subject: Digest,
+  entry: Entry,
+): Promise<readonly Referral[]> {
+  const root = await getManifest(access, repository, entry.digest);
+  if (root.subject !== subject) return [];
+  return [{ kind: 'list', content: await readContent(access, repository, root), subject, entry }];
+}
+
+async function readTagged(access: Access, repository: Repository, tag: Tag): Promise<readonly Referral[]> {
+  const root = await findManifest(access, repository, tag);
+  return root === undefined ? [] : [{ kind: 'tag', content: await readContent(access, repository, root), tag }];
+}
+
+/** Puts the manifests of referrals; their blobs are there already. */
+export async function putReferrals(
+  access: Access,
+  target: Repository,
+  referrals: readonly Referral[],
+  log: Log,
+): Promise<void> {
+  const unlinked = new Map<Digest, Entry[]>();
+  for (const referral of referrals) {
+    const { root } = referral.content;
+    await putBelow(access, target, referral.content);
+    if (referral.kind === 'list') {
+      const { linksSubject } = await putManifest(access, target, root.digest, root);
+      const { subject, entry } = referral;
+      if (!linksSubject) unlinked.set(subject, [...(unlinked.get(subject) ?? []), entry]);
+      continue;
+    }
+    const there = await resolve(access, target, referral.tag);
+    if (there === undefined) await putManifest(access, target, referral.tag, root);
+    else if (there.digest !== root.digest) {
+      log.warning(`${named(target, referral.tag)}: is another than the source's, and stays as it is`);
+    }
+  }
+  for (const [subject, entries] of unlinked) await linkByTag(access, target, subject, entries);
+}
+
+/** Keeps the list of referrers in a tag, for a registry that keeps none (spec, "Referrers Tag Schema"). */
+async function linkByTag(access: Access, target: Repository, subject: Digest, added: readonly Entry[]): Promise<void> {
+  const there = await entriesUnderTag(access, target, subject);
+  const known = new Set(there.map(({ digest }) => digest));
+  const missing = added.filter(({ digest }) => !known.has(digest));
+  if (missing.length === 0) return;
+  const index = { schemaVersion: 2, mediaType: OCI_INDEX, manifests: [...there, ...missing] };
+  const bytes = Buffer.from(JSON.stringify(index));
+  await putManifest(access, target, tagOf(subject, ''), { bytes, mediaType: OCI_INDEX, digest: digestOf(bytes) });
+}
+
+function tagOf(subject: Digest, suffix: string): Tag {
+  return v.parse(tagSchema, `${subject.replace(':', '-')}${suffix}`);
+}

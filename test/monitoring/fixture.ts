@@ -1,0 +1,233 @@
+import { createHash } from 'node:crypto';
+import * as v from 'valibot';
+import { rfc3339 } from '../../src/base/clock.js';
+import {
+  type Candidate,
+  candidateSchema,
+  formatCandidate,
+  type Tag,
+  tagSchema,
+} from '../../src/candidate/reference.js';
+import { parseCriteria } from '../../src/criteria/criteria-file.js';
+import type { DecisionRecord } from '../../src/criteria/decision-record.js';
+import { evaluate } from '../../src/criteria/evaluate.js';
+import type { JobResult } from '../../src/criteria/job-result.js';
+import { type CandidateFile, candidateFileSchema } from '../../src/image-server/candidate-file.js';
+import { type LastDecision, lastDecisionSchema } from '../../src/image-server/last-decision.js';
+import { sealRecord } from '../../src/image-server/ledger.js';
+import { type Ban, type LedgerRecord, ledgerRecordSchema } from '../../src/image-server/ledger-record.js';
+import { type Label, labelSchema } from '../../src/image-server/names.js';
+import type { BranchHistory } from '../../src/monitoring/read-branch.js';
+import type { DashboardSettings } from '../../src/monitoring/summarize.js';
+
+/** A branch as a pipeline would have left it: evaluated, promoted, forced, rolled back, by one seed and without chance. */
+
+export const label = (name: string): Label => v.parse(labelSchema, name);
+export const tag = (name: string): Tag => v.parse(tagSchema, name);
+
+export const NOW = Date.parse('2026-11-24T11:34:00Z') / 1000;
+export const HOUR = 3600;
+export const DAY = 24 * HOUR;
+
+export const SETTINGS: DashboardSettings = {
+  title: 'Ceph promotions',
+  label: label('current-ceph'),
+  candidateLabel: label('ceph-ci-testing'),
+  targetAge: 14 * DAY,
+  heartbeatAge: 4 * DAY,
+};
+
+export function jobsOf(branch: string): string[] {
+  return ['001', '004'].map((scenario) => `tripleo-ci-centos-9-scenario${scenario}-standalone-ceph-updates-${branch}`);
+}
+
+export function criteriaOf(jobs: readonly string[], more = ''): string {
+  return `current-ceph:\n  required: ${JSON.stringify(jobs)}\n${more}`;
+}
+
+export function candidate(name: string, image = name): Candidate {
+  const digest = `sha256:${createHash('sha256').update(image).digest('hex')}`;
+  return v.parse(candidateSchema, `quay.io/ceph/daemon:${name}@${digest}`);
+}
+
+export function result(job: string, image: Candidate, outcome: JobResult['outcome'], timestamp: number): JobResult {
+  return {
+    job,
+    outcome,
+    candidate: { tag: image.tag, digest: image.digest },
+    'aggregate-hash': '5b1e2ff02f8f1b7a9c2d0e1f5b1e2ff0',
+    timestamp,
+    url: `https://review.example/build/${timestamp}`,
+    source: 'dlrn',
+    user: 'ciuser',
+  };
+}
+
+export function decide(
+  image: Candidate,
+  criteria: string,
+  results: readonly JobResult[],
+  evaluatedAt: number,
+): DecisionRecord {
+  return evaluate(parseCriteria(criteria, 'current-ceph'), results, image, { evaluatedAt });
+}
+
+export function candidateFile(image: Candidate, created: number): CandidateFile {
+  return v.parse(candidateFileSchema, {
+    reference: formatCandidate(image),
+    tag: image.tag,
+    digest: image.digest,
+    created: rfc3339(created),
+    'run-url': 'https://forge.example/o/r/actions/runs/1/attempts/1',
+    'tags-read': 606,
+  });
+}
+
+export function ban(image: Candidate, since: number, reason = 'OSDs do not start after an update'): Ban {
+  const { digest, tag } = image;
+  return { digest, tag, reason, who: 'alice', since: rfc3339(since) };
+}
+
+/** A record after `before` (newest first), with what it changes. */
+export function record(
+  before: readonly LedgerRecord[],
+  image: Candidate,
+  when: number,
+  changes: Partial<LedgerRecord> = {},
+): LedgerRecord {
+  const [head] = before;
+  const n = (head?.n ?? 0) + 1;
+  const reference = formatCandidate(image);
+  return v.parse(ledgerRecordSchema, {
+    version: 1,
+    id: `${1000 + n}/1/${createHash('sha256')
+      .update(`${reference} ${n} ${when}`)
+      .digest('hex')
+      .replace(/^(.{8})(.{4})(.{4})(.{4})(.{12}).*$/, '$1-$2-$3-$4-$5')}`,
+    n,
+    kind: 'adopted',
+    when: rfc3339(when),
+    who: 'promotion',
+    'run-url': `https://forge.example/o/r/actions/runs/${1000 + n}/attempts/1`,
+    event: 'schedule',
+    reason: '',
+    label: 'current-ceph',
+    candidate: reference,
+    targets: [
+      {
+        repository: 'quay.example/tripleomastercentos9/daemon',
+        tag: image.tag,
+        digest: image.digest,
+        source: reference,
+      },
+    ],
+    decision: null,
+    'skipped-jobs': [],
+    overridden: [],
+    previous: before.map((one) => one.candidate).find((other) => other !== reference) ?? null,
+    holds: head?.holds ?? [],
+    quarantine: head?.quarantine ?? [],
+    'prev-sha256': head === undefined ? null : createHash('sha256').update(sealRecord(head, undefined)).digest('hex'),
+    ...changes,
+  });
+}
+
+export function lastDecision(changes: Partial<LastDecision> & Pick<LastDecision, 'reference'>): LastDecision {
+  return v.parse(lastDecisionSchema, {
+    version: 1,
+    'decided-at': rfc3339(NOW - 9 * HOUR),
+    decision: 'unchanged',
+    reason: 'it is promoted already',
+    'run-url': 'https://forge.example/o/r/actions/runs/9999/attempts/1',
+    report: null,
+    ...changes,
+  });
+}
+
+/** A branch without anything. */
+export function emptyHistory(branch = 'master', changes: Partial<BranchHistory> = {}): BranchHistory {
+  return {
+    branch,
+    url: `https://images.example/ceph/daemon/${branch}`,
+    problems: [],
+    records: [],
+    trusted: true,
+    labelTag: undefined,
+    candidateTag: undefined,
+    candidateFiles: new Map(),
+    lastDecision: undefined,
+    ...changes,
+  };
+}
+
+/** Numbers in [0, 1) that look like chance, and are the same for the same seed (mulberry32). */
+function chanceOf(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let bits = Math.imul(state ^ (state >>> 15), 1 | state);
+    bits = (bits + Math.imul(bits ^ (bits >>> 7), 61 | bits)) ^ bits;
+    return ((bits ^ (bits >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+/** A branch with so many promotions, the newest a few days ago. `everySeconds` between two of them on average. */
+export function busyHistory(branch: string, promotions: number, everySeconds = 7 * DAY, seed = 1): BranchHistory {
+  const chance = chanceOf(seed);
+  const jobs = jobsOf(branch);
+  const criteria = criteriaOf(jobs);
+  let records: readonly LedgerRecord[] = [];
+  const files = new Map<Tag, CandidateFile>();
+  for (let index = 0; index < promotions; index += 1) {
+    const image = candidate(`v6.0.${index}-stable-6.0-pacific-centos-stream8-x86_64`);
+    const when = NOW - 3 * DAY - Math.round((promotions - 1 - index + 0.6 * (chance() - 0.5)) * everySeconds);
+    const found = when - Math.round((4 + 60 * chance() ** 3) * HOUR);
+    const isForced = index % 9 === 5;
+    const results = jobs.flatMap((job, place) => {
+      const first = found + Math.round((when - found) * (0.3 + 0.1 * place));
+      const passed = result(job, image, 'success', first + 2 * HOUR);
+      return chance() < 0.2 ? [result(job, image, 'failure', first), passed] : [passed];
+    });
+    const votes = isForced ? results.filter(({ job }) => job === jobs[0]) : results;
+    const decision = decide(image, criteria, votes, when);
+    files.set(image.tag, candidateFile(image, found));
+    const forced: Partial<LedgerRecord> = {
+      kind: 'forced',
+      who: 'alice',
+      event: 'workflow_dispatch',
+      reason: 'scenario004 cannot run: the lab has no power',
+      'skipped-jobs': jobs.slice(1),
+      overridden: ['wait'],
+      decision,
+    };
+    const earned: Partial<LedgerRecord> = { kind: 'earned', reason: decision.reason, decision };
+    records = [record(records, image, when, isForced ? forced : earned), ...records];
+    const [, before] = records;
+    if (index % 8 === 7 && before !== undefined && index < promotions - 1) {
+      const back = v.parse(candidateSchema, before.candidate);
+      const since = when + Math.round(20 * HOUR * chance() * Math.min(1, everySeconds / DAY / 2));
+      const reason = 'OSDs do not start after an update';
+      const changes: Partial<LedgerRecord> = { kind: 'rollback', who: 'bob', reason, holds: [ban(image, since)] };
+      records = [record(records, back, since, changes), ...records];
+    }
+  }
+  const [head] = records;
+  const next = candidate(`v6.0.${promotions}-stable-6.0-pacific-centos-stream8-x86_64`);
+  files.set(next.tag, candidateFile(next, NOW - 33 * HOUR));
+  const [first = '', second = ''] = jobs;
+  const votes = [result(first, next, 'success', NOW - 28 * HOUR), result(second, next, 'failure', NOW - 25 * HOUR)];
+  const waivers = `  waivers: [{job: ${first}, until: 2026-11-29, reason: "flaky since the move of the lab", issue: "https://bugs.example/1981329"}]\n`;
+  const report = decide(next, criteriaOf(jobs, waivers), votes, NOW - 9 * HOUR);
+  return emptyHistory(branch, {
+    records,
+    labelTag: head === undefined ? undefined : v.parse(candidateSchema, head.candidate).tag,
+    candidateTag: next.tag,
+    candidateFiles: files,
+    lastDecision: lastDecision({
+      reference: formatCandidate(next),
+      decision: report.verdict === 'promote' ? 'promote' : report.verdict,
+      reason: report.reason,
+      report,
+    }),
+  });
+}

@@ -1,0 +1,92 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { formatCandidate } from '../../src/candidate/reference.js';
+import { renderMetrics } from '../../src/monitoring/metrics.js';
+import type { BranchHistory } from '../../src/monitoring/read-branch.js';
+import { summarize } from '../../src/monitoring/summarize.js';
+import {
+  busyHistory,
+  candidate,
+  criteriaOf,
+  DAY,
+  decide,
+  emptyHistory,
+  HOUR,
+  lastDecision,
+  NOW,
+  SETTINGS,
+} from './fixture.js';
+
+/** Each family's samples; throws at a line that OpenMetrics and Prometheus' text format do not both have. */
+function parse(text: string): Map<string, { labels: Record<string, string>; value: number }[]> {
+  const families = new Map<string, { labels: Record<string, string>; value: number }[]>();
+  const lines = text.split('\n');
+  if (lines.pop() !== '' || lines.pop() !== '# EOF') throw new Error('does not end with # EOF and a newline');
+  let family = '';
+  for (const line of lines) {
+    const comment = /^# (HELP|TYPE) ([a-z0-9_]+) (.+)$/.exec(line);
+    if (comment?.[1] === 'HELP') {
+      family = comment[2] ?? '';
+      if (families.has(family)) throw new Error(`${family} comes twice`);
+      families.set(family, []);
+      continue;
+    }
+    if (comment?.[2] === family && comment[3] === 'gauge') continue;
+    const sample = /^([a-z0-9_]+)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\[\\"n])*",?)*)\})? (-?\d+(?:\.\d+)?)$/.exec(line);
+    if (sample === null || sample[1] !== family) throw new Error(`not a sample of ${family}: ${line}`);
+    const labels = [...(sample[2] ?? '').matchAll(/([a-z_]+)="((?:[^"\\\n]|\\[\\"n])*)"/g)].map(([, name, value]) => [
+      name,
+      value?.replace(/\\(.)/g, (_, character) => (character === 'n' ? '\n' : character)),
+    ]);
+    families.get(family)?.push({ labels: Object.fromEntries(labels), value: Number(sample[3]) });
+  }
+  return families;
+}
+
+function metricsOf(...histories: BranchHistory[]) {
+  return parse(renderMetrics(summarize(histories, SETTINGS, NOW)));
+}
+
+test('say of each branch what an alert needs', () => {
+  const metrics = metricsOf(busyHistory('master', 20), emptyHistory('zed', { records: undefined, problems: ['down'] }));
+  const labels = { branch: 'master', label: 'current-ceph' };
+  const zed = { ...labels, branch: 'zed' };
+  const of = (name: string) => metrics.get(`ceph_promotion_${name}`);
+  expect(of('dashboard_timestamp_seconds')).toEqual([{ labels: {}, value: NOW }]);
+  expect(of('up')).toEqual([
+    { labels, value: 1 },
+    { labels: zed, value: 0 },
+  ]);
+  expect(of('problems')?.at(1)).toEqual({ labels: zed, value: 1 });
+  expect(of('last_success_timestamp_seconds')).toEqual([{ labels, value: expect.any(Number) }]);
+  expect(of('age_target_seconds')?.at(0)).toEqual({ labels, value: 14 * DAY });
+  expect(of('last_run_timestamp_seconds')).toEqual([{ labels, value: NOW - 9 * HOUR }]);
+  expect(of('run_age_target_seconds')?.at(0)).toEqual({ labels, value: 4 * DAY });
+  expect(of('ledger_head')).toEqual([{ labels, value: 22 }]);
+  expect(of('ledger_records')).toEqual(
+    expect.arrayContaining([
+      { labels: { ...labels, kind: 'earned' }, value: 18 },
+      { labels: { ...labels, kind: 'forced' }, value: 2 },
+      { labels: { ...labels, kind: 'rollback' }, value: 2 },
+    ]),
+  );
+  expect(of('blocked')).toEqual([{ labels: { ...labels, decision: 'reject' }, value: 1 }]);
+  expect(of('job_state')?.map((sample) => sample.labels.state)).toEqual(['waived', 'unmet']);
+  expect(of('holds')?.at(0)).toEqual({ labels, value: 1 });
+  expect(of('waiver_end_timestamp_seconds')?.at(0)?.value).toBe(Date.parse('2026-11-30T00:00:00Z') / 1000);
+});
+
+describe('names from outside', () => {
+  test('read back as they were', () => {
+    const name = fc.string({ unit: fc.constantFrom(...'\\"n{},= \u202eé', '# EOF'), minLength: 1, maxLength: 20 });
+    fc.assert(
+      fc.property(name, (job) => {
+        const image = candidate('v6.0.8-new');
+        const report = decide(image, criteriaOf([job]), [], NOW - HOUR);
+        const last = lastDecision({ reference: formatCandidate(image), decision: 'wait', report });
+        const states = metricsOf(emptyHistory('master', { lastDecision: last })).get('ceph_promotion_job_state');
+        expect(states?.map(({ labels }) => labels.job)).toEqual([job]);
+      }),
+    );
+  });
+});

@@ -1,0 +1,291 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { rfc3339 } from '../../src/base/clock.js';
+import { oneLine } from '../../src/base/errors.js';
+import { type Candidate, formatCandidate } from '../../src/candidate/reference.js';
+import { renderFiles } from '../../src/monitoring/dashboard.js';
+import { renderPage } from '../../src/monitoring/page.js';
+import type { BranchHistory } from '../../src/monitoring/read-branch.js';
+import { summarize } from '../../src/monitoring/summarize.js';
+import {
+  ban,
+  busyHistory,
+  candidate,
+  candidateFile,
+  criteriaOf,
+  DAY,
+  decide,
+  emptyHistory,
+  HOUR,
+  lastDecision,
+  NOW,
+  record,
+  result,
+  SETTINGS,
+  tag,
+} from './fixture.js';
+
+const NEW = candidate('v6.0.8-new');
+const OLD = candidate('v6.0.7-old');
+
+function pageOf(...histories: BranchHistory[]): string {
+  return renderPage(summarize(histories, SETTINGS, NOW));
+}
+
+/** What a reader without eyes for markup gets: one line, blanks and entities resolved. */
+function words(page: string): string {
+  const entities = new Map([
+    ['&lt;', '<'],
+    ['&gt;', '>'],
+    ['&quot;', '"'],
+    ['&#39;', "'"],
+    ['&amp;', '&'],
+  ]);
+  return page
+    .replace(/<(style|title)>.*?<\/\1>/gs, '')
+    .replace(/<br>|<\/(?:dt|dd|td|th|li|p|div|h\d)>/g, ' ')
+    .replace(/<[^>]*>/g, '')
+    .replace(/&[#\w]+;/g, (entity) => entities.get(entity) ?? entity)
+    .replace(/\s+/g, ' ');
+}
+
+/** The names of all tags, in order: what the document is made of, whatever its words are. */
+function skeleton(page: string): string {
+  return [...page.matchAll(/<(\/?[a-z0-9]+|!DOCTYPE)/gi)].map(([, name]) => name).join(' ');
+}
+
+function promoted(image: Candidate, changes: Partial<BranchHistory> = {}, more = {}): BranchHistory {
+  const records = [record([], image, NOW - 2 * DAY, more)];
+  return emptyHistory('master', { records, labelTag: image.tag, ...changes });
+}
+
+describe('states', () => {
+  test('nothing at all', () => {
+    const page = words(pageOf(emptyHistory()));
+    expect(page).toContain('Nothing has been promoted yet.');
+    expect(page).toContain('Nothing: no candidate is under test.');
+    expect(page).toContain('No evaluation is recorded yet.');
+    expect(page).toContain('None yet. The first one writes ledger/current-ceph/1.json.');
+    expect(page).toContain('When the pipeline last ran is not recorded.');
+  });
+
+  test('a label without a ledger, as RDO leaves it', () => {
+    const page = words(pageOf(emptyHistory('master', { labelTag: tag('v5.0.12-rdo') })));
+    expect(page).toContain('v5.0.12-rdo by its label; without a ledger nobody knows its digest');
+  });
+
+  test('a branch that cannot be read, among others that can', () => {
+    const down = emptyHistory('zed', { records: undefined, problems: ['GET https://images.example: no answer'] });
+    const page = words(pageOf(down, promoted(OLD)));
+    expect(page).toContain('zed broken GET https://images.example: no answer');
+    expect(page).toContain('master on time');
+  });
+
+  test('one promotion', () => {
+    const page = words(pageOf(promoted(OLD, { candidateTag: OLD.tag })));
+    expect(page).toContain(`master on time ${OLD.tag}@${OLD.digest.slice(7, 19)} adopted`);
+    expect(page).toContain('Promoted 2026-11-22 11:34 UTC 2 days ago, target 14 d');
+    expect(page).toContain(formatCandidate(OLD));
+    expect(page).toContain('Nothing: the candidate under test is what is promoted.');
+    expect(page).toContain('none: there is no way back');
+  });
+
+  test('forced: by whom, why, and past what', () => {
+    const changes = {
+      kind: 'forced',
+      who: 'alice',
+      reason: 'the lab is down',
+      'skipped-jobs': ['job-2'],
+      overridden: ['wait'],
+      quarantine: [ban(NEW, NOW - DAY, 'evil')],
+    };
+    const page = words(pageOf(promoted(OLD, {}, changes)));
+    expect(page).toContain('forced by alice, run Reason the lab is down Skipped job-2 Overridden wait Previous');
+    expect(page).toContain('forced 1 quarantined');
+    expect(page).toContain('quarantined for good since 2026-11-23 11:34 UTC (24 hours ago) alice: evil');
+  });
+
+  test('rolled back: what was left is on hold, and the last success is older', () => {
+    const first = record([], OLD, NOW - 9 * DAY);
+    const second = record([first], NEW, NOW - 5 * DAY, { kind: 'forced', reason: 'must' });
+    const back = record([second, first], OLD, NOW - DAY, {
+      kind: 'rollback',
+      who: 'bob',
+      reason: 'OSDs crash',
+      holds: [ban(NEW, NOW - DAY)],
+    });
+    const files = new Map([[NEW.tag, candidateFile(NEW, NOW - 6 * DAY)]]);
+    const history = emptyHistory('master', {
+      records: [back, second, first],
+      candidateTag: NEW.tag,
+      candidateFiles: files,
+    });
+    const page = words(pageOf(history));
+    expect(page).toContain('rolled back 1 on hold');
+    expect(page).toContain('Rolled back 2026-11-23 11:34 UTC Last success 5 days ago, target 14 d');
+    expect(page).toContain('It is on hold or quarantined, and is not promoted.');
+    expect(page).toContain('on hold, until it is lifted or a newer version is promoted, since 2026-11-23 11:34 UTC');
+  });
+
+  test('a dead pipeline', () => {
+    const lastRun = lastDecision({ reference: formatCandidate(OLD), 'decided-at': rfc3339(NOW - 6 * DAY) });
+    const page = pageOf(promoted(OLD, { lastDecision: lastRun }));
+    expect(words(page)).toContain('master silent The pipeline last ran 2026-11-18 11:34 UTC (6 days ago).');
+    expect(words(page)).toContain('Do not trust this page after 2026-11-28 11:34 UTC');
+  });
+});
+
+describe('blocked by', () => {
+  const criteria = `current-ceph:\n  required: [job-1]\n  any-of: [[job-2, job-3]]\n`;
+  const blocked = (results: ReturnType<typeof result>[], changes = {}) => {
+    const report = decide(NEW, criteria, results, NOW - HOUR);
+    const reference = formatCandidate(NEW);
+    const { verdict: decision, reason } = report;
+    return words(
+      pageOf(
+        promoted(OLD, {
+          lastDecision: lastDecision({
+            reference,
+            decision: decision === 'promote' ? 'frozen' : decision,
+            reason,
+            report,
+            ...changes,
+          }),
+        }),
+      ),
+    );
+  };
+
+  test('jobs that failed or are missing, and what would promote it', () => {
+    const page = blocked([result('job-1', NEW, 'failure', NOW - 5 * HOUR)]);
+    expect(page).toContain(`Rejected ${NEW.tag}: 1 failed (5 hours ago); 2 no result; 3 no result`);
+    expect(page).toContain('job-1 unmet: failed, since 2026-11-24 06:34 UTC (5 hours ago), result');
+    expect(page).toContain(
+      'It would promote if job-1, and one of job-2, job-3 passed (with aggregate hash 5b1e2ff02f8f).',
+    );
+  });
+
+  test('a freeze, while all jobs passed', () => {
+    const passed = ['job-1', 'job-2'].map((job) => result(job, NEW, 'success', NOW - 5 * HOUR));
+    const page = blocked(passed, { reason: 'the criteria are met, but promotion is frozen: release week' });
+    expect(page).toContain(`Frozen ${NEW.tag}: the criteria are met, but promotion is frozen: release week`);
+    expect(page).not.toContain('It would promote');
+  });
+
+  test('a candidate that no run has seen', () => {
+    const candidateFiles = new Map([[NEW.tag, candidateFile(NEW, NOW - 3 * HOUR)]]);
+    const page = words(pageOf(promoted(OLD, { candidateTag: NEW.tag, candidateFiles })));
+    expect(page).toContain(`Under test: ${NEW.tag}, found 3 hours ago`);
+    expect(page).toContain('No run has come to a decision about it yet (there is no ledger/current-ceph.json).');
+  });
+});
+
+describe('what others wrote', () => {
+  const NASTY = [
+    '<script>alert(1)</script>',
+    '"><img src=x onerror=alert(1)>',
+    "' onmouseover='alert(1)",
+    '</style></title></svg><!--',
+    '\u202egnp.exe\u2066',
+    '\u0000\u001b[31m\ud800',
+    '&lt;b&gt; {{7*7}} ${x}',
+  ];
+
+  function history(text: string): BranchHistory {
+    const line = oneLine(text, 200) || 'x';
+    const jobs = [`a${line}`, `b${line}`];
+    const waivers = `  waivers: [{job: ${JSON.stringify(jobs[0])}, until: 2026-12-01, reason: ${JSON.stringify(`r${line}`)}, issue: ${JSON.stringify(`i${line}`)}}]\n`;
+    const votes = [result(jobs[1] ?? '', NEW, 'failure', NOW - DAY)];
+    const report = { ...decide(NEW, criteriaOf(jobs, waivers), votes, NOW - HOUR), reason: text, warnings: [text] };
+    const forced = {
+      kind: 'forced',
+      who: line,
+      reason: line,
+      'skipped-jobs': jobs,
+      holds: [{ ...ban(NEW, NOW - DAY, line), who: line }],
+    };
+    return {
+      ...promoted(OLD, {}, forced),
+      problems: [text],
+      lastDecision: lastDecision({ reference: formatCandidate(NEW), decision: 'wait', reason: text, report }),
+    };
+  }
+  const page = (text: string) => renderPage(summarize([history(text)], { ...SETTINGS, title: `t${text}` }, NOW));
+  const harmless = skeleton(page('harmless'));
+
+  test.each(NASTY)('%j is text', (text) => {
+    expect(skeleton(page(text))).toBe(harmless);
+  });
+
+  test('no text changes what the page is made of', () => {
+    fc.assert(
+      fc.property(
+        fc.string({ unit: fc.constantFrom(...'<>"\'&/= -!`a\u202e\n', 'script', 'onload=', 'javascript:') }),
+        (text) => {
+          expect(skeleton(page(text))).toBe(harmless);
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+
+  test('only web addresses become links', () => {
+    const hrefs = (text: string) => [...page(text).matchAll(/href="([^"]*)"/g)].map(([, href]) => href);
+    expect(
+      hrefs('javascript:alert(1)').filter((href) => !/^(https:\/\/|#|data:,$|[a-z]+\.[a-z]+$)/.test(href ?? '')),
+    ).toEqual([]);
+  });
+
+  test('tags and names as long as they may be', () => {
+    const long = candidate(`v${'9'.repeat(127)}`);
+    const text = words(pageOf(promoted(long)));
+    expect(text).toContain(`${long.tag}@`);
+  });
+});
+
+describe('the document', () => {
+  const page = pageOf(busyHistory('master', 20), busyHistory('wallaby', 20, 7 * DAY, 2), emptyHistory('zed'));
+
+  test('runs and loads nothing', () => {
+    expect(page).toContain(`content="default-src 'none'; style-src 'unsafe-inline'; img-src data:;`);
+    expect(page).not.toMatch(/<script|<iframe|<object|<form|\son[a-z]+=|@import|url\(|<link rel="stylesheet"|src=/i);
+  });
+
+  test('closes what it opens, in order', () => {
+    const open: string[] = [];
+    for (const [, close, name = '', , self] of page.matchAll(/<(\/?)([a-z][a-z0-9]*)((?:\s[^<>]*?)?)(\/?)>/g)) {
+      if (close === '/') expect(open.pop()).toBe(name);
+      else if (self !== '/' && !['meta', 'link', 'br'].includes(name)) open.push(name);
+    }
+    expect(open).toEqual([]);
+  });
+
+  test('has each id once, and a target for each of its own links', () => {
+    const ids = [...page.matchAll(/\sid="([^"]*)"/g)].map(([, id]) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+    const targets = [...page.matchAll(/(?:href="#|aria-labelledby=")([^"]*)"/g)].map(([, target]) => target);
+    expect(targets.filter((target) => !ids.includes(target))).toEqual([]);
+  });
+
+  test('has headings without gaps, and a name for each table', () => {
+    const levels = [...page.matchAll(/<h(\d)/g)].map(([, level]) => Number(level));
+    expect(levels[0]).toBe(1);
+    levels.slice(1).forEach((level, index) => {
+      expect(level).toBeLessThanOrEqual((levels[index] ?? 0) + 1);
+    });
+    const tables = page.split('<table').length - 1;
+    const named = page.split('<caption').length + page.split('role="region"').length - 2;
+    expect(named).toBe(tables);
+  });
+});
+
+test('five branches of a thousand promotions take less than 2 s and 1 MB', () => {
+  const histories = ['master', 'zed', 'yoga', 'xena', 'wallaby'].map((branch, index) =>
+    busyHistory(branch, 1000, DAY, index),
+  );
+  for (const { records = [] } of histories) expect(records.length).toBeGreaterThanOrEqual(1000);
+  const start = performance.now();
+  const files = renderFiles(summarize(histories, SETTINGS, NOW));
+  expect(performance.now() - start).toBeLessThan(2000);
+  for (const text of files.values()) expect(Buffer.byteLength(text)).toBeLessThan(1_000_000);
+});

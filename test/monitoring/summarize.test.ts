@@ -1,0 +1,336 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import * as v from 'valibot';
+import { rfc3339 } from '../../src/base/clock.js';
+import { formatCandidate } from '../../src/candidate/reference.js';
+import type { LastDecision } from '../../src/image-server/last-decision.js';
+import type { LedgerRecord } from '../../src/image-server/ledger-record.js';
+import { type BranchModel, dashboardSchema } from '../../src/monitoring/model.js';
+import type { BranchHistory } from '../../src/monitoring/read-branch.js';
+import { summarize } from '../../src/monitoring/summarize.js';
+import {
+  ban,
+  busyHistory,
+  candidate,
+  candidateFile,
+  criteriaOf,
+  DAY,
+  decide,
+  emptyHistory,
+  HOUR,
+  lastDecision,
+  NOW,
+  record,
+  result,
+  SETTINGS,
+} from './fixture.js';
+
+const [A, B, C] = ['v6.0.1-a', 'v6.0.2-b', 'v6.0.3-c'].map((name) => candidate(name)) as [
+  ReturnType<typeof candidate>,
+  ReturnType<typeof candidate>,
+  ReturnType<typeof candidate>,
+];
+const JOBS = ['job-1', 'job-2'];
+const CRITERIA = criteriaOf(JOBS);
+const GREEN = (image: typeof A, at: number) => JOBS.map((job) => result(job, image, 'success', at));
+
+function branchOf(history: Partial<BranchHistory>): BranchModel {
+  const { branches } = summarize([emptyHistory('master', history)], SETTINGS, NOW);
+  const [branch] = branches;
+  if (branch === undefined) throw new Error('no branch');
+  return branch;
+}
+
+/** Newest first; the steps are oldest first, each with its image, its age and what it changes. */
+function ledger(...steps: [image: typeof A, age: number, changes?: Partial<LedgerRecord>][]): LedgerRecord[] {
+  const records: LedgerRecord[] = [];
+  for (const [image, age, changes] of steps) records.unshift(record(records, image, NOW - age, changes));
+  return records;
+}
+
+function earned(image: typeof A, age: number): [typeof A, number, Partial<LedgerRecord>] {
+  const decision = decide(image, CRITERIA, GREEN(image, NOW - age - HOUR), NOW - age);
+  return [image, age, { kind: 'earned', reason: decision.reason, decision }];
+}
+
+describe('state', () => {
+  const decidedAgo = (age: number) => lastDecision({ reference: formatCandidate(A), 'decided-at': rfc3339(NOW - age) });
+  test.each<[BranchModel['state'], string, Partial<BranchHistory>]>([
+    ['empty', 'no ledger', {}],
+    ['ok', 'promoted at the target age', { records: ledger(earned(A, 14 * DAY)) }],
+    ['late', 'promoted before the target age', { records: ledger(earned(A, 14 * DAY + 1)) }],
+    ['ok', 'ran lately', { records: ledger(earned(A, DAY)), lastDecision: decidedAgo(4 * DAY) }],
+    ['silent', 'ran long ago', { records: ledger(earned(A, DAY)), lastDecision: decidedAgo(4 * DAY + 1) }],
+    [
+      'silent',
+      'ran long ago, and is late',
+      { records: ledger(earned(A, 20 * DAY)), lastDecision: decidedAgo(5 * DAY) },
+    ],
+    ['broken', 'no ledger to read', { records: undefined, lastDecision: decidedAgo(HOUR) }],
+    ['broken', 'a record that is not trusted', { records: ledger(earned(A, DAY)), trusted: false }],
+    [
+      'late',
+      'a rollback is no success',
+      { records: ledger(earned(A, 30 * DAY), earned(B, 20 * DAY), [A, DAY, { kind: 'rollback', reason: 'bad' }]) },
+    ],
+  ])('%s: %s', (state, _, history) => {
+    expect(branchOf(history).state).toBe(state);
+  });
+});
+
+describe('what is promoted', () => {
+  test('is what the newest record that changed the image says; holds and lifts change none', () => {
+    const records = ledger(
+      earned(A, 9 * DAY),
+      earned(B, 5 * DAY),
+      [A, 3 * DAY, { kind: 'rollback', reason: 'bad', holds: [ban(B, NOW - 3 * DAY)] }],
+      [A, 2 * DAY, { kind: 'lift', reason: 'good again', holds: [] }],
+      [A, DAY, { kind: 'quarantine', reason: 'C is evil', holds: [], quarantine: [ban(C, NOW - DAY)] }],
+    );
+    const branch = branchOf({ records, labelTag: A.tag });
+    expect(branch.current).toMatchObject({ n: 3, kind: 'rollback', tag: A.tag, digest: A.digest });
+    expect(branch['last-success']).toBe(rfc3339(NOW - 5 * DAY));
+    expect(branch.head).toBe(5);
+    expect(branch.promotions.map(({ n }) => n)).toEqual([3, 2, 1]);
+    expect(branch.holds).toEqual([]);
+    expect(branch.quarantine.map(({ tag }) => tag)).toEqual([C.tag]);
+    expect(branch.problems).toEqual([]);
+  });
+
+  test.each([
+    ['another tag', B.tag, ['the label names v6.0.2-b, and the ledger says v6.0.1-a: the next run mends it']],
+    ['no label', undefined, ['the label names nothing, and the ledger says v6.0.1-a: the next run mends it']],
+    ['the same tag', A.tag, []],
+  ])('a label with %s', (_, labelTag, problems) => {
+    expect(branchOf({ records: ledger(earned(A, DAY)), labelTag }).problems).toEqual(problems);
+  });
+});
+
+describe('lead time', () => {
+  const files = (...images: (typeof A)[]) =>
+    new Map(images.map((image) => [image.tag, candidateFile(image, NOW - 10 * DAY)]));
+
+  test('runs from found to earned; the first result is between', () => {
+    const [promotion] = branchOf({ records: ledger(earned(A, 8 * DAY)), candidateFiles: files(A) }).promotions;
+    expect(promotion).toMatchObject({
+      found: rfc3339(NOW - 10 * DAY),
+      'first-result': rfc3339(NOW - 8 * DAY - HOUR),
+      'lead-time': 2 * DAY,
+    });
+  });
+
+  test.each<[string, LedgerRecord[], ReturnType<typeof files>]>([
+    ['without a candidate file', ledger(earned(A, DAY)), new Map()],
+    ['of a candidate file with another digest', ledger(earned(A, DAY)), files(candidate(A.tag, 'other'))],
+    ['of what was found after it was promoted', ledger(earned(A, 11 * DAY)), files(A)],
+    ['of what was forced', ledger([A, DAY, { kind: 'forced', reason: 'must' }]), files(A)],
+    ['of what was adopted', ledger([A, DAY]), files(A)],
+  ])('there is none %s', (_, records, candidateFiles) => {
+    const branch = branchOf({ records, candidateFiles });
+    expect(branch.promotions.map((promotion) => promotion['lead-time'])).toEqual([null]);
+    expect(branch.figures['lead-time']).toEqual({ promotions: 0, p50: null, p90: null });
+  });
+
+  test('counts once for an image that is promoted again', () => {
+    const records = ledger(earned(A, 9 * DAY), earned(B, 8 * DAY), earned(A, DAY));
+    const branch = branchOf({ records, candidateFiles: files(A, B) });
+    expect(branch.promotions.map((promotion) => promotion['lead-time'])).toEqual([null, 2 * DAY, DAY]);
+    expect(branch.figures['lead-time']).toEqual({ promotions: 2, p50: DAY, p90: 2 * DAY });
+  });
+});
+
+describe('figures', () => {
+  test('promotions a week are over 12 weeks, or the life of a younger ledger', () => {
+    const week = 7 * DAY;
+    const every = (age: number) => branchOf({ records: ledger(earned(A, age), earned(B, 2 * DAY), earned(C, DAY)) });
+    expect(every(4 * week).figures['promotions-a-week']).toBe(0.8);
+    expect(every(24 * week).figures['promotions-a-week']).toBe(0.2);
+    expect(every(3 * DAY).figures['promotions-a-week']).toBeNull();
+  });
+
+  test('time to restore is from a promotion to the rollback that left it', () => {
+    const records = ledger(earned(A, 9 * DAY), earned(B, 5 * DAY), [
+      A,
+      5 * DAY - 3 * HOUR,
+      { kind: 'rollback', reason: 'bad' },
+    ]);
+    expect(branchOf({ records }).figures).toMatchObject({
+      'time-to-restore': 3 * HOUR,
+      'by-kind': { earned: 2, rollback: 1 },
+    });
+  });
+});
+
+describe('the last decision', () => {
+  const red = decide(
+    B,
+    CRITERIA,
+    [result('job-1', B, 'success', NOW - DAY), result('job-2', B, 'failure', NOW - DAY)],
+    NOW - HOUR,
+  );
+  const about = (image: typeof A, changes: Partial<LastDecision> = {}) =>
+    lastDecision({ reference: formatCandidate(image), 'decided-at': rfc3339(NOW - HOUR), ...changes });
+  const records = ledger(earned(A, 3 * DAY));
+
+  test.each<[string, boolean, LedgerRecord[], LastDecision]>([
+    ['wait', true, records, about(B, { decision: 'wait' })],
+    ['reject', true, records, about(B, { decision: 'reject' })],
+    ['frozen', true, records, about(B, { decision: 'frozen' })],
+    ['unchanged', false, records, about(A)],
+    [
+      'wait, and promoted since by hand',
+      false,
+      ledger(earned(A, 3 * DAY), [B, 60, { kind: 'forced', reason: 'must' }]),
+      about(B, { decision: 'wait' }),
+    ],
+    ['wait, for a target that is new', true, records, about(A, { decision: 'wait' })],
+  ])('%s: blocked is %s', (_, blocked, before, decision) => {
+    expect(branchOf({ records: before, lastDecision: decision }).decision?.blocked).toBe(blocked);
+  });
+
+  test('says which jobs block', () => {
+    const branch = branchOf({ records, lastDecision: about(B, { decision: 'reject', report: red }) });
+    expect(branch.decision?.jobs.map(({ job, state }) => [job, state])).toEqual([
+      ['job-1', 'met'],
+      ['job-2', 'unmet'],
+    ]);
+    expect(branch.decision?.['blocked-by'].map(({ jobs }) => jobs)).toEqual([[['job-2']]]);
+    expect(branch.heartbeat).toBe(rfc3339(NOW - HOUR));
+  });
+
+  test.each([
+    ['evaluated', B, { evaluated: true, promoted: false, banned: false }],
+    ['new', C, { evaluated: false, promoted: false, banned: false }],
+    ['promoted', A, { evaluated: false, promoted: true, banned: false }],
+  ])('a candidate that is %s', (_, image, expected) => {
+    const candidateFiles = new Map([[image.tag, candidateFile(image, NOW - DAY)]]);
+    const branch = branchOf({ records, candidateTag: image.tag, candidateFiles, lastDecision: about(B) });
+    expect(branch.candidate).toEqual({ tag: image.tag, digest: image.digest, found: rfc3339(NOW - DAY), ...expected });
+  });
+
+  test('a candidate that was rolled back is banned', () => {
+    const held = ledger(earned(A, 3 * DAY), earned(B, 2 * DAY), [
+      A,
+      DAY,
+      { kind: 'rollback', reason: 'bad', holds: [ban(B, NOW - DAY)] },
+    ]);
+    const candidateFiles = new Map([[B.tag, candidateFile(B, NOW - 4 * DAY)]]);
+    expect(branchOf({ records: held, candidateTag: B.tag, candidateFiles }).candidate?.banned).toBe(true);
+  });
+
+  test('a candidate without a candidate file is known by its tag alone', () => {
+    const branch = branchOf({ records, candidateTag: A.tag });
+    expect(branch.candidate).toMatchObject({ digest: null, found: null, promoted: true });
+  });
+});
+
+describe('evaluations', () => {
+  test('are newest first, one a candidate, and mark what is promoted', () => {
+    const report = decide(B, CRITERIA, [], NOW - HOUR);
+    const decision = decide(A, CRITERIA, GREEN(A, NOW - 3 * DAY), NOW - 2 * DAY);
+    const records = ledger(
+      [A, 5 * DAY, { kind: 'forced', reason: 'must', decision: decide(A, CRITERIA, [], NOW - 5 * DAY) }],
+      [A, 2 * DAY, { kind: 'earned', decision }],
+    );
+    const last = lastDecision({ reference: formatCandidate(B), decision: 'wait', report });
+    const { jobs, evaluations } = branchOf({ records, lastDecision: last });
+    expect(jobs).toEqual(JOBS);
+    expect(
+      evaluations.map(({ tag, outcome, current, cells }) => [tag, outcome, current, cells.map((cell) => cell?.state)]),
+    ).toEqual([
+      [B.tag, 'wait', false, ['unknown', 'unknown']],
+      [A.tag, 'earned', true, ['met', 'met']],
+    ]);
+  });
+
+  test('a job that was not among the criteria then has an empty cell', () => {
+    const old = decide(A, criteriaOf(['job-0', 'job-2']), [], NOW - 3 * DAY);
+    const records = ledger([A, 3 * DAY, { kind: 'forced', reason: 'must', decision: old }], earned(B, DAY));
+    const { jobs, evaluations } = branchOf({ records });
+    expect(jobs).toEqual(['job-1', 'job-2', 'job-0']);
+    expect(evaluations.map(({ cells }) => cells.map((cell) => cell?.state ?? null))).toEqual([
+      ['met', 'met', null],
+      [null, 'unknown', 'unknown'],
+    ]);
+  });
+});
+
+describe('job figures', () => {
+  const figures = (...results: ReturnType<typeof result>[]) => {
+    const decision = decide(A, CRITERIA, results, NOW - DAY);
+    const last = lastDecision({ reference: formatCandidate(A), report: decision });
+    // The same evidence twice: in the ledger and in the last decision.
+    return branchOf({ records: ledger([A, DAY, { kind: 'forced', reason: 'must', decision }]), lastDecision: last })[
+      'job-figures'
+    ];
+  };
+  const at = (outcome: 'success' | 'failure' | 'running', age: number, image = A) =>
+    result('job-1', image, outcome, NOW - age);
+
+  test.each<[string, ReturnType<typeof result>[], object]>([
+    ['a pass', [at('success', 2 * DAY)], { results: 1, passed: 1, tries: 1, flaky: 0 }],
+    [
+      'failed, then passed',
+      [at('failure', 3 * DAY), at('success', 2 * DAY)],
+      { results: 2, passed: 1, tries: 1, flaky: 1 },
+    ],
+    [
+      'passed, then failed',
+      [at('success', 3 * DAY), at('failure', 2 * DAY)],
+      { results: 2, passed: 1, tries: 1, flaky: 0 },
+    ],
+    [
+      'passed on other repositories',
+      [at('failure', 3 * DAY), { ...at('success', 2 * DAY), 'aggregate-hash': 'other' }],
+      { results: 2, passed: 1, tries: 2, flaky: 0 },
+    ],
+    ['still running', [at('failure', 3 * DAY), at('running', 2 * DAY)], { results: 1, passed: 0, tries: 1, flaky: 0 }],
+    [
+      'on another image of the tag',
+      [at('success', 3 * DAY), at('failure', 2 * DAY, candidate(A.tag, 'other'))],
+      { results: 1, passed: 1, tries: 1, flaky: 0 },
+    ],
+  ])('%s', (_, results, expected) => {
+    expect(figures(...results)).toEqual([{ job: 'job-1', ...expected }]);
+  });
+
+  test('no result, no figure', () => {
+    expect(figures()).toEqual([]);
+  });
+});
+
+describe('waivers', () => {
+  const waived = (until: string) => criteriaOf(JOBS, `  waivers: [{job: job-1, until: ${until}, reason: flaky}]\n`);
+  // It is 2026-11-24, 11:34.
+  test.each([
+    ['2026-11-24', 0],
+    ['2026-11-25', 1],
+    ['2026-12-24', 30],
+  ])('until %s: %i days left', (until, left) => {
+    const report = decide(A, waived(until), [], NOW - HOUR);
+    const { waivers } = branchOf({ lastDecision: lastDecision({ reference: formatCandidate(A), report }) });
+    expect(waivers).toEqual([{ job: 'job-1', until, 'days-left': left, reason: 'flaky', issue: null }]);
+  });
+
+  test('one that ended since the last decision has less than none', () => {
+    const report = decide(A, waived('2026-11-22'), [], NOW - 3 * DAY);
+    const { waivers } = branchOf({ lastDecision: lastDecision({ reference: formatCandidate(A), report }) });
+    expect(waivers).toMatchObject([{ 'days-left': -2 }]);
+  });
+});
+
+test('whatever the history, the model is what data.json promises', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 0, max: 30 }),
+      fc.integer({ min: 1, max: 400 }),
+      fc.nat(),
+      (promotions, hours, seed) => {
+        const model = summarize([busyHistory('master', promotions, hours * HOUR, seed)], SETTINGS, NOW);
+        expect(JSON.parse(JSON.stringify(v.parse(dashboardSchema, model)))).toEqual(model);
+        expect(model.branches[0]?.promotions.length).toBeGreaterThanOrEqual(promotions);
+      },
+    ),
+    { numRuns: 25 },
+  );
+});

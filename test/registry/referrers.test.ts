@@ -1,0 +1,137 @@
+import { createHash } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { freshRepository, sandbox } from '../sandbox/current.js';
+import { type FaultProxy, startFaultProxy } from '../sandbox/fault-proxy.js';
+import {
+  buildImage,
+  buildLayer,
+  buildMultiPlatform,
+  type Content,
+  type Image,
+  MEDIA_TYPES,
+  pushImage,
+  putManifest,
+} from '../sandbox/images.js';
+import { client, closeAll, copyOf, createLines, digest, repository, tag } from './support.js';
+
+const { source } = sandbox();
+const image = buildMultiPlatform({ seed: 'signed' });
+const on = { referrers: true };
+const tagOf = (of: Content, suffix = '') => `${of.digest.replace(':', '-')}${suffix}`;
+
+/** A manifest that speaks about `subject`, with a blob of its own. */
+function aboutIt(subject: Content, seed: string): Image {
+  const base = buildImage({ layers: [buildLayer(seed, 50)] });
+  const value = {
+    ...JSON.parse(base.bytes.toString()),
+    artifactType: 'application/x-signature',
+    subject: descriptor(subject),
+  };
+  const bytes = Buffer.from(JSON.stringify(value));
+  return { ...base, bytes, digest: `sha256:${createHash('sha256').update(bytes).digest('hex')}` };
+}
+
+const descriptor = ({ mediaType, digest, bytes }: Content) => ({ mediaType, digest, size: bytes.length });
+
+function indexOf(...manifests: readonly object[]): Content {
+  const mediaType = MEDIA_TYPES.oci.index;
+  return { mediaType, digest: '', bytes: Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, manifests })) };
+}
+
+const signature = aboutIt(image, 'signature');
+const entry = { ...descriptor(signature), artifactType: 'application/x-signature', annotations: { by: 'test' } };
+
+let front: FaultProxy;
+let from: string;
+let to: string;
+
+beforeEach(async () => {
+  front = await startFaultProxy({ upstream: source.url });
+  [from, to] = [freshRepository(), freshRepository()];
+  await pushImage({ url: source.url, repository: from }, image, ['v1']);
+});
+
+afterEach(async () => {
+  await closeAll();
+  await front.stop();
+});
+
+const at = (name: string) => repository(`${front.host}/${name}`);
+const copy = () => copyOf(`${front.host}/${from}`, image, `${front.host}/${to}`);
+const digestAt = async (name: string) => (await client().resolve(at(to), tag(name)))?.digest;
+
+async function listAt(subject: Content): Promise<unknown> {
+  const manifest = await client().getManifest(at(to), tag(tagOf(subject)));
+  return JSON.parse(manifest.bytes.toString()).manifests;
+}
+
+test('tags of cosign follow, of the index and of its children, and before the tag', async () => {
+  const attestation = buildImage({ layers: [buildLayer('attestation', 40)] });
+  const [child] = image.images;
+  if (child === undefined) throw new Error('no child');
+  await pushImage({ url: source.url, repository: from }, signature, [tagOf(image, '.sig')]);
+  await pushImage({ url: source.url, repository: from }, attestation, [tagOf(child, '.att')]);
+  expect(await client().planCopy([copy()], on)).toMatchObject([{ referrers: 2, manifests: 5 }]);
+  expect(await client().copy([copy()], on)).toMatchObject([{ referrers: 2, manifests: 5 }]);
+  expect(await digestAt(tagOf(image, '.sig'))).toBe(signature.digest);
+  expect(await digestAt(tagOf(child, '.att'))).toBe(attestation.digest);
+  const puts = front.requests.filter(({ method, path }) => method === 'PUT' && path.includes('manifests'));
+  expect(puts.at(-1)?.path).toMatch(/v1$/);
+});
+
+test('a tag of cosign that is another at the target stays, and is named', async () => {
+  const other = aboutIt(image, 'other');
+  await pushImage({ url: source.url, repository: from }, signature, [tagOf(image, '.sig')]);
+  await pushImage({ url: source.url, repository: to }, other, [tagOf(image, '.sig')]);
+  const log = createLines();
+  await client({ log }).copy([copy()], on);
+  expect(await digestAt(tagOf(image, '.sig'))).toBe(other.digest);
+  expect(log.lines).toContainEqual(expect.stringMatching(/\.sig: is another than the source's/));
+});
+
+describe.each(['by tag', 'by API'])('a list of referrers %s', (way) => {
+  beforeEach(async () => {
+    await pushImage({ url: source.url, repository: from }, signature, []);
+    const list = indexOf(entry);
+    if (way === 'by tag') return putManifest({ url: source.url, repository: from }, list, tagOf(image));
+    const headers = { 'content-type': list.mediaType };
+    const fault = { kind: 'answer', status: 200, headers, body: list.bytes.toString() } as const;
+    front.rules.push({ path: new RegExp(`${from}/referrers/${image.digest}`), fault });
+  });
+
+  test('follows, and the target, which has no API, gets it by tag', async () => {
+    await client().copy([copy()], on);
+    expect(await client().getManifest(at(to), digest(signature.digest))).toMatchObject({ subject: image.digest });
+    expect(await listAt(image)).toEqual([entry]);
+  });
+
+  test('is added to what the target has', async () => {
+    const other = aboutIt(image, 'other');
+    await pushImage({ url: source.url, repository: to }, other, []);
+    await putManifest({ url: source.url, repository: to }, indexOf(descriptor(other)), tagOf(image));
+    await client().copy([copy()], on);
+    expect(await listAt(image)).toEqual([descriptor(other), entry]);
+  });
+
+  test('stays behind if so wanted', async () => {
+    await client().copy([copy()], { referrers: false });
+    expect(await digestAt(tagOf(image))).toBeUndefined();
+    expect(await digestAt('v1')).toBe(image.digest);
+  });
+});
+
+test('what is listed and says it is about another image is no referrer', async () => {
+  const stranger = aboutIt(signature, 'stranger');
+  await pushImage({ url: source.url, repository: from }, stranger, []);
+  await putManifest({ url: source.url, repository: from }, indexOf(descriptor(stranger)), tagOf(image));
+  expect(await client().copy([copy()], on)).toMatchObject([{ referrers: 0 }]);
+});
+
+test('an image without any: three tags of cosign, the API, and where that is missing its tag, for each manifest', async () => {
+  await client().copy([copy()], { referrers: false });
+  const without = front.requests.length;
+  front.requests.length = 0;
+  to = freshRepository();
+  await client().copy([copy()], on);
+  expect(front.requests.length - without).toBe(3 * 5);
+});

@@ -1,0 +1,246 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { systemClock } from '../../src/base/clock.js';
+import { createHttp, defaultPolicy } from '../../src/http/policy.js';
+import { type UndiciOptions, type UndiciTransport, undiciTransport } from '../../src/registry/undici-transport.js';
+import { freshRepository, sandbox } from '../sandbox/current.js';
+import { type FaultProxy, startFaultProxy } from '../sandbox/fault-proxy.js';
+import { buildMultiPlatform, pushImage } from '../sandbox/images.js';
+import { runDirectory } from '../sandbox/process.js';
+import { client, closeAll, copyOf, createLines, repository, tag } from './support.js';
+import { startTlsFront, type TlsFront, type TlsFrontOptions } from './tls-front.js';
+
+const { source, tools } = sandbox();
+const image = buildMultiPlatform({ layers: Array(12).fill(100_000), seed: 'tls' });
+const plain = { referrers: false };
+const stops: (() => unknown)[] = [];
+let directory: Awaited<ReturnType<typeof runDirectory>>;
+let slow: FaultProxy;
+
+beforeAll(async () => {
+  directory = await runDirectory();
+  slow = await startFaultProxy({ upstream: source.url, delayMs: 50 });
+});
+afterEach(async () => {
+  await closeAll();
+  for (const stop of stops.splice(0).reverse()) await stop();
+});
+afterAll(async () => {
+  await slow.stop();
+  await directory.stop();
+});
+
+async function tlsFront(options: Partial<TlsFrontOptions>): Promise<TlsFront> {
+  const own = join(directory.path, freshRepository());
+  const front = await startTlsFront({
+    nginx: tools.nginx,
+    directory: own,
+    upstream: slow.url,
+    http2: true,
+    ...options,
+  });
+  stops.push(front.stop);
+  return front;
+}
+
+function transport(options: UndiciOptions = {}): UndiciTransport {
+  const made = undiciTransport(options);
+  stops.push(made.close);
+  return made;
+}
+
+async function get(url: string, options: UndiciOptions = {}): Promise<string> {
+  const { body } = await transport(options).transport(
+    { method: 'GET', url: new URL(url) },
+    new AbortController().signal,
+  );
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of body) chunks.push(chunk);
+  return Buffer.concat(chunks).toString();
+}
+
+async function pushed(): Promise<string> {
+  const name = freshRepository();
+  await pushImage({ url: source.url, repository: name }, image, ['v1']);
+  return name;
+}
+
+describe('over TLS', () => {
+  test('HTTP/2: a copy by mount on one connection, its requests side by side', async () => {
+    const front = await tlsFront({});
+    const copy = copyOf(`${front.host}/${await pushed()}`, image, `${front.host}/${freshRepository()}`);
+    const registry = client({ ca: front.ca });
+    const started = Date.now();
+    expect(await registry.copy([copy], plain)).toMatchObject([{ mounted: { blobs: 26 } }]);
+    const elapsed = Date.now() - started;
+    const requests = await front.requests();
+    expect(requests).toHaveLength(33);
+    expect(new Set(requests.map(({ protocol, connection }) => `${protocol} ${connection}`)).size).toBe(1);
+    expect(requests[0]?.protocol).toBe('HTTP/2.0');
+    // One after the other they would take 33 times 50 ms.
+    expect(elapsed).toBeLessThan(1000);
+  });
+
+  test('HTTP/2: across registries, both of which end their connections after a few requests', async () => {
+    const [front, back] = [
+      await tlsFront({ requestsPerConnection: 10 }),
+      await tlsFront({ requestsPerConnection: 10 }),
+    ];
+    const copy = copyOf(`${front.host}/${await pushed()}`, image, `${back.host}/${freshRepository()}`);
+    const registry = client({ ca: front.ca + back.ca });
+    expect(await registry.copy([copy], plain)).toMatchObject([{ state: 'copied' }]);
+    expect(await registry.resolve(copy.target.repository, copy.target.tag)).toMatchObject({ digest: image.digest });
+    expect(new Set((await front.requests()).map(({ connection }) => connection)).size).toBeGreaterThan(1);
+  });
+
+  test('HTTP/1.1 where the server has no other', async () => {
+    const front = await tlsFront({ http2: false });
+    const copy = copyOf(`${front.host}/${await pushed()}`, image, `${front.host}/${freshRepository()}`);
+    await client({ ca: front.ca }).copy([copy], plain);
+    const requests = await front.requests();
+    expect(new Set(requests.map(({ protocol }) => protocol))).toEqual(new Set(['HTTP/1.1']));
+    expect(new Set(requests.map(({ connection }) => connection)).size).toBeGreaterThan(1);
+  });
+
+  test('a certificate that nobody trusts', async () => {
+    const front = await tlsFront({});
+    const other = await tlsFront({});
+    const asked = client({ ca: other.ca }).resolve(repository(`${front.host}/a/b`), tag('v1'));
+    await expect(asked).rejects.toMatchObject({
+      kind: 'unreachable',
+      message: expect.stringContaining('input ca-file'),
+    });
+  });
+
+  test('a server without TLS', async () => {
+    await expect(get(`https://${source.host}/v2/`)).rejects.toMatchObject({
+      kind: 'unreachable',
+      message: expect.stringContaining('input plain-http'),
+    });
+  });
+
+  test('a loopback host that speaks none is asked without, also where there is a CA', async () => {
+    const { ca } = await tlsFront({});
+    expect(await client({ ca }).resolve(repository(`${source.host}/no/such`), tag('v1'))).toBeUndefined();
+  });
+});
+
+describe('bodies', () => {
+  test('one that comes a byte at a time is given up', async () => {
+    const proxy = await startFaultProxy({ upstream: source.url, rules: [{ fault: { kind: 'drip', everyMs: 20 } }] });
+    stops.push(proxy.stop);
+    await expect(get(`${proxy.url}/v2/ceph/daemon/tags/list`, { bodyIdleMs: 200 })).rejects.toThrow(
+      'less than 65536 bytes within 0.2 s',
+    );
+  });
+
+  test('our own pauses are not the server’s', async () => {
+    const { body } = await transport({ bodyIdleMs: 200 }).transport(
+      { method: 'GET', url: new URL(`${source.url}/v2/ceph/daemon/tags/list`) },
+      new AbortController().signal,
+    );
+    for await (const _ of body) await new Promise((resolve) => setTimeout(resolve, 300));
+  });
+
+  test('what breaks a stream that is sent is what breaks its request', async () => {
+    const failing = async function* () {
+      yield Buffer.alloc(100_000);
+      throw new Error('the source broke');
+    };
+    const sent = transport().transport(
+      { method: 'PUT', url: new URL(`${source.url}/v2/`), headers: { 'content-length': '200000' }, body: failing },
+      new AbortController().signal,
+    );
+    await expect(sent).rejects.toThrow('the source broke');
+  });
+});
+
+describe('the time limit of a request whose body is a stream', () => {
+  async function put(body: () => AsyncGenerator<Buffer>, answers: boolean): Promise<number> {
+    const server = createServer(async (request, response) => {
+      for await (const _ of request);
+      if (answers) response.end();
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    stops.push(() => server.closeAllConnections());
+    stops.push(() => server.close());
+    const address = server.address();
+    if (address === null || typeof address === 'string') throw new Error('no port');
+    const policy = { ...defaultPolicy, answerMs: 150 };
+    const http = createHttp({ transport: transport().transport, policy, clock: systemClock, log: createLines() });
+    const url = new URL(`http://127.0.0.1:${address.port}/`);
+    return (await http.send({ method: 'PUT', url, body }, { idempotent: false })).status;
+  }
+
+  async function* slowly() {
+    for (let n = 0; n < 3; n += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      yield Buffer.from('piece');
+    }
+  }
+
+  test('leaves out what its source takes', async () => {
+    expect(await put(slowly, true)).toBe(200);
+  });
+
+  test('holds for the answer', async () => {
+    await expect(put(slowly, false)).rejects.toMatchObject({ kind: 'timeout' });
+  });
+});
+
+describe('proxies', () => {
+  const saved = { ...process.env };
+  afterEach(() => {
+    process.env = { ...saved };
+  });
+
+  /** A proxy that knows CONNECT and whole URLs, and leads every host to the sandbox. */
+  async function startProxy(): Promise<{ readonly url: string; readonly asked: string[] }> {
+    const asked: string[] = [];
+    const server: Server = createServer((request, response) => {
+      asked.push(`${request.method} ${request.url}`);
+      response.end('by proxy');
+    });
+    server.on('connect', (request, socket) => {
+      asked.push(`CONNECT ${request.url}`);
+      const onward = connect(Number(request.url?.split(':')[1]), '127.0.0.1');
+      onward.on('error', () => socket.destroy());
+      socket.on('error', () => onward.destroy());
+      socket.write('HTTP/1.1 200 OK\r\n\r\n');
+      socket.pipe(onward).pipe(socket);
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    stops.push(() => {
+      server.close();
+      server.closeAllConnections();
+    });
+    const address = server.address();
+    if (address === null || typeof address === 'string') throw new Error('no port');
+    return { url: `http://127.0.0.1:${address.port}`, asked };
+  }
+
+  test('http goes by whole URLs, but for loopback hosts and those of NO_PROXY', async () => {
+    const proxy = await startProxy();
+    process.env.HTTP_PROXY = proxy.url;
+    process.env.NO_PROXY = 'direct.test';
+    expect(await get('http://registry.test/v2/')).toBe('by proxy');
+    expect(await get(`${source.url}/v2/`)).toBe('{}');
+    await expect(get('http://direct.test/v2/')).rejects.toThrow();
+    expect(proxy.asked).toEqual(['GET http://registry.test/v2/']);
+  });
+
+  test('https goes through a tunnel, and the CA holds there too', async () => {
+    const proxy = await startProxy();
+    const front = await tlsFront({});
+    process.env.HTTPS_PROXY = proxy.url;
+    const [, port] = front.host.split(':');
+    expect(await get(`https://registry.test:${port}/v2/`, { ca: front.ca })).toBe('{}');
+    expect(proxy.asked).toEqual([`CONNECT registry.test:${port}`]);
+    await expect(get(`https://registry.test:${port}/v2/`)).rejects.toMatchObject({ kind: 'unreachable' });
+  });
+});

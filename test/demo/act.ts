@@ -86,6 +86,12 @@ export async function runWorkflow(
 
 function dotenv(values: Readonly<Record<string, string>>): string {
   return Object.entries(values)
-    .map(([name, value]) => `${name}="${value.trim().replaceAll('\n', '\\n')}"\n`)
+    .map(
+      ([name, value]) =>
+        `${name}="${value
+          .trim()
+          .replace(/["$\\]/g, '\\$&')
+          .replaceAll('\n', '\\n')}"\n`,
+    )
     .join('');
 }

@@ -16,8 +16,9 @@ const { digest: DIGEST } = cephDaemonImage(TAG);
 const BRANCHES: readonly BranchName[] = ['master', 'wallaby'];
 
 const runs: WorkflowRun[] = [];
-const run = async (workflow: string, inputs: Readonly<Record<string, string>>) => {
-  const result = await runWorkflow(sandbox(), workflow, inputs, () => undefined);
+type Values = Readonly<Record<string, string>>;
+const run = async (workflow: string, inputs: Values, variables: Values = {}) => {
+  const result = await runWorkflow(sandbox(), workflow, inputs, () => undefined, variables);
   runs.push(result);
   return result;
 };
@@ -29,7 +30,7 @@ async function votes(branch: BranchName) {
   const target = new URL(`${url}/api/agg_status`);
   target.searchParams.set('aggregate_hash', hashes[0] ?? '');
   const rows = v.parse(v.array(voteSchema), await (await fetch(target)).json());
-  return rows.filter(({ job_id: job }) => job.includes('-ceph-updates-'));
+  return rows;
 }
 
 async function manifest(branch: BranchName, tag: string) {
@@ -77,7 +78,7 @@ describe.each(BRANCHES)('promotion.yml for %s', (branch) => {
     const jobs = ['001', '004'].map(
       (scenario) => `tripleo-ci-centos-9-scenario${scenario}-standalone-ceph-updates-${branch}`,
     );
-    const found = await votes(branch);
+    const found = (await votes(branch)).filter(({ job_id: job }) => job.includes('-ceph-updates-'));
     expect(found.map(({ job_id: job }) => job).sort()).toEqual(jobs);
     for (const vote of found) expect(vote).toMatchObject({ success: true, notes: `${TAG}@${DIGEST}` });
   });
@@ -96,10 +97,7 @@ test('a second run is green and changes nothing', async () => {
 }, 60_000);
 
 test('a command that does not prove what it tested is no evidence', async () => {
-  const silent = await runWorkflow(sandbox(), 'promotion.yml', { branch: 'wallaby' }, () => undefined, {
-    SCENARIO_COMMAND: 'echo tested something',
-  });
-  runs.push(silent);
+  const silent = await run('promotion.yml', { branch: 'wallaby' }, { SCENARIO_COMMAND: 'echo tested something' });
   expect(silent.log).toContain('the test did not prove that it ran');
   expect(silent.log).not.toMatch(/\| reported: /);
 }, 60_000);
@@ -122,6 +120,24 @@ test('the alternative workflow promotes by its own jobs', async () => {
   expect(byNeeds.status).toBe(0);
   expect(byNeeds.log).toContain('current-ceph: unchanged');
   expect(byNeeds.log).toMatch(/met +ovb/);
+}, 60_000);
+
+test('nightly jobs test what the moving tag means, report it under names of their own, and promote nothing', async () => {
+  const moving = 'latest-pacific-devel';
+  const { digest } = cephDaemonImage(moving);
+  const nightly = await run(
+    'nightly.yml',
+    {},
+    { SCENARIO_COMMAND: `echo "tested-digest=${digest}" >> "$GITHUB_OUTPUT"` },
+  );
+  expect(nightly.status).toBe(0);
+  for (const branch of BRANCHES) {
+    const found = (await votes(branch)).filter(({ notes }) => notes === `${moving}@${digest}`);
+    expect(found.map(({ job_id: job }) => job).sort()).toEqual(
+      ['001', '004'].map((scenario) => `tripleo-ci-centos-9-scenario${scenario}-ceph-nightly-${branch}`),
+    );
+  }
+  await expect(ledgerRecord('master', 2)).rejects.toThrow('ENOENT');
 }, 60_000);
 
 test('no log has a secret in it', () => {

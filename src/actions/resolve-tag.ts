@@ -1,0 +1,26 @@
+import { formatCandidate, repositorySchema, tagSchema } from '../candidate/reference.js';
+import { defineAction } from '../runner/action.js';
+import { required, withDefault } from '../runner/inputs.js';
+import { registryFrom, registryInputs } from './shared/registry-inputs.js';
+
+export const action = defineAction({
+  description: 'Reads which digest a tag has now, so that all jobs of a run test the same image although the tag moves',
+  needs: 'read access to the registry.',
+  inputs: {
+    image: withDefault('The image', 'quay.io/ceph/daemon', repositorySchema),
+    tag: required('The tag, which may be one that moves, such as `latest-quincy-devel`', tagSchema),
+    ...registryInputs,
+  },
+  outputs: {
+    reference: 'The image as `image:tag@digest`',
+    digest: 'Its digest',
+  },
+  async run(inputs, { log }) {
+    const { image: repository, tag } = inputs;
+    const registry = await registryFrom(inputs, log);
+    const { digest } = await registry.getManifest(repository, tag);
+    await registry.close();
+    const reference = formatCandidate({ repository, tag, digest });
+    return { outputs: { reference, digest }, summary: `\`${reference}\`` };
+  },
+});

@@ -19,7 +19,7 @@ export const action = defineAction({
   },
   async run(inputs, { log }) {
     const { reference } = inputs;
-    const registry = await registryFrom(inputs, log);
+    const registry = await registryFrom(inputs, log, reference.repository);
     const check = checkImage(reference.tag, await readFacts(registry, reference));
     await registry.close();
     const lines = check.findings.map(

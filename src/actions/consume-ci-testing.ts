@@ -4,10 +4,10 @@ import { errorLine, UserError } from '../base/errors.js';
 import { formatCandidate, formatRepository, repositorySchema } from '../candidate/reference.js';
 import { readStable } from '../candidate/schemes.js';
 import { extraVars, imageNameOf, namespaceOf } from '../image-server/extra-vars.js';
-import { readCandidate } from '../image-server/http-reader.js';
+import { readCandidate, readLabelledTag } from '../image-server/http-reader.js';
 import { labelSchema } from '../image-server/names.js';
 import { defineAction } from '../runner/action.js';
-import { flag, lineSchema, optional, required, urlSchema, withDefault } from '../runner/inputs.js';
+import { choice, flag, lineSchema, optional, required, urlSchema, withDefault } from '../runner/inputs.js';
 import { smallApis } from './shared/http.js';
 
 export const action = defineAction({
@@ -16,6 +16,7 @@ export const action = defineAction({
   inputs: {
     url: required('The URL of the directory that the label is in', urlSchema),
     label: withDefault('The label', 'ceph-ci-testing', labelSchema),
+    'if-missing': choice('What to do where there is no such label yet.', ['error', 'ignore'], 'error'),
     'extra-vars-file': optional('A file to write Ansible variables to, for `ansible-playbook -e @file`', lineSchema),
     'allow-unpinned': flag(
       "Take a tag of which the image server does not know the digest, as RDO's tools leave it",
@@ -50,10 +51,15 @@ export const action = defineAction({
     'openstack-repository': 'Where the OpenStack packages of the branch are',
   },
   async run(inputs, { log, context }) {
+    const http = smallApis(log);
+    const { url, label } = inputs;
+    if (inputs['if-missing'] === 'ignore' && (await readLabelledTag(http, url, label)) === undefined) {
+      return { outputs: {}, summary: `There is no label \`${label}\` yet.` };
+    }
     const candidate = await readCandidate({
-      http: smallApis(log),
-      url: inputs.url,
-      label: inputs.label,
+      http,
+      url,
+      label,
       unpinnedRepository: inputs['allow-unpinned'] ? inputs.image : undefined,
     });
     const { repository, tag, digest } = candidate;

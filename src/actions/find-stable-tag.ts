@@ -61,7 +61,7 @@ export const action = defineAction({
       'those that could not be stable are not among them',
   },
   async run(inputs, { log }) {
-    const registry = await registryFrom(inputs, log);
+    const registry = await registryFrom(inputs, log, inputs.image);
     const { candidate, selection, aliases, tagsRead } = await findStableTag({
       registry,
       repository: inputs.image,

@@ -17,7 +17,7 @@ export const action = defineAction({
   },
   async run(inputs, { log }) {
     const { image: repository, tag } = inputs;
-    const registry = await registryFrom(inputs, log);
+    const registry = await registryFrom(inputs, log, repository);
     const { digest } = await registry.getManifest(repository, tag);
     await registry.close();
     const reference = formatCandidate({ repository, tag, digest });

@@ -30,7 +30,7 @@ export async function readContent(access: Access, repository: Repository, root: 
     }
     level = await Promise.all(wanted.map((digest) => getManifest(access, repository, digest)));
   }
-  // An image that is in two indexes may be in the upper one too: images first, then indexes from below.
+  // Images first, since one may be in indexes of two levels; then the indexes, the lowest first.
   const images = levels.flat().filter(({ kind }) => kind === 'image');
   const indexes = levels.map((level) => level.filter(({ kind }) => kind === 'index'));
   const below = [images, ...indexes].filter((step) => step.length > 0);

@@ -103,6 +103,14 @@ describe('from a tag to a promotion', () => {
     });
   });
 
+  test('a label that is not there yet can be ignored', async () => {
+    const ignored = { url: settings.directory.url, label: 'no-such-label', 'if-missing': 'ignore' };
+    expect(succeeded(await runBundle('consume-ci-testing', ignored)).outputs).toMatchObject({
+      reference: '',
+      'tags-read': '',
+    });
+  });
+
   test('check-image proves what it looked at', async () => {
     const checked = succeeded(await runBundle('check-image', { reference: found.outputs.reference ?? '' }));
     expect(checked.outputs).toEqual({ outcome: 'success', 'tested-digest': found.outputs.digest });

@@ -1,8 +1,16 @@
+import { createHash } from 'node:crypto';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { CopiedImage, Registry, RegistryOptions } from '../../src/registry/registry.js';
 import { freshRepository, sandbox } from '../sandbox/current.js';
 import { type FaultProxy, type FaultProxyOptions, type Rule, startFaultProxy } from '../sandbox/fault-proxy.js';
-import { buildImage, buildMultiPlatform, type ImageIndex, pushImage } from '../sandbox/images.js';
+import {
+  buildImage,
+  buildMultiPlatform,
+  type Content,
+  type ImageIndex,
+  pushImage,
+  putManifest,
+} from '../sandbox/images.js';
 import { client, closeAll, copyOf, createLines, repository, tag } from './support.js';
 
 const { source, target } = sandbox();
@@ -125,6 +133,20 @@ describe('kinds of images', () => {
   });
 });
 
+test('an index of indexes', async () => {
+  const { registry, from, across } = await scene(wide);
+  const to = { url: source.url, repository: repository(from).path };
+  const mediaType = wide.mediaType;
+  const entry = ({ mediaType: type, digest, bytes }: Content) => ({ mediaType: type, digest, size: bytes.length });
+  // The image is in the upper one and in the lower one.
+  const manifests = [entry(wide), ...wide.images.slice(0, 1).map(entry)];
+  const upper = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, manifests }));
+  const digest = `sha256:${createHash('sha256').update(upper).digest('hex')}`;
+  await putManifest(to, { mediaType, digest, bytes: upper }, digest);
+  expect(await registry.copy([copyOf(from, { digest }, across)], plain)).toMatchObject([{ manifests: 4 }]);
+  expect(await tagged(across)).toBe(digest);
+});
+
 describe('plan', () => {
   test('says what would be done, and does nothing', async () => {
     const { front, back, registry, from, to, across } = await scene(wide);
@@ -172,6 +194,18 @@ describe('what passes', () => {
       { ...mounted, mounted: { blobs: 26 } },
     ]);
     expect(await tagged(to)).toBe(wide.digest);
+  });
+
+  test('an immutable tag that a PUT finds set by itself', async () => {
+    const path = /manifests\/v1$/;
+    const lost: Rule = { method: 'PUT', path, fault: { kind: 'lose-answer' }, times: 1 };
+    const { registry, from, to } = await scene(wide, [lost, { method: 'PUT', path, fault: busy(409) }]);
+    await registry.copy([copyOf(from, wide, to)], plain);
+    expect(await tagged(to)).toBe(wide.digest);
+    await expect(registry.copy([copyOf(from, wide, `${to}-2`)], plain)).rejects.toMatchObject({
+      kind: 'conflict',
+      message: expect.stringMatching(/was to be set to sha256:.* and is not there/),
+    });
   });
 
   test('a registry that cannot mount is uploaded to', async () => {

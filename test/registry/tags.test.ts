@@ -220,7 +220,7 @@ describe("Quay's API", () => {
     };
     const server = await standIn((url) => rest(rows)(url) ?? linking);
     const found = await list(server.name, { filter: '-stable-' });
-    expect(found.listing).toBe('quay');
+    expect(found).toMatchObject({ listing: 'quay', narrowed: true });
     expect(found.tags).toHaveLength(620);
     expect(found.tags).toContainEqual({ name: 'v6.0.7-stable-6.0', digest: digests(7), startedAt: 1_650_000_007 });
     expect(server.asked).toHaveLength(8);
@@ -262,7 +262,7 @@ describe("Quay's API", () => {
       return server.asked.filter((path) => path.startsWith('/v2/ns')).length < 2 ? challenge(host) : { body: { tags } };
     });
     const found = await client({ log }).listTags(repository(server.name), { listing: 'auto' });
-    expect(found).toEqual({ listing: 'distribution', tags: [{ name: 't1' }, { name: 't2' }] });
+    expect(found).toMatchObject({ listing: 'distribution', narrowed: false, tags: [{ name: 't1' }, { name: 't2' }] });
     expect(log.lines).toContainEqual(
       expect.stringMatching(/no tag listing by Quay's API; listing by the distribution/),
     );

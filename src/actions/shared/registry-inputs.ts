@@ -4,8 +4,10 @@ import { systemClock } from '../../base/clock.js';
 import { errorLine, UserError } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import type { Repository } from '../../candidate/reference.js';
+import { accountFor } from '../../registry/accounts.js';
 import { createRegistry } from '../../registry/create-registry.js';
-import type { Account, Registry } from '../../registry/registry.js';
+import { readDockerLogins } from '../../registry/docker-config.js';
+import type { Registry } from '../../registry/registry.js';
 import { lineSchema, list, optional, secret } from '../../runner/inputs.js';
 
 const hostSchema = v.pipe(
@@ -18,7 +20,10 @@ const hostSchema = v.pipe(
 
 /** Of every action that speaks to a registry. */
 export const registryInputs = {
-  'registry-username': optional('User that reads the registry; empty: anonymous', lineSchema),
+  'registry-username': optional(
+    'User that reads the registry of the image; empty: as `docker login` left it, without a helper, or anonymous',
+    lineSchema,
+  ),
   'registry-password': secret('Its password or token'),
   'plain-http': list('Registries that speak http, as `host:port`; loopback hosts do by themselves', hostSchema),
   'ca-file': optional("PEM file with certificates to trust beside the system's", lineSchema),
@@ -26,7 +31,10 @@ export const registryInputs = {
 
 /** Of the action that writes to a registry as well. */
 export const targetInputs = {
-  'target-username': optional('User that writes the targets; empty: as for reading', lineSchema),
+  'target-username': optional(
+    'User that writes the targets; empty: as for reading, where they are on the same registry',
+    lineSchema,
+  ),
   'target-password': secret('Its password or token'),
 };
 
@@ -39,17 +47,23 @@ interface RegistrySettings {
   readonly 'ca-file': string | undefined;
 }
 
-/** A registry client as the inputs say; `isTarget` tells the repositories that the target's account is for. */
+/** A registry client as the inputs say, for what comes from `source`, and for the targets where there are any. */
 export async function registryFrom(
   inputs: RegistrySettings,
   log: Log,
-  isTarget: (repository: Repository) => boolean = () => false,
+  source: Repository,
+  targets: readonly Repository[] = [],
 ): Promise<Registry> {
-  const source = account('registry', inputs['registry-username'], inputs['registry-password']);
-  const target = account('target', inputs['target-username'], inputs['target-password']);
+  const logins = {
+    source,
+    sourceLogin: loginFrom('registry', inputs['registry-username'], inputs['registry-password']),
+    targets,
+    targetLogin: loginFrom('target', inputs['target-username'], inputs['target-password']),
+    others: await readDockerLogins(process.env),
+  };
   const file = inputs['ca-file'];
   return createRegistry({
-    account: (repository) => (isTarget(repository) && target.login !== undefined ? target : source),
+    account: (repository) => accountFor(repository, logins),
     plainHttp: inputs['plain-http'],
     ...(file !== undefined && { ca: await readCertificates(file) }),
     clock: systemClock,
@@ -57,12 +71,11 @@ export async function registryFrom(
   });
 }
 
-function account(kind: 'registry' | 'target', username: string | undefined, password: string | undefined): Account {
-  const inputs = `inputs ${kind}-username and ${kind}-password`;
-  if (username === undefined && password === undefined) return { inputs };
+function loginFrom(kind: 'registry' | 'target', username: string | undefined, password: string | undefined) {
+  if (username === undefined && password === undefined) return undefined;
   if (username === undefined) throw new UserError(`input ${kind}-username: not set, but ${kind}-password is`);
   if (password === undefined) throw new UserError(`input ${kind}-password: not set, but ${kind}-username is`);
-  return { inputs, login: { username, password } };
+  return { username, password };
 }
 
 async function readCertificates(file: string): Promise<string> {

@@ -4,13 +4,13 @@ import path from 'node:path';
 import { rfc3339, systemClock, unixSeconds } from '../base/clock.js';
 import { errorLine, ServiceError, UserError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
+import { durationSchema } from '../base/schema.js';
 import {
   type Candidate,
   candidateSchema,
   formatCandidate,
   formatRepository,
   repositorySchema,
-  sameRepository,
 } from '../candidate/reference.js';
 import { compareTags } from '../candidate/schemes.js';
 import { type Criteria, parseCriteria } from '../criteria/criteria-file.js';
@@ -26,11 +26,11 @@ import { labelSchema } from '../image-server/names.js';
 import { serverSchema } from '../image-server/server-url.js';
 import { unseenServer } from '../image-server/unseen-server.js';
 import type { Outcome } from '../promotion/decide.js';
-import { decisionNotice, errorNotice, type Notice, notify } from '../promotion/notify.js';
+import { decisionNotice, errorNotice, notify, silenceNotice } from '../promotion/notify.js';
 import { promote } from '../promotion/promote.js';
 import { replayRecord } from '../promotion/replay.js';
 import { parseRequest, type Request } from '../promotion/request.js';
-import { ownedRepositories, parseTargets, refuseSource } from '../promotion/targets.js';
+import { checkTargets, ownedRepositories, parseTargets } from '../promotion/targets.js';
 import { defineAction, type Runner } from '../runner/action.js';
 import {
   choice,
@@ -106,6 +106,10 @@ const inputs = {
     ...optional('Where each decision and error is posted, as JSON with `text`', urlSchema),
     secret: true,
   },
+  'silence-after': optional(
+    'How long nothing may be promoted until `webhook-url` is told so too, as in `14 days`',
+    durationSchema,
+  ),
   'dry-run': flag('Only show what would be done; always so on pull_request', 'false'),
 };
 
@@ -127,23 +131,35 @@ export const action = defineAction({
       'What this pipeline owns in the target namespaces, a repository a line: other promoters skip these',
   },
   async run(settings, runner) {
-    const { log, context } = runner;
-    const http = smallApis(log);
-    const tell = async (notice: Notice) => {
-      const url = settings['webhook-url'];
-      if (url !== undefined) await notify(http, url, notice, log);
-    };
+    const http = smallApis(runner.log);
     const label = settings['promoted-label'];
     try {
       const outcome = await run(settings, runner, http);
-      await tell(decisionNotice(outcome, label, context.runUrl));
+      await tell(settings, runner, http, decisionNotice(outcome, label), silence(outcome, settings));
       return toResult(outcome, settings, runner);
     } catch (error) {
-      await tell(errorNotice(error, label, context.runUrl));
+      await tell(settings, runner, http, errorNotice(error, label));
       throw error;
     }
   },
 });
+
+/** Tells the webhook, where there is one; not of our secrets, which a server's error page may echo. */
+async function tell(
+  settings: Settings,
+  runner: Runner,
+  http: Http,
+  ...lines: readonly (string | undefined)[]
+): Promise<void> {
+  const { 'webhook-url': url } = settings;
+  if (url === undefined) return;
+  const told = [isDry(settings, runner) ? 'dry run:' : undefined, ...lines, runner.context.runUrl];
+  await notify(http, url, told.filter((line) => line !== undefined).map(runner.redact), runner.log);
+}
+
+function silence(outcome: Outcome, { 'silence-after': after }: Settings): string | undefined {
+  return after === undefined ? undefined : silenceNotice(outcome, after, unixSeconds(systemClock));
+}
 
 function lastDecision({ decision, reason, candidate, report }: Outcome, runUrl: string | undefined): LastDecision {
   return {
@@ -155,6 +171,20 @@ function lastDecision({ decision, reason, candidate, report }: Outcome, runUrl: 
     'run-url': runUrl ?? null,
     report: report ?? null,
   };
+}
+
+/** What is promoted is promoted, whether or not the dashboard hears of it. */
+async function leaveDecision(
+  server: ImageServer,
+  settings: Settings,
+  { log, context }: Runner,
+  outcome: Outcome,
+): Promise<void> {
+  try {
+    await server.writeLastDecision(settings['promoted-label'], lastDecision(outcome, context.runUrl));
+  } catch (error) {
+    log.warning(`the decision was not left for the dashboard: ${errorLine(error)}`);
+  }
 }
 
 /** A change must not promote, and what it may read must not write. */
@@ -170,9 +200,8 @@ async function run(settings: Settings, runner: Runner, http: Http): Promise<Outc
   const source = criteria && (await evidenceSource(settings, http, log));
   const candidate = await readReference(settings, request, http);
   const image = candidate?.repository ?? settings.image;
-  refuseSource(targets, image);
-  const owned = ownedRepositories(targets);
-  const registry = await registryFrom(settings, log, (one) => owned.some((target) => sameRepository(one, target)));
+  checkTargets(targets, image, settings['promoted-label']);
+  const registry = await registryFrom(settings, log, image, ownedRepositories(targets));
   const outcome = await withServer(settings, runner, async (server) => {
     const decided = await promote(
       {
@@ -210,9 +239,7 @@ async function run(settings: Settings, runner: Runner, http: Http): Promise<Outc
       },
       { request, candidate, freeze: settings.freeze },
     );
-    if (!isDry(settings, runner)) {
-      await server.writeLastDecision(settings['promoted-label'], lastDecision(decided, context.runUrl));
-    }
+    if (!isDry(settings, runner)) await leaveDecision(server, settings, runner, decided);
     return decided;
   });
   await registry.close();

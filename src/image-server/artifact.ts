@@ -69,9 +69,11 @@ export async function writeArtifact(directory: Directory, file: CandidateFile): 
   const { tag } = file;
   const content = Buffer.from(tag);
   const state = await artifactState(directory, tag);
+  const published = await readCandidateFile(directory, tag);
+  if (state === 'whole' && published !== undefined) return refuseOtherImage(published, file);
   if (state === 'absent') await unlessThere(createFile(directory, tag, content));
   if (state === 'torn') await replaceFile(directory, tag, content);
-  if ((await readCandidateFile(directory, tag)) === undefined) {
+  if (published === undefined) {
     const json = Buffer.from(`${JSON.stringify(file, undefined, 2)}\n`);
     await unlessThere(createFile(directory, candidateFileName(tag), json));
   }

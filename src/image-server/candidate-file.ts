@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { ServiceError } from '../base/errors.js';
-import { parseJson } from '../base/schema.js';
+import { parseJson, timestampSchema } from '../base/schema.js';
 import { candidateSchema, digestSchema, type Tag } from '../candidate/reference.js';
 import { artifactTagSchema } from './names.js';
 
@@ -12,13 +12,6 @@ export const referenceSchema = v.pipe(
     (text) => v.is(candidateSchema, text),
     'is not a reference such as quay.io/ceph/daemon:<tag>@sha256:<digest>',
   ),
-);
-
-/** RFC 3339 in UTC, whole seconds. */
-export const timestampSchema = v.pipe(
-  v.string(),
-  v.regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/, (issue) => `${issue.received} is not a time in UTC by RFC 3339`),
-  v.check((text) => !Number.isNaN(Date.parse(text)), 'is not a time'),
 );
 
 /** The page of a run; null outside a runner. Only http and https: pages link to it. */

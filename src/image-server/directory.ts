@@ -58,13 +58,24 @@ export async function replaceFile(directory: Directory, name: string, bytes: Uin
   );
 }
 
-/** Puts a symlink there, also in the place of another: readers see the one or the other. */
-export async function replaceLink(directory: Directory, name: string, target: string): Promise<void> {
+/**
+ * Puts a symlink there, also in the place of another: readers see the one or the other. `lastLook` comes right before
+ * that one request; what it throws leaves all as it was.
+ */
+export async function replaceLink(
+  directory: Directory,
+  name: string,
+  target: string,
+  lastLook?: () => Promise<void>,
+): Promise<void> {
   const { session } = directory;
   await beside(
     directory,
     (temporary) => session.symlink(target, temporary),
-    (temporary) => session.rename(temporary, pathOf(directory, name)),
+    async (temporary) => {
+      await lastLook?.();
+      await session.rename(temporary, pathOf(directory, name));
+    },
   );
 }
 

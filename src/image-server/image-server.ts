@@ -7,7 +7,7 @@ import { listArtifacts, readArtifact, removeArtifact, writeArtifact } from './ar
 import type { CandidateFile } from './candidate-file.js';
 import { type Directory, replaceFile, sweep } from './directory.js';
 import { findKnownHost } from './host-keys.js';
-import { moveLabel, readLabel, removeLabel } from './label.js';
+import { type LastLook, moveLabel, readLabel, removeLabel } from './label.js';
 import type { LastDecision } from './last-decision.js';
 import type { LedgerReader } from './ledger.js';
 import { appendRecord, readRecord, writeLastDecision } from './ledger-files.js';
@@ -24,9 +24,9 @@ export interface ImageServer {
   /** What the label points at; undefined where there is none. A label that is no symlink to a plain name is an error. */
   readLabel(label: Label): Promise<Tag | undefined>;
   /** Moves (or creates) a label by renaming a new symlink over it. The artifact must exist and be whole. */
-  moveLabel(label: Label, tag: Tag): Promise<void>;
+  moveLabel(label: Label, tag: Tag, lastLook?: LastLook): Promise<void>;
   /** Removes a label, as `previous-…` is where there is no previous any more. */
-  removeLabel(label: Label): Promise<void>;
+  removeLabel(label: Label, lastLook?: LastLook): Promise<void>;
 
   /**
    * The candidate file of a tag; `bare` where the artifact has none (RDO's); undefined where there is no whole
@@ -122,8 +122,8 @@ export function createImageServer(directory: Directory, clock: Clock): ImageServ
   return {
     where: directory.where,
     readLabel: (label) => readLabel(directory, label),
-    moveLabel: (label, tag) => moveLabel(directory, label, tag),
-    removeLabel: (label) => removeLabel(directory, label),
+    moveLabel: (label, tag, lastLook) => moveLabel(directory, label, tag, lastLook),
+    removeLabel: (label, lastLook) => removeLabel(directory, label, lastLook),
     readArtifact: (tag) => readArtifact(directory, tag),
     writeArtifact: (file) => writeArtifact(directory, file),
     listArtifacts: () => listArtifacts(directory),

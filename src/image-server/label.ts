@@ -23,20 +23,19 @@ export async function readLabel(directory: Directory, label: Label): Promise<Tag
   return tag.output;
 }
 
+/** Right before the one request that changes a label; what it throws leaves the label as it is. */
+export type LastLook = () => Promise<void>;
+
 /** Points a label at an artifact that is there and whole; readers see the old or the new one, and never neither. */
-export async function moveLabel(directory: Directory, label: Label, tag: Tag): Promise<void> {
+export async function moveLabel(directory: Directory, label: Label, tag: Tag, lastLook?: LastLook): Promise<void> {
   if ((await readArtifact(directory, tag)) === undefined) {
     throw new ServiceError('not-found', `${directory.where}: label ${label} cannot move to ${tag}: no such artifact`);
   }
-  if ((await readLabel(directory, label)) === tag) return;
-  await replaceLink(directory, label, tag);
-  const now = await readLabel(directory, label);
-  if (now !== tag) {
-    throw new ServiceError('conflict', `${directory.where}: label ${label} was moved to ${tag} and points at ${now}`);
-  }
+  if ((await readLabel(directory, label)) !== tag) await replaceLink(directory, label, tag, lastLook);
 }
 
-export async function removeLabel(directory: Directory, label: Label): Promise<void> {
+export async function removeLabel(directory: Directory, label: Label, lastLook?: LastLook): Promise<void> {
   if ((await readLabel(directory, label)) === undefined) return;
+  await lastLook?.();
   await directory.session.remove(pathOf(directory, label));
 }

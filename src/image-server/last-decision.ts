@@ -1,6 +1,7 @@
 import * as v from 'valibot';
+import { timestampSchema } from '../base/schema.js';
 import { decisionRecordSchema } from '../criteria/decision-record.js';
-import { referenceSchema, runUrlSchema, timestampSchema } from './candidate-file.js';
+import { referenceSchema, runUrlSchema } from './candidate-file.js';
 import type { Label } from './names.js';
 
 /**

@@ -1,7 +1,8 @@
 import * as v from 'valibot';
+import { timestampSchema } from '../base/schema.js';
 import { digestSchema, repositorySchema, tagSchema } from '../candidate/reference.js';
 import { decisionRecordSchema } from '../criteria/decision-record.js';
-import { referenceSchema, runUrlSchema, timestampSchema } from './candidate-file.js';
+import { referenceSchema, runUrlSchema } from './candidate-file.js';
 import { type Label, labelSchema } from './names.js';
 
 const lineSchema = v.pipe(

@@ -76,10 +76,14 @@ export async function findHead(reader: LedgerReader): Promise<{ n: number; bytes
 /** The last record, parsed; undefined where the ledger is empty. Its chain and seal are verifyHead's to check. */
 export async function readHead(reader: LedgerReader): Promise<Head | undefined> {
   const found = await findHead(reader);
-  if (found === undefined) return undefined;
-  const parsed = parseRecord(found.bytes);
-  if ('problem' in parsed) throw notTrusted(found.n, parsed.problem);
-  return { ...found, record: parsed.value.record, sha256: sha256(found.bytes) };
+  return found && parseHead(found.n, found.bytes);
+}
+
+/** Record n as the head; throws where it is no record. */
+export function parseHead(n: number, bytes: Buffer): Head {
+  const parsed = parseRecord(bytes);
+  if ('problem' in parsed) throw notTrusted(n, parsed.problem);
+  return { n, bytes, record: parsed.value.record, sha256: sha256(bytes) };
 }
 
 /**

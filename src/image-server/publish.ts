@@ -1,5 +1,5 @@
 import { rfc3339 } from '../base/clock.js';
-import { UserError } from '../base/errors.js';
+import { ServiceError, UserError } from '../base/errors.js';
 import { parseWith } from '../base/schema.js';
 import { type Candidate, formatCandidate, type Tag } from '../candidate/reference.js';
 import { refuseOtherImage } from './artifact.js';
@@ -76,5 +76,12 @@ export function planPublish(
 async function applyPublish(server: ImageServer, plan: PublishPlan): Promise<void> {
   await server.sweep();
   if (plan.writesArtifact) await server.writeArtifact(plan.file);
-  if (plan.movesLabel) await server.moveLabel(plan.label, plan.file.tag);
+  if (plan.movesLabel) await moveAndReadBack(server, plan.label, plan.file.tag);
+}
+
+async function moveAndReadBack(server: ImageServer, label: Label, tag: Tag): Promise<void> {
+  await server.moveLabel(label, tag);
+  const now = await server.readLabel(label);
+  if (now === tag) return;
+  throw new ServiceError('conflict', `${server.where}: label ${label} was moved to ${tag} and points at ${now}`);
 }

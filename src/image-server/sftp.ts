@@ -268,8 +268,9 @@ function createSession(sftp: SFTPWrapper, { client, call }: Connection, server: 
         );
         size += chunk.length;
         if (size > maxBytes) throw new ServiceError('too-large', `${where}: ${path} has more than ${maxBytes} bytes`);
-        if (chunk.length === 0) break;
         chunks.push(chunk);
+        // Less than was asked for is the end of a plain file (draft-ietf-secsh-filexfer-02, section 6.4).
+        if (chunk.length < READ_CHUNK) break;
       }
       await closeHandle(handle, path);
       return Buffer.concat(chunks);

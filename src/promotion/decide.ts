@@ -1,16 +1,15 @@
-import { rfc3339, unixSeconds } from '../base/clock.js';
 import { UserError } from '../base/errors.js';
-import { type Candidate, type Digest, formatCandidate, formatRepository, type Tag } from '../candidate/reference.js';
+import { type Candidate, formatCandidate, formatRepository } from '../candidate/reference.js';
 import type { DecisionRecord } from '../criteria/decision-record.js';
 import { blockingJobs } from '../criteria/explain.js';
-import { ledgerOf } from '../image-server/image-server.js';
-import type { Head } from '../image-server/ledger.js';
-import type { Ban, LedgerRecord, LedgerTarget } from '../image-server/ledger-record.js';
-import { findBack } from './history.js';
-import { banOf, type Change, candidateOf, holdsAfter, isPromoted, isWayBack } from './plan.js';
+import type { LedgerRecord, LedgerTarget } from '../image-server/ledger-record.js';
+import { lifted, quarantined, rolledBack } from './by-hand.js';
+import { checkName, checkSource, describeBan, directionOf } from './guards.js';
+import { findBack, wayBack } from './history.js';
+import { banOf, type Change, candidateOf, holdsAfter, isOf, isPromoted, previousOf } from './plan.js';
 import type { Promotion } from './promotion.js';
 import type { Request } from './request.js';
-import { ledgerTargets, ownedRepositories } from './targets.js';
+import { candidateTargets, ledgerTarget } from './targets.js';
 
 export type Decision = 'promote' | 'wait' | 'reject' | 'force' | 'rollback' | 'unchanged' | 'frozen';
 
@@ -24,6 +23,8 @@ export interface Outcome {
   readonly previous: Candidate | undefined;
   /** The evaluation, where there was one. */
   readonly report: DecisionRecord | undefined;
+  /** When an image was last promoted, other than by this run; undefined where none ever was. RFC 3339. */
+  readonly lastPromotion?: string | undefined;
 }
 
 /** Nothing to do, or one more record. */
@@ -41,29 +42,36 @@ export interface Asked {
 }
 
 /** Decides what to do about the ledger's head. Reads evidence, registry and ledger; changes nothing. */
-export async function decide(promotion: Promotion, asked: Asked, head: Head | undefined): Promise<Decided> {
+export async function decide(promotion: Promotion, asked: Asked, head: LedgerRecord | undefined): Promise<Decided> {
   const { request, candidate, freeze } = asked;
   if (request.kind === 'evaluate') {
     if (candidate === undefined) throw new UserError('input reference: required and not set: the candidate');
-    return evaluated(promotion, candidate, freeze, head?.record);
+    return evaluated(promotion, candidate, freeze, head);
   }
-  if (isRerun(promotion)) return rerun(promotion, head?.record);
+  if (isRerun(promotion)) return rerun(promotion, head);
   if (request.kind === 'force') {
-    if (freeze !== undefined) throw frozen('force-tag', freeze);
-    return forced(promotion, request, candidate, head?.record);
+    refuseFrozen('force-tag', freeze);
+    return forced(promotion, request, candidate, head);
   }
   if (head === undefined) {
     throw new UserError(`nothing was ever promoted to ${promotion.label}: there is nothing to ${WORDS[request.kind]}`);
   }
   switch (request.kind) {
     case 'rollback':
-      if (freeze !== undefined) throw frozen('rollback-to', freeze);
-      return rolledBack(promotion, request, head.record);
+      refuseFrozen('rollback-to', freeze);
+      return rolledBack(promotion, request, head);
     case 'lift':
-      return lifted(promotion, request, head.record);
+      return lifted(promotion, request, head);
     case 'quarantine':
-      return quarantined(promotion, request, head.record);
+      return quarantined(promotion, request, head);
   }
+}
+
+const WORDS = { rollback: 'go back to', lift: 'lift', quarantine: 'quarantine' } as const;
+
+function refuseFrozen(input: string, reason: string | undefined): void {
+  if (reason === undefined) return;
+  throw new UserError(`input ${input}: promotion is frozen (${reason}); clear the input freeze first`);
 }
 
 /** Record ids begin with `run/attempt`. */
@@ -72,28 +80,26 @@ function isRerun({ author }: Promotion): boolean {
 }
 
 /** A person decided about the state that they saw: a re-run only finishes that, it never decides again. */
-function rerun({ author, label }: Promotion, head: LedgerRecord | undefined): Decided {
-  const [run] = author.id.split('/');
-  if (head === undefined || head.id.split('/')[0] !== run) {
+async function rerun(promotion: Promotion, head: LedgerRecord | undefined): Promise<Decided> {
+  const runOf = ({ id }: { readonly id: string }) => id.split('/')[0];
+  const isOurs = (record: LedgerRecord) => runOf(record) === runOf(promotion.author);
+  const own = head && (await findBack(promotion, head, isOurs));
+  if (head === undefined || own === undefined) {
     throw new UserError(
-      `a re-run decides nothing for a person, and the head of the ledger of ${label} is not this run's; dispatch anew`,
+      `a re-run decides nothing for a person, and the ledger of ${promotion.label} has no record of this run; ` +
+        'dispatch anew',
     );
   }
-  const reason = `ledger record ${head.n} is this run's: nothing is left to do`;
-  const outcome: Outcome = {
-    decision: 'unchanged',
-    reason,
-    candidate: candidateOf(head.candidate),
-    previous: previousOf(head),
-    report: undefined,
-  };
-  return { outcome, change: undefined };
+  return unchanged(head, `ledger record ${own.n} is this run's: nothing is left to do`);
 }
 
-const WORDS = { rollback: 'go back to', lift: 'lift', quarantine: 'quarantine' } as const;
-
-function frozen(input: string, reason: string): UserError {
-  return new UserError(`input ${input}: promotion is frozen (${reason}); clear the input freeze first`);
+/** What is promoted stays. */
+function unchanged(head: LedgerRecord, reason: string, report?: DecisionRecord): Decided {
+  const candidate = candidateOf(head.candidate);
+  return {
+    outcome: { decision: 'unchanged', reason, candidate, previous: previousOf(head), report },
+    change: undefined,
+  };
 }
 
 async function evaluated(
@@ -102,29 +108,82 @@ async function evaluated(
   freeze: string | undefined,
   head: LedgerRecord | undefined,
 ): Promise<Decided> {
+  checkName(candidate, promotion.label);
   const report = await promotion.evaluate(candidate);
-  const previous = head === undefined ? undefined : previousOf(head);
   const nothing = (decision: Decision, reason: string): Decided => ({
-    outcome: { decision, reason, candidate, previous, report },
+    outcome: { decision, reason, candidate, previous: head && previousOf(head), report },
     change: undefined,
   });
-  if (head !== undefined && isPromoted(head, promotion.targets, candidate)) {
-    return nothing('unchanged', `${formatCandidate(candidate)} is promoted already, by ledger record ${head.n}`);
-  }
-  if (report.verdict !== 'promote') return nothing(report.verdict, report.reason);
-
+  if (head !== undefined && isPromoted(head, promotion.targets, candidate)) return promotedAlready(head, report);
   const ban = banOf(head, candidate.digest);
-  if (ban !== undefined) {
-    const decision = ban.kind === 'hold' ? 'wait' : 'reject';
-    return nothing(decision, `the criteria are met, but ${describeBan(ban.kind, ban.ban)}`);
-  }
-  if (head !== undefined) refuseDowngrade(promotion, candidate, head);
+  if (ban !== undefined) return nothing(ban.kind === 'hold' ? 'wait' : 'reject', describeBan(ban.kind, ban.ban));
+  if (report.verdict !== 'promote') return nothing(report.verdict, report.reason);
+  refuseDowngrade(promotion, candidate, head);
   await checkSource(promotion, candidate);
   if (freeze !== undefined) return nothing('frozen', `the criteria are met, but promotion is frozen: ${freeze}`);
   return promoted(promotion, head, candidate, { kind: 'earned', decision: 'promote', reason: report.reason, report });
 }
 
-interface Promoted {
+function promotedAlready(head: LedgerRecord, report: DecisionRecord): Decided {
+  return unchanged(head, `${head.candidate} is promoted already, by ledger record ${head.n}`, report);
+}
+
+function refuseDowngrade(promotion: Promotion, candidate: Candidate, head: LedgerRecord | undefined): void {
+  const direction = directionOf(promotion, candidate, head);
+  if (head === undefined || direction === 'up') return;
+  const current = candidateOf(head.candidate).tag;
+  const what =
+    direction === 'down'
+      ? `${candidate.tag} would take ${promotion.label} down from ${current}`
+      : `nothing says whether ${candidate.tag} is newer than ${current}, which ${promotion.label} is on`;
+  throw new UserError(`${what}; roll back, or force it, if that is what you want`);
+}
+
+async function forced(
+  promotion: Promotion,
+  { tag, reason, skipJobs }: Request & { readonly kind: 'force' },
+  tested: Candidate | undefined,
+  head: LedgerRecord | undefined,
+): Promise<Decided> {
+  const found = await promotion.registry.resolve(promotion.source, tag);
+  const image = `${formatRepository(promotion.source)}:${tag}`;
+  if (found === undefined) throw new UserError(`input force-tag: ${image} does not exist`);
+  const candidate: Candidate = { repository: promotion.source, tag, digest: found.digest };
+  checkName(candidate, promotion.label);
+  if (tested !== undefined && tested.tag === tag && tested.digest !== found.digest) {
+    throw new UserError(
+      `input reference: ${formatCandidate(tested)} has another digest than ${image} has, ${found.digest}`,
+    );
+  }
+  const ban = banOf(head, candidate.digest);
+  if (ban?.kind === 'quarantine') throw new UserError(`input force-tag: ${describeBan('quarantine', ban.ban)}`);
+  const report = await promotion.evaluate(candidate);
+  if (head !== undefined && isPromoted(head, promotion.targets, candidate)) return promotedAlready(head, report);
+  checkSkippedJobs(skipJobs, blockingJobs(report));
+  await checkSource(promotion, candidate);
+  const overridden: LedgerRecord['overridden'] = [];
+  if (report.verdict !== 'promote') overridden.push(report.verdict);
+  if (ban !== undefined) overridden.push('hold');
+  if (directionOf(promotion, candidate, head) !== 'up') overridden.push('downgrade');
+  const how = { kind: 'forced', decision: 'force', reason, report, skippedJobs: skipJobs, overridden } as const;
+  return promoted(promotion, head, candidate, how);
+}
+
+/** Whoever forces must know what is skipped: each unmet job is named, and no other. */
+function checkSkippedJobs(named: readonly string[], unmet: readonly string[]): void {
+  const missing = unmet.filter((job) => !named.includes(job));
+  if (missing.length > 0) {
+    throw new UserError(`input skip-jobs: does not name ${missing.join(', ')}, which would be skipped: not met`);
+  }
+  const extra = named.filter((job) => !unmet.includes(job));
+  if (extra.length > 0) {
+    throw new UserError(
+      `input skip-jobs: names ${extra.join(', ')}: met, or not in the criteria; name only what is not met`,
+    );
+  }
+}
+
+interface How {
   readonly kind: 'earned' | 'forced';
   readonly decision: Decision;
   readonly reason: string;
@@ -137,12 +196,13 @@ async function promoted(
   promotion: Promotion,
   head: LedgerRecord | undefined,
   candidate: Candidate,
-  { kind, decision, reason, report, skippedJobs = [], overridden = [] }: Promoted,
+  { kind, decision, reason, report, skippedJobs = [], overridden = [] }: How,
 ): Promise<Decided> {
-  const holds = holdsAfter(head?.holds ?? [], candidate, (a, b) => (promotion.compareTags(a, b) ?? 0) > 0);
+  const isNewer = (a: Candidate['tag'], b: Candidate['tag']) => (promotion.compareTags(a, b) ?? 0) > 0;
+  const holds = holdsAfter(head?.holds ?? [], candidate, isNewer);
   const quarantine = head?.quarantine ?? [];
   const previous = head && (await wayBack(promotion, head, candidate.digest, [...holds, ...quarantine]));
-  const targets = ledgerTargets(promotion.targets, candidate, await companionDigests(promotion));
+  const targets = [...candidateTargets(promotion.targets, candidate), ...(await companionTargets(promotion, head))];
   return {
     outcome: { decision, reason, candidate, previous, report },
     change: {
@@ -160,243 +220,21 @@ async function promoted(
   };
 }
 
-async function forced(
-  promotion: Promotion,
-  request: Request & { readonly kind: 'force' },
-  tested: Candidate | undefined,
+/** A companion stays on the digest that its tag was promoted with: versioned tags never move. */
+function companionTargets(
+  { registry, targets }: Promotion,
   head: LedgerRecord | undefined,
-): Promise<Decided> {
-  const { tag, reason } = request;
-  const found = await promotion.registry.resolve(promotion.source, tag);
-  const image = `${formatRepository(promotion.source)}:${tag}`;
-  if (found === undefined) throw new UserError(`input force-tag: ${image} does not exist`);
-  const candidate: Candidate = { repository: promotion.source, tag, digest: found.digest };
-  if (tested !== undefined && tested.tag === tag && tested.digest !== found.digest) {
-    throw new UserError(
-      `input reference: ${formatCandidate(tested)} has another digest than ${image} has, ${found.digest}`,
-    );
-  }
-  const ban = banOf(head, candidate.digest);
-  if (ban?.kind === 'quarantine') throw new UserError(`input force-tag: ${describeBan('quarantine', ban.ban)}`);
-  const report = await promotion.evaluate(candidate);
-  if (head !== undefined && isPromoted(head, promotion.targets, candidate)) {
-    const previous = previousOf(head);
-    const told = `${formatCandidate(candidate)} is promoted already, by ledger record ${head.n}`;
-    return { outcome: { decision: 'unchanged', reason: told, candidate, previous, report }, change: undefined };
-  }
-  checkSkippedJobs(request.skipJobs, blockingJobs(report));
-  await checkSource(promotion, candidate);
-  const overridden: LedgerRecord['overridden'] = [];
-  if (report.verdict !== 'promote') overridden.push(report.verdict);
-  if (ban !== undefined) overridden.push('hold');
-  if (head !== undefined && isDowngrade(promotion, candidate, head)) overridden.push('downgrade');
-  const skippedJobs = request.skipJobs;
-  return promoted(promotion, head, candidate, {
-    kind: 'forced',
-    decision: 'force',
-    reason,
-    report,
-    skippedJobs,
-    overridden,
-  });
-}
-
-/** Whoever forces must know what is skipped: each unmet job is named, and no other. */
-function checkSkippedJobs(named: readonly string[], unmet: readonly string[]): void {
-  const missing = unmet.filter((job) => !named.includes(job));
-  if (missing.length > 0) {
-    throw new UserError(`input skip-jobs: does not name ${missing.join(', ')}, which would be skipped: not met`);
-  }
-  const extra = named.filter((job) => !unmet.includes(job));
-  if (extra.length > 0) {
-    throw new UserError(
-      `input skip-jobs: names ${extra.join(', ')}: met, or not in the criteria; name only what is not met`,
-    );
-  }
-}
-
-async function rolledBack(
-  promotion: Promotion,
-  { to, reason }: Request & { readonly kind: 'rollback' },
-  head: LedgerRecord,
-): Promise<Decided> {
-  const left = candidateOf(head.candidate);
-  const target = await rollbackTarget(promotion, head, to);
-  const candidate = candidateOf(target.candidate);
-  const ban = banOf(head, candidate.digest);
-  if (ban !== undefined) throw new UserError(`input rollback-to: ${describeBan(ban.kind, ban.ban)}`);
-  if (candidate.digest === left.digest) {
-    const told = `${head.candidate} is promoted already, by ledger record ${head.n}`;
-    const outcome: Outcome = {
-      decision: 'unchanged',
-      reason: told,
-      candidate,
-      previous: previousOf(head),
-      report: undefined,
-    };
-    return { outcome, change: undefined };
-  }
-  const holds = [...head.holds.filter((hold) => hold.digest !== left.digest), banFor(promotion, left, reason)];
-  const bans = [...holds, ...head.quarantine];
-  const previous = await wayBack(promotion, head, candidate.digest, bans);
-  return {
-    outcome: { decision: 'rollback', reason, candidate, previous, report: undefined },
-    change: {
-      kind: 'rollback',
-      reason,
-      candidate,
-      targets: configured(promotion, target.targets),
-      previous,
-      holds,
-      quarantine: head.quarantine,
-      decision: null,
-    },
-  };
-}
-
-async function rollbackTarget(promotion: Promotion, head: LedgerRecord, to: 'previous' | Tag): Promise<LedgerRecord> {
-  const bans = [...head.holds, ...head.quarantine];
-  const current = candidateOf(head.candidate).digest;
-  const wanted = (record: LedgerRecord) =>
-    to === 'previous' ? isWayBack(record, current, bans) : candidateOf(record.candidate).tag === to;
-  const found = await findBack(ledgerOf(promotion.server, promotion.label), head, wanted);
-  if (found !== undefined) return found;
-  throw new UserError(
-    to === 'previous'
-      ? `input rollback-to: the ledger of ${promotion.label} has no earlier image that is neither on hold nor quarantined`
-      : `input rollback-to: ${to} was never promoted to ${promotion.label}; the ledger has no record of it`,
-  );
-}
-
-/** A record's targets that are still configured: no other repository is ever touched. */
-function configured({ targets }: Promotion, recorded: readonly LedgerTarget[]): LedgerTarget[] {
-  const owned = new Set(ownedRepositories(targets).map(formatRepository));
-  return recorded.filter((target) => owned.has(target.repository));
-}
-
-async function lifted(
-  promotion: Promotion,
-  { image, reason }: Request & { readonly kind: 'lift' },
-  head: LedgerRecord,
-): Promise<Decided> {
-  const holds = head.holds.filter((hold) => hold.digest !== image && hold.tag !== image);
-  if (holds.length === head.holds.length) {
-    const held = head.holds.map((hold) => hold.tag).join(', ');
-    throw new UserError(`input lift-hold: ${image} is not on hold; on hold is ${held || 'nothing'}`);
-  }
-  return amended(promotion, head, 'lift', reason, { holds, quarantine: head.quarantine });
-}
-
-async function quarantined(
-  promotion: Promotion,
-  { image, reason }: Request & { readonly kind: 'quarantine' },
-  head: LedgerRecord,
-): Promise<Decided> {
-  const candidate = typeof image === 'string' ? await knownImage(promotion, head, image) : image;
-  if (candidate.digest === candidateOf(head.candidate).digest) {
-    throw new UserError(`input quarantine: ${candidate.tag} is what ${promotion.label} points at; roll back first`);
-  }
-  const quarantine = head.quarantine.filter((ban) => ban.digest !== candidate.digest);
-  const holds = head.holds.filter((hold) => hold.digest !== candidate.digest);
-  return amended(promotion, head, 'quarantine', reason, {
-    holds,
-    quarantine: [...quarantine, banFor(promotion, candidate, reason)],
-  });
-}
-
-async function knownImage(promotion: Promotion, head: LedgerRecord, tag: Tag): Promise<Candidate> {
-  const file = await promotion.server.readArtifact(tag);
-  if (file !== undefined && file !== 'bare') return candidateOf(file.reference);
-  const record = await findBack(
-    ledgerOf(promotion.server, promotion.label),
-    head,
-    (one) => candidateOf(one.candidate).tag === tag,
-  );
-  if (record !== undefined) return candidateOf(record.candidate);
-  throw new UserError(`input quarantine: ${tag} is not known here; name it as <image>:<tag>@<digest>`);
-}
-
-/** A record that moves nothing but what may be promoted, and with it perhaps the way back. */
-async function amended(
-  promotion: Promotion,
-  head: LedgerRecord,
-  kind: 'lift' | 'quarantine',
-  reason: string,
-  bans: { readonly holds: Ban[]; readonly quarantine: Ban[] },
-): Promise<Decided> {
-  const candidate = candidateOf(head.candidate);
-  const previous = await wayBack(promotion, head, candidate.digest, [...bans.holds, ...bans.quarantine]);
-  return {
-    outcome: { decision: 'unchanged', reason, candidate, previous, report: undefined },
-    change: { kind, reason, candidate, targets: head.targets, previous, decision: null, ...bans },
-  };
-}
-
-/** The digest tested is the digest promoted: a tag that moved since, or that is gone, is refused. */
-async function checkSource(promotion: Promotion, candidate: Candidate): Promise<void> {
-  const image = `${formatRepository(candidate.repository)}:${candidate.tag}`;
-  const now = await promotion.registry.resolve(candidate.repository, candidate.tag);
-  if (now === undefined) throw new UserError(`${image} does not exist any more; find a candidate again`);
-  if (now.digest !== candidate.digest) {
-    throw new UserError(
-      `${image} has moved from ${candidate.digest} to ${now.digest}; find a candidate again, or exclude it`,
-    );
-  }
-  const file = await promotion.server.readArtifact(candidate.tag);
-  if (file !== undefined && file !== 'bare' && file.digest !== candidate.digest) {
-    throw new UserError(
-      `${image} is ${candidate.digest}, but was published as ${file.digest}; exclude it in find-stable-tag`,
-    );
-  }
-}
-
-async function companionDigests({ registry, targets }: Promotion): Promise<Digest[]> {
+): Promise<readonly LedgerTarget[]> {
   return Promise.all(
-    targets.companions.map(async ({ source }) => {
+    targets.companions.map(async ({ source, repository }) => {
+      const name = formatRepository(repository);
+      const before = head?.targets.find((target) => target.repository === name && isOf(target, source));
+      if (before !== undefined) return before;
       const found = await registry.resolve(source.repository, source.tag);
-      if (found !== undefined) return found.digest;
+      if (found !== undefined) return ledgerTarget(repository, { ...source, digest: found.digest });
       throw new UserError(
         `input targets: companion ${formatRepository(source.repository)}:${source.tag} does not exist`,
       );
     }),
   );
-}
-
-function isDowngrade(promotion: Promotion, candidate: Candidate, head: LedgerRecord): boolean {
-  // Versions that cannot be compared may be anything: fail closed.
-  return (promotion.compareTags(candidate.tag, candidateOf(head.candidate).tag) ?? -1) < 0;
-}
-
-function refuseDowngrade(promotion: Promotion, candidate: Candidate, head: LedgerRecord): void {
-  if (!isDowngrade(promotion, candidate, head)) return;
-  const current = candidateOf(head.candidate).tag;
-  throw new UserError(
-    `${candidate.tag} would take ${promotion.label} down from ${current}; roll back, or force it, if that is what you want`,
-  );
-}
-
-/** The newest image, from `record` on backwards, that can be gone back to from `digest`. */
-async function wayBack(
-  promotion: Promotion,
-  record: LedgerRecord,
-  digest: Digest,
-  bans: readonly Ban[],
-): Promise<Candidate | undefined> {
-  const found = await findBack(ledgerOf(promotion.server, promotion.label), record, (one) =>
-    isWayBack(one, digest, bans),
-  );
-  return found && candidateOf(found.candidate);
-}
-
-function previousOf(head: LedgerRecord): Candidate | undefined {
-  return head.previous === null ? undefined : candidateOf(head.previous);
-}
-
-function banFor({ author, clock }: Promotion, { digest, tag }: Candidate, reason: string): Ban {
-  return { digest, tag, reason, who: author.who, since: rfc3339(unixSeconds(clock)) };
-}
-
-function describeBan(kind: 'hold' | 'quarantine', ban: Ban): string {
-  const way = kind === 'hold' ? '; a newer version, or lift-hold, ends it' : '';
-  return `${ban.tag} (${ban.digest}) is ${kind === 'hold' ? 'on hold' : 'quarantined'} since ${ban.since} by ${ban.who}: ${ban.reason}${way}`;
 }

@@ -4,35 +4,45 @@ import { formatCandidate } from '../candidate/reference.js';
 import type { Http } from '../http/policy.js';
 import type { Outcome } from './decide.js';
 
-/** What a webhook is sent: `text` is what Slack and its like show. */
-export interface Notice {
-  readonly text: string;
+/** What a webhook is told, in one line. */
+export function decisionNotice({ decision, candidate, reason }: Outcome, label: string): string {
+  return `${label}: ${decision}: ${formatCandidate(candidate)}: ${reason}`;
 }
 
-export function decisionNotice(
-  { decision, candidate, reason }: Outcome,
-  label: string,
-  runUrl: string | undefined,
-): Notice {
-  return { text: withRun(`${label}: ${decision}: ${formatCandidate(candidate)}: ${reason}`, runUrl) };
+export function errorNotice(error: unknown, label: string): string {
+  return `${label}: error: ${errorLine(error)}`;
 }
 
-export function errorNotice(error: unknown, label: string, runUrl: string | undefined): Notice {
-  return { text: withRun(`${label}: error: ${errorLine(error)}`, runUrl) };
+const DAY = 86_400;
+
+/** That nothing was promoted for `after` seconds; undefined where something was. `now` in unix seconds. */
+export function silenceNotice(
+  { decision, lastPromotion }: Pick<Outcome, 'decision' | 'lastPromotion'>,
+  after: number,
+  now: number,
+): string | undefined {
+  if (lastPromotion === undefined || !['wait', 'reject', 'unchanged'].includes(decision)) return undefined;
+  const age = now - Date.parse(lastPromotion) / 1000;
+  return age > after ? `nothing was promoted for ${Math.floor(age / DAY)} days, since ${lastPromotion}` : undefined;
 }
 
-function withRun(text: string, runUrl: string | undefined): string {
-  return runUrl === undefined ? text : `${text} (${runUrl})`;
-}
-
-/** Posts a notice as JSON. Telling people is never a reason to fail a promotion: what goes wrong is a warning. */
-export async function notify(http: Http, url: URL, notice: Notice, log: Log): Promise<void> {
+/**
+ * Posts lines as JSON whose `text` Slack and its like show. Telling people is never a reason to fail a promotion: what
+ * goes wrong is a warning.
+ */
+export async function notify(http: Http, url: URL, lines: readonly string[], log: Log): Promise<void> {
   const headers = { 'content-type': 'application/json' };
-  const request = { method: 'POST', url, headers, body: JSON.stringify(notice) } as const;
+  const body = JSON.stringify({ text: lines.map(escaped).join('\n') });
+  const request = { method: 'POST', url, headers, body } as const;
   try {
     const { status } = await http.sendForText(request, { idempotent: false, maxBytes: 65_536 });
     if (status >= 300) log.warning(`input webhook-url: ${url.origin} answered ${status}`);
   } catch (error) {
     log.warning(`input webhook-url: ${errorLine(error)}`);
   }
+}
+
+/** Slack's formatting.md, "Escaping text": what comes from outside must not become a link or a mention. */
+function escaped(line: string): string {
+  return line.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }

@@ -8,78 +8,114 @@ import {
   formatRepository,
   type Repository,
   repositorySchema,
+  sameRepository,
   type Tag,
+  tagSchema,
 } from '../candidate/reference.js';
 import type { Ban, LedgerRecord, LedgerTarget } from '../image-server/ledger-record.js';
-import type { Copy } from '../registry/registry.js';
-import type { Targets } from './targets.js';
+import type { Label } from '../image-server/names.js';
+import { ownedRepositories, type Targets } from './targets.js';
 
 /** What a run would change, and the words for it. Pure: a dry run is this and nothing else. */
 
-/** What readers see now of one promotion's label and moving tags. */
+/** What readers find now of one promotion. */
 export interface Visible {
   readonly label: Tag | undefined;
   readonly previousLabel: Tag | undefined;
-  /** By repository: what the moving tag there points at. */
-  readonly movingTags: ReadonlyMap<string, Digest | undefined>;
+  /** The tags whose artifact is whole and has its candidate file. */
+  readonly artifacts: ReadonlySet<Tag>;
+  /** By repository. One that is not ours to touch is not among them. */
+  readonly images: ReadonlyMap<string, { readonly versioned: Digest | undefined; readonly moving: Digest | undefined }>;
 }
 
-export type Move =
-  | {
-      readonly kind: 'moving-tag';
-      readonly repository: string;
-      readonly digest: Digest;
-      readonly from: Digest | undefined;
-    }
-  | { readonly kind: 'label'; readonly tag: Tag; readonly from: Tag | undefined }
-  | { readonly kind: 'previous-label'; readonly tag: Tag | undefined; readonly from: Tag | undefined };
+export type Step =
+  | { readonly kind: 'copy-image'; readonly target: LedgerTarget; readonly from: Digest | undefined }
+  | { readonly kind: 'write-artifact'; readonly tag: Tag }
+  | { readonly kind: 'move-tag'; readonly target: LedgerTarget; readonly from: Digest | undefined }
+  | { readonly kind: 'move-label'; readonly tag: Tag; readonly from: Tag | undefined }
+  | { readonly kind: 'move-previous'; readonly tag: Tag | undefined; readonly from: Tag | undefined };
 
-/** The moves that make readers see what `record` says; none where they do. Moving tags first: a label names an image that is there. */
-export function movesTo(record: LedgerRecord, visible: Visible): Move[] {
-  const moves: Move[] = [];
-  for (const { repository, digest } of record.targets) {
-    const from = visible.movingTags.get(repository);
-    if (from !== digest) moves.push({ kind: 'moving-tag', repository, digest, from });
+/**
+ * The steps that make readers find what `record` says, in their order: what a label names is there before the label
+ * names it. None where they find it already.
+ */
+export function stepsTo(record: LedgerRecord, visible: Visible): Step[] {
+  const copies: Step[] = [];
+  const moves: Step[] = [];
+  for (const target of record.targets) {
+    const image = visible.images.get(target.repository);
+    if (image === undefined) continue;
+    const { versioned, moving } = image;
+    if (versioned !== target.digest) copies.push({ kind: 'copy-image', target, from: versioned });
+    if (moving !== target.digest) moves.push({ kind: 'move-tag', target, from: moving });
   }
   const { tag } = candidateOf(record.candidate);
-  if (visible.label !== tag) moves.push({ kind: 'label', tag, from: visible.label });
-  const previous = record.previous === null ? undefined : candidateOf(record.previous).tag;
+  const previous = previousOf(record)?.tag;
+  for (const one of [tag, previous]) {
+    if (one !== undefined && !visible.artifacts.has(one)) copies.push({ kind: 'write-artifact', tag: one });
+  }
+  if (visible.label !== tag) moves.push({ kind: 'move-label', tag, from: visible.label });
   if (visible.previousLabel !== previous) {
-    moves.push({ kind: 'previous-label', tag: previous, from: visible.previousLabel });
+    moves.push({ kind: 'move-previous', tag: previous, from: visible.previousLabel });
   }
-  return moves;
+  return [...copies, ...moves];
 }
 
-export function describeMove(move: Move, label: string): string {
-  const from = move.from === undefined ? '' : ` (was ${move.from})`;
-  switch (move.kind) {
-    case 'moving-tag':
-      return `moving tag ${move.repository}:${label} to ${move.digest}${from}`;
-    case 'label':
-      return `label ${label} to ${move.tag}${from}`;
-    case 'previous-label':
-      return move.tag === undefined
-        ? `label previous-${label} removed${from}`
-        : `label previous-${label} to ${move.tag}${from}`;
+/** A step in words, to be read after `would`. */
+export function describeStep(step: Step, label: Label): string {
+  switch (step.kind) {
+    case 'copy-image':
+      return `copy ${step.target.digest} to ${step.target.repository}:${step.target.tag}${was(step.from)}`;
+    case 'write-artifact':
+      return `write the artifact ${step.tag}`;
+    case 'move-tag':
+      return `move tag ${step.target.repository}:${label} to ${step.target.digest}${was(step.from)}`;
+    case 'move-label':
+      return `move label ${label} to ${step.tag}${was(step.from)}`;
+    case 'move-previous':
+      return step.tag === undefined
+        ? `remove label previous-${label}${was(step.from)}`
+        : `move label previous-${label} to ${step.tag}${was(step.from)}`;
   }
 }
 
-/** Whether the record has promoted the candidate, and all that is configured to go with it. */
-export function isPromoted(record: LedgerRecord, targets: Targets, candidate: Candidate): boolean {
-  const holds = (repository: Repository, fits: (target: LedgerTarget) => boolean) =>
+function was(from: string | undefined): string {
+  return from === undefined ? '' : ` (was ${from})`;
+}
+
+/** Whether the record has promoted the candidate, and that to all targets that are configured, and no other. */
+export function isPromoted(
+  record: LedgerRecord,
+  { candidate: own, companions }: Targets,
+  candidate: Candidate,
+): boolean {
+  const promoted = (repository: Repository, fits: (target: LedgerTarget) => boolean) =>
     record.targets.some((target) => target.repository === formatRepository(repository) && fits(target));
   return (
     candidateOf(record.candidate).digest === candidate.digest &&
-    targets.candidate.every((repository) => holds(repository, (target) => target.digest === candidate.digest)) &&
-    targets.companions.every(({ repository, source }) => holds(repository, (target) => target.tag === source.tag))
+    record.targets.length === own.length + companions.length &&
+    own.every((repository) => promoted(repository, ({ digest }) => digest === candidate.digest)) &&
+    companions.every(({ repository, source }) => promoted(repository, (target) => isOf(target, source)))
   );
+}
+
+/** Whether a target has the image of this name, whatever its digest. */
+export function isOf({ source }: LedgerTarget, image: Pick<Candidate, 'repository' | 'tag'>): boolean {
+  const { repository, tag } = candidateOf(source);
+  return tag === image.tag && sameRepository(repository, image.repository);
+}
+
+/** The first target of a record that is configured no more. */
+export function foreignTarget({ targets }: LedgerRecord, configured: Targets): string | undefined {
+  const owned = ownedRepositories(configured).map(formatRepository);
+  return targets.find(({ repository }) => !owned.includes(repository))?.repository;
 }
 
 /** Why a digest must not be promoted: quarantined for good, or on hold. */
 export function banOf(
   record: LedgerRecord | undefined,
   digest: Digest,
-): { kind: 'hold' | 'quarantine'; ban: Ban } | undefined {
+): { readonly kind: 'hold' | 'quarantine'; readonly ban: Ban } | undefined {
   const quarantined = record?.quarantine.find((ban) => ban.digest === digest);
   if (quarantined !== undefined) return { kind: 'quarantine', ban: quarantined };
   const held = record?.holds.find((ban) => ban.digest === digest);
@@ -98,6 +134,7 @@ export function isWayBack(record: LedgerRecord, digest: Digest, bans: readonly B
 }
 
 export interface Author {
+  /** `run/attempt/uuid`. */
   readonly id: string;
   readonly who: string;
   readonly runUrl: string | null;
@@ -115,7 +152,7 @@ export type Change = Pick<LedgerRecord, 'kind' | 'reason' | 'targets' | 'decisio
 /** The record after `head` (undefined: the first), unsealed. `when` in unix seconds. */
 export function nextRecord(
   head: { readonly n: number; readonly sha256: string } | undefined,
-  label: LedgerRecord['label'],
+  label: Label,
   change: Change,
   author: Author,
   when: number,
@@ -148,14 +185,15 @@ export function candidateOf(reference: string): Candidate {
   return v.parse(candidateSchema, reference);
 }
 
+export function previousOf({ previous }: LedgerRecord): Candidate | undefined {
+  return previous === null ? undefined : candidateOf(previous);
+}
+
 export function repositoryOf(target: LedgerTarget): Repository {
   return v.parse(repositorySchema, target.repository);
 }
 
-/** What has to be at the targets before anything names it. */
-export function copiesOf(targets: readonly LedgerTarget[]): Copy[] {
-  return targets.map((target) => {
-    const { repository, digest } = candidateOf(target.source);
-    return { source: { repository, digest }, target: { repository: repositoryOf(target), tag: target.tag } };
-  });
+/** The moving tag of a label has its name. */
+export function movingTag(label: Label): Tag {
+  return v.parse(tagSchema, label);
 }

@@ -1,10 +1,13 @@
 import { unixSeconds } from '../base/clock.js';
 import { ServiceError } from '../base/errors.js';
-import { formatRepository } from '../candidate/reference.js';
+import { formatCandidate, formatRepository } from '../candidate/reference.js';
 import type { LedgerRecord } from '../image-server/ledger-record.js';
 import type { PlannedCopy } from '../registry/registry.js';
 import { type Asked, decide, type Outcome } from './decide.js';
-import { candidateOf, copiesOf, nextRecord } from './plan.js';
+import { lastPromotion } from './history.js';
+import { copiesOf } from './images.js';
+import { look } from './look.js';
+import { describeStep, nextRecord, stepsTo } from './plan.js';
 import type { Promotion } from './promotion.js';
 import { commit, reconcile } from './reconcile.js';
 
@@ -20,18 +23,22 @@ const ATTEMPTS = 20;
 export async function promote(promotion: Promotion, asked: Asked): Promise<Outcome> {
   const { log, label, author, clock, dryRun } = promotion;
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
-    const head = await log.group('Reconcile', () => reconcile(promotion));
-    const { outcome, change } = await log.group('Decide', () => decide(promotion, asked, head));
-    if (change === undefined) return outcome;
+    const { head, unfinished } = await log.group('Reconcile', () => reconcile(promotion));
+    const { outcome, change } = await log.group('Decide', () => decide(promotion, asked, head?.record));
+    const replaces = change !== undefined && formatCandidate(change.candidate) !== head?.record.candidate;
+    if (unfinished !== undefined && !replaces) throw unfinished;
+    if (change === undefined) {
+      return { ...outcome, lastPromotion: head && (await lastPromotion(promotion, head.record)) };
+    }
     const record = nextRecord(head, label, change, author, unixSeconds(clock));
     if (dryRun) {
       await log.group('Plan', () => showPlan(promotion, record));
       return outcome;
     }
-    if ((await log.group('Copy and commit', () => commit(promotion, record))) === 'won') {
-      await log.group('Move', () => reconcile(promotion));
-      return outcome;
-    }
+    if ((await log.group('Copy and commit', () => commit(promotion, head, record))) === 'lost') continue;
+    const after = await log.group('Move', () => reconcile(promotion));
+    if (after.unfinished !== undefined) throw after.unfinished;
+    return outcome;
   }
   throw new ServiceError(
     'conflict',
@@ -40,12 +47,14 @@ export async function promote(promotion: Promotion, asked: Asked): Promise<Outco
 }
 
 /** What a run that is not dry would do, in its order. */
-async function showPlan({ registry, log, label, referrers }: Promotion, record: LedgerRecord): Promise<void> {
-  const plan = await registry.planCopy(copiesOf(record.targets), { referrers });
+async function showPlan(promotion: Promotion, record: LedgerRecord): Promise<void> {
+  const { registry, log, label, referrers } = promotion;
+  const plan = await registry.planCopy(copiesOf(promotion, record), { referrers });
   for (const planned of plan) log.info(describePlanned(planned));
   log.info(`would write ledger record ${record.n} of ${label}: ${record.kind} ${record.candidate}`);
-  for (const { repository, digest } of record.targets) log.info(`would move ${repository}:${label} to ${digest}`);
-  log.info(`would move label ${label} to ${candidateOf(record.candidate).tag}`);
+  for (const step of stepsTo(record, await look(promotion, record))) {
+    if (step.kind !== 'copy-image') log.info(`would ${describeStep(step, label)}`);
+  }
 }
 
 function describePlanned(planned: PlannedCopy): string {

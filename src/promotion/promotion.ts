@@ -3,7 +3,6 @@ import type { Log } from '../base/log.js';
 import type { Candidate, Repository, Tag } from '../candidate/reference.js';
 import type { DecisionRecord } from '../criteria/decision-record.js';
 import type { ImageServer } from '../image-server/image-server.js';
-
 import type { LedgerRecord } from '../image-server/ledger-record.js';
 import type { Label } from '../image-server/names.js';
 import type { Registry } from '../registry/registry.js';

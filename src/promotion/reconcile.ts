@@ -1,192 +1,136 @@
-import * as v from 'valibot';
-import { unixSeconds } from '../base/clock.js';
-import { ServiceError, UserError } from '../base/errors.js';
-import {
-  type Candidate,
-  type Digest,
-  formatCandidate,
-  formatRepository,
-  type Tag,
-  tagSchema,
-} from '../candidate/reference.js';
+import { ServiceError } from '../base/errors.js';
 import { ledgerOf } from '../image-server/image-server.js';
-import { type Head, readHead, sealRecord, verifyHead } from '../image-server/ledger.js';
-import type { LedgerRecord } from '../image-server/ledger-record.js';
-import { type Label, previousLabel } from '../image-server/names.js';
 import {
-  candidateOf,
-  copiesOf,
-  describeMove,
-  type Move,
-  movesTo,
-  nextRecord,
-  repositoryOf,
-  type Visible,
-} from './plan.js';
+  checkRecord,
+  type Head,
+  type LedgerRules,
+  parseHead,
+  readHead,
+  sealRecord,
+  verifyHead,
+} from '../image-server/ledger.js';
+import type { LedgerRecord } from '../image-server/ledger-record.js';
+import { previousLabel } from '../image-server/names.js';
+import { adoptedRecord } from './adopt.js';
+import { ensureImages } from './images.js';
+import { look } from './look.js';
+import { describeStep, foreignTarget, movingTag, repositoryOf, type Step, stepsTo } from './plan.js';
 import type { Promotion } from './promotion.js';
-import { ledgerTargets, ownedRepositories } from './targets.js';
 
-/** How often the head may move on under us before we give up. */
+/** How often the head may move on under us, or another undo what we do, before we give up. */
 const ROUNDS = 20;
 
-/**
- * Makes readers see what the ledger's head says, whoever wrote it and wherever that run was stopped; adopts a label
- * that has no ledger yet. Returns the head; undefined where nothing was ever promoted. In a dry run it only looks.
- *
- * @throws UserError where the head must not be acted on; ServiceError where an image is lost, or a server fails.
- */
-export async function reconcile(promotion: Promotion): Promise<Head | undefined> {
-  for (let round = 0; round < ROUNDS; round += 1) {
-    const head = await readHead(ledgerOf(promotion.server, promotion.label));
-    if (head === undefined) {
-      const record = await adopted(promotion);
-      if (record === undefined || promotion.dryRun) return undefined;
-      await commit(promotion, record);
-    } else if ((await finish(promotion, head)) === 'finished') {
-      return head;
-    }
-  }
-  throw new ServiceError('conflict', `the ledger of ${promotion.label} moved on ${ROUNDS} times under this run`);
+export interface Reconciled {
+  /** Undefined where nothing was ever promoted. */
+  readonly head: Head | undefined;
+  /** Why what the head names cannot be made to be there; it stays, until another image takes its place. */
+  readonly unfinished?: unknown;
 }
 
 /**
- * Writes a record after the images that it names are at their targets. The append is the commit point: before it
- * nothing was promoted, after it whoever comes next finishes the promotion. `lost`: another run wrote this record.
+ * Makes readers find what the ledger's head says, whoever wrote it and wherever that run was stopped; adopts a label
+ * that has no ledger yet. In a dry run it only looks.
+ *
+ * @throws ServiceError where the head must not be acted on, or a server fails.
  */
-export async function commit(promotion: Promotion, record: LedgerRecord): Promise<'won' | 'lost'> {
-  const { server, label, log } = promotion;
+export async function reconcile(promotion: Promotion): Promise<Reconciled> {
+  const { server, label, log, dryRun } = promotion;
+  let steps: Step[] = [];
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const head = await readHead(ledgerOf(server, label));
+    if (head === undefined) {
+      const record = await adoptedRecord(promotion);
+      if (record === undefined) return { head };
+      if (dryRun) return { head: parseHead(1, sealRecord(record, undefined)) };
+      await commit(promotion, undefined, record);
+      continue;
+    }
+    // Read anew in each round: so it is the last thing that is read, after all that was made is read back.
+    steps = await stepsFor(promotion, head);
+    for (const step of steps) log.info(`${dryRun ? 'would' : 'to do:'} ${describeStep(step, label)}`);
+    if (steps.length === 0 || dryRun) return { head };
+    if (steps.some(({ kind }) => kind === 'copy-image' || kind === 'write-artifact')) {
+      try {
+        await ensureImages(promotion, head.record);
+      } catch (unfinished) {
+        return { head, unfinished };
+      }
+    }
+    await move(promotion, head, steps);
+  }
+  const [undone] = steps;
+  throw new ServiceError(
+    'conflict',
+    `${undone === undefined ? `ledger of ${label}` : describeStep(undone, label)}: made and undone ${ROUNDS} times; ` +
+      'who else writes there?',
+  );
+}
+
+/**
+ * Writes a record after all that it names is there. The append is the commit point: before it nothing was promoted,
+ * after it whoever comes next finishes the promotion. `lost`: another run wrote this record.
+ */
+export async function commit(
+  promotion: Promotion,
+  head: Head | undefined,
+  record: LedgerRecord,
+): Promise<'won' | 'lost'> {
+  const { server, label, log, ledgerKey } = promotion;
+  const bytes = sealRecord(record, ledgerKey);
+  const checked = checkRecord(record.n, bytes, head?.bytes, rulesOf(promotion));
+  // It would be in everyone's way for good.
+  if ('problem' in checked) throw new Error(`would write a ledger record that nobody trusts: ${checked.problem}`);
+  await server.sweep();
   await ensureImages(promotion, record);
-  const bytes = sealRecord(record, promotion.ledgerKey);
   const result = await server.appendLedger(label, record.n, bytes, record.id);
   if (result === 'won') log.info(`ledger record ${record.n} of ${label} written: ${record.kind} ${record.candidate}`);
   else log.info(`another run wrote ledger record ${record.n} of ${label} first; looking again`);
   return result;
 }
 
-/** Finishes what a record says; `superseded` where a newer record is there, which then has to be finished instead. */
-export async function finish(promotion: Promotion, head: Head): Promise<'finished' | 'superseded'> {
-  const moves = movesTo(head.record, await look(promotion, head.record));
-  // A target that is configured no more is no harm while nothing is to be moved there.
-  const repositories = moves.length > 0 ? ownedRepositories(promotion.targets).map(formatRepository) : undefined;
-  await verifyHead(ledgerOf(promotion.server, promotion.label), head, {
-    label: promotion.label,
-    key: promotion.ledgerKey,
-    replay: promotion.replay,
-    ...(repositories && { repositories }),
-  });
-  for (const move of moves) {
-    promotion.log.info(`${promotion.dryRun ? 'would move' : 'moving'} ${describeMove(move, promotion.label)}`);
-  }
-  if (moves.length === 0 || promotion.dryRun) return 'finished';
-
-  await ensureImages(promotion, head.record);
-  for (const move of moves) {
-    if (await isSuperseded(promotion, head)) return 'superseded';
-    await make(promotion, head.record, move);
-  }
-  const left = movesTo(head.record, await look(promotion, head.record));
-  if (await isSuperseded(promotion, head)) return 'superseded';
-  const [first] = left;
-  if (first !== undefined) {
-    throw new ServiceError(
-      'conflict',
-      `${describeMove(first, promotion.label)}: was made and is undone; who else writes there?`,
-    );
-  }
-  return 'finished';
+function rulesOf({ label, ledgerKey, replay }: Promotion): LedgerRules {
+  return { label, key: ledgerKey, replay };
 }
 
-/** The images of a record at their targets, under their versioned tags, and the candidate's files: what a label relies on. */
-async function ensureImages(promotion: Promotion, record: LedgerRecord): Promise<void> {
-  await promotion.registry.copy(copiesOf(record.targets), { referrers: promotion.referrers });
-  const { tag, digest } = candidateOf(record.candidate);
-  await promotion.server.writeArtifact({
-    reference: record.candidate,
-    tag,
-    digest,
-    created: record.when,
-    'run-url': record['run-url'],
-    'tags-read': 0,
-  });
-}
-
-async function isSuperseded({ server, label }: Promotion, head: Head): Promise<boolean> {
-  return (await server.readLedger(label, head.record.n + 1)) !== undefined;
-}
-
-async function look({ server, registry, label }: Promotion, { targets }: LedgerRecord): Promise<Visible> {
-  const [current, previous, ...tags] = await Promise.all([
-    server.readLabel(label),
-    server.readLabel(previousLabel(label)),
-    ...targets.map((target) => registry.resolve(repositoryOf(target), movingTag(label))),
-  ]);
-  const movingTags = new Map(targets.map((target, index) => [target.repository, tags[index]?.digest]));
-  return { label: current, previousLabel: previous, movingTags };
-}
-
-async function make({ server, registry, label }: Promotion, { targets }: LedgerRecord, move: Move): Promise<void> {
-  switch (move.kind) {
-    case 'moving-tag': {
-      const target = targets.find((one) => one.repository === move.repository);
-      if (target !== undefined) await registry.moveTag(repositoryOf(target), movingTag(label), move.digest);
-      return;
-    }
-    case 'label':
-      return server.moveLabel(label, move.tag);
-    case 'previous-label':
-      return move.tag === undefined
-        ? server.removeLabel(previousLabel(label))
-        : server.moveLabel(previousLabel(label), move.tag);
-  }
-}
-
-/**
- * Record 1 for a label that has no ledger, as RDO's artifact_promoter leaves it: the tag is the label's, the digest is
- * that of the moving tag at the targets, since that is what consumers run. Undefined where there is no label.
- */
-async function adopted(promotion: Promotion): Promise<LedgerRecord | undefined> {
-  const { server, label, log } = promotion;
-  const tag = await server.readLabel(label);
-  if (tag === undefined) return undefined;
-  const candidate: Candidate = { repository: promotion.source, tag, digest: await adoptedDigest(promotion, tag) };
-  const targets = ledgerTargets({ candidate: promotion.targets.candidate, companions: [] }, candidate, []);
-  const reason = `${label} was there before the ledger`;
-  log.info(`${promotion.dryRun ? 'would adopt' : 'adopting'} ${label} as it is: ${formatCandidate(candidate)}`);
-  return nextRecord(
-    undefined,
-    label,
-    { kind: 'adopted', reason, targets, decision: null, holds: [], quarantine: [], candidate, previous: undefined },
-    promotion.author,
-    unixSeconds(promotion.clock),
+/** What is left to do of what a head says; throws where it must not be acted on. */
+async function stepsFor(promotion: Promotion, head: Head): Promise<Step[]> {
+  await verifyHead(ledgerOf(promotion.server, promotion.label), head, rulesOf(promotion));
+  const steps = stepsTo(head.record, await look(promotion, head.record));
+  // A target that is configured no more is no harm while there is nothing to do.
+  const foreign = steps.length === 0 ? undefined : foreignTarget(head.record, promotion.targets);
+  if (foreign === undefined) return steps;
+  throw new ServiceError(
+    'bad-answer',
+    `ledger record ${head.n} not trusted: its target ${foreign} is none that is configured, and it is not finished; ` +
+      'if the record is right, name that target until it is',
   );
 }
 
-async function adoptedDigest({ server, registry, label, targets }: Promotion, tag: Tag): Promise<Digest> {
-  const said = new Map<string, Digest>();
-  for (const repository of targets.candidate) {
-    for (const name of [movingTag(label), tag]) {
-      const found = await registry.resolve(repository, name);
-      if (found !== undefined) said.set(`${formatRepository(repository)}:${name}`, found.digest);
-    }
-  }
-  const file = await server.readArtifact(tag);
-  if (file !== undefined && file !== 'bare') said.set(`${server.where}/${tag}.json`, file.digest);
-  const [first] = said.values();
-  if (first === undefined) {
-    throw new UserError(
-      `label ${label} points at ${tag}, there is no ledger, and no target has ${label} or ${tag}: ` +
-        'which image was promoted cannot be told; remove the label, or push the image that it means',
-    );
-  }
-  if ([...said.values()].some((digest) => digest !== first)) {
-    const all = [...said].map(([where, digest]) => `${where} is ${digest}`).join(', ');
-    throw new UserError(
-      `label ${label} points at ${tag}, there is no ledger, and they disagree: ${all}; make them equal`,
-    );
-  }
-  return first;
-}
+class Superseded extends Error {}
 
-function movingTag(label: Label): Tag {
-  return v.parse(tagSchema, label);
+/** Moves tags and labels, one after the other, and looks before each that the head is still this one. */
+async function move(promotion: Promotion, head: Head, steps: readonly Step[]): Promise<void> {
+  const { server, registry, label } = promotion;
+  const lastLook = async () => {
+    if ((await server.readLedger(label, head.n + 1)) !== undefined) throw new Superseded();
+  };
+  try {
+    for (const step of steps) {
+      switch (step.kind) {
+        case 'move-tag':
+          await lastLook();
+          await registry.moveTag(repositoryOf(step.target), movingTag(label), step.target.digest);
+          break;
+        case 'move-label':
+          await server.moveLabel(label, step.tag, lastLook);
+          break;
+        case 'move-previous':
+          if (step.tag === undefined) await server.removeLabel(previousLabel(label), lastLook);
+          else await server.moveLabel(previousLabel(label), step.tag, lastLook);
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof Superseded)) throw error;
+    promotion.log.info(`another run wrote ledger record ${head.n + 1} of ${label}; finishing that`);
+  }
 }

@@ -103,7 +103,11 @@ function refuseStray(inputs: RequestInputs, names: readonly ('force-confirm' | '
  * These values guard against mistakes; the rights come from the secrets. A dispatch of a workflow by an allowed actor,
  * and where the forge says who started the attempt, that one too.
  */
-function authorise(name: string, allowed: readonly string[], { event, actor, triggeringActor }: Requester): void {
+export function authorise(
+  name: string,
+  allowed: readonly string[],
+  { event, actor, triggeringActor }: Requester,
+): void {
   if (event !== 'workflow_dispatch') {
     throw new UserError(
       `input ${name}: only by workflow_dispatch, this run is by ${event === '' ? 'no event' : event} (GITHUB_EVENT_NAME)`,

@@ -2,7 +2,6 @@ import * as v from 'valibot';
 import { UserError } from '../base/errors.js';
 import {
   type Candidate,
-  type Digest,
   formatCandidate,
   formatRepository,
   type Repository,
@@ -12,6 +11,7 @@ import {
   tagSchema,
 } from '../candidate/reference.js';
 import type { LedgerTarget } from '../image-server/ledger-record.js';
+import type { Label } from '../image-server/names.js';
 
 /** An image that is promoted along with the candidate: which one, and where to. */
 export interface Companion {
@@ -69,16 +69,25 @@ function taggedIn(text: string, line: string): Companion['source'] {
 function refuseCollisions(repositories: readonly Repository[]): void {
   const seen = new Set<string>();
   for (const name of repositories.map(formatRepository)) {
-    if (seen.has(name)) throw new UserError(`input targets: two lines end in the same repository ${name}`);
-    seen.add(name);
+    // Host names are the same in any case; paths are lower case by their grammar.
+    const key = name.toLowerCase();
+    if (seen.has(key)) throw new UserError(`input targets: two lines end in the same repository ${name}`);
+    seen.add(key);
   }
 }
 
-/** Nothing is copied onto itself: a target that is the candidate's own repository has no business in the list. */
-export function refuseSource(targets: Targets, source: Repository): void {
-  const own = targets.candidate.find((target) => sameRepository(target, source));
+/** Nothing is pushed where candidates come from, and no versioned tag bears the name of the moving one. */
+export function checkTargets(targets: Targets, source: Repository, label: Label): void {
+  const own = ownedRepositories(targets).find((target) => sameRepository(target, source));
   if (own !== undefined) {
     throw new UserError(`input targets: ${formatRepository(own)} is the repository that the candidate comes from`);
+  }
+  const moving = targets.companions.find((companion) => String(companion.source.tag) === String(label));
+  if (moving !== undefined) {
+    throw new UserError(
+      `input targets: companion ${formatRepository(moving.source.repository)}:${label} has the name of the moving tag; ` +
+        'name it by its version',
+    );
   }
 }
 
@@ -87,21 +96,17 @@ export function ownedRepositories(targets: Targets): Repository[] {
   return [...targets.candidate, ...targets.companions.map((companion) => companion.repository)];
 }
 
-/** What a record says of each target; `companionDigests` are in the order of the companions. */
-export function ledgerTargets(
-  targets: Targets,
-  candidate: Candidate,
-  companionDigests: readonly Digest[],
-): LedgerTarget[] {
-  const copies = targets.candidate.map((repository) => ({ repository, image: candidate }));
-  const companions = targets.companions.flatMap((companion, index) => {
-    const digest = companionDigests[index];
-    return digest === undefined ? [] : [{ repository: companion.repository, image: { ...companion.source, digest } }];
-  });
-  return [...copies, ...companions].map(({ repository, image }) => ({
+/** What a record says of one target. */
+export function ledgerTarget(repository: Repository, image: Candidate): LedgerTarget {
+  return {
     repository: formatRepository(repository),
     tag: image.tag,
     digest: image.digest,
     source: formatCandidate(image),
-  }));
+  };
+}
+
+/** What a record says of the candidate's targets. */
+export function candidateTargets(targets: Targets, candidate: Candidate): LedgerTarget[] {
+  return targets.candidate.map((repository) => ledgerTarget(repository, candidate));
 }

@@ -6,6 +6,8 @@ import type { Inputs, ParsedInputs } from './inputs.js';
 export interface Runner {
   readonly log: Log;
   readonly context: RunContext;
+  /** Blanks the secrets among the inputs, for text that goes elsewhere than into the log, outputs and summary. */
+  redact(text: string): string;
 }
 
 export interface Result<O extends string> {

@@ -14,7 +14,9 @@ export async function runAction<I extends Inputs, O extends string>(action: Acti
   const redactor = new Redactor();
   const log = createLog(redactor);
   try {
-    const result = await action.run(readInputs(action.inputs, redactor), { log, context: readRunContext(process.env) });
+    const inputs = readInputs(action.inputs, redactor);
+    const context = readRunContext(process.env);
+    const result = await action.run(inputs, { log, context, redact: (text) => redactor.redact(text) });
     await write(action, result, redactor);
     if (result.failure !== undefined) fail(result.failure, redactor);
   } catch (error) {

@@ -1,0 +1,46 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { cp, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { projectRoot } from '../sandbox/project.js';
+
+export interface ActionProcess {
+  readonly child: ChildProcess;
+  /** Its log, when it has ended; `status` is null where it was killed. */
+  readonly ended: Promise<{ readonly status: number | null; readonly log: string }>;
+}
+
+/** Bundles what was compiled of mortal-promotion.ts, which halves its start; resolves to the bundle. */
+export async function bundleMortalPromotion(directory: string): Promise<string> {
+  const stage = join(directory, 'stage');
+  for (const part of ['src', 'test/promotion']) {
+    await cp(join(projectRoot, 'build', part), join(stage, part), { recursive: true });
+  }
+  // Without a type, so that ncc makes CommonJS of it.
+  await writeFile(join(directory, 'package.json'), '{}');
+  const ncc = join(projectRoot, 'node_modules/@vercel/ncc/dist/ncc/cli.js');
+  const out = join(directory, 'bundle');
+  const args = ['build', join(stage, 'test/promotion/mortal-promotion.js'), '--out', out, '--no-cache', '--quiet'];
+  await promisify(execFile)(process.execPath, [ncc, ...args]);
+  return join(out, 'index.js');
+}
+
+/** Starts a bundle in a process of its own. */
+export function startBundle(
+  bundle: string,
+  inputs: Readonly<Record<string, string>>,
+  env: NodeJS.ProcessEnv = {},
+): ActionProcess {
+  const variables = Object.entries(inputs).map(([input, value]) => [`INPUT_${input.toUpperCase()}`, value] as const);
+  const child = spawn(process.execPath, [bundle], {
+    env: { PATH: process.env.PATH, GITHUB_RUN_ID: randomUUID(), ...env, ...Object.fromEntries(variables) },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let log = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (log += chunk));
+  const ended = new Promise<{ status: number | null; log: string }>((resolve) =>
+    child.on('close', (status) => resolve({ status, log })),
+  );
+  return { child, ended };
+}

@@ -1,0 +1,63 @@
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
+import type { Stoppable } from '../sandbox/process.js';
+
+/** A TCP proxy that asks before it passes on what a client sent: who asks one thing after the other is seen step by step. */
+export interface StepProxy extends Stoppable {
+  readonly port: number;
+  /** Resolves when the server behind has ended all connections, and so acted on all that it was sent. */
+  settled(): Promise<void>;
+}
+
+/** How long a server may take to answer somebody who is gone. */
+const LAST_ANSWER_MS = 100;
+
+/** `onStep` is called for each piece that a client sends, before it is passed on. */
+export async function startStepProxy(toPort: number, onStep: () => void | Promise<void>): Promise<StepProxy> {
+  const open = new Set<Socket>();
+  const server = createServer((client) => {
+    const upstream = connect(toPort, '127.0.0.1');
+    open.add(upstream);
+    let answered = true;
+    let passing = Promise.resolve();
+    let gone = false;
+    for (const socket of [client, upstream]) socket.setNoDelay(true).on('error', () => {});
+    client.on('data', (chunk) => {
+      passing = passing.then(async () => {
+        await onStep();
+        answered = false;
+        if (!upstream.destroyed) upstream.write(chunk);
+      });
+    });
+    upstream.on('data', (chunk) => {
+      answered = true;
+      if (gone) upstream.end();
+      else client.write(chunk);
+    });
+    client.on('close', async () => {
+      await passing;
+      gone = true;
+      if (answered) upstream.end();
+      else setTimeout(() => upstream.destroy(), LAST_ANSWER_MS);
+    });
+    upstream.on('end', () => client.end());
+    upstream.on('close', () => {
+      open.delete(upstream);
+      client.destroy();
+    });
+  });
+  server.listen(0, '127.0.0.1').unref();
+  await once(server, 'listening');
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('the step proxy has no port');
+  return {
+    port: address.port,
+    settled: async () => {
+      await Promise.all([...open].map((socket) => once(socket, 'close')));
+    },
+    stop: async () => {
+      server.close();
+      for (const socket of open) socket.destroy();
+    },
+  };
+}

@@ -1,0 +1,164 @@
+import { randomUUID } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { systemClock, unixSeconds } from '../../src/base/clock.js';
+import {
+  type Candidate,
+  candidateSchema,
+  repositorySchema,
+  type Tag,
+  tagSchema,
+} from '../../src/candidate/reference.js';
+import { compareTags } from '../../src/candidate/schemes.js';
+import { parseCriteria } from '../../src/criteria/criteria-file.js';
+import type { Verdict } from '../../src/criteria/decision-record.js';
+import { evaluate } from '../../src/criteria/evaluate.js';
+import { type ImageServer, openImageServer } from '../../src/image-server/image-server.js';
+import { type LedgerRecord, ledgerRecordSchema } from '../../src/image-server/ledger-record.js';
+import type { Asked, Outcome } from '../../src/promotion/decide.js';
+import { promote } from '../../src/promotion/promote.js';
+import type { Promotion } from '../../src/promotion/promotion.js';
+import { replayRecord } from '../../src/promotion/replay.js';
+import { parseTargets } from '../../src/promotion/targets.js';
+import { createRegistry } from '../../src/registry/create-registry.js';
+import type { Registry } from '../../src/registry/registry.js';
+import { label, optionsFor, silent } from '../image-server/fixture.js';
+import { freshImageDirectory, freshRepository, sandbox } from '../sandbox/current.js';
+import { buildImage, buildLayer, type Image, pushImage } from '../sandbox/images.js';
+import type { Login } from '../sandbox/registry.js';
+import type { ImageDirectory } from '../sandbox/sandbox.js';
+
+/** One promotion of its own on the sandbox's servers, run in this process. */
+
+export const CURRENT = label('current-ceph');
+export const JOB = 'scenario001';
+export const CRITERIA = `current-ceph: [${JOB}]`;
+
+export interface Place {
+  readonly url: string;
+  readonly host: string;
+  readonly login?: Login;
+}
+
+export interface Scene {
+  readonly directory: ImageDirectory;
+  readonly source: Place;
+  readonly target: Place;
+  /** Where candidates come from, below the source. */
+  readonly repository: string;
+  /** Where they go, below the target. */
+  readonly targetRepository: string;
+  /** The input `targets`. */
+  readonly targets: readonly string[];
+}
+
+/** A small image that no other seed gives. */
+export function tinyImage(seed: string): Image {
+  return buildImage({ layers: [buildLayer(seed, 100)], labels: { seed } });
+}
+
+export async function freshScene(changes: Partial<Scene> = {}): Promise<Scene> {
+  const { source, target } = sandbox();
+  const place = { source, target, repository: freshRepository(), targetRepository: freshRepository(), ...changes };
+  const directory = changes.directory ?? (await freshImageDirectory());
+  const targets = changes.targets ?? [`${place.target.host}/${place.targetRepository}`];
+  return { ...place, directory, targets };
+}
+
+export function tag(text: string): Tag {
+  return v.parse(tagSchema, text);
+}
+
+/** Pushes the image of a tag to the source; another `seed` is another image. */
+export async function publish(scene: Scene, name: string, seed = name): Promise<Candidate> {
+  const image = tinyImage(seed);
+  await pushImage({ url: scene.source.url, repository: scene.repository }, image, [name]);
+  return v.parse(candidateSchema, `${scene.source.host}/${scene.repository}:${name}@${image.digest}`);
+}
+
+/** What the criteria say of whatever is asked. */
+export function verdict(says: Verdict): Promotion['evaluate'] {
+  const criteria = parseCriteria(CRITERIA, 'current-ceph');
+  return async (candidate) => {
+    const now = unixSeconds(systemClock);
+    const { tag, digest } = candidate;
+    const outcome = says === 'promote' ? 'success' : 'failure';
+    const result = { job: JOB, outcome, candidate: { tag, digest }, timestamp: now, source: 'needs' } as const;
+    return evaluate(criteria, says === 'wait' ? [] : [result], candidate, { evaluatedAt: now });
+  };
+}
+
+export interface Open {
+  readonly server: ImageServer;
+  readonly registry: Registry;
+  close(): Promise<void>;
+}
+
+/** A session on each server of a scene. */
+export async function open(scene: Scene): Promise<Open> {
+  const { login } = scene.target;
+  const inputs = 'inputs target-username and target-password';
+  const registry = createRegistry({
+    account: ({ registry }) => ({ inputs, ...(registry === scene.target.host && login && { login }) }),
+    plainHttp: [],
+    clock: systemClock,
+    log: silent,
+  });
+  const server = await openImageServer(optionsFor(scene.directory.server));
+  return {
+    server,
+    registry,
+    close: async () => {
+      server.close();
+      await registry.close();
+    },
+  };
+}
+
+export function promotionIn(scene: Scene, { server, registry }: Open, changes: Partial<Promotion> = {}): Promotion {
+  return {
+    server,
+    registry,
+    label: CURRENT,
+    source: v.parse(repositorySchema, `${scene.source.host}/${scene.repository}`),
+    targets: parseTargets(scene.targets),
+    ledgerKey: undefined,
+    referrers: false,
+    dryRun: false,
+    author: { id: `${Date.now()}/1/${randomUUID()}`, who: 'alice', runUrl: null, event: 'workflow_dispatch' },
+    clock: systemClock,
+    log: silent,
+    evaluate: verdict('promote'),
+    replay: replayRecord,
+    compareTags,
+    ...changes,
+  };
+}
+
+export type Wish = Partial<Asked> & { readonly with?: Partial<Promotion> };
+
+/** One run, with sessions of its own; of a candidate whose criteria are met, unless it says otherwise. */
+export async function run(scene: Scene, wish: Wish): Promise<Outcome> {
+  const opened = await open(scene);
+  try {
+    return await runOn(scene, opened, wish);
+  } finally {
+    await opened.close();
+  }
+}
+
+export function runOn(scene: Scene, opened: Open, { with: changes = {}, ...asked }: Wish): Promise<Outcome> {
+  const promotion = promotionIn(scene, opened, changes);
+  return promote(promotion, { request: { kind: 'evaluate' }, candidate: undefined, freeze: undefined, ...asked });
+}
+
+/** A ledger as it lies on disk. */
+export function ledger({ directory }: Pick<Scene, 'directory'>): LedgerRecord[] {
+  const folder = join(directory.path, 'ledger/current-ceph');
+  const count = readdirSync(folder).length;
+  return Array.from({ length: count }, (_, index) => {
+    const text = readFileSync(join(folder, `${index + 1}.json`), 'utf8');
+    return v.parse(ledgerRecordSchema, JSON.parse(text));
+  });
+}

@@ -4,9 +4,13 @@ import { systemClock } from '../base/clock.js';
 import { UserError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { durationSchema } from '../base/schema.js';
+import { jobNameSchema } from '../criteria/job-result.js';
+import type { Http } from '../http/policy.js';
 import { labelSchema } from '../image-server/names.js';
 import { serverSchema } from '../image-server/server-url.js';
 import { branchWords, publishDashboard } from '../monitoring/dashboard.js';
+import type { NightlyJob } from '../monitoring/model.js';
+import { readNightlyJobs } from '../monitoring/nightly.js';
 import { defineAction } from '../runner/action.js';
 import {
   flag,
@@ -48,6 +52,12 @@ const inputs = {
   title: withDefault('The title of the page', 'Ceph promotions', lineSchema),
   'target-age': withDefault('How old the newest promotion of a branch may be', '14 days', durationSchema),
   'heartbeat-age': withDefault('How long ago the newest run of a branch may be', '4 days', durationSchema),
+  'zuul-url': optional('With `nightly-jobs`: what `/api/tenant/…` is below', urlSchema),
+  'zuul-tenant': optional('With `nightly-jobs`: the tenant', lineSchema),
+  'nightly-jobs': list(
+    'Jobs of Zuul that test development builds, one a line, to show the newest builds of',
+    jobNameSchema,
+  ),
   output: withDefault('The directory to write to', 'dashboard', lineSchema),
   ...imageServerInputs,
   server: optional(
@@ -69,6 +79,7 @@ export const action = defineAction({
   async run(inputs, { log, context }) {
     const output = path.resolve(context.workspace, inputs.output);
     const dryRun = inputs['dry-run'];
+    const http = smallApis(log);
     const model = await publishDashboard({
       branches: inputs.branches,
       settings: {
@@ -78,10 +89,11 @@ export const action = defineAction({
         targetAge: inputs['target-age'],
         heartbeatAge: inputs['heartbeat-age'],
       },
+      readNightly: nightlyFrom(inputs, http),
       output,
       dryRun,
       upload: uploadTo(inputs, log),
-      http: smallApis(log),
+      http,
       clock: systemClock,
       log,
     });
@@ -91,6 +103,16 @@ export const action = defineAction({
     };
   },
 });
+
+function nightlyFrom(
+  { 'zuul-url': url, 'zuul-tenant': tenant, 'nightly-jobs': jobs }: ParsedInputs<typeof inputs>,
+  http: Http,
+): () => Promise<NightlyJob[]> {
+  if (jobs.length === 0) return async () => [];
+  if (url === undefined) throw new UserError('input zuul-url: required with nightly-jobs');
+  if (tenant === undefined) throw new UserError('input zuul-tenant: required with nightly-jobs');
+  return () => readNightlyJobs({ http, url, tenant }, jobs);
+}
 
 function uploadTo(
   { server, 'ssh-known-hosts': knownHosts, 'ssh-private-key': privateKey }: ParsedInputs<typeof inputs>,

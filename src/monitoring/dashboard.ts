@@ -7,7 +7,7 @@ import type { Http } from '../http/policy.js';
 import { renderBadge } from './badge.js';
 import { renderFeed } from './feed.js';
 import { renderMetrics } from './metrics.js';
-import type { BranchModel, DashboardModel } from './model.js';
+import type { BranchModel, DashboardModel, NightlyJob } from './model.js';
 import { renderPage } from './page.js';
 import { type Branch, readBranch } from './read-branch.js';
 import { type DashboardSettings, summarize } from './summarize.js';
@@ -27,6 +27,7 @@ export function renderFiles(model: DashboardModel): ReadonlyMap<string, string> 
 export interface PublishOptions {
   readonly branches: readonly Branch[];
   readonly settings: DashboardSettings;
+  readonly readNightly: () => Promise<NightlyJob[]>;
   /** The directory to write to; it is made where it is missing. */
   readonly output: string;
   /** Only read and render. */
@@ -43,14 +44,18 @@ export interface PublishOptions {
  * a page that shows a dead pipeline has done its job, and the steps after this one have to publish it.
  */
 export async function publishDashboard(options: PublishOptions): Promise<DashboardModel> {
-  const { branches, settings, output, dryRun, upload, http, clock, log } = options;
+  const { branches, settings, readNightly, output, dryRun, upload, http, clock, log } = options;
   checkBranches(branches);
-  const histories = await Promise.all(branches.map((branch) => readBranch(branch, { http, ...settings })));
-  const model = summarize(histories, settings, unixSeconds(clock));
+  const [nightly, ...histories] = await Promise.all([
+    readNightly(),
+    ...branches.map((branch) => readBranch(branch, { http, ...settings })),
+  ]);
+  const model = summarize(histories, settings, unixSeconds(clock), nightly);
   for (const branch of model.branches) {
     log.info(branchWords(branch, model));
     for (const problem of branch.problems) log.warning(`${branch.branch}: ${problem}`);
   }
+  for (const { job, problem } of model.nightly) if (problem !== null) log.warning(`${job}: ${problem}`);
   const files = renderFiles(model);
   for (const [name, text] of files) {
     const file = path.join(output, name);

@@ -1,33 +1,46 @@
-import type { BranchModel, DashboardModel } from './model.js';
+import type { BranchModel, DashboardModel, NightlyJob } from './model.js';
 import { DAY, seconds } from './words.js';
 
 /**
  * The figures in OpenMetrics text (github.com/prometheus/OpenMetrics, version 1.0), and in Prometheus' own text format
- * at the same time: all are gauges, as the two differ in how they name counters.
+ * at the same time: all are gauges, as the two differ in how they name counters. A job is `job_name`, since Prometheus
+ * sets `job` itself.
  */
 export function renderMetrics(model: DashboardModel): string {
-  const families = FAMILIES.map(({ name, help, samples }) => {
-    const lines = model.branches.flatMap((branch) =>
-      samples(branch, model).map(([labels, value]) => {
-        const all = { branch: branch.branch, label: model.label, ...labels };
-        return `${name}{${Object.entries(all).map(pair).join(',')}} ${value}`;
-      }),
-    );
-    return [`# HELP ${name} ${help}`, `# TYPE ${name} gauge`, ...lines];
+  const ofBranches = BRANCH_FAMILIES.map(({ name, help, samples }) =>
+    family(
+      { name, help },
+      model.branches.flatMap((branch) =>
+        samples(branch, model).map(
+          ([labels, value]): Sample => [{ branch: branch.branch, label: model.label, ...labels }, value],
+        ),
+      ),
+    ),
+  );
+  const ofNightlyJobs = NIGHTLY_FAMILIES.map(({ name, help, samples }) =>
+    family(
+      { name, help },
+      model.nightly.flatMap((job) => samples(job).map((value): Sample => [{ job_name: job.job }, value])),
+    ),
+  );
+  const written = family(
+    { name: 'ceph_promotion_dashboard_timestamp_seconds', help: 'When these metrics were written.' },
+    [[{}, seconds(model['generated-at'])]],
+  );
+  return `${[...written, ...ofBranches.flat(), ...ofNightlyJobs.flat(), '# EOF'].join('\n')}\n`;
+}
+
+function family({ name, help }: Pick<BranchFamily, 'name' | 'help'>, samples: readonly Sample[]): string[] {
+  const lines = samples.map(([labels, value]) => {
+    const pairs = Object.entries(labels).map(pair).join(',');
+    return `${name}${pairs === '' ? '' : `{${pairs}}`} ${value}`;
   });
-  const written = 'ceph_promotion_dashboard_timestamp_seconds';
-  return `${[
-    `# HELP ${written} When these metrics were written.`,
-    `# TYPE ${written} gauge`,
-    `${written} ${seconds(model['generated-at'])}`,
-    ...families.flat(),
-    '# EOF',
-  ].join('\n')}\n`;
+  return [`# HELP ${name} ${help}`, `# TYPE ${name} gauge`, ...lines];
 }
 
 type Sample = readonly [labels: Readonly<Record<string, string>>, value: number];
 
-interface Family {
+interface BranchFamily {
   readonly name: string;
   readonly help: string;
   samples(branch: BranchModel, model: DashboardModel): readonly Sample[];
@@ -41,7 +54,7 @@ function moment(time: string | null): Sample[] {
   return plain(time === null ? null : seconds(time));
 }
 
-const FAMILIES: readonly Family[] = [
+const BRANCH_FAMILIES: readonly BranchFamily[] = [
   {
     name: 'ceph_promotion_up',
     help: 'Whether the ledger of the label can be read and trusted.',
@@ -96,7 +109,7 @@ const FAMILIES: readonly Family[] = [
   {
     name: 'ceph_promotion_job_state',
     help: 'The state of each job in the last decision: met, unmet, unknown or waived.',
-    samples: ({ decision }) => decision?.jobs.map(({ job, state }): Sample => [{ job, state }, 1]) ?? [],
+    samples: ({ decision }) => decision?.jobs.map(({ job, state }): Sample => [{ job_name: job, state }, 1]) ?? [],
   },
   {
     name: 'ceph_promotion_ledger_head',
@@ -122,12 +135,13 @@ const FAMILIES: readonly Family[] = [
     name: 'ceph_promotion_job_pass_ratio',
     help: 'Share of the recorded results of a job that passed.',
     samples: (branch) =>
-      branch['job-figures'].map(({ job, passed, results }): Sample => [{ job }, ratio(passed, results)]),
+      branch['job-figures'].map(({ job, passed, results }): Sample => [{ job_name: job }, ratio(passed, results)]),
   },
   {
     name: 'ceph_promotion_job_flake_ratio',
     help: 'Share of the tries of a job that failed, and passed later on the same image and aggregate hash.',
-    samples: (branch) => branch['job-figures'].map(({ job, flaky, tries }): Sample => [{ job }, ratio(flaky, tries)]),
+    samples: (branch) =>
+      branch['job-figures'].map(({ job, flaky, tries }): Sample => [{ job_name: job }, ratio(flaky, tries)]),
   },
   {
     name: 'ceph_promotion_holds',
@@ -142,9 +156,35 @@ const FAMILIES: readonly Family[] = [
   {
     name: 'ceph_promotion_waiver_end_timestamp_seconds',
     help: 'When the waiver of a job ends.',
-    samples: ({ waivers }) => waivers.map(({ job, until }): Sample => [{ job }, seconds(until) + DAY]),
+    samples: ({ waivers }) => waivers.map(({ job, until }): Sample => [{ job_name: job }, seconds(until) + DAY]),
   },
 ];
+
+interface NightlyFamily {
+  readonly name: string;
+  readonly help: string;
+  samples(job: NightlyJob): readonly number[];
+}
+
+const NIGHTLY_FAMILIES: readonly NightlyFamily[] = [
+  {
+    name: 'ceph_promotion_nightly_up',
+    help: 'Whether the builds of the nightly job can be read.',
+    samples: ({ problem }) => [problem === null ? 1 : 0],
+  },
+  {
+    name: 'ceph_promotion_nightly_last_build_timestamp_seconds',
+    help: 'When the newest build of the nightly job ended, or else began.',
+    samples: ({ builds }) => builds.flatMap(({ when }) => (when === null ? [] : seconds(when))).slice(0, 1),
+  },
+  {
+    name: 'ceph_promotion_nightly_passed',
+    help: 'Whether the newest build of the nightly job that could tell passed.',
+    samples: ({ builds }) => builds.flatMap(({ outcome }) => TOLD[outcome] ?? []).slice(0, 1),
+  },
+];
+
+const TOLD: Partial<Record<NightlyJob['builds'][number]['outcome'], number>> = { success: 1, failure: 0 };
 
 function ratio(part: number, of: number): number {
   return Math.round((1000 * part) / of) / 1000;

@@ -1,8 +1,9 @@
 import * as v from 'valibot';
+import { timestampSchema } from '../base/schema.js';
 import { digestSchema, tagSchema } from '../candidate/reference.js';
 import { decisionRecordSchema } from '../criteria/decision-record.js';
-import { jobNameSchema } from '../criteria/job-result.js';
-import { referenceSchema, runUrlSchema, timestampSchema } from '../image-server/candidate-file.js';
+import { jobNameSchema, linkSchema } from '../criteria/job-result.js';
+import { referenceSchema, runUrlSchema } from '../image-server/candidate-file.js';
 import { lastDecisionSchema } from '../image-server/last-decision.js';
 import { ledgerRecordSchema } from '../image-server/ledger-record.js';
 import { labelSchema } from '../image-server/names.js';
@@ -134,6 +135,26 @@ const branchSchema = v.strictObject({
 });
 export type BranchModel = v.InferOutput<typeof branchSchema>;
 
+const nightlyJobSchema = v.strictObject({
+  job: jobNameSchema,
+  problem: v.pipe(v.nullable(v.string()), v.description('Why its builds could not be read')),
+  builds: v.pipe(
+    v.array(
+      v.strictObject({
+        outcome: v.pipe(
+          v.picklist(['success', 'failure', 'running', 'unknown']),
+          v.description('unknown: it ended before it could tell'),
+        ),
+        result: v.pipe(v.nullable(v.string()), v.description("Zuul's word for it; null while it runs")),
+        when: v.pipe(v.nullable(timestampSchema), v.description('When it ended, or else began')),
+        url: v.pipe(v.nullable(linkSchema), v.description('Where its logs are')),
+      }),
+    ),
+    v.description('The newest 14, newest first'),
+  ),
+});
+export type NightlyJob = v.InferOutput<typeof nightlyJobSchema>;
+
 export const dashboardSchema = v.strictObject({
   version: v.literal(1),
   title: v.string(),
@@ -143,5 +164,6 @@ export const dashboardSchema = v.strictObject({
   'target-age': v.pipe(secondsSchema, v.description('How old the newest promotion may be')),
   'heartbeat-age': v.pipe(secondsSchema, v.description('How long ago the newest run may be')),
   branches: v.array(branchSchema),
+  nightly: v.pipe(v.array(nightlyJobSchema), v.description('Jobs that test development builds, and promote nothing')),
 });
 export type DashboardModel = v.InferOutput<typeof dashboardSchema>;

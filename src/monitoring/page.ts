@@ -2,7 +2,7 @@ import { rfc3339 } from '../base/clock.js';
 import type { JobState } from '../criteria/decision-record.js';
 import { lastDecisionPath } from '../image-server/last-decision.js';
 import { type Content, type Markup, markup, render } from './markup.js';
-import type { BranchModel, Cell, DashboardModel, Evaluation, Promotion } from './model.js';
+import type { BranchModel, Cell, DashboardModel, Evaluation, NightlyJob, Promotion } from './model.js';
 import { ageBar, chartStart, type Icon, icon, iconShapes, leadStrip, promotionChart } from './pictures.js';
 import { STYLE } from './style.js';
 import {
@@ -44,7 +44,7 @@ ${iconShapes()}
 <ul class="lines panel" aria-label="Branches">
 ${model.branches.map((branch, index) => branchLine(branch, index, view))}
 </ul>
-${model.branches.map((branch, index) => branchSection(branch, index, view))}
+${nightlySection(view)}${model.branches.map((branch, index) => branchSection(branch, index, view))}
 </main>
 <footer>The same as data: <a href="data.json">data.json</a>, <a href="metrics.prom">metrics.prom</a>, <a href="badge.json">badge.json</a>, <a href="feed.atom">feed.atom</a>.</footer>
 </body>
@@ -149,6 +149,43 @@ const VERDICTS: Readonly<Record<NonNullable<BranchModel['decision']>['decision']
   unchanged: 'Unchanged',
   frozen: 'Frozen',
 };
+
+// Section: how jobs do that test development builds.
+
+function nightlySection({ model, now }: View): Content {
+  if (model.nightly.length === 0) return undefined;
+  return markup`<section class="panel" aria-labelledby="nightly">
+<h2 id="nightly">Nightly builds</h2>
+<p class="soft">Of development builds, newest first. They promote nothing, and keep nothing from promotion.</p>
+<ul class="nightly">${model.nightly.map((job) => nightlyLine(job, now))}</ul>
+</section>
+`;
+}
+
+function nightlyLine({ job, problem, builds }: NightlyJob, now: number): Markup {
+  const [newest] = builds;
+  const told =
+    newest === undefined
+      ? markup`<span class="soft"><bdi>${problem ?? 'no build'}</bdi></span>`
+      : markup`<span class="state ${BUILD_STATES[newest.outcome]}">${resultWords(newest)}</span>${newest.when === null ? undefined : markup` <span class="soft">${when(newest.when, now)}</span>`}`;
+  return markup`<li><code><bdi>${job}</bdi></code> <span>${told}</span> ${builds.length === 0 ? undefined : markup`<ol class="pulse">${builds.map(nightlyBuild)}</ol>`}</li>
+`;
+}
+
+function nightlyBuild(build: NightlyJob['builds'][number]): Markup {
+  const state = BUILD_STATES[build.outcome];
+  const told = `${resultWords(build)}${build.when === null ? '' : `, ${minuteOf(build.when)} UTC`}`;
+  const content = markup`${icon(state)}<span class="vh">${told}</span>`;
+  return markup`<li class="${state}" title="${told}">${build.url === null ? content : linkTo(build.url, content)}</li>`;
+}
+
+const BUILD_STATES = { success: 'met', failure: 'unmet', running: 'unknown', unknown: 'unknown' } as const;
+
+function resultWords({ outcome, result }: NightlyJob['builds'][number]): string {
+  return outcome === 'unknown' ? `nothing known (${result})` : BUILD_WORDS[outcome];
+}
+
+const BUILD_WORDS = { success: 'passed', failure: 'failed', running: 'running' } as const;
 
 // Section: all of a branch.
 

@@ -1,5 +1,6 @@
 import { errorLine } from '../base/errors.js';
 import type { Tag } from '../candidate/reference.js';
+import { inParallel } from '../evidence/in-parallel.js';
 import type { Http } from '../http/policy.js';
 import type { CandidateFile } from '../image-server/candidate-file.js';
 import { httpLedger, readCandidateFile, readLabelledTag, readLastDecision } from '../image-server/http-reader.js';
@@ -44,8 +45,6 @@ export interface ReadBranchOptions {
 const MAX_RECORDS = 1000;
 /** So many candidate files are read, for lead times. */
 const MAX_CANDIDATE_FILES = 100;
-/** Requests at a time to one branch. */
-const LANES = 8;
 
 /** Reads a branch over HTTP. Never fails: whatever cannot be read is a problem that the page shows. */
 export async function readBranch(
@@ -70,7 +69,9 @@ export async function readBranch(
   ]);
   const promoted = ledger?.records.map(({ candidate }) => candidateOf(candidate).tag) ?? [];
   const tags = [...new Set([...(candidateTag === undefined ? [] : [candidateTag]), ...promoted])];
-  const files = await inLanes(tags.slice(0, MAX_CANDIDATE_FILES), (tag) => attempt(readCandidateFile(http, url, tag)));
+  const files = await inParallel(tags.slice(0, MAX_CANDIDATE_FILES), (tag) =>
+    attempt(readCandidateFile(http, url, tag)),
+  );
   return {
     branch,
     url: url.href,
@@ -93,7 +94,7 @@ async function readLedger(
   if (head === undefined) return { records: [], problem: await holeAfter(reader, 0) };
   // One more than is shown: what the oldest is checked against.
   const numbers = Array.from({ length: Math.min(head.n - 1, MAX_RECORDS) }, (_, index) => head.n - 1 - index);
-  const bytes = [head.bytes, ...(await inLanes(numbers, (n) => reader.read(n)))];
+  const bytes = [head.bytes, ...(await inParallel(numbers, (n) => reader.read(n)))];
   const records: LedgerRecord[] = [];
   for (const [index, own] of bytes.slice(0, MAX_RECORDS).entries()) {
     // Where one is missing, the record after it has said so.
@@ -104,15 +105,4 @@ async function readLedger(
     records.push(checked.value);
   }
   return { records, problem: await holeAfter(reader, head.n) };
-}
-
-/** Does something with each, a few at a time; the results are in the order of the items. */
-async function inLanes<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = [];
-  const queue = items.entries();
-  const lane = async () => {
-    for (const [index, item] of queue) results[index] = await work(item);
-  };
-  await Promise.all(Array.from({ length: LANES }, lane));
-  return results;
 }

@@ -54,8 +54,10 @@ table code { font-size: 0.75rem; }
 path.earned, path.forced, path.adopted, path.rollback { stroke: var(--tone); stroke-width: 7; stroke-linecap: round; } path.forced { stroke-linecap: square; stroke-width: 6; } path.rollback { stroke-width: 2; }
 .axis { position: relative; height: 1.2rem; font-size: 0.7rem; color: var(--soft); } .axis span { position: absolute; transform: translateX(-50%); } .axis .from { left: 0; transform: none; } .axis .to { right: 0; transform: none; }
 .legend { display: flex; flex-wrap: wrap; gap: 0.1rem 1rem; font-size: 0.75rem; color: var(--soft); } .legend li::before { content: ""; display: inline-block; width: 0.5rem; height: 0.5rem; margin-right: 0.35rem; border-radius: 50%; background: var(--tone); } .legend .note::before { display: none; } .legend .forced::before { border-radius: 0; } .legend .rollback::before { width: 2px; height: 0.7rem; border-radius: 0; vertical-align: -1px; }
+.nightly > li { display: grid; gap: 0.15rem 1rem; padding: 0.3rem 0; } .nightly > li + li { border-top: 1px solid var(--rule); }
+.pulse { display: flex; flex-wrap: wrap; margin: 0; padding: 0; list-style: none; } .pulse li, .pulse a { display: flex; color: var(--tone); } .pulse .i { margin: 0.25rem; }
 summary { cursor: pointer; color: var(--info); padding: 0.3rem 0; } footer { margin-top: 1.25rem; color: var(--soft); font-size: 0.8125rem; }
-@media (min-width: 60rem) { .line { grid-template-columns: 11rem minmax(0, 1fr) 16rem; align-items: baseline; } .line .age { grid-row: span 2; } .line .told { grid-column: 2; }
+@media (min-width: 60rem) { .nightly > li { grid-template-columns: minmax(0, 1fr) 20rem 24rem; align-items: baseline; } .line { grid-template-columns: 11rem minmax(0, 1fr) 16rem; align-items: baseline; } .line .age { grid-row: span 2; } .line .told { grid-column: 2; }
   .columns { grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); } }
 @media (max-width: 30rem) { body { padding: 0.6rem; } section { padding: 0.6rem; } .when { width: 5.6rem; } .lead { width: 4.2rem; } td.num { white-space: normal; } table code { font-size: 0.7rem; } .matrix thead th { font-size: 0.65rem; } .matrix tbody th { min-width: 8.5rem; } dl:not(.figures) { grid-template-columns: minmax(0, 1fr); } dl:not(.figures) dd { margin-bottom: 0.3rem; } }
 @media print { body { background: none; } .panel { break-inside: avoid; } }

@@ -6,7 +6,7 @@ import type { DecisionRecord } from '../criteria/decision-record.js';
 import type { LedgerRecord } from '../image-server/ledger-record.js';
 import type { Label } from '../image-server/names.js';
 import { type Evaluated, evaluationTable, jobFigures, resultsOf } from './job-history.js';
-import type { BranchModel, DashboardModel, Promotion } from './model.js';
+import type { BranchModel, DashboardModel, NightlyJob, Promotion } from './model.js';
 import type { BranchHistory } from './read-branch.js';
 import { candidateOf, DAY, seconds, WEEK } from './words.js';
 
@@ -31,6 +31,7 @@ export function summarize(
   histories: readonly BranchHistory[],
   settings: DashboardSettings,
   now: number,
+  nightly: readonly NightlyJob[] = [],
 ): DashboardModel {
   return {
     version: 1,
@@ -41,6 +42,15 @@ export function summarize(
     'target-age': settings.targetAge,
     'heartbeat-age': settings.heartbeatAge,
     branches: histories.map((history) => summarizeBranch(history, settings, now)),
+    nightly: nightly.map(nightlyInLines),
+  };
+}
+
+function nightlyInLines({ job, problem, builds }: NightlyJob): NightlyJob {
+  return {
+    job,
+    problem: problem === null ? null : oneLine(problem, 400),
+    builds: builds.map(({ result, ...build }) => ({ ...build, result: result === null ? null : oneLine(result, 50) })),
   };
 }
 

@@ -14,7 +14,7 @@ import type { Branch } from '../../src/monitoring/read-branch.js';
 import { parseInput } from '../../src/runner/run-action.js';
 import { failure, withServer } from '../image-server/fixture.js';
 import { freshImageDirectory } from '../sandbox/current.js';
-import { SETTINGS } from './fixture.js';
+import { nightlyJobs, SETTINGS } from './fixture.js';
 
 const FILES = ['badge.json', 'data.json', 'feed.atom', 'index.html', 'metrics.prom'];
 
@@ -32,6 +32,7 @@ async function publish(branches: readonly Branch[], changes: Partial<PublishOpti
   return publishDashboard({
     branches,
     settings: SETTINGS,
+    readNightly: async () => [],
     output: path.join(directory, 'out', 'dashboard'),
     dryRun: false,
     upload: undefined,
@@ -61,6 +62,15 @@ test('all branches down: the page shows it, a warning tells it', async () => {
   expect(warnings[0]).toMatch(/^zed: GET http:\/\/127\.0\.0\.1:1\/zed\/ledger\/current-ceph\/1\.json: /);
   const page = await readFile(path.join(directory, 'out', 'dashboard', 'index.html'), 'utf8');
   expect(page).toContain('broken');
+});
+
+test('nightly jobs are on the page, and a warning tells of one that cannot be read', async () => {
+  const down = { job: 'nightly-x', problem: 'GET https://zuul.example: no answer', builds: [] };
+  await publish([await fresh('master')], { readNightly: async () => [...nightlyJobs(), down] });
+  expect(warnings).toEqual(['nightly-x: GET https://zuul.example: no answer']);
+  const output = path.join(directory, 'out', 'dashboard');
+  const data = v.parse(dashboardSchema, JSON.parse(await readFile(path.join(output, 'data.json'), 'utf8')));
+  expect(data.nightly).toEqual([...nightlyJobs(), down]);
 });
 
 test('a dry run writes and uploads nothing', async () => {

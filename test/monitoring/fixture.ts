@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
 import { rfc3339 } from '../../src/base/clock.js';
+import { oneLine } from '../../src/base/errors.js';
 import {
   type Candidate,
   candidateSchema,
@@ -17,6 +18,7 @@ import { type LastDecision, lastDecisionSchema } from '../../src/image-server/la
 import { sealRecord } from '../../src/image-server/ledger.js';
 import { type Ban, type LedgerRecord, ledgerRecordSchema } from '../../src/image-server/ledger-record.js';
 import { type Label, labelSchema } from '../../src/image-server/names.js';
+import type { NightlyJob } from '../../src/monitoring/model.js';
 import type { BranchHistory } from '../../src/monitoring/read-branch.js';
 import type { DashboardSettings } from '../../src/monitoring/summarize.js';
 
@@ -172,7 +174,13 @@ function chanceOf(seed: number): () => number {
 }
 
 /** A branch with so many promotions, the newest a few days ago. `everySeconds` between two of them on average. */
-export function busyHistory(branch: string, promotions: number, everySeconds = 7 * DAY, seed = 1): BranchHistory {
+export function busyHistory(
+  branch: string,
+  promotions: number,
+  everySeconds = 7 * DAY,
+  seed = 1,
+  now = NOW,
+): BranchHistory {
   const chance = chanceOf(seed);
   const jobs = jobsOf(branch);
   const criteria = criteriaOf(jobs);
@@ -180,7 +188,7 @@ export function busyHistory(branch: string, promotions: number, everySeconds = 7
   const files = new Map<Tag, CandidateFile>();
   for (let index = 0; index < promotions; index += 1) {
     const image = candidate(`v6.0.${index}-stable-6.0-pacific-centos-stream8-x86_64`);
-    const when = NOW - 3 * DAY - Math.round((promotions - 1 - index + 0.6 * (chance() - 0.5)) * everySeconds);
+    const when = now - 3 * DAY - Math.round((promotions - 1 - index + 0.6 * (chance() - 0.5)) * everySeconds);
     const found = when - Math.round((4 + 60 * chance() ** 3) * HOUR);
     const isForced = index % 9 === 5;
     const results = jobs.flatMap((job, place) => {
@@ -213,21 +221,84 @@ export function busyHistory(branch: string, promotions: number, everySeconds = 7
   }
   const [head] = records;
   const next = candidate(`v6.0.${promotions}-stable-6.0-pacific-centos-stream8-x86_64`);
-  files.set(next.tag, candidateFile(next, NOW - 33 * HOUR));
+  files.set(next.tag, candidateFile(next, now - 33 * HOUR));
   const [first = '', second = ''] = jobs;
-  const votes = [result(first, next, 'success', NOW - 28 * HOUR), result(second, next, 'failure', NOW - 25 * HOUR)];
-  const waivers = `  waivers: [{job: ${first}, until: 2026-11-29, reason: "flaky since the move of the lab", issue: "https://bugs.example/1981329"}]\n`;
-  const report = decide(next, criteriaOf(jobs, waivers), votes, NOW - 9 * HOUR);
+  const votes = [result(first, next, 'success', now - 28 * HOUR), result(second, next, 'failure', now - 25 * HOUR)];
+  const waivers = `  waivers: [{job: ${first}, until: ${rfc3339(now + 5 * DAY).slice(0, 10)}, reason: "flaky since the move of the lab", issue: "https://bugs.example/1981329"}]\n`;
+  const report = decide(next, criteriaOf(jobs, waivers), votes, now - 9 * HOUR);
   return emptyHistory(branch, {
     records,
     labelTag: head === undefined ? undefined : v.parse(candidateSchema, head.candidate).tag,
     candidateTag: next.tag,
     candidateFiles: files,
     lastDecision: lastDecision({
+      'decided-at': rfc3339(now - 9 * HOUR),
       reference: formatCandidate(next),
       decision: report.verdict === 'promote' ? 'promote' : report.verdict,
       reason: report.reason,
       report,
     }),
   });
+}
+
+/** Two weeks of nightly builds of the two scenarios. */
+export function nightlyJobs(): NightlyJob[] {
+  const outcomes = ['success', 'success', 'failure', 'success', 'success', 'success', 'unknown'] as const;
+  const results = { running: null, success: 'SUCCESS', failure: 'FAILURE', unknown: 'NODE_FAILURE' };
+  return ['001', '004'].map((scenario, shift) => ({
+    job: `tripleo-ci-centos-9-scenario${scenario}-ceph-nightly-master`,
+    problem: null,
+    builds: Array.from({ length: 14 }, (_, nights): NightlyJob['builds'][number] => {
+      const outcome = nights + shift === 0 ? 'running' : (outcomes[(nights + shift) % outcomes.length] ?? 'success');
+      return {
+        outcome,
+        result: results[outcome],
+        when: outcome === 'running' ? null : rfc3339(NOW - 8 * HOUR - nights * DAY),
+        url: outcome === 'running' ? null : `https://logs.example/scenario${scenario}/${nights}`,
+      };
+    }),
+  }));
+}
+
+/** What a name or a sentence from outside may hold. */
+export const HOSTILE = [
+  '<script>alert(1)</script>',
+  '"><img src=x onerror=alert(1)>',
+  "' onmouseover='alert(1)",
+  '</style></title></svg><!--',
+  '\u202egnp.exe\u2066',
+  '\u0000\u001b[31m\ud800',
+  '&lt;b&gt; {{7*7}} ${x}',
+];
+
+/** A branch with this text, which nobody checked, wherever a text of others can be. */
+export function hostileHistory(text: string): BranchHistory {
+  const [image, before] = [candidate('v6.0.8-new'), candidate('v6.0.7-old')];
+  const line = oneLine(text, 200) || 'x';
+  const jobs = [`a${line}`, `b${line}`];
+  const waivers = `  waivers: [{job: ${JSON.stringify(jobs[0])}, until: 2026-12-01, reason: ${JSON.stringify(`r${line}`)}, issue: ${JSON.stringify(`i${line}`)}}]\n`;
+  const votes = [result(jobs[1] ?? '', image, 'failure', NOW - DAY)];
+  const report = { ...decide(image, criteriaOf(jobs, waivers), votes, NOW - HOUR), reason: text, warnings: [text] };
+  const promotion = record([], before, NOW - 2 * DAY, {
+    kind: 'forced',
+    who: line,
+    reason: line,
+    'skipped-jobs': jobs,
+    holds: [{ ...ban(image, NOW - DAY, line), who: line }],
+  });
+  return emptyHistory('master', {
+    problems: [text],
+    records: [promotion],
+    labelTag: before.tag,
+    lastDecision: lastDecision({ reference: formatCandidate(image), decision: 'wait', reason: text, report }),
+  });
+}
+
+/** A nightly job of that name, with a result and a link of that text. */
+export function hostileNightly(text: string): NightlyJob[] {
+  const build = { outcome: 'unknown', result: text, when: null, url: text } as const;
+  return [
+    { job: `n${oneLine(text, 200)}`, problem: null, builds: [build] },
+    { job: 'none', problem: text, builds: [] },
+  ];
 }

@@ -14,6 +14,7 @@ import {
   HOUR,
   lastDecision,
   NOW,
+  nightlyJobs,
   SETTINGS,
 } from './fixture.js';
 
@@ -76,6 +77,29 @@ test('say of each branch what an alert needs', () => {
   expect(of('waiver_end_timestamp_seconds')?.at(0)?.value).toBe(Date.parse('2026-11-30T00:00:00Z') / 1000);
 });
 
+test('say of each nightly job what an alert needs', () => {
+  const jobs = [...nightlyJobs(), { job: 'down', problem: 'no answer', builds: [] }];
+  const metrics = parse(renderMetrics(summarize([emptyHistory()], SETTINGS, NOW, jobs)));
+  const of = (name: string) =>
+    metrics
+      .get(`ceph_promotion_nightly_${name}`)
+      ?.map(({ labels, value }) => [labels.job_name?.replace(/^.*(scenario\d+).*$/, '$1'), value]);
+  expect(of('up')).toEqual([
+    ['scenario001', 1],
+    ['scenario004', 1],
+    ['down', 0],
+  ]);
+  // Of scenario001 the newest is running; of that, nothing is known yet.
+  expect(of('last_build_timestamp_seconds')).toEqual([
+    ['scenario001', NOW - 32 * HOUR],
+    ['scenario004', NOW - 8 * HOUR],
+  ]);
+  expect(of('passed')).toEqual([
+    ['scenario001', 1],
+    ['scenario004', 1],
+  ]);
+});
+
 describe('names from outside', () => {
   test('read back as they were', () => {
     const name = fc.string({ unit: fc.constantFrom(...'\\"n{},= \u202eé', '# EOF'), minLength: 1, maxLength: 20 });
@@ -85,7 +109,7 @@ describe('names from outside', () => {
         const report = decide(image, criteriaOf([job]), [], NOW - HOUR);
         const last = lastDecision({ reference: formatCandidate(image), decision: 'wait', report });
         const states = metricsOf(emptyHistory('master', { lastDecision: last })).get('ceph_promotion_job_state');
-        expect(states?.map(({ labels }) => labels.job)).toEqual([job]);
+        expect(states?.map(({ labels }) => labels.job_name)).toEqual([job]);
       }),
     );
   });

@@ -1,7 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { rfc3339 } from '../../src/base/clock.js';
-import { oneLine } from '../../src/base/errors.js';
 import { type Candidate, formatCandidate } from '../../src/candidate/reference.js';
 import { renderFiles } from '../../src/monitoring/dashboard.js';
 import { renderPage } from '../../src/monitoring/page.js';
@@ -12,13 +11,16 @@ import {
   busyHistory,
   candidate,
   candidateFile,
-  criteriaOf,
   DAY,
   decide,
   emptyHistory,
+  HOSTILE,
   HOUR,
+  hostileHistory,
+  hostileNightly,
   lastDecision,
   NOW,
+  nightlyJobs,
   record,
   result,
   SETTINGS,
@@ -135,6 +137,22 @@ describe('states', () => {
   });
 });
 
+test('nightly builds, and jobs whose builds cannot be read', () => {
+  const [first, ...more] = nightlyJobs();
+  const down = { job: 'nightly-down', problem: 'GET https://zuul.example: no answer', builds: [] };
+  const none = { job: 'nightly-none', problem: null, builds: [] };
+  const page = renderPage(
+    summarize([emptyHistory()], SETTINGS, NOW, first === undefined ? [] : [first, down, none, ...more]),
+  );
+  expect(words(page)).toContain(
+    'tripleo-ci-centos-9-scenario001-ceph-nightly-master running running passed, 2026-11-23 03:34 UTC failed, 2026-11-22 03:34 UTC',
+  );
+  expect(words(page)).toContain('nothing known (NODE_FAILURE), 2026-11-18');
+  expect(page).toContain('href="https://logs.example/scenario001/2"');
+  expect(words(page)).toContain('nightly-down GET https://zuul.example: no answer nightly-none no build');
+  expect(words(pageOf(emptyHistory()))).not.toContain('Nightly builds');
+});
+
 describe('blocked by', () => {
   const criteria = `current-ceph:\n  required: [job-1]\n  any-of: [[job-2, job-3]]\n`;
   const blocked = (results: ReturnType<typeof result>[], changes = {}) => {
@@ -181,39 +199,11 @@ describe('blocked by', () => {
 });
 
 describe('what others wrote', () => {
-  const NASTY = [
-    '<script>alert(1)</script>',
-    '"><img src=x onerror=alert(1)>',
-    "' onmouseover='alert(1)",
-    '</style></title></svg><!--',
-    '\u202egnp.exe\u2066',
-    '\u0000\u001b[31m\ud800',
-    '&lt;b&gt; {{7*7}} ${x}',
-  ];
-
-  function history(text: string): BranchHistory {
-    const line = oneLine(text, 200) || 'x';
-    const jobs = [`a${line}`, `b${line}`];
-    const waivers = `  waivers: [{job: ${JSON.stringify(jobs[0])}, until: 2026-12-01, reason: ${JSON.stringify(`r${line}`)}, issue: ${JSON.stringify(`i${line}`)}}]\n`;
-    const votes = [result(jobs[1] ?? '', NEW, 'failure', NOW - DAY)];
-    const report = { ...decide(NEW, criteriaOf(jobs, waivers), votes, NOW - HOUR), reason: text, warnings: [text] };
-    const forced = {
-      kind: 'forced',
-      who: line,
-      reason: line,
-      'skipped-jobs': jobs,
-      holds: [{ ...ban(NEW, NOW - DAY, line), who: line }],
-    };
-    return {
-      ...promoted(OLD, {}, forced),
-      problems: [text],
-      lastDecision: lastDecision({ reference: formatCandidate(NEW), decision: 'wait', reason: text, report }),
-    };
-  }
-  const page = (text: string) => renderPage(summarize([history(text)], { ...SETTINGS, title: `t${text}` }, NOW));
+  const page = (text: string) =>
+    renderPage(summarize([hostileHistory(text)], { ...SETTINGS, title: `t${text}` }, NOW, hostileNightly(text)));
   const harmless = skeleton(page('harmless'));
 
-  test.each(NASTY)('%j is text', (text) => {
+  test.each(HOSTILE)('%j is text', (text) => {
     expect(skeleton(page(text))).toBe(harmless);
   });
 
@@ -244,7 +234,8 @@ describe('what others wrote', () => {
 });
 
 describe('the document', () => {
-  const page = pageOf(busyHistory('master', 20), busyHistory('wallaby', 20, 7 * DAY, 2), emptyHistory('zed'));
+  const histories = [busyHistory('master', 20), busyHistory('wallaby', 20, 7 * DAY, 2), emptyHistory('zed')];
+  const page = renderPage(summarize(histories, SETTINGS, NOW, nightlyJobs()));
 
   test('runs and loads nothing', () => {
     expect(page).toContain(`content="default-src 'none'; style-src 'unsafe-inline'; img-src data:;`);

@@ -1,4 +1,4 @@
-import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import type { Http } from '../../src/http/policy.js';
@@ -10,21 +10,11 @@ import { http } from '../image-server/fixture.js';
 import { freshImageDirectory } from '../sandbox/current.js';
 import type { ImageDirectory } from '../sandbox/sandbox.js';
 import { busyHistory, candidate, DAY, NOW, record, SETTINGS } from './fixture.js';
+import { layOut } from './lay-out.js';
 
-/** Lays a branch out on the image server as its writers do. */
 async function publish(history: Partial<BranchHistory>): Promise<ImageDirectory> {
-  const { records = [], candidateFiles = [], candidateTag, labelTag, lastDecision } = history;
   const directory = await freshImageDirectory();
-  const put = (name: string, text: string | Buffer) => writeFile(path.join(directory.path, name), text);
-  await mkdir(path.join(directory.path, 'ledger/current-ceph'), { recursive: true });
-  for (const one of records) await put(`ledger/current-ceph/${one.n}.json`, sealRecord(one, undefined));
-  for (const [tag, file] of candidateFiles) {
-    await put(tag, tag);
-    await put(`${tag}.json`, JSON.stringify(file));
-  }
-  if (labelTag !== undefined) await symlink(labelTag, path.join(directory.path, 'current-ceph'));
-  if (candidateTag !== undefined) await symlink(candidateTag, path.join(directory.path, 'ceph-ci-testing'));
-  if (lastDecision !== undefined) await put(lastDecisionPath(SETTINGS.label), JSON.stringify(lastDecision));
+  await layOut(directory.path, history);
   return directory;
 }
 

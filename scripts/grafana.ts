@@ -1,0 +1,202 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import {
+  BigValueColorMode,
+  BigValueTextMode,
+  GraphDrawStyle,
+  LineInterpolation,
+  ReduceDataOptionsBuilder,
+} from '@grafana/grafana-foundation-sdk/common';
+import {
+  DashboardBuilder,
+  DatasourceVariableBuilder,
+  QueryVariableBuilder,
+  ThresholdsConfigBuilder,
+  ThresholdsMode,
+  VariableRefresh,
+} from '@grafana/grafana-foundation-sdk/dashboard';
+import { DataqueryBuilder } from '@grafana/grafana-foundation-sdk/prometheus';
+import { PanelBuilder as StatPanel } from '@grafana/grafana-foundation-sdk/stat';
+import { PanelBuilder as TimeSeriesPanel } from '@grafana/grafana-foundation-sdk/timeseries';
+import { ROOT } from './actions.js';
+
+/**
+ * Writes examples/monitoring/grafana-dashboard.json, for a Grafana whose Prometheus scrapes metrics.prom.
+ * With `--check` it writes nothing and fails where the file is not what it would write.
+ */
+
+const FILE = path.join(ROOT, 'examples/monitoring/grafana-dashboard.json');
+const BRANCHES = '{branch=~"$branch"}';
+
+function query(expression: string, legend: string, refId = 'A') {
+  return new DataqueryBuilder().refId(refId).expr(expression).legendFormat(legend);
+}
+
+/** What there is now: over time, a stat would show every tag that ever was. */
+function queryNow(expression: string, legend: string) {
+  return query(expression, legend).instant();
+}
+
+/** A value that is green below its limits. */
+function limits(warning: number, bad: number) {
+  return new ThresholdsConfigBuilder().mode(ThresholdsMode.Absolute).steps([
+    { value: null, color: 'green' },
+    { value: warning, color: 'orange' },
+    { value: bad, color: 'red' },
+  ]);
+}
+
+function stat(title: string, description: string, unit: string) {
+  return new StatPanel()
+    .title(title)
+    .description(description)
+    .datasource({ type: 'prometheus', uid: '${datasource}' })
+    .unit(unit)
+    .height(5)
+    .span(8)
+    .colorMode(BigValueColorMode.Background)
+    .textMode(BigValueTextMode.ValueAndName)
+    .reduceOptions(new ReduceDataOptionsBuilder().calcs(['lastNotNull']));
+}
+
+function curve(title: string, description: string, unit: string) {
+  return new TimeSeriesPanel()
+    .title(title)
+    .description(description)
+    .datasource({ type: 'prometheus', uid: '${datasource}' })
+    .unit(unit)
+    .min(0)
+    .height(8)
+    .span(12)
+    .drawStyle(GraphDrawStyle.Line)
+    .lineInterpolation(LineInterpolation.StepAfter);
+}
+
+function dashboard() {
+  return new DashboardBuilder('Ceph promotions')
+    .uid('ceph-promotion')
+    .description('What is promoted, what blocks, how long it takes: the metrics of publish-dashboard')
+    .tags(['ceph', 'promotion'])
+    .timezone('utc')
+    .time({ from: 'now-90d', to: 'now' })
+    .refresh('5m')
+    .withVariable(new DatasourceVariableBuilder('datasource').label('Prometheus').type('prometheus'))
+    .withVariable(
+      new QueryVariableBuilder('branch')
+        .label('Branch')
+        .datasource({ type: 'prometheus', uid: '${datasource}' })
+        .query('label_values(ceph_promotion_up, branch)')
+        .refresh(VariableRefresh.OnTimeRangeChanged)
+        .multi(true)
+        .includeAll(true)
+        .allValue('.*'),
+    )
+    .withPanel(
+      stat(
+        'Age, as a share of its target',
+        'Of the newest promotion that is no rollback; late above 100 %.',
+        'percentunit',
+      )
+        .thresholds(limits(0.7, 1))
+        .withTarget(
+          queryNow(
+            `(time() - ceph_promotion_last_success_timestamp_seconds${BRANCHES}) / ceph_promotion_age_target_seconds${BRANCHES}`,
+            '{{branch}}',
+          ),
+        ),
+    )
+    .withPanel(
+      stat('Since the last run', 'How long ago the pipeline came to a decision: a dead one shows here.', 's')
+        .thresholds(limits(3 * 86400, 4 * 86400))
+        .withTarget(queryNow(`time() - ceph_promotion_last_run_timestamp_seconds${BRANCHES}`, '{{branch}}')),
+    )
+    .withPanel(
+      stat('Ledger', '1: it can be read, and every record is trusted.', 'none')
+        .thresholds(
+          new ThresholdsConfigBuilder().mode(ThresholdsMode.Absolute).steps([
+            { value: null, color: 'red' },
+            { value: 1, color: 'green' },
+          ]),
+        )
+        .withTarget(queryNow(`ceph_promotion_up${BRANCHES}`, '{{branch}}')),
+    )
+    .withPanel(
+      stat('Promoted', 'What each branch has.', 'none')
+        .span(12)
+        .textMode(BigValueTextMode.Name)
+        .colorMode(BigValueColorMode.None)
+        .withTarget(queryNow(`ceph_promotion_current${BRANCHES}`, '{{branch}}: {{tag}} ({{kind}})')),
+    )
+    .withPanel(
+      stat('Jobs of the last decision', 'Each job with its state: met, unmet, unknown or waived.', 'none')
+        .span(12)
+        .textMode(BigValueTextMode.Name)
+        .colorMode(BigValueColorMode.None)
+        .withTarget(queryNow(`ceph_promotion_job_state${BRANCHES}`, '{{job_name}}: {{state}}')),
+    )
+    .withPanel(
+      curve('Age of what is promoted', 'It falls to nothing at each promotion.', 's')
+        .withTarget(query(`time() - ceph_promotion_last_success_timestamp_seconds${BRANCHES}`, '{{branch}}'))
+        .withTarget(query(`max(ceph_promotion_age_target_seconds${BRANCHES})`, 'target', 'B')),
+    )
+    .withPanel(
+      curve('Lead time', 'From the candidate found to its promotion.', 's')
+        .withTarget(query(`ceph_promotion_lead_time_median_seconds${BRANCHES}`, '{{branch}} p50'))
+        .withTarget(query(`ceph_promotion_lead_time_p90_seconds${BRANCHES}`, '{{branch}} p90', 'B')),
+    )
+    .withPanel(
+      curve('Age of the candidate under test', 'Nothing where it is what is promoted.', 's').withTarget(
+        query(`time() - ceph_promotion_candidate_found_timestamp_seconds${BRANCHES}`, '{{branch}}'),
+      ),
+    )
+    .withPanel(
+      curve('Blocked', '1: the last decision keeps its candidate from promotion.', 'none').withTarget(
+        query(`ceph_promotion_blocked${BRANCHES}`, '{{branch}}: {{decision}}'),
+      ),
+    )
+    .withPanel(
+      curve('Ledger records by kind', 'Among the newest 1000.', 'none').withTarget(
+        query(`ceph_promotion_ledger_records${BRANCHES}`, '{{branch}} {{kind}}'),
+      ),
+    )
+    .withPanel(
+      curve('Holds and quarantine', 'How many images must not be promoted.', 'none')
+        .withTarget(query(`ceph_promotion_holds${BRANCHES}`, '{{branch}} on hold'))
+        .withTarget(query(`ceph_promotion_quarantined${BRANCHES}`, '{{branch}} quarantined', 'B')),
+    )
+    .withPanel(
+      curve('How often jobs pass', 'Share of the recorded results.', 'percentunit')
+        .max(1)
+        .withTarget(query(`ceph_promotion_job_pass_ratio${BRANCHES}`, '{{job_name}}')),
+    )
+    .withPanel(
+      curve('How often jobs are flaky', 'They failed, and passed later on the same image.', 'percentunit')
+        .max(1)
+        .withTarget(query(`ceph_promotion_job_flake_ratio${BRANCHES}`, '{{job_name}}')),
+    )
+    .withPanel(
+      curve('Time left of waivers', 'From nothing on, the job must pass again.', 's').withTarget(
+        query(`ceph_promotion_waiver_end_timestamp_seconds${BRANCHES} - time()`, '{{branch}} {{job_name}}'),
+      ),
+    )
+    .withPanel(
+      curve('Nightly builds', '1: the newest build that could tell passed.', 'none')
+        .max(1)
+        .withTarget(query('ceph_promotion_nightly_passed', '{{job_name}}')),
+    )
+    .build();
+}
+
+function main(check: boolean): void {
+  const text = `${JSON.stringify(dashboard(), undefined, 2)}\n`;
+  if (existsSync(FILE) && readFileSync(FILE, 'utf8') === text) return;
+  if (check) {
+    console.error(`not up to date, run \`npm run build\`: ${path.relative(ROOT, FILE)}`);
+    process.exitCode = 1;
+    return;
+  }
+  mkdirSync(path.dirname(FILE), { recursive: true });
+  writeFileSync(FILE, text);
+}
+
+main(process.argv.includes('--check'));

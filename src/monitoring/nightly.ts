@@ -1,0 +1,23 @@
+import { rfc3339 } from '../base/clock.js';
+import { errorLine } from '../base/errors.js';
+import { inParallel } from '../evidence/in-parallel.js';
+import { newestZuulBuilds, type Zuul, type ZuulBuild } from '../evidence/zuul.js';
+import type { NightlyJob } from './model.js';
+
+/** So many builds of a job are shown: two weeks. */
+const BUILDS = 14;
+
+/** The newest builds of these jobs. Never fails: of a job that cannot be read, that is what is told. */
+export async function readNightlyJobs(zuul: Zuul, jobs: readonly string[]): Promise<NightlyJob[]> {
+  return inParallel(jobs, async (job) => {
+    try {
+      return { job, problem: null, builds: (await newestZuulBuilds(zuul, job, BUILDS)).map(toModel) };
+    } catch (error) {
+      return { job, problem: errorLine(error), builds: [] };
+    }
+  });
+}
+
+function toModel({ outcome, result, timestamp, url }: ZuulBuild): NightlyJob['builds'][number] {
+  return { outcome, result, when: timestamp === null ? null : rfc3339(timestamp), url };
+}

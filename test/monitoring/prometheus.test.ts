@@ -1,0 +1,202 @@
+import { execFile, spawnSync } from 'node:child_process';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
+import * as v from 'valibot';
+import { parse } from 'yaml';
+import { rfc3339 } from '../../src/base/clock.js';
+import { formatCandidate } from '../../src/candidate/reference.js';
+import { renderMetrics } from '../../src/monitoring/metrics.js';
+import type { NightlyJob } from '../../src/monitoring/model.js';
+import { type DashboardSettings, summarize } from '../../src/monitoring/summarize.js';
+import { freshImageDirectory, sandbox } from '../sandbox/current.js';
+import { runDirectory, type ServerProcess, type Stoppable, startServer } from '../sandbox/process.js';
+import { projectRoot } from '../sandbox/project.js';
+import {
+  busyHistory,
+  candidate,
+  DAY,
+  emptyHistory,
+  HOUR,
+  lastDecision,
+  NOW,
+  nightlyJobs,
+  record,
+  SETTINGS,
+} from './fixture.js';
+
+/** The metrics, the alerts and the Grafana dashboard, as Prometheus itself takes them. */
+
+jest.setTimeout(120_000);
+
+const EXAMPLES = path.join(projectRoot, 'examples/monitoring');
+const ALERTS = path.join(EXAMPLES, 'alerts.yml');
+
+/** Everything that an alert warns of. */
+function ailing(): string {
+  const settings: DashboardSettings = { ...SETTINGS, targetAge: HOUR, heartbeatAge: HOUR };
+  const broken = emptyHistory('zed', { records: undefined, problems: ['no answer'] });
+  const failing: NightlyJob = { job: 'failing', problem: null, builds: [build('failure', NOW - 5 * DAY)] };
+  const unreadable: NightlyJob = { job: 'unreadable', problem: 'no answer', builds: [] };
+  const branches = [busyHistory('master', 20), busyHistory('wallaby', 20, 7 * DAY, 2), broken];
+  return renderMetrics(summarize(branches, settings, NOW, [...nightlyJobs(), failing, unreadable]));
+}
+
+/** Nothing to warn of. */
+function healthy(): string {
+  const image = candidate('v6.0.8');
+  const branch = emptyHistory('good', {
+    records: [record([], image, NOW - DAY)],
+    labelTag: image.tag,
+    candidateTag: image.tag,
+    lastDecision: lastDecision({ reference: formatCandidate(image) }),
+  });
+  const passing: NightlyJob = { job: 'passing', problem: null, builds: [build('success', NOW - 8 * HOUR)] };
+  return renderMetrics(summarize([branch], SETTINGS, NOW, [passing]));
+}
+
+function build(outcome: 'success' | 'failure', when: number): NightlyJob['builds'][number] {
+  return { outcome, result: outcome.toUpperCase(), when: rfc3339(when), url: null };
+}
+
+let directory: (Stoppable & { readonly path: string }) | undefined;
+let prometheus: ServerProcess;
+beforeAll(async () => {
+  directory = await runDirectory();
+  prometheus = await startPrometheus(directory.path, {
+    ailing: await serve(ailing()),
+    healthy: await serve(healthy()),
+  });
+  for (const job of ['ailing', 'healthy']) await until(async () => (await ask(`up{job="${job}"} == 1`)).length > 0);
+});
+afterAll(async () => {
+  await prometheus?.stop();
+  await directory?.stop();
+});
+
+/** Where a metrics.prom is served, as `host:port/path`. */
+async function serve(metrics: string): Promise<URL> {
+  const { path: there, url } = await freshImageDirectory();
+  await writeFile(path.join(there, 'metrics.prom'), metrics);
+  return new URL(`${url}/metrics.prom`);
+}
+
+/** A Prometheus with our alerts, which scrapes each address under its name, every second. */
+function startPrometheus(home: string, addresses: Readonly<Record<string, URL>>): Promise<ServerProcess> {
+  return startServer({
+    name: 'prometheus',
+    directory: home,
+    command: async (port) => {
+      const config = path.join(home, 'prometheus.yml');
+      const jobs = Object.entries(addresses).map(([job_name, { host, pathname }]) => ({
+        job_name,
+        metrics_path: pathname,
+        static_configs: [{ targets: [host] }],
+      }));
+      const intervals = { scrape_interval: '1s', evaluation_interval: '1s' };
+      // JSON is YAML.
+      await writeFile(config, JSON.stringify({ global: intervals, rule_files: [ALERTS], scrape_configs: jobs }));
+      const data = path.join(home, 'data');
+      await mkdir(data, { recursive: true });
+      const listen = `--web.listen-address=127.0.0.1:${port}`;
+      return [sandbox().tools.prometheus, `--config.file=${config}`, `--storage.tsdb.path=${data}`, listen];
+    },
+    ready: async (port) => {
+      try {
+        return (await fetch(`http://127.0.0.1:${port}/-/ready`)).ok;
+      } catch {
+        return false;
+      }
+    },
+  });
+}
+
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  for (const deadline = Date.now() + 60_000; Date.now() < deadline; await sleep(200)) if (await condition()) return;
+  throw new Error('did not come about within a minute');
+}
+
+async function get<T>(where: string, schema: v.GenericSchema<unknown, T>): Promise<T> {
+  const response = await fetch(`http://127.0.0.1:${prometheus.port}/api/v1/${where}`);
+  return v.parse(v.object({ status: v.literal('success'), data: schema }), await response.json()).data;
+}
+
+const seriesSchema = v.object({ metric: v.record(v.string(), v.string()), value: v.tuple([v.number(), v.string()]) });
+
+/** The series that a query returns at this moment, by their labels; throws where Prometheus refuses it. */
+async function ask(expression: string): Promise<Record<string, string>[]> {
+  const where = `query?${new URLSearchParams({ query: expression })}`;
+  const { result } = await get(where, v.object({ resultType: v.literal('vector'), result: v.array(seriesSchema) }));
+  return result.map(({ metric }) => metric);
+}
+
+test.each(['ailing', 'healthy'])('promtool finds nothing to say of the metrics of %s branches', (name) => {
+  const input = name === 'ailing' ? ailing() : healthy();
+  const { status, stdout, stderr } = spawnSync(sandbox().tools.promtool, ['check', 'metrics'], { input });
+  expect({ status, said: `${stdout}${stderr}` }).toEqual({ status: 0, said: '' });
+});
+
+test('a job stays what it is called, beside the name that Prometheus scrapes it by', async () => {
+  const jobs = new Set((await ask('ceph_promotion_job_state')).map(({ job, job_name }) => `${job} ${job_name}`));
+  expect([...jobs]).toContain('ailing tripleo-ci-centos-9-scenario001-standalone-ceph-updates-master');
+});
+
+const rulesSchema = v.object({
+  groups: v.array(v.object({ rules: v.array(v.object({ alert: v.string(), expr: v.string() })) })),
+});
+
+test('promtool finds nothing wrong with the alerts', async () => {
+  const { stdout } = await promisify(execFile)(sandbox().tools.promtool, ['check', 'rules', ALERTS]);
+  expect(stdout).toContain('SUCCESS');
+});
+
+test('each alert has something to say of branches that ail, and nothing of those that do well', async () => {
+  const { groups } = v.parse(rulesSchema, parse(await readFile(ALERTS, 'utf8')));
+  const rules = groups.flatMap((group) => group.rules);
+  expect(rules.length).toBeGreaterThan(5);
+  for (const { alert, expr } of rules) {
+    const at = async (time: number) =>
+      (await ask(expr.replaceAll('time()', String(time)))).map(({ job, branch, job_name }) => ({
+        job,
+        branch,
+        job_name,
+      }));
+    expect([alert, await at(NOW + 2 * DAY)]).toEqual([
+      alert,
+      expect.arrayContaining([expect.objectContaining({ job: 'ailing' })]),
+    ]);
+    expect([alert, (await at(NOW + HOUR)).filter(({ job }) => job === 'healthy')]).toEqual([alert, []]);
+  }
+});
+
+const alertsSchema = v.object({
+  alerts: v.array(
+    v.object({ labels: v.record(v.string(), v.string()), annotations: v.record(v.string(), v.string()) }),
+  ),
+});
+
+test('Prometheus raises them, in words', async () => {
+  const raised = async () => (await get('alerts', alertsSchema)).alerts;
+  await until(async () => (await raised()).some(({ labels }) => labels.alertname === 'CephPromotionLedgerBroken'));
+  const alerts = await raised();
+  const broken = alerts.find(({ labels }) => labels.alertname === 'CephPromotionLedgerBroken');
+  expect(broken?.annotations.summary).toBe('zed: the ledger of current-ceph cannot be read, or is not trusted');
+  for (const { annotations } of alerts) expect(JSON.stringify(annotations)).not.toMatch(/error expanding|<no value>/);
+});
+
+const grafanaSchema = v.object({
+  panels: v.array(v.object({ title: v.string(), targets: v.array(v.object({ expr: v.string() })) })),
+});
+
+test('each query of the Grafana dashboard returns data', async () => {
+  const text = await readFile(path.join(EXAMPLES, 'grafana-dashboard.json'), 'utf8');
+  const { panels } = v.parse(grafanaSchema, JSON.parse(text));
+  const queries = panels.flatMap(({ title, targets }) => targets.map(({ expr }) => ({ title, expr })));
+  expect(queries.length).toBeGreaterThan(10);
+  for (const { title, expr } of queries) {
+    const series = await ask(expr.replaceAll('$branch', '.*'));
+    expect([title, series.some(({ job }) => job === 'ailing' || job === undefined)]).toEqual([title, true]);
+  }
+});

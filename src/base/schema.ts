@@ -68,3 +68,10 @@ export const timeSchema = v.pipe(
   ),
   v.transform((text) => (/^\d+$/.test(text) ? Number(text) : Math.floor(Date.parse(text) / 1000))),
 );
+
+/** RFC 3339 in UTC, whole seconds: how times stand in the files that we write. */
+export const timestampSchema = v.pipe(
+  v.string(),
+  v.regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/, (issue) => `${issue.received} is not a time in UTC by RFC 3339`),
+  v.check((text) => !Number.isNaN(Date.parse(text)), 'is not a time'),
+);

@@ -1,12 +1,7 @@
 import * as v from 'valibot';
+import { timestampSchema } from '../base/schema.js';
 import { candidateSchema, tagSchema } from '../candidate/reference.js';
 import { jobNameSchema, jobResultSchema, linkSchema } from './job-result.js';
-
-const timeSchema = v.pipe(
-  v.string(),
-  v.regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/, (issue) => `${issue.received} is not a time in UTC by RFC 3339`),
-  v.check((text) => !Number.isNaN(Date.parse(text)), 'is not a time'),
-);
 
 const aggregateHashSchema = v.pipe(
   v.nullable(v.string()),
@@ -20,7 +15,7 @@ const jobSchema = v.strictObject({
     v.description('Unknown is neither pass nor fail: no vote, running, too old'),
   ),
   why: v.pipe(v.string(), v.description('The state in words, as in `failed`')),
-  since: v.pipe(v.nullable(timeSchema), v.description('Since when the job has given the outcome that decides')),
+  since: v.pipe(v.nullable(timestampSchema), v.description('Since when the job has given the outcome that decides')),
   url: v.pipe(v.nullable(linkSchema), v.description('The page of the result that decides')),
   'aggregate-hash': aggregateHashSchema,
 });
@@ -43,7 +38,7 @@ export const decisionRecordSchema = v.strictObject({
     v.check((text) => v.is(candidateSchema, text), 'is not a reference with its tag and digest'),
     v.description('repository:tag@digest'),
   ),
-  'evaluated-at': timeSchema,
+  'evaluated-at': timestampSchema,
   criteria: v.strictObject({
     label: tagSchema,
     sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/), v.description('Of the content, in UTF-8')),

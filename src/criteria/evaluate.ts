@@ -193,8 +193,8 @@ const DAY = 86_400;
 /** A waiver's end is announced this long before, in seconds. */
 const WAIVER_NOTICE = 7 * DAY;
 
-/** Warns of waivers that end soon; throws for one that has ended. */
-function checkWaivers({ waivers }: Criteria, now: number): string[] {
+/** Warns of waivers that end soon; throws a UserError for one that has ended. `now` in unix seconds. */
+export function checkWaivers({ waivers }: Criteria, now: number): string[] {
   return waivers.flatMap(({ job, until, reason }) => {
     const left = Date.parse(until) / 1000 + DAY - now;
     if (left <= 0) {

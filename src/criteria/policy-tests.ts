@@ -65,3 +65,14 @@ export function runPolicyTests(criteriaFile: string, testFile: string, now: numb
     });
   });
 }
+
+/** Where the tests of a criteria file stand: beside it, as `criteria.test.yml` beside `criteria.yml`. */
+export function policyTestFile(criteriaFile: string): string {
+  return `${criteriaFile.replace(/\.ya?ml$/, '')}.test.yml`;
+}
+
+/** A case in one line. */
+export function explainPolicyTest({ label, name, expected, verdict, reason, passed }: PolicyTest): string {
+  const got = passed ? verdict : `expected ${expected}, and it is ${verdict}: ${reason}`;
+  return `${passed ? '✅' : '❌'} ${label}: ${name}: ${got}`;
+}

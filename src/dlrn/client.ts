@@ -32,9 +32,8 @@ export interface DlrnParts {
   readonly http: Http;
   /** `https://trunk.rdoproject.org/api-centos9-master-uc`: what `/api/…` is appended to. */
   readonly url: URL;
+  /** Sent with every request: some servers protect reading too (PROTECT_READ_ENDPOINTS). */
   readonly credentials?: Credentials;
-  /** Some servers protect reading too (PROTECT_READ_ENDPOINTS). */
-  readonly authOnRead?: boolean;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -117,9 +116,9 @@ const REPORT_ATTEMPTS = 6;
 const JOB_VOTES_PAGE = 100;
 const MAX_JOB_VOTES_PAGES = 10;
 
-export function createDlrn({ http, url, credentials, authOnRead = false, clock, log }: DlrnParts): Dlrn {
+export function createDlrn({ http, url, credentials, clock, log }: DlrnParts): Dlrn {
   const base = `${url.origin}${url.pathname}`.replace(/\/+(?:api\/*)?$/, '');
-  const authorization =
+  const headers =
     credentials === undefined
       ? {}
       : { authorization: `Basic ${Buffer.from(`${credentials.username}:${credentials.password}`).toString('base64')}` };
@@ -127,7 +126,7 @@ export function createDlrn({ http, url, credentials, authOnRead = false, clock, 
   function request(method: 'GET' | 'POST', path: string, query: Readonly<Record<string, string>> = {}): HttpRequest {
     const target = new URL(`${base}/api/${path}`);
     for (const [name, value] of Object.entries(query)) target.searchParams.set(name, value);
-    return { method, url: target, headers: method === 'POST' || authOnRead ? authorization : {} };
+    return { method, url: target, headers };
   }
 
   async function answer<S extends v.GenericSchema>(schema: S, asked: HttpRequest): Promise<v.InferOutput<S>> {

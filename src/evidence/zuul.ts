@@ -7,11 +7,14 @@ import { type JobResult, linkSchema } from '../criteria/job-result.js';
 import type { Http } from '../http/policy.js';
 import { inParallel } from './in-parallel.js';
 
-export interface ZuulParts {
+export interface Zuul {
   readonly http: Http;
   /** `https://review.rdoproject.org/zuul`: what `/api/tenant/…` is appended to. */
   readonly url: URL;
   readonly tenant: string;
+}
+
+export interface ZuulParts extends Zuul {
   readonly jobs: readonly string[];
   /** Whose builds count; none named: all. Where a change is tested before review, its author decides what a job does. */
   readonly pipelines: readonly string[];
@@ -61,30 +64,64 @@ export async function zuulEvidence(parts: ZuulParts): Promise<JobResult[]> {
   return builds.flat().flatMap(toJobResult);
 }
 
-async function buildsOf({ http, url, tenant, pipelines, log }: ZuulParts, job: string): Promise<Build[]> {
+/** A build, whatever it tested. */
+export interface ZuulBuild {
+  readonly outcome: JobResult['outcome'] | 'unknown';
+  /** Zuul's word, such as `SUCCESS` or `NODE_FAILURE`; null while it runs. */
+  readonly result: string | null;
+  /** Unix seconds: when it ended, or else began; null before that. */
+  readonly timestamp: number | null;
+  /** Where its logs are. */
+  readonly url: string | null;
+}
+
+/** The newest builds of a job, newest first. */
+export async function newestZuulBuilds(zuul: Zuul, job: string, limit: number): Promise<ZuulBuild[]> {
+  const builds = await readPage(zuul, job, { limit, skip: 0 });
+  return ofJob(builds, job).map((build) => ({
+    outcome: outcomeOf(build) ?? 'unknown',
+    result: build.result,
+    timestamp: timestampOf(build),
+    url: logOf(build) ?? null,
+  }));
+}
+
+async function buildsOf({ pipelines, log, ...zuul }: ZuulParts, job: string): Promise<Build[]> {
   const builds: Build[] = [];
   for (let page = 0; page < MAX_PAGES; page += 1) {
-    const target = new URL(
-      `${url.origin}${url.pathname.replace(/\/+$/, '')}/api/tenant/${encodeURIComponent(tenant)}/builds`,
-    );
-    target.search = new URLSearchParams({ job_name: job, limit: String(PAGE), skip: String(page * PAGE) }).toString();
-    const what = `GET ${target.origin}${target.pathname}`;
-    const { status, text } = await http.sendForText(
-      { method: 'GET', url: target },
-      { idempotent: true, maxBytes: MAX_PAGE_BYTES },
-    );
-    if (status !== 200) throw refusal(what, status, text);
-    const rows = parseJson(
-      v.array(buildSchema),
-      text,
-      (problem) => new ServiceError('bad-answer', `${what}: ${problem}; is it Zuul? (input zuul-url)`),
-    );
-    // Names are equal or not, whatever the server takes a filter for.
-    builds.push(...rows.filter((build) => build.job_name === job && isOneOf(pipelines, build.pipeline)));
+    const rows = await readPage(zuul, job, { limit: PAGE, skip: page * PAGE });
+    builds.push(...ofJob(rows, job).filter(({ pipeline }) => isOneOf(pipelines, pipeline)));
     if (rows.length < PAGE) return builds;
   }
   log.debug(`Zuul: only the newest ${MAX_PAGES * PAGE} builds of ${job} were looked at`);
   return builds;
+}
+
+async function readPage(
+  { http, url, tenant }: Zuul,
+  job: string,
+  { limit, skip }: { readonly limit: number; readonly skip: number },
+): Promise<Build[]> {
+  const target = new URL(
+    `${url.origin}${url.pathname.replace(/\/+$/, '')}/api/tenant/${encodeURIComponent(tenant)}/builds`,
+  );
+  target.search = new URLSearchParams({ job_name: job, limit: String(limit), skip: String(skip) }).toString();
+  const what = `GET ${target.origin}${target.pathname}`;
+  const { status, text } = await http.sendForText(
+    { method: 'GET', url: target },
+    { idempotent: true, maxBytes: MAX_PAGE_BYTES },
+  );
+  if (status !== 200) throw refusal(what, status, text);
+  return parseJson(
+    v.array(buildSchema),
+    text,
+    (problem) => new ServiceError('bad-answer', `${what}: ${problem}; is it Zuul? (input zuul-url)`),
+  );
+}
+
+/** Names are equal or not, whatever the server takes a filter for. */
+function ofJob(builds: readonly Build[], job: string): Build[] {
+  return builds.filter((build) => build.job_name === job);
 }
 
 function isOneOf(names: readonly string[], name: string): boolean {
@@ -105,20 +142,29 @@ function toJobResult(build: Build): JobResult[] {
   });
   const [candidate] = candidates;
   const outcome = outcomeOf(build);
-  const timestamp = build.end_time ?? build.start_time;
+  const timestamp = timestampOf(build);
   if (candidate === undefined || outcome === undefined || timestamp === null) return [];
   // Of a build that names two images nobody knows which one it tested.
   if (new Set(candidates.map(formatCandidate)).size > 1) return [];
+  const url = logOf(build);
   return [
     {
       job: build.job_name,
       outcome,
       candidate: { tag: candidate.tag, digest: candidate.digest },
       timestamp,
-      ...(v.is(linkSchema, build.log_url) ? { url: build.log_url } : {}),
+      ...(url === undefined ? {} : { url }),
       source: 'zuul',
     },
   ];
+}
+
+function timestampOf(build: Build): number | null {
+  return build.end_time ?? build.start_time;
+}
+
+function logOf({ log_url: url }: Build): string | undefined {
+  return v.is(linkSchema, url) ? url : undefined;
 }
 
 function outcomeOf({ result }: Build): JobResult['outcome'] | undefined {

@@ -228,7 +228,7 @@ describe('what is read', () => {
     await expect(dlrn().checkCredentials()).resolves.toBeUndefined();
   });
 
-  test('no GET has a Content-Type, and credentials only where that is asked for', async () => {
+  test('no GET has a Content-Type, and where there are credentials each has them', async () => {
     const seen: Record<string, string | undefined>[] = [];
     const real = http();
     const spied = {
@@ -238,8 +238,9 @@ describe('what is read', () => {
         return real.sendForText(request, options);
       },
     };
-    await dlrnAt(master().url, { http: spied }).health();
-    await dlrnAt(master().url, { http: spied, authOnRead: true }).health();
+    const parts = { http: spied, url: new URL(master().url), clock, log: silent };
+    await createDlrn(parts).health();
+    await createDlrn({ ...parts, credentials: sandbox().dlrn.login }).health();
     expect(seen).toEqual([{}, { authorization: expect.stringMatching(/^Basic /) }]);
   });
 

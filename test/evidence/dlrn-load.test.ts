@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { parseCriteria } from '../../src/criteria/criteria-file.js';
@@ -10,6 +9,7 @@ import { sandbox } from '../sandbox/current.js';
 import { type Dlrn as DlrnServer, startDlrn } from '../sandbox/dlrn.js';
 import { type FaultProxy, startFaultProxy } from '../sandbox/fault-proxy.js';
 import { runDirectory, type Stoppable } from '../sandbox/process.js';
+import { insertVotes } from './many-votes.js';
 
 const NOW = Math.floor(Date.now() / 1000);
 const AGGREGATES = 50;
@@ -49,28 +49,10 @@ function client() {
   });
 }
 
-/** Votes straight into the server's database: 40 jobs on each hash. Posting them would take longer than all the rest. */
-function insertVotes(): void {
-  const insert = `
-import json, sqlite3, sys
-database, votes = sys.argv[1], json.load(sys.stdin)
-with sqlite3.connect(database) as connection:
-    connection.executemany('''insert into civotes_agg (ref_hash, ci_name, ci_url, ci_vote, ci_in_progress, timestamp,
-        notes, user) values (?, ?, 'https://ci.example/1', ?, 0, ?, ?, 'ciuser')''', votes)
-`;
+function insertAll(): void {
   const { hashes } = server.branches.busy;
-  const perHash = VOTES / AGGREGATES;
-  const votes = hashes.flatMap((hash, age) =>
-    Array.from({ length: perHash }, (_, n) => [
-      hash,
-      `job-${n}`,
-      age % 7 === 3 ? 1 : Number(n > 0),
-      NOW - 3600 * (age + 1),
-      NOTES,
-    ]),
-  );
   const database = join(directory.path, 'api-busy', 'commits.sqlite');
-  execFileSync(sandbox().tools.python, ['-c', insert, database], { input: JSON.stringify(votes) });
+  insertVotes(sandbox().tools.python, database, { hashes, jobs: VOTES / AGGREGATES, notes: NOTES, now: NOW });
 }
 
 const LABEL = { kind: 'label', label: 'current-tripleo' } as const;
@@ -83,7 +65,7 @@ async function requestsOf<T>(work: () => Promise<T>): Promise<[number, T]> {
 }
 
 describe('50 aggregates with 2,000 votes', () => {
-  beforeAll(insertVotes);
+  beforeAll(insertAll);
 
   test('take one request for the list and one a job', async () => {
     const [requests, evidence] = await requestsOf(() => dlrnEvidence(client(), LABEL, jobs(2), silent));

@@ -1,0 +1,108 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { systemClock, unixSeconds } from '../base/clock.js';
+import { errorLine, UserError } from '../base/errors.js';
+import { repositorySchema } from '../candidate/reference.js';
+import { labelSchema } from '../image-server/names.js';
+import { serverSchema } from '../image-server/server-url.js';
+import { replayRecord } from '../promotion/replay.js';
+import { checkSetup, explainSetup, type Setup } from '../promotion/setup.js';
+import { ownedRepositories, parseTargets } from '../promotion/targets.js';
+import { defineAction, type Runner } from '../runner/action.js';
+import {
+  lineSchema,
+  list,
+  optional,
+  type ParsedInputs,
+  secret,
+  textSchema,
+  urlSchema,
+  withDefault,
+} from '../runner/inputs.js';
+import { dlrnFrom } from './shared/dlrn-inputs.js';
+import { smallApis } from './shared/http.js';
+import { imageServerInputs, withImageServer } from './shared/image-server-inputs.js';
+import { registryFrom, registryInputs, targetInputs } from './shared/registry-inputs.js';
+
+const inputs = {
+  image: withDefault('The repository that candidates come from', 'quay.io/ceph/daemon', repositorySchema),
+  ...registryInputs,
+  targets: list(
+    'Where the image is copied to, a repository a line; companions as `image:tag -> repository`',
+    lineSchema,
+  ),
+  ...targetInputs,
+  server: optional(imageServerInputs.server.description, serverSchema),
+  'ssh-private-key': imageServerInputs['ssh-private-key'],
+  'ssh-known-hosts': optional(imageServerInputs['ssh-known-hosts'].description, textSchema),
+  'promoted-label': withDefault(
+    'The label that is moved, and the moving tag at the targets',
+    'current-ceph',
+    labelSchema,
+  ),
+  'ledger-key': secret("Key of the HMAC that seals the ledger's records; empty: seals are not checked"),
+  url: optional('The URL of the directory that `label` is in', urlSchema),
+  label: withDefault('The label of the candidate', 'ceph-ci-testing', labelSchema),
+  'dlrn-url': optional('The DLRN API, as `https://trunk.rdoproject.org/api-centos9-master-uc`', urlSchema),
+  username: optional('DLRN user', lineSchema),
+  password: secret('Its password'),
+  criteria: optional('The criteria file', lineSchema),
+};
+
+export const action = defineAction({
+  description: 'Says what of a setup is set, what works, and what to do about the rest; it only reads',
+  needs: 'what the other actions need; what is not set is not checked.',
+  inputs,
+  outputs: {
+    wrong: 'How many checks found something wrong',
+    'not-set': 'How many could not be made, since what they need is not set',
+  },
+  async run(settings, runner) {
+    const targets = settings.targets.length === 0 ? [] : ownedRepositories(parseTargets(settings.targets));
+    const registry = await registryFrom(settings, runner.log, settings.image, targets);
+    const checks = await checkSetup({ ...(await setupOf(settings, runner)), registry, targets });
+    await registry.close();
+    const wrong = checks.filter(({ state }) => state === 'wrong');
+    return {
+      outputs: {
+        wrong: String(wrong.length),
+        'not-set': String(checks.filter(({ state }) => state === 'not set').length),
+      },
+      summary: explainSetup(checks),
+      ...(wrong.length > 0 && { failure: wrong.map(({ what, line }) => `${what}: ${line}`).join('; ') }),
+    };
+  },
+});
+
+async function setupOf(
+  settings: ParsedInputs<typeof inputs>,
+  { log, context }: Runner,
+): Promise<Omit<Setup, 'registry' | 'targets'>> {
+  const http = smallApis(log);
+  const { image, server, 'ssh-private-key': key, 'ssh-known-hosts': knownHosts, url } = settings;
+  const canLogIn = key !== undefined || Boolean(process.env.SSH_AUTH_SOCK);
+  const label = settings['promoted-label'];
+  return {
+    image,
+    hasTargetLogin: settings['target-username'] !== undefined,
+    withServer:
+      server === undefined || knownHosts === undefined || !canLogIn
+        ? undefined
+        : (work) => withImageServer({ ...settings, server, 'ssh-known-hosts': knownHosts }, log, work),
+    label,
+    rules: { label, key: settings['ledger-key'], replay: replayRecord },
+    pages: url && { http, url, label: settings.label },
+    dlrn: settings['dlrn-url'] && dlrnFrom(settings, settings['dlrn-url'], http, log),
+    hasDlrnLogin: settings.username !== undefined,
+    criteria: settings.criteria && (await readText(path.resolve(context.workspace, settings.criteria))),
+    now: unixSeconds(systemClock),
+  };
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw new UserError(`input criteria: ${errorLine(error)}`);
+  }
+}

@@ -1,0 +1,70 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { systemClock, unixSeconds } from '../base/clock.js';
+import { errorLine, UserError } from '../base/errors.js';
+import { explainPolicyTest, type PolicyTest, policyTestFile, runPolicyTests } from '../criteria/policy-tests.js';
+import { defineAction } from '../runner/action.js';
+import { lineSchema, list } from '../runner/inputs.js';
+
+export const action = defineAction({
+  description:
+    'Tests criteria: holds votes that you make up against them, and compares the verdict with the expected one',
+  needs: 'nothing: it reads files and asks nobody.',
+  inputs: {
+    criteria: { ...list('Criteria files, one a line', lineSchema), absent: 'error' as const },
+    tests: list(
+      'Their tests, one a line in the same order; empty: beside each, as `criteria.test.yml` is beside `criteria.yml`',
+      lineSchema,
+    ),
+  },
+  outputs: {
+    passed: 'How many cases gave the verdict that they expect',
+    failed: 'How many did not',
+  },
+  async run({ criteria, tests }, { context }) {
+    if (tests.length > 0 && tests.length !== criteria.length) {
+      throw new UserError(`input tests: names ${tests.length} files, and criteria names ${criteria.length}`);
+    }
+    const files = criteria.map((file, index) => ({ file, testFile: tests[index] ?? policyTestFile(file) }));
+    const results = await Promise.all(
+      files.map(async ({ file, testFile }) => ({
+        file,
+        cases: run(
+          file,
+          await read('criteria', file, context.workspace),
+          await read('tests', testFile, context.workspace),
+        ),
+      })),
+    );
+    const cases = results.flatMap((one) => one.cases);
+    const failed = cases.filter(({ passed }) => !passed);
+    const count = `${cases.length - failed.length} of ${cases.length} cases gave the expected verdict`;
+    const lines = results.flatMap((one) => [
+      one.file,
+      '',
+      ...one.cases.map((test) => `- ${explainPolicyTest(test)}`),
+      '',
+    ]);
+    return {
+      outputs: { passed: String(cases.length - failed.length), failed: String(failed.length) },
+      summary: [...lines, `${count}.`].join('\n'),
+      ...(failed.length > 0 && { failure: `${count}; not: ${failed.map(({ name }) => name).join(', ')}` }),
+    };
+  },
+});
+
+function run(file: string, criteria: string, tests: string): PolicyTest[] {
+  try {
+    return runPolicyTests(criteria, tests, unixSeconds(systemClock));
+  } catch (error) {
+    throw error instanceof UserError ? new UserError(`${file}: ${error.message}`) : error;
+  }
+}
+
+async function read(input: string, file: string, workspace: string): Promise<string> {
+  try {
+    return await readFile(path.resolve(workspace, file), 'utf8');
+  } catch (error) {
+    throw new UserError(`input ${input}: ${errorLine(error)}`);
+  }
+}

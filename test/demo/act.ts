@@ -84,7 +84,7 @@ export async function runWorkflow(
   }
 }
 
-function dotenv(values: Readonly<Record<string, string>>): string {
+export function dotenv(values: Readonly<Record<string, string>>): string {
   return Object.entries(values)
     .map(
       ([name, value]) =>

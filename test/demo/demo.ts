@@ -6,6 +6,7 @@ import { type LedgerRecord, ledgerRecordSchema } from '../../src/image-server/le
 import { sandboxHome } from '../sandbox/project.js';
 import { type BranchName, type SandboxInfo, startSandbox } from '../sandbox/sandbox.js';
 import { runWorkflow } from './act.js';
+import { showSandboxHistory } from './history.js';
 
 /**
  * Runs the real workflow with the real act against real servers on loopback, for two branches, and shows what came of
@@ -55,7 +56,9 @@ async function run(info: SandboxInfo): Promise<void> {
   say();
   if (after.every((record, index) => record?.n === before[index]?.n))
     say('Nothing changed: all this was promoted before.');
-  say(`Dashboard: file://${path.join(info.imageServer.root, PAGE)}`);
+  const historyPage = await showSandboxHistory(info);
+  say(`Dashboard of these runs:               file://${path.join(info.imageServer.root, PAGE)}`);
+  say(`Dashboard of months, of sandbox data:  file://${path.join(info.imageServer.root, historyPage)}`);
   say(
     `Done in ${seconds()}. Run it again: nothing changes. To start anew: rm -r ${path.relative(process.cwd(), HOME)}`,
   );

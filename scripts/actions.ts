@@ -15,6 +15,8 @@ export function actionNames(): string[] {
 }
 
 export async function loadAction(name: string): Promise<Action> {
-  const module: { action: Action } = await import(pathToFileURL(path.join(ROOT, 'build/src/actions', `${name}.js`)).href);
+  const module: { action: Action } = await import(
+    pathToFileURL(path.join(ROOT, 'build/src/actions', `${name}.js`)).href
+  );
   return module.action;
 }

@@ -4,6 +4,7 @@ import { stringify } from 'yaml';
 import type { Action } from '../src/runner/action.js';
 import type { Input } from '../src/runner/inputs.js';
 import { actionNames, loadAction, ROOT } from './actions.js';
+import { replacePart } from './markers.js';
 
 /**
  * Writes what is told of the actions from their one declaration: actions/<name>/action.yml whole, and the parts
@@ -73,16 +74,6 @@ function actionMarkdown(action: Action): string {
     '| --- | --- |',
     ...outputs,
   ].join('\n');
-}
-
-/** `text` with the part between the markers of `name` replaced; throws where the markers are missing. */
-function replacePart(text: string, name: string, part: string): string {
-  const open = `<!-- ${name} -->\n`;
-  const close = `\n<!-- /${name} -->`;
-  const start = text.indexOf(open);
-  const end = text.indexOf(close, start);
-  if (start < 0 || end < 0) throw new Error(`no markers for ${name}`);
-  return text.slice(0, start + open.length) + part + text.slice(end);
 }
 
 async function main(check: boolean): Promise<void> {

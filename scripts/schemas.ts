@@ -6,7 +6,9 @@ import type * as v from 'valibot';
 import { criteriaFileSchema } from '../src/criteria/criteria-file.js';
 import { decisionRecordSchema } from '../src/criteria/decision-record.js';
 import { candidateFileSchema } from '../src/image-server/candidate-file.js';
+import { lastDecisionSchema } from '../src/image-server/last-decision.js';
 import { ledgerRecordSchema } from '../src/image-server/ledger-record.js';
+import { dashboardSchema } from '../src/monitoring/model.js';
 import { ROOT } from './actions.js';
 
 /**
@@ -17,7 +19,9 @@ import { ROOT } from './actions.js';
 const SCHEMAS: Readonly<Record<string, v.GenericSchema>> = {
   'candidate-file': candidateFileSchema,
   criteria: criteriaFileSchema,
+  dashboard: dashboardSchema,
   'decision-record': decisionRecordSchema,
+  'last-decision': lastDecisionSchema,
   'ledger-record': ledgerRecordSchema,
 };
 

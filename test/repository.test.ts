@@ -17,9 +17,10 @@ const run = (program: string, args: readonly string[]) =>
 
 const actions = readdirSync(join(projectRoot, 'actions'));
 
-test('actions, READMEs and schemas are what the code says', async () => {
+test('actions, READMEs, schemas and the Grafana dashboard are what the code says', async () => {
   expect(await run(process.execPath, ['build/scripts/describe.js', '--check'])).toBe('');
   expect(await run(process.execPath, ['build/scripts/schemas.js', '--check'])).toBe('');
+  expect(await run(process.execPath, ['build/scripts/grafana.js', '--check'])).toBe('');
 }, 60_000);
 
 test('there is a bundle, a description and a README for each entry, and no other', () => {

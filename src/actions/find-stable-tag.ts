@@ -12,7 +12,7 @@ import { choice, countSchema, flag, lineSchema, list, optional, withDefault } fr
 import { registryFrom, registryInputs } from './shared/registry-inputs.js';
 
 /** Within this there is an answer or an error. Registries that pace us ask for a minute or two. */
-const LIMIT_MS = 240_000;
+const LIMIT_MS = 180_000;
 
 export const action = defineAction({
   description: 'Reads all tags of an image and picks the newest stable one, with its digest',
@@ -94,7 +94,7 @@ export const action = defineAction({
         aliases: aliases.join('\n'),
         'tags-read': String(tagsRead),
       },
-      summary: explainMarkdown(selection),
+      summary: `\`${formatCandidate(candidate)}\`\n\n${explainMarkdown(selection, aliases)}`,
     };
   },
 });

@@ -2,7 +2,7 @@ import { rfc3339 } from '../base/clock.js';
 import { oneLine } from '../base/errors.js';
 import { distroName, type StableTag } from './policy.js';
 import { formatVersion } from './scheme.js';
-import { formatCounts, formatGroups, type NearMiss, type Selection } from './selection.js';
+import { type Chosen, formatCounts, formatGroups, type NearMiss, type Selection } from './selection.js';
 
 /** So many of a list are named; the rest is counted. */
 const NAMED = 10;
@@ -15,9 +15,11 @@ export function explain(selection: Selection): readonly string[] {
   return lines(selection, (name) => (/^[\w.-]+$/.test(name) ? shorten(name) : JSON.stringify(shorten(name))));
 }
 
-/** The same as a Markdown list. */
-export function explainMarkdown(selection: Selection): string {
-  return lines(selection, (name) => `\`${shorten(name).replaceAll('`', "'")}\``)
+/** The same as a Markdown list; `aliases` are other tags of the chosen image. */
+export function explainMarkdown(selection: Selection, aliases: readonly string[] = []): string {
+  const show: Show = (name) => `\`${shorten(name).replaceAll('`', "'")}\``;
+  const [first = '', ...more] = lines(selection, show);
+  return [first, ...some(aliases, (name) => `the same image: ${show(name)}`, 'tags of this image'), ...more]
     .map((line) => `- ${line}\n`)
     .join('');
 }
@@ -31,12 +33,10 @@ function lines(selection: Selection, show: Show): readonly string[] {
   const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
   return [
     ...verdict(selection, show),
-    `${total} tags${total > 0 ? `: ${formatCounts(counts)}` : ''}`,
-    ...(selection.kind === 'chosen'
-      ? some(selection.runnersUp, ({ tag, why }) => `runner-up ${show(tag)}: ${why}`, 'runners-up')
-      : []),
-    ...(passedOver.length > 0 ? [`passed over: ${formatGroups(passedOver)}`] : []),
+    `${total} tags read${total > 0 ? `: ${formatCounts(counts)}` : ''}`,
     ...some(nearMisses, (miss) => nearMiss(miss, show), 'that look stable'),
+    // Where nothing is left, the message names what was passed over.
+    ...(selection.kind === 'chosen' ? chosenFrom(selection.runnersUp, passedOver, show) : []),
   ];
 }
 
@@ -44,6 +44,13 @@ function verdict(selection: Selection, show: Show): readonly string[] {
   if (selection.kind === 'nothing') return [selection.message];
   if (selection.kind === 'unread') return [`${show(selection.tag)} is the best if it has the platforms`];
   return [`chose ${show(selection.chosen.tag)}: ${describe(selection.chosen)}`];
+}
+
+function chosenFrom(runnersUp: Chosen['runnersUp'], passedOver: Chosen['passedOver'], show: Show): readonly string[] {
+  return [
+    ...some(runnersUp, ({ tag, why }) => `runner-up ${show(tag)}: ${why}`, 'runners-up'),
+    ...(passedOver.length > 0 ? [`passed over: ${formatGroups(passedOver)}`] : []),
+  ];
 }
 
 function describe({ version, flavor, distro, arch, date, startedAt }: StableTag): string {

@@ -112,7 +112,8 @@ function survey(listing: Iterable<ListedTag>, scheme: Scheme) {
       misses.push({ name, why: reading.why, version: reading.version });
     }
   }
-  stable.sort((a, b) => compareText(a.tag, b.tag));
+  // The newest first, so that those are what messages name.
+  stable.sort((a, b) => compareVersions(b.version, a.version) || compareText(a.tag, b.tag));
   return { counts, stable, misses };
 }
 

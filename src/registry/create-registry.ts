@@ -5,6 +5,7 @@ import { grantsFor, type Preparation, prepare, toPlan, withoutConflicts } from '
 import type { Manifest } from './manifest.js';
 import { getConfig, getManifest, putManifest, resolve } from './manifests.js';
 import { originOf } from './origin.js';
+import { checkPush } from './push-right.js';
 import type { CopiedImage, Copy, CopyOptions, Registry, RegistryOptions } from './registry.js';
 import { type Access, createSession } from './session.js';
 import { listTags } from './tags.js';
@@ -56,6 +57,8 @@ export function createRegistry(options: RegistryOptions): Registry {
       const manifest = copied.get(digest) ?? (await getManifest(access, repository, digest));
       await putManifest(access, repository, tag, manifest);
     },
+
+    checkPush: (repository) => checkPush(session.access([{ repository, actions: 'pull,push' }]), repository),
 
     close,
   };

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { ServiceError } from '../base/errors.js';
+import { ServiceError, type ServiceErrorKind } from '../base/errors.js';
 import { parseJson } from '../base/schema.js';
 import { formatRepository, type Repository } from '../candidate/reference.js';
 import { MAX_TAG_LENGTH, MAX_TAGS, nextPage } from './pages.js';
@@ -21,6 +21,9 @@ const MAX_PAGE_BYTES = 64 * 1024 * 1024;
 
 /** So many names in a row that ascend are no accident. */
 const ORDER_SHOWN_BY = 100;
+
+/** What a registry may say to a page that it does not know. */
+const REFUSALS: readonly ServiceErrorKind[] = ['not-found', 'bad-answer', 'unsupported'];
 
 const pageSchema = v.object({ tags: v.array(v.pipe(v.string(), v.maxLength(MAX_TAG_LENGTH))) });
 
@@ -78,20 +81,23 @@ function ascends(names: readonly string[]): boolean {
   return names.every((name, index) => index === 0 || name > (names[index - 1] ?? ''));
 }
 
-/** The page after a name that need not be a tag; undefined where the registry makes nothing of it. */
+/** The page after a name that need not be a tag, else the first; undefined where the registry makes nothing of it. */
 async function pageAfter(
   access: Access,
   repository: Repository,
   next: URL,
-  name: string,
+  name: string | undefined,
+  size?: number,
 ): Promise<TagPage | undefined> {
   const url = new URL(next);
-  url.searchParams.set('last', name);
+  if (name === undefined) url.searchParams.delete('last');
+  else url.searchParams.set('last', name);
+  if (size !== undefined) url.searchParams.set('n', String(size));
   try {
     return await readPage(access, repository, url);
   } catch (error) {
-    if (error instanceof ServiceError && ['not-found', 'bad-answer', 'unsupported'].includes(error.kind))
-      return undefined;
+    const isRefusal = error instanceof ServiceError && REFUSALS.includes(error.kind);
+    if (isRefusal) return undefined;
     throw error;
   }
 }
@@ -101,22 +107,33 @@ async function* pagesFrom(access: Access, repository: Repository, first: TagPage
   const bad = (problem: string) => new ServiceError('bad-answer', `${whatOf(repository)}: ${problem}`);
   const names = new Set<string>();
   let page = first;
-  let allFull = true;
   for (let count = 1; ; count += 1) {
     const before = names.size;
     for (const name of page.names) names.add(name);
     if (names.size > MAX_TAGS) {
       throw new ServiceError('too-large', `${whatOf(repository)}: more than ${MAX_TAGS} tags`);
     }
-    // Where the last page was full to its end, distribution goes on to an empty one. Any other gap is half a list.
-    const endsEmpty = page.names.length === 0 && page.next === undefined && count > 1 && allFull;
-    if (names.size === before && names.size > 0 && !endsEmpty) throw bad(`page ${count} brings nothing new`);
+    if (page.names.length > 0 && names.size === before) throw bad(`page ${count} brings nothing new`);
     yield page.names;
     if (page.next === undefined) return;
     if (page.names.length === 0) throw bad(`page ${count} is empty, and more are to follow`);
-    allFull = allFull && page.names.length === first.names.length;
-    page = await readPage(access, repository, page.next);
+    const { next } = page;
+    page = await readPage(access, repository, next);
+    if (page.names.length === 0 && page.next === undefined && !(await isEnd(access, repository, next, [...names]))) {
+      throw bad(`page ${count + 1} is empty, and nothing shows that the list ends there`);
+    }
   }
+}
+
+/**
+ * Where its last page was full, distribution goes on to an empty one; an empty page for another reason would be the end
+ * of half a list. Asked for the two names after the last but one, a registry must give the last, and no more.
+ */
+async function isEnd(access: Access, repository: Repository, next: URL, names: readonly string[]): Promise<boolean> {
+  const [last, lastButOne] = [names.at(-1), names.at(-2)];
+  if (next.searchParams.get('last') !== last) return false;
+  const page = await pageAfter(access, repository, next, lastButOne, 2);
+  return page?.names.length === 1 && page.names[0] === last;
 }
 
 export async function readPage(access: Access, repository: Repository, url: URL | undefined): Promise<TagPage>;

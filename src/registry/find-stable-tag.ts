@@ -55,13 +55,19 @@ async function find(options: FindOptions): Promise<Found> {
   const { filter, prefix } = policy.scheme;
   const { tags, listing, narrowed } = await registry.listTags(repository, {
     listing: options.listing,
+    times: policy.minimumAge > 0,
     ...(filter !== undefined && { filter }),
     ...(prefix !== undefined && { prefix }),
   });
   const by = listing === 'quay' ? "Quay's API" : 'the distribution API';
-  log.info(`${image}: ${tags.length} tags read by ${by}${narrowed ? ', without such as cannot be stable' : ''}`);
+  const leftOut = narrowed ? ', where those that cannot be stable were left out' : '';
+  log.info(`${image}: ${tags.length} tags read by ${by}${leftOut}`);
   checkListing(tags.length, options.knownTags);
 
+  if (tags.length === 0) {
+    const what = narrowed ? `none of its tags can be stable by scheme ${policy.scheme.name}` : 'it has no tags';
+    throw new UserError(`${image}: ${what}`);
+  }
   const { selection, manifest } = await select(options, tags);
   const { tag, digest: listedDigest } = selection.chosen;
   const { digest } = manifest;

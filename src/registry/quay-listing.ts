@@ -39,7 +39,7 @@ export async function listByQuay(
   const bad = (problem: string) => new ServiceError('bad-answer', `${what}: ${problem}`);
   const rows: ListedTag[] = [];
   const seen = new Set<string>();
-  for (let number = 1; rows.length <= MAX_TAGS; number += 1) {
+  for (let number = 1; seen.size <= MAX_TAGS; number += 1) {
     const text = await readPage(access, repository, filter, number);
     if (text === undefined) {
       if (number === 1) return undefined;

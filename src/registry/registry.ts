@@ -47,6 +47,11 @@ export interface Registry {
   copy(copies: readonly Copy[], options: CopyOptions): Promise<CopyReport>;
   /** Points a tag at a digest that its repository has. Resolves when the registry has named that digest. */
   moveTag(repository: Repository, tag: Tag, digest: Digest): Promise<void>;
+  /**
+   * Throws where we may not push to a repository; changes nothing. Only for one that exists: some registries create
+   * what is asked for with the right to push.
+   */
+  checkPush(repository: Repository): Promise<void>;
   /** Ends all connections. */
   close(): Promise<void>;
 }

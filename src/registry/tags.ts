@@ -14,6 +14,8 @@ export interface ListOptions {
   readonly filter?: string;
   /** Where the server lists by name: no tags that follow its first page and do not begin with this. */
   readonly prefix?: string;
+  /** Are times of use? Then with `auto` each server is asked for Quay's listing, since a small one may not say that it is Quay. */
+  readonly times?: boolean;
 }
 
 export interface TagListing {
@@ -29,16 +31,16 @@ export interface TagListing {
 export async function listTags(
   access: Access,
   repository: Repository,
-  { listing, filter = '', prefix }: ListOptions,
+  { listing, filter = '', prefix, times = false }: ListOptions,
   log: Log,
 ): Promise<TagListing> {
   const { isQuay, firstPage } = listing === 'auto' ? await clues(access, repository) : { isQuay: listing === 'quay' };
-  if (isQuay) {
+  if (isQuay || (listing === 'auto' && times)) {
     const tags = await listByQuay(access, repository, filter);
     if (tags !== undefined) return { tags, listing: 'quay', narrowed: filter !== '' };
     const what = `${formatRepository(repository)}: no tag listing by Quay's API`;
     if (listing === 'quay') throw new ServiceError('unsupported', `${what}; set input listing to distribution`);
-    log.info(`${what}; listing by the distribution API instead`);
+    if (isQuay) log.info(`${what}; listing by the distribution API instead`);
   }
   const { names, narrowed } = await listByDistribution(access, repository, firstPage, prefix);
   return { tags: names.map((name) => ({ name })), listing: 'distribution', narrowed };

@@ -46,6 +46,8 @@ const MANY_GOODBYES = 3;
 const BODY_IDLE_MS = 60_000;
 /** So much must come in that time; less is a server that only keeps us waiting. */
 const LEAST_BYTES = 64 * 1024;
+/** How often that is looked at within that time. */
+const LOOKS = 20;
 
 /** Loads undici with the first request: not every run has one. */
 export function undiciTransport({ ca, bodyIdleMs = BODY_IDLE_MS }: UndiciOptions): UndiciTransport {
@@ -177,30 +179,33 @@ function bodyOf(body: HttpRequest['body']): string | Uint8Array | Readable | nul
   return typeof body === 'function' ? Readable.from(body(), { objectMode: false }) : (body ?? null);
 }
 
-/** A body that fails when its server lets us wait too long for its next bytes; our own pauses do not count. */
+/**
+ * A body that fails when its server lets us wait too long for its next bytes; our own pauses do not count. One timer
+ * looks from time to time: a layer has so many pieces that a timer for each would show.
+ */
 async function* attended(body: Readable, idleMs: number): AsyncGenerator<Uint8Array> {
   // What fails before anyone reads is told to who reads.
   body.on('error', () => undefined);
-  const fail = () => body.destroy(new Error(`less than ${LEAST_BYTES} bytes within ${idleMs / 1000} s`));
-  let left = idleMs;
+  let isWaiting = true;
+  let looks = 0;
   let got = 0;
-  let asked = performance.now();
-  let timer = setTimeout(fail, left);
+  const timer = setInterval(() => {
+    if (isWaiting) looks += 1;
+    if (looks === LOOKS) body.destroy(new Error(`less than ${LEAST_BYTES} bytes within ${idleMs / 1000} s`));
+  }, idleMs / LOOKS).unref();
   try {
     for await (const chunk of body) {
-      clearTimeout(timer);
-      left -= performance.now() - asked;
+      isWaiting = false;
       got += chunk.length;
       if (got >= LEAST_BYTES) {
-        left = idleMs;
+        looks = 0;
         got = 0;
       }
       yield chunk;
-      asked = performance.now();
-      timer = setTimeout(fail, left);
+      isWaiting = true;
     }
   } finally {
-    clearTimeout(timer);
+    clearInterval(timer);
   }
 }
 

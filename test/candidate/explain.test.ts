@@ -18,10 +18,10 @@ describe('explaining', () => {
   test('a choice: what was chosen, counts, runners-up, what was passed over, near misses', () => {
     expect(explain(select([{ name: chosen, startedAt: 0 }, ...listed(tags)]))).toEqual([
       `chose ${chosen}: version 6.0.7, pacific, centos-stream8, x86_64, set 1970-01-01T00:00:00Z`,
-      '5 tags: 3 stable, 1 near-miss, 1 alias',
+      '5 tags read: 3 stable, 1 near-miss, 1 alias',
+      '"`v6.0.9-stable- <b>|" looks newer, and is no tag: those are 1 to 128 of A-Z a-z 0-9 _ . -',
       `runner-up ${bare}: x86_64 has a tag of its own`,
       `passed over: 1 of flavor quincy (${tag('7.0.0 quincy centos-stream8')})`,
-      '"`v6.0.9-stable- <b>|" looks newer, and is no tag: those are 1 to 128 of A-Z a-z 0-9 _ . -',
     ]);
   });
 
@@ -37,11 +37,21 @@ describe('explaining', () => {
     ).toBe(true);
   });
 
+  test('other tags of the same image come after the choice', () => {
+    const markdown = explainMarkdown(select(listed([chosen])), ['v6', '`|']);
+    expect(markdown.split('\n').slice(1, 3)).toEqual(['- the same image: `v6`', "- the same image: `'|`"]);
+  });
+
   test('nothing: why, and what was there', () => {
-    expect(explain(select(listed([])))).toEqual(['the listing has no tags', '0 tags']);
+    expect(explain(select(listed([])))).toEqual(['the listing has no tags', '0 tags read']);
     expect(explain(select(listed(['latest', 'x'])))).toEqual([
       'no tag is stable by scheme ceph-daemon; there is: 1 alias, 1 other',
-      '2 tags: 1 alias, 1 other',
+      '2 tags read: 1 alias, 1 other',
+    ]);
+    expect(explain(select(listed([bare, hostile]), { flavor: 'reef' }))).toEqual([
+      `no stable tag of flavor reef; there is: 1 of flavor pacific (${bare})`,
+      '2 tags read: 1 stable, 1 near-miss',
+      expect.stringContaining('looks newer'),
     ]);
   });
 

@@ -353,7 +353,7 @@ describe('what is said', () => {
       'no such flavor',
       ['7.0.0 quincy centos-8', '7.0.1 quincy centos-8', '8.0.0 reef centos-stream9'].map(tag),
       X86,
-      `no stable tag of flavor pacific; there is: 2 of flavor quincy (${tag('7.0.0 quincy centos-8')}, …), ` +
+      `no stable tag of flavor pacific; there is: 2 of flavor quincy (${tag('7.0.1 quincy centos-8')}, …), ` +
         `1 of flavor reef (${tag('8.0.0 reef centos-stream9')})`,
     ],
     [

@@ -45,7 +45,12 @@ beforeAll(async () => {
       ...settings.targetLogin,
       ...settings.imageServer,
     },
-    'publish-dashboard': { branches: `master ${published.url}` },
+    'publish-dashboard': {
+      branches: `master ${published.url}`,
+      'nightly-jobs': 'nightly',
+      'zuul-url': 'http://127.0.0.1:1',
+      'zuul-tenant': 'tenant',
+    },
   };
 });
 
@@ -90,6 +95,8 @@ describe('a required input that is missing', () => {
     ['evaluate-and-promote', 'ssh-known-hosts'],
     ['evaluate-and-promote', 'ssh-private-key'],
     ['publish-dashboard', 'branches'],
+    ['publish-dashboard', 'zuul-url'],
+    ['publish-dashboard', 'zuul-tenant'],
   ])('%s: %s', async (action, input) => {
     await refused(action, { [input]: '' }, `input ${input}: `);
   });

@@ -67,6 +67,8 @@ export interface FaultProxyOptions {
   readonly delayMs?: number;
   /** Seed of the probabilities. */
   readonly seed?: number;
+  /** What the server behind is asked for in the place of a path with its query, as a server set up otherwise would do. */
+  readonly path?: (path: string) => string;
   /** Is called at the n-th request (from 1) before anything is done with it, for instance to kill whoever asks. */
   readonly onRequest?: (n: number, request: LoggedRequest) => void | Promise<void>;
 }
@@ -107,7 +109,8 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
       response.writeHead(fault.status, fault.headers).end(fault.body);
       return;
     }
-    const answer = await passOn(request, options.upstream, fault);
+    const path = options.path?.(logged.path) ?? logged.path;
+    const answer = await passOn(request, new URL(path, options.upstream), fault);
     if (fault?.kind === 'lose-answer') {
       for await (const _ of answer);
       return reset(response);
@@ -139,10 +142,8 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
 }
 
 /** Sends the request to the server behind, on a connection of its own; resolves to the head of its answer. */
-async function passOn(request: IncomingMessage, upstream: string, fault: Fault | undefined): Promise<IncomingMessage> {
-  const { hostname, port } = new URL(upstream);
-  const headers = endToEnd(request.rawHeaders);
-  const onward = httpRequest({ hostname, port, method: request.method, path: request.url, headers, agent: false });
+async function passOn(request: IncomingMessage, url: URL, fault: Fault | undefined): Promise<IncomingMessage> {
+  const onward = httpRequest(url, { method: request.method, headers: endToEnd(request.rawHeaders), agent: false });
   const answered = once(onward, 'response');
   // An error before the answer rejects `answered`; a later one ends the answer's body.
   onward.on('error', () => {});

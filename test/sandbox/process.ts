@@ -56,7 +56,7 @@ export async function startServer(server: ServerCommand): Promise<ServerProcess>
     const port = server.port ?? (await freePort());
     const output = openSync(log, 'w');
     const command = ['sh', '-c', WHILE_INPUT_LASTS, 'sh', ...(await server.command(port))];
-    const child = tethered(command, output, server.environment ?? {});
+    const child = tethered(command, output, server.environment ?? {}, server.directory);
     closeSync(output);
     if (await becomesReady(child, () => (server.ready ?? listens)(port)))
       return { port, log, stop: () => release(child) };
@@ -73,11 +73,14 @@ function tethered(
   [program = '', ...args]: readonly string[],
   output: number | 'ignore',
   environment: Readonly<Record<string, string>>,
+  directory: string = sandboxHome,
 ): ChildProcess {
   const child = spawn(program, args, {
     detached: true,
     stdio: ['pipe', output, output],
     env: { ...process.env, ...environment },
+    // DLRN leaves an empty database where it starts.
+    cwd: directory,
   });
   child.unref();
   return child;

@@ -40,11 +40,16 @@ interface DlrnSettings {
   readonly 'repository-url': URL | undefined;
 }
 
-export function dlrnFrom({ username, password }: DlrnSettings, url: URL, http: Http, log: Log): Dlrn {
+export function dlrnFrom(
+  { username, password }: Pick<DlrnSettings, 'username' | 'password'>,
+  url: URL,
+  http: Http,
+  log: Log,
+): Dlrn {
   if (username !== undefined && password === undefined) throw new UserError('input password: not set, but username is');
   if (username === undefined && password !== undefined) throw new UserError('input username: not set, but password is');
   const credentials = username === undefined || password === undefined ? undefined : { username, password };
-  return createDlrn({ http, url, ...(credentials && { credentials }), authOnRead: true, clock: systemClock, log });
+  return createDlrn({ http, url, ...(credentials && { credentials }), clock: systemClock, log });
 }
 
 /** What votes are on, as the inputs say; undefined where they say nothing. */

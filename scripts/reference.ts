@@ -1,0 +1,117 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import * as v from 'valibot';
+import { ROOT } from './actions.js';
+import { replacePart } from './markers.js';
+import { jsonSchemas } from './schemas.js';
+
+/**
+ * Writes the tables of docs/reference/ from the JSON Schemas, between markers named after the schema. With `--check` it
+ * writes nothing and fails where a page is not what it would write.
+ */
+
+const PAGES = {
+  'criteria.md': ['criteria'],
+  'files.md': ['candidate-file', 'ledger-record'],
+  'decision-record.md': ['decision-record'],
+} as const;
+
+interface Schema {
+  readonly type?: string | undefined;
+  readonly const?: unknown;
+  readonly enum?: readonly unknown[] | undefined;
+  readonly format?: string | undefined;
+  readonly description?: string | undefined;
+  readonly items?: Schema | undefined;
+  readonly properties?: Readonly<Record<string, Schema>> | undefined;
+  readonly required?: readonly string[] | undefined;
+  readonly anyOf?: readonly Schema[] | undefined;
+  readonly additionalProperties?: Schema | boolean | undefined;
+}
+
+const schemaSchema: v.GenericSchema<unknown, Schema> = v.looseObject({
+  type: v.optional(v.string()),
+  enum: v.optional(v.array(v.unknown())),
+  format: v.optional(v.string()),
+  description: v.optional(v.string()),
+  items: v.optional(v.lazy(() => schemaSchema)),
+  properties: v.optional(
+    v.record(
+      v.string(),
+      v.lazy(() => schemaSchema),
+    ),
+  ),
+  required: v.optional(v.array(v.string())),
+  anyOf: v.optional(v.array(v.lazy(() => schemaSchema))),
+  additionalProperties: v.optional(v.union([v.boolean(), v.lazy(() => schemaSchema)])),
+});
+
+/** A type in words, as a reader of YAML or JSON has it. */
+function typeOf(schema: Schema): string {
+  if (schema.const !== undefined) return `\`${JSON.stringify(schema.const)}\``;
+  if (schema.enum !== undefined) return schema.enum.map((value) => `\`${String(value)}\``).join(', ');
+  if (schema.anyOf !== undefined) return schema.anyOf.map(typeOf).join(' or ');
+  if (schema.type === 'array') return `list of ${schema.items === undefined ? 'anything' : typeOf(schema.items)}`;
+  if (schema.type === 'object') return 'mapping';
+  return schema.format ?? schema.type ?? 'anything';
+}
+
+interface Row {
+  readonly key: string;
+  readonly type: string;
+  readonly description: string;
+}
+
+/** One row a key, those of what it holds below it. A record within a record has a table of its own. */
+function rowsOf(schema: Schema, prefix = ''): Row[] {
+  const inner = schema.anyOf?.find(({ type }) => type === 'object') ?? schema;
+  return Object.entries(inner.properties ?? {}).flatMap(([name, property]) => {
+    const optional = inner.required?.includes(name) === true || prefix === '<label>.' ? '' : 'optional; ';
+    const key = `${prefix}${name}`;
+    const own = {
+      key,
+      type: typeOf(property),
+      description: (optional + (property.description ?? '')).replace(/; $/, ''),
+    };
+    if (name === 'decision' && inner.properties?.['prev-sha256'] !== undefined) {
+      return [{ ...own, type: '[decision record](decision-record.md) or null' }];
+    }
+    const held = property.items ?? property;
+    return [own, ...rowsOf(held, `${key}${property.items === undefined ? '' : '[]'}.`)];
+  });
+}
+
+const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('<', '&lt;');
+
+function table(schema: Schema): string {
+  const { additionalProperties } = schema;
+  const rows = typeof additionalProperties === 'object' ? rowsOf(additionalProperties, '<label>.') : rowsOf(schema);
+  return [
+    '| key | type | what it is |',
+    '| --- | --- | --- |',
+    ...rows.map(({ key, type, description }) => `| \`${cell(key)}\` | ${cell(type)} | ${cell(description)} |`),
+  ].join('\n');
+}
+
+function main(check: boolean): void {
+  const schemas = jsonSchemas();
+  const stale = Object.entries(PAGES).flatMap(([page, names]) => {
+    const file = path.join(ROOT, 'docs/reference', page);
+    const before = readFileSync(file, 'utf8');
+    const after = names.reduce((text, name) => {
+      const schema = v.parse(schemaSchema, JSON.parse(schemas.get(`${name}.schema.json`) ?? ''));
+      return replacePart(text, name, table(schema));
+    }, before);
+    return before === after ? [] : [{ file, after }];
+  });
+  if (check && stale.length > 0) {
+    console.error(
+      `not up to date, run \`npm run build\`: ${stale.map(({ file }) => path.relative(ROOT, file)).join(', ')}`,
+    );
+    process.exitCode = 1;
+    return;
+  }
+  for (const { file, after } of stale) writeFileSync(file, after);
+}
+
+main(process.argv.includes('--check'));

@@ -1,0 +1,62 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { projectRoot } from './sandbox/project.js';
+
+/** What the bundles cost those who run them. How long they take to start is `npm run bench -- start`. */
+
+const dist = path.join(projectRoot, 'dist');
+const names = readdirSync(dist).filter((name) => !name.includes('.'));
+
+interface Budget {
+  /** Bytes of index.js, all of which is read at each start; the toolkit and its undici are 520 kB of it. */
+  readonly start: number;
+  /** Bytes of index.js and of what is loaded only where it is used. */
+  readonly whole: number;
+}
+
+const BUDGET: Budget = { start: 720_000, whole: 720_000 };
+/** The parts of a second undici whose HTTP/2 the reading and copying of images needs, and all of it for a proxy. */
+const WITH_REGISTRY: Budget = { start: 720_000, whole: 2_100_000 };
+/** Those that have more, and why. */
+const EXCEPTIONS: Readonly<Record<string, Budget>> = {
+  'check-image': WITH_REGISTRY,
+  'find-stable-tag': WITH_REGISTRY,
+  'resolve-tag': WITH_REGISTRY,
+  // ssh2.
+  'publish-ci-testing': { start: 720_000, whole: 1_450_000 },
+  // ssh2, and at the start a parser of YAML and the page.
+  'publish-dashboard': { start: 950_000, whole: 1_700_000 },
+  // Both of them, and a parser of YAML.
+  'evaluate-and-promote': { start: 950_000, whole: 3_000_000 },
+  'check-setup': { start: 950_000, whole: 3_000_000 },
+  // A parser of YAML.
+  'test-criteria': { start: 780_000, whole: 780_000 },
+};
+
+/** Parts of packages that are there for development only; each is a text that a bundle of it would hold. */
+const DEVELOPMENT = ['fast-check', '@jest/', 'playwright', 'axe-core', '@swc/', 'to-json-schema', 'grafana-foundation'];
+
+describe.each(names)('%s', (name) => {
+  const files = readdirSync(path.join(dist, name), { recursive: true, encoding: 'utf8' });
+  const bundle = readFileSync(path.join(dist, name, 'index.js'), 'latin1');
+
+  test('keeps to its budget', () => {
+    const { start, whole } = EXCEPTIONS[name] ?? BUDGET;
+    expect(bundle.length).toBeLessThanOrEqual(start);
+    expect(files.reduce((sum, file) => sum + statSync(path.join(dist, name, file)).size, 0)).toBeLessThanOrEqual(whole);
+  });
+
+  test('does not load ssh2 at the start', () => {
+    expect(bundle).not.toContain('ssh2js');
+  });
+
+  test('has nothing in it from development', () => {
+    const all = files.map((file) => readFileSync(path.join(dist, name, file), 'latin1')).join('');
+    expect(DEVELOPMENT.filter((part) => all.includes(part))).toEqual([]);
+  });
+});
+
+test('no exception is for an action that is not there', () => {
+  expect(Object.keys(EXCEPTIONS).filter((name) => !names.includes(name))).toEqual([]);
+});

@@ -1,0 +1,166 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, readlink, rm, symlink, unlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { cephDaemonImage } from '../sandbox/ceph-daemon.js';
+import { freshRepository, sandbox } from '../sandbox/current.js';
+import { type FaultProxy, startFaultProxy } from '../sandbox/fault-proxy.js';
+import { type BundleRun, DISPATCH, runBundle } from './bundle.js';
+import { freshSettings, type Settings } from './settings.js';
+
+const TAG = 'v6.0.7-stable-6.0-pacific-centos-stream8';
+const JOB = `scenario001-${randomUUID()}`;
+const CRITERIA = 'criteria.yml';
+
+let settings: Settings;
+let front: FaultProxy;
+let workspace: string;
+let all: Readonly<Record<string, string>>;
+
+/** The state and the line of each check. */
+function checks({ summary }: BundleRun): Record<string, string> {
+  const rows = summary.split('\n').flatMap((row) => /^\| \S+ \| (.*) \| (.*) \| (.*) \|$/.exec(row) ?? []);
+  const table: Record<string, string> = {};
+  for (let n = 0; n < rows.length; n += 4) table[rows[n + 1] ?? ''] = `${rows[n + 2]}: ${rows[n + 3]}`;
+  delete table['---'];
+  return table;
+}
+
+const run = (inputs: Readonly<Record<string, string>> = {}) =>
+  runBundle('check-setup', { ...all, ...inputs }, { GITHUB_WORKSPACE: workspace });
+
+beforeAll(async () => {
+  settings = await freshSettings();
+  front = await startFaultProxy({ upstream: sandbox().target.url });
+  workspace = await mkdtemp(join(tmpdir(), 'setup-'));
+  await writeFile(join(workspace, CRITERIA), `current-ceph:\n  required: [${JOB}]\n`);
+  const reference = `${settings.image}:${TAG}@${cephDaemonImage(TAG).digest}`;
+  const [hash = ''] = sandbox().dlrn.branches.master.hashes;
+  const job = { 'job-id': JOB, 'job-url': 'https://ci.example/1', outcome: 'success', 'aggregate-hash': hash };
+  await runBundle('report-dlrn', { ...settings.dlrn, ...job, reference });
+  const promotion = {
+    image: settings.image,
+    targets: `${front.host}/${settings.targetPath}`,
+    ...settings.targetLogin,
+    ...settings.imageServer,
+    'ledger-key': 'seal',
+    criteria: CRITERIA,
+  };
+  const evaluation = { ...promotion, reference, 'dlrn-url': settings.dlrn['dlrn-url'] };
+  const promoted = await runBundle('evaluate-and-promote', evaluation, { ...DISPATCH, GITHUB_WORKSPACE: workspace });
+  expect(promoted.errors).toEqual([]);
+  all = {
+    ...promotion,
+    url: settings.directory.url,
+    ...settings.dlrn,
+  };
+}, 60_000);
+
+afterAll(async () => {
+  await front?.stop();
+  if (workspace !== undefined) await rm(workspace, { recursive: true });
+});
+
+const read = () => `read ${settings.image}`;
+const write = () => `write ${front.host}/${settings.targetPath}`;
+const SFTP = 'image server over SFTP';
+const LEDGER = 'label current-ceph and its ledger';
+
+test('where all is set and right, each check is ok', async () => {
+  const done = await run();
+  expect(checks(done)).toEqual({
+    [read()]: 'ok: 606 tags',
+    [write()]: expect.stringMatching(/^ok: allowed; tag current-ceph is sha256:/),
+    [SFTP]: 'ok: host key, login, extensions and directory',
+    [LEDGER]: expect.stringMatching(`^ok: ledger record 1 \\(earned\\) says ${settings.image}:${TAG}@`),
+    [`read ${settings.directory.url}`]: 'ok: no label ceph-ci-testing yet',
+    DLRN: 'ok: ok',
+    'DLRN login': 'ok: taken',
+    criteria: 'ok: 1 requirements for current-ceph',
+  });
+  expect(done).toMatchObject({ status: 0, errors: [], outputs: { wrong: '0', 'not-set': '0' } });
+});
+
+test('where nothing is set it is green, and says what to set', async () => {
+  const done = await runBundle('check-setup', { image: settings.image });
+  expect(done).toMatchObject({ status: 0, errors: [], outputs: { wrong: '0', 'not-set': '7' } });
+  expect(checks(done)).toMatchObject({
+    targets: 'not set: set input targets: a repository a line',
+    [SFTP]: 'not set: set inputs server, ssh-known-hosts and ssh-private-key',
+    'DLRN login': 'not set: set input dlrn-url',
+  });
+});
+
+describe('what is wrong is told, and the rest is checked all the same', () => {
+  test.each<[string, () => string, Record<string, string>, RegExp]>([
+    ['an image that is not there', () => `read ${settings.image}-no`, {}, /^wrong: .*\/daemon-no: /],
+    [
+      'a wrong password of the target',
+      write,
+      { 'target-password': 'x' },
+      /check inputs target-username and target-pass/,
+    ],
+    [
+      'another host key',
+      () => SFTP,
+      { 'ssh-known-hosts': 'a b c' },
+      /offered the key .* add to input ssh-known-hosts: /,
+    ],
+    ['no such directory', () => SFTP, { server: '/none' }, /no such directory; make it, or mend input server$/],
+    [
+      'another ledger key',
+      () => LEDGER,
+      { 'ledger-key': 'x' },
+      /record 1 not trusted: its HMAC is not by input ledger-/,
+    ],
+    [
+      'a wrong password of DLRN',
+      () => 'DLRN login',
+      { password: 'x' },
+      /inputs username and password: DLRN refuses them/,
+    ],
+    [
+      'criteria of another label',
+      () => 'criteria',
+      { 'promoted-label': 'x' },
+      /no label "x" in it; there is current-ceph/,
+    ],
+  ])('%s', async (_, what, inputs, line) => {
+    const { server } = inputs;
+    const done = await run({
+      ...inputs,
+      ...(what().endsWith('-no') && { image: `${settings.image}-no` }),
+      ...(server !== undefined && { server: `${settings.imageServer.server}${server}` }),
+    });
+    expect(checks(done)[what()]).toMatch(line);
+    expect(done).toMatchObject({ status: 1, outputs: { wrong: '1' }, errors: [expect.stringMatching(`^${what()}: `)] });
+  });
+
+  test('a label that was moved by hand', async () => {
+    const label = join(settings.directory.path, 'current-ceph');
+    expect(await readlink(label)).toBe(TAG);
+    await unlink(label);
+    await symlink('elsewhere', label);
+    const done = await run();
+    await unlink(label);
+    await symlink(TAG, label);
+    expect(checks(done)[LEDGER]).toMatch(
+      /^wrong: label current-ceph is elsewhere, and ledger record 1 \(earned\) says .*; the next run of evaluate-and-promote makes them equal$/,
+    );
+  });
+});
+
+test('nothing is created, and the right to write is not asked for where there is no target', async () => {
+  front.requests.length = 0;
+  const repository = `${front.host}/${freshRepository()}`;
+  const done = await run({ targets: repository });
+  expect(checks(done)[`write ${repository}`]).toBe(
+    'not asked: no tag current-ceph there yet; asking could create the repository',
+  );
+  expect(front.requests.map(({ method }) => method)).not.toContain('PATCH');
+  front.requests.length = 0;
+  await run();
+  const changes = front.requests.filter(({ method }) => method !== 'GET' && method !== 'HEAD');
+  expect(changes.map(({ method, status }) => `${method} ${status}`)).toEqual([expect.stringMatching(/^PATCH 40[04]$/)]);
+});

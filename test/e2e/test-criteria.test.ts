@@ -1,0 +1,62 @@
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { projectRoot } from '../sandbox/project.js';
+import { runBundle } from './bundle.js';
+
+const CRITERIA = 'current-ceph: { required: [job-a, job-b], any-of: [[job-c, job-d]] }\n';
+const voted = (...jobs: string[]) => `[${jobs.map((job) => `{ job: ${job}, outcome: success }`).join(', ')}]`;
+const TESTS = `current-ceph:
+  - { name: all passed, votes: ${voted('job-a', 'job-b', 'job-d')}, verdict: promote }
+  - { name: one is missing, votes: ${voted('job-a', 'job-d')}, verdict: wait }
+`;
+
+let directory: string;
+const run = (inputs: Readonly<Record<string, string>>, workspace = directory) =>
+  runBundle('test-criteria', inputs, { GITHUB_WORKSPACE: workspace });
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'criteria-'));
+  await writeFile(join(directory, 'criteria.yml'), CRITERIA);
+  await writeFile(join(directory, 'criteria.test.yml'), TESTS);
+  await writeFile(join(directory, 'wrong.yml'), TESTS.replace('verdict: wait', 'verdict: promote'));
+});
+afterAll(() => rm(directory, { recursive: true }));
+
+test('cases that hold are listed, beside the criteria by default', async () => {
+  const { status, outputs, log } = await run({ criteria: 'criteria.yml' });
+  expect({ status, outputs }).toEqual({ status: 0, outputs: { passed: '2', failed: '0' } });
+  expect(log).toContain('- ✅ current-ceph: all passed: promote\n- ✅ current-ceph: one is missing: wait\n');
+});
+
+test('a case that does not hold fails the step, and says what came of it', async () => {
+  const { status, outputs, errors, summary } = await run({ criteria: 'criteria.yml', tests: 'wrong.yml' });
+  expect({ status, outputs }).toEqual({ status: 1, outputs: { passed: '1', failed: '1' } });
+  expect(errors).toEqual(['1 of 2 cases gave the expected verdict; not: one is missing']);
+  expect(summary).toContain(
+    '- ❌ current-ceph: one is missing: expected promote, and it is wait: not met on aggregate hash one: job-b (no result)',
+  );
+});
+
+test.each<[string, Record<string, string>, string]>([
+  ['no file is named', {}, 'input criteria: required and not set'],
+  ['no such criteria', { criteria: 'none.yml' }, "input criteria: ENOENT: no such file or directory, open '"],
+  ['no tests', { criteria: 'wrong.yml' }, "input tests: ENOENT: no such file or directory, open '"],
+  ['too many tests', { criteria: 'criteria.yml', tests: 'a\nb' }, 'input tests: names 2 files, and criteria names 1'],
+  ['criteria that are none', { criteria: 'wrong.yml', tests: 'wrong.yml' }, 'wrong.yml: criteria: current-ceph.0: '],
+])('%s: one line', async (_, inputs, message) => {
+  const { status, errors } = await run(inputs);
+  expect({ status, errors }).toEqual({ status: 1, errors: [expect.stringContaining(message)] });
+});
+
+describe('the criteria of this repository', () => {
+  test('each file has tests beside it, and does as they say', async () => {
+    const files = await readdir(join(projectRoot, '.github/criteria'));
+    const criteria = files.filter((file) => !file.endsWith('.test.yml')).map((file) => `.github/criteria/${file}`);
+    expect(criteria.length).toBeGreaterThan(0);
+    const { errors, outputs } = await run({ criteria: criteria.join('\n') }, projectRoot);
+    expect(errors).toEqual([]);
+    expect(outputs.failed).toBe('0');
+  });
+});

@@ -14,7 +14,10 @@ export interface Copy {
 }
 
 export interface CopyOptions {
-  /** Do signatures and other referrers follow, and cosign's tags? */
+  /**
+   * Do signatures and other referrers follow, and cosign's tags? Where the image is there already none is looked for: a
+   * repeat stays at two requests, and what was signed after the first copy stays behind.
+   */
   readonly referrers: boolean;
 }
 
@@ -83,9 +86,8 @@ export async function prepare(access: Access, copy: Copy, options: CopyOptions):
     return { state: 'copy', copy, content: { root, below: [], blobs: [] }, referrals: [], blobs: [] };
   }
   const content = await readContent(access, source.repository, root);
-  const subjects = [...content.below.flat(), root].map(({ digest }) => digest);
-  const find = (digest: Digest) => findReferrals(access, source.repository, digest);
-  const referrals = options.referrers ? (await Promise.all(subjects.map(find))).flat() : [];
+  const below = content.below.flat().map(({ digest }) => digest);
+  const referrals = options.referrers ? await findReferrals(access, source.repository, [root.digest, ...below]) : [];
   const blobs = distinctBlobs([content, ...referrals.map((referral) => referral.content)].flatMap((one) => one.blobs));
   return { state: 'copy', copy, content, referrals, blobs };
 }

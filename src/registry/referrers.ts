@@ -1,9 +1,10 @@
 import * as v from 'valibot';
-import { ServiceError } from '../base/errors.js';
+import { ServiceError, type ServiceErrorKind } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { parseJson } from '../base/schema.js';
 import { type Digest, type Repository, type Tag, tagSchema } from '../candidate/reference.js';
 import { type Content, putBelow, readContent } from './content.js';
+import { readPage, type TagPage } from './distribution-listing.js';
 import { descriptorSchema, digestOf, MAX_MANIFEST_BYTES, named, OCI_INDEX } from './manifest.js';
 import { findManifest, getManifest, putManifest, resolve } from './manifests.js';
 import { nextPage } from './pages.js';
@@ -35,21 +36,97 @@ interface ByTag {
 const COSIGN_SUFFIXES = ['.sig', '.att', '.sbom'] as const;
 const MAX_REFERRALS = 500;
 
+/** More tags than can be between those of two subjects whose digests differ in their last digit. */
+const PAGE = 100;
+/** What a registry says whose tags cannot be listed, or not in this way. */
+const NO_LISTING: ReadonlySet<ServiceErrorKind> = new Set(['not-found', 'bad-answer', 'unsupported']);
+
 const entrySchema = v.looseObject(descriptorSchema.entries);
 type Entry = v.InferOutput<typeof entrySchema>;
 const listSchema = v.object({ manifests: v.array(entrySchema) });
 
-/** All referrals of one digest. */
-export async function findReferrals(access: Access, repository: Repository, subject: Digest): Promise<Referral[]> {
-  const [listed, tagged] = await Promise.all([
-    listReferrers(access, repository, subject),
-    Promise.all(COSIGN_SUFFIXES.map((suffix) => readTagged(access, repository, tagOf(subject, suffix)))),
+/**
+ * All referrals of an image: of its index, which comes first among the subjects, and of its children. One request for a
+ * list of each where the registry has the API, one for the tags of all where it lists by name, and one for each found.
+ * Quay may show a tag in its listing two minutes late.
+ */
+export async function findReferrals(
+  access: Access,
+  repository: Repository,
+  [first, ...others]: readonly [Digest, ...Digest[]],
+): Promise<readonly Referral[]> {
+  const subjects = [first, ...others];
+  const [names, ofFirst] = await Promise.all([
+    namesAbout(access, repository, subjects),
+    listReferrers(access, repository, first),
   ]);
-  const found = await Promise.all(listed.map((entry) => readListed(access, repository, subject, entry)));
-  return [...found, ...tagged].flat();
+  const isThere = (tag: Tag) => names === undefined || names.has(tag);
+
+  const underTag = async (subject: Digest) =>
+    isThere(tagOf(subject, '')) ? entriesUnderTag(access, repository, subject) : [];
+  const listed = subjects.map(async (subject) => {
+    const byApi =
+      subject === first || ofFirst === undefined ? ofFirst : await listReferrers(access, repository, subject);
+    const entries = byApi ?? (await underTag(subject));
+    return (await Promise.all(entries.map((entry) => readListed(access, repository, subject, entry)))).flat();
+  });
+  const tagged = subjects
+    .flatMap((subject) => COSIGN_SUFFIXES.map((suffix) => tagOf(subject, suffix)))
+    .filter(isThere)
+    .map((tag) => readTagged(access, repository, tag));
+  return (await Promise.all([...listed, ...tagged])).flat();
 }
 
-async function listReferrers(access: Access, repository: Repository, subject: Digest): Promise<readonly Entry[]> {
+/**
+ * The tags that follow those of our subjects' names, as the registry lists them from there on (spec, "Listing Tags"):
+ * all that speak about the subjects are among them. Undefined where an answer does not show that it is such a list, or
+ * is empty, which proves nothing.
+ */
+async function namesAbout(
+  access: Access,
+  repository: Repository,
+  subjects: readonly Digest[],
+): Promise<ReadonlySet<string> | undefined> {
+  const names = new Set<string>();
+  // All names up to here are known.
+  let end = '';
+  for (const subject of [...subjects].sort()) {
+    const own = tagOf(subject, '');
+    if (`${own}/` <= end) continue;
+    const after = own.slice(0, -1);
+    const page = await namesAfter(access, repository, after);
+    if (page === undefined || page.names.length === 0) return undefined;
+    for (const name of page.names) names.add(name);
+    const isOrdered = page.names.every((name, n) => name > (page.names[n - 1] ?? after));
+    const isWhole = page.next === undefined && page.names.length !== PAGE;
+    if (isWhole) {
+      // A registry that knows neither `n` nor `last` sends all its tags at once.
+      if (!isOrdered) return names;
+      end = '~';
+    } else {
+      end = page.names.at(-1) ?? '';
+      if (!isOrdered || end < `${own}/`) return undefined;
+    }
+  }
+  return names;
+}
+
+async function namesAfter(access: Access, repository: Repository, name: string): Promise<TagPage | undefined> {
+  const path = `/v2/${repository.path}/tags/list?n=${PAGE}&last=${name}`;
+  try {
+    return await readPage(access, repository, new URL(path, await access.originOf(repository)));
+  } catch (error) {
+    if (error instanceof ServiceError && NO_LISTING.has(error.kind)) return undefined;
+    throw error;
+  }
+}
+
+/** Undefined where the registry has no such API. */
+async function listReferrers(
+  access: Access,
+  repository: Repository,
+  subject: Digest,
+): Promise<readonly Entry[] | undefined> {
   const what = `${named(repository, subject)}: referrers`;
   const bad = (problem: string) => new ServiceError('bad-answer', `${what}: ${problem}`);
   const entries: Entry[] = [];
@@ -64,7 +141,7 @@ async function listReferrers(access: Access, repository: Repository, subject: Di
       expect: page === undefined ? [200, 404] : [200],
       maxBytes: MAX_MANIFEST_BYTES,
     });
-    if (answer.status === 404) return entriesUnderTag(access, repository, subject);
+    if (answer.status === 404) return undefined;
     entries.push(...parseJson(listSchema, answer.bytes.toString('utf8'), bad).manifests);
     if (entries.length > MAX_REFERRALS) throw new ServiceError('too-large', `${what}: more than ${MAX_REFERRALS}`);
     page = nextPage(answer.headers, page ?? (await access.originOf(repository)), what);

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { createSecureContext, rootCertificates, TLSSocket } from 'node:tls';
+import { setFlagsFromString } from 'node:v8';
 import type { buildConnector as connectors, Dispatcher } from 'undici';
 import { errorLine, ServiceError } from '../base/errors.js';
 import { type HttpRequest, joinedHeaders, type Transport } from '../http/transport.js';
@@ -49,9 +50,16 @@ const LEAST_BYTES = 64 * 1024;
 /** How often that is looked at within that time. */
 const LOOKS = 20;
 
+/**
+ * undici's HTTP parser is WebAssembly, which V8 compiles anew when it has run for this long: that takes 36 MB, and makes
+ * nothing faster here.
+ */
+const NO_SECOND_COMPILATION = '--wasm-tiering-budget=1000000000';
+
 /** Loads undici with the first request: not every run has one. */
 export function undiciTransport({ ca, bodyIdleMs = BODY_IDLE_MS }: UndiciOptions): UndiciTransport {
   const tls = ca === undefined ? {} : { secureContext: createSecureContext({ ca: [...rootCertificates, ca] }) };
+  setFlagsFromString(NO_SECOND_COMPILATION);
   // Time limits are the policy's, and `attended`'s.
   const common = { headersTimeout: 0, bodyTimeout: 0 } as const;
   const http1 = { ...common, connections: AT_ONCE, pipelining: 1 } as const;

@@ -18,7 +18,7 @@ import { type Registry, startRegistry } from '../sandbox/registry.js';
 
 const DELAY_MS = 30;
 const TAG = 'v1';
-/** 24 layers and 2 configurations, 420 MB, as ceph-daemon's image has. */
+/** 24 layers and 2 configurations, 420 MB. */
 const BIG = { layers: Array(12).fill(17_500_000), seed: 'bench' };
 
 /** Where an image is and where it goes, `host:port/repository`. */
@@ -156,7 +156,7 @@ async function compareCopies(clients: readonly Client[], source: Registry, targe
     ...show('Copy by mount', mount, 33, ['best', 0.85]),
     ...show('Its repeat', repeat, 2),
     ...show('A second tag', retag, 2),
-    ...show('Across registries, 420 MB', across, 86, ['oras -c16', 1.1]),
+    ...show('Across registries, 420 MB', across, 85, ['oras -c16', 1.1]),
   ];
   console.log('\nWith nothing added and no proxy:');
   show('Across registries, 420 MB', direct, 0);
@@ -208,6 +208,10 @@ function show(title: string, rows: readonly Row[], most: number, limit?: readonl
   if (limit !== undefined) {
     const [name, ratio] = limit;
     const others = peers.filter(({ client }) => name === 'best' || client.name === name);
+    if (others.length === 0) {
+      console.log(`not compared: ${name} is not installed`);
+      return met;
+    }
     const best = Math.min(...others.map(({ seconds }) => median(seconds)));
     const measured = median(own.seconds) / best;
     check(measured <= ratio, `time at most ${ratio} of ${name === 'best' ? "the best of the others'" : name}`);

@@ -14,7 +14,13 @@ const BUDGET = 60;
 
 const dist = path.join(projectRoot, 'dist');
 // Inputs that are wrong, for the actions that would begin without any.
-const env = { PATH: process.env.PATH, INPUT_IMAGE: '127.0.0.1:1/none', INPUT_TAG: '../', INPUT_SERVER: 'none' };
+const env = {
+  PATH: process.env.PATH,
+  INPUT_IMAGE: '127.0.0.1:1/none',
+  INPUT_TAG: '../',
+  INPUT_SCHEME: 'none',
+  INPUT_SERVER: 'none',
+};
 
 function milliseconds(args: readonly string[]): number {
   const started = performance.now();

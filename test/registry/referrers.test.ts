@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { freshRepository, sandbox } from '../sandbox/current.js';
-import { type FaultProxy, startFaultProxy } from '../sandbox/fault-proxy.js';
+import { type Fault, type FaultProxy, type Rule, startFaultProxy } from '../sandbox/fault-proxy.js';
 import {
   buildImage,
   buildLayer,
@@ -127,11 +127,50 @@ test('what is listed and says it is about another image is no referrer', async (
   expect(await client().copy([copy()], on)).toMatchObject([{ referrers: 0 }]);
 });
 
-test('an image without any: three tags of cosign, the API, and where that is missing its tag, for each manifest', async () => {
-  await client().copy([copy()], { referrers: false });
-  const without = front.requests.length;
-  front.requests.length = 0;
-  to = freshRepository();
-  await client().copy([copy()], on);
-  expect(front.requests.length - without).toBe(3 * 5);
+describe('requests for an image of 3 manifests that nothing speaks about', () => {
+  const noApi: Rule = { path: /referrers/, fault: { kind: 'answer', status: 404 } };
+  const list = indexOf();
+  const headers = { 'content-type': list.mediaType };
+  const api: Rule = { path: /referrers/, fault: { kind: 'answer', status: 200, headers, body: list.bytes.toString() } };
+  const listing = (fault: Fault): Rule => ({ path: /tags.list/, fault });
+  const page = (tags: readonly string[], link = {}) =>
+    listing({ kind: 'answer', status: 200, headers: link, body: JSON.stringify({ tags }) });
+  const more = { link: '</v2/next?last=a>; rel="next"' };
+
+  test.each<[string, readonly Rule[], number]>([
+    ['one for all tags, and one each by the API', [api], 1 + 3],
+    ['one for all tags, and one that shows that there is no API', [noApi], 1 + 1],
+    ['each tag, where tags are not listed', [noApi, listing({ kind: 'answer', status: 405 })], 1 + 1 + 3 * 4],
+    ['each tag, where the listing is empty', [noApi, page([])], 1 + 1 + 3 * 4],
+    [
+      'each tag, where a listing that goes on does not begin where it should',
+      [noApi, page(['a'], more)],
+      1 + 1 + 3 * 4,
+    ],
+    ['each tag, where a listing that goes on is not by name', [noApi, page(['v', 'u'], more)], 1 + 1 + 3 * 4],
+    ['each tag, where a page ends too early', [noApi, page(['sha256-'.padEnd(71, '0')], more)], 1 + 1 + 3 * 4],
+    ['one for all tags, where the listing is whole', [noApi, page(['b', 'a'])], 1 + 1],
+  ])('%s', async (_, rules, requests) => {
+    await client().copy([copy()], { referrers: false });
+    const without = front.requests.length;
+    front.requests.length = 0;
+    front.rules.push(...rules);
+    to = freshRepository();
+    expect(await client().copy([copy()], on)).toMatchObject([{ referrers: 0 }]);
+    expect(front.requests.length - without).toBe(requests);
+  });
 });
+
+test('tags of cosign are found among many, a page for each manifest', async () => {
+  const subjects: readonly Content[] = [image, ...image.images];
+  const at = { url: source.url, repository: from };
+  for (const subject of subjects) await pushImage(at, signature, [tagOf(subject, '.sig')]);
+  // So many before each that no page reaches from one to the next.
+  const sorted = subjects.map((subject) => tagOf(subject)).sort();
+  const others = sorted.flatMap((own) =>
+    Array.from({ length: 105 }, (_, n) => `${own.slice(0, 10)}${String.fromCharCode(103 + (n % 20))}${n}`),
+  );
+  await pushImage(at, signature, others);
+  expect(await client().copy([copy()], on)).toMatchObject([{ referrers: 3 }]);
+  expect(front.requests.filter(({ path }) => path.includes('tags/list'))).toHaveLength(3);
+}, 60_000);

@@ -1,0 +1,53 @@
+import { afterEach, expect, test } from '@jest/globals';
+import { freshRepository, sandbox } from '../sandbox/current.js';
+import { type FaultProxy, type FaultProxyOptions, startFaultProxy } from '../sandbox/fault-proxy.js';
+import { buildMultiPlatform, pushImage } from '../sandbox/images.js';
+import { client, closeAll, copyOf, repository, tag } from './support.js';
+
+/**
+ * What Quay does otherwise than the registries that can be had here, by its source (quay/quay, endpoints/v2, as of
+ * August 2026) and not by a run of it: a real registry answers but where a rule is Quay's. Its tokens, which say when
+ * they end only inside, are those of token-server.ts.
+ */
+
+const { source } = sandbox();
+const image = buildMultiPlatform({ seed: 'quay' });
+let front: FaultProxy;
+
+afterEach(async () => {
+  await closeAll();
+  await front.stop();
+});
+
+async function scene(options: Partial<FaultProxyOptions>) {
+  front = await startFaultProxy({ upstream: source.url, ...options });
+  const [from, to] = [`${front.host}/${freshRepository()}`, `${front.host}/${freshRepository()}`];
+  await pushImage({ url: source.url, repository: repository(from).path }, image, ['v1']);
+  return copyOf(from, image, to);
+}
+
+const answer = (status: number, code: string) =>
+  ({ kind: 'answer', status, body: JSON.stringify({ errors: [{ code, detail: {}, message: 'by Quay' }] }) }) as const;
+
+test('a mount from a repository that the token may not read is silently an upload', async () => {
+  const copy = await scene({ path: (path) => path.replace(/\?mount=.*/, '') });
+  expect(await client().copy([copy], { referrers: false })).toMatchObject([{ uploaded: { blobs: 6 } }]);
+  expect(await client().resolve(copy.target.repository, tag('v1'))).toMatchObject({ digest: image.digest });
+});
+
+test('an index whose children it does not find is invalid', async () => {
+  const rule = { method: 'PUT', path: /manifests\/v1$/, fault: answer(400, 'MANIFEST_INVALID') };
+  const copy = await scene({ rules: [rule] });
+  await expect(client().copy([copy], { referrers: false })).rejects.toMatchObject({
+    kind: 'bad-answer',
+    message: expect.stringContaining('400 MANIFEST_INVALID (by Quay)'),
+  });
+});
+
+test('a tag that is immutable is a conflict, and is named', async () => {
+  const copy = await scene({ rules: [{ method: 'PUT', path: /manifests\/v1$/, fault: answer(409, 'TAG_IMMUTABLE') }] });
+  await expect(client().copy([copy], { referrers: false })).rejects.toMatchObject({
+    kind: 'conflict',
+    message: expect.stringMatching(/:v1: was to be set to sha256:.* and is not there/),
+  });
+});

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { rfc3339, systemClock, unixSeconds } from '../base/clock.js';
 import { errorLine, ServiceError, UserError } from '../base/errors.js';
@@ -93,6 +93,7 @@ const inputs = {
     ['warn', 'error', 'ignore'],
     'warn',
   ),
+  'report-file': optional('A file to write the decision record to, as JSON', lineSchema),
   'force-tag': optional('Promote this tag although the criteria are not met', lineSchema),
   'force-confirm': optional('The same tag once more', lineSchema),
   'force-reason': optional('Why: to force, roll back, lift a hold or quarantine', lineSchema),
@@ -136,6 +137,7 @@ export const action = defineAction({
     try {
       const outcome = await run(settings, runner, http);
       await tell(settings, runner, http, decisionNotice(outcome, label), silence(outcome, settings));
+      await writeReport(outcome, settings, runner);
       return toResult(outcome, settings, runner);
     } catch (error) {
       await tell(settings, runner, http, errorNotice(error, label));
@@ -143,6 +145,17 @@ export const action = defineAction({
     }
   },
 });
+
+/** By then the decision is made, and perhaps carried out: a file that cannot be written does not change that. */
+async function writeReport({ report }: Outcome, settings: Settings, { log, context }: Runner): Promise<void> {
+  const { 'report-file': file } = settings;
+  if (file === undefined || report === undefined) return;
+  try {
+    await writeFile(path.resolve(context.workspace, file), `${JSON.stringify(report, undefined, 2)}\n`);
+  } catch (error) {
+    log.warning(`input report-file: ${errorLine(error)}`);
+  }
+}
 
 /** Tells the webhook, where there is one; not of our secrets, which a server's error page may echo. */
 async function tell(

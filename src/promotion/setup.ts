@@ -58,7 +58,7 @@ export async function checkSetup(setup: Setup): Promise<Check[]> {
         }),
     ...(await checkDlrn(dlrn, setup.hasDlrnLogin)),
     setup.criteria === undefined
-      ? notSet('criteria', 'set input criteria: a file, or YAML')
+      ? notSet('criteria', 'set input criteria: the file')
       : await check('criteria', async () => describeCriteria(setup.criteria ?? '', label, setup.now)),
   ];
 }
@@ -152,7 +152,7 @@ async function checkDlrn(dlrn: Dlrn | undefined, hasLogin: boolean): Promise<Che
 function describeCriteria(text: string, label: Label, now: number): string {
   const criteria = parseCriteria(text, label);
   const warnings = checkWaivers(criteria, now);
-  return [`${criteria.requirements.length} requirements for ${label}`, ...warnings].join('; ');
+  return [`requirements of ${label}: ${criteria.requirements.length}`, ...warnings].join('; ');
 }
 
 async function check(what: string, work: () => Promise<string>): Promise<Check> {

@@ -38,7 +38,8 @@ function readInputs<I extends Inputs>(inputs: I, redactor: Redactor): ParsedInpu
   for (const [, input, value] of raw) {
     if (!input.secret || value === '') continue;
     redactor.add(value);
-    for (const line of secretLines(value)) core.setSecret(line);
+    // Only a runner takes this for a command; by hand it would print the secret.
+    if (process.env.GITHUB_ACTIONS === 'true') for (const line of secretLines(value)) core.setSecret(line);
   }
   const parsed = raw.map(([name, input, value]) => [name, parseInput(name, input, value)] as const);
   return Object.fromEntries(parsed) as ParsedInputs<I>;

@@ -77,7 +77,7 @@ test('where all is set and right, each check is ok', async () => {
     [`read ${settings.directory.url}`]: 'ok: no label ceph-ci-testing yet',
     DLRN: 'ok: ok',
     'DLRN login': 'ok: taken',
-    criteria: 'ok: 1 requirements for current-ceph',
+    criteria: 'ok: requirements of current-ceph: 1',
   });
   expect(done).toMatchObject({ status: 0, errors: [], outputs: { wrong: '0', 'not-set': '0' } });
 });

@@ -2,13 +2,12 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { CEPH_DAEMON, cephDaemonImage, cephDaemonTags } from '../sandbox/ceph-daemon.js';
-import { sandbox } from '../sandbox/current.js';
+import { freshRepository, sandbox } from '../sandbox/current.js';
 import { startFaultProxy } from '../sandbox/fault-proxy.js';
 import { buildMultiPlatform, pushImage } from '../sandbox/images.js';
 import { runDirectory, type Stoppable } from '../sandbox/process.js';
 import { type QuayLike, startQuayLike } from '../sandbox/quay-like.js';
-import { startRegistry } from '../sandbox/registry.js';
-import { manyTags, writeTags } from '../sandbox/tag-listings.js';
+import { manyTags } from '../sandbox/tag-listings.js';
 import { runBundle } from './bundle.js';
 
 const NEWEST = 'v6.0.7-stable-6.0-pacific-centos-stream8';
@@ -89,16 +88,18 @@ describe('the memory for 20,000 tags is less than 120 MB', () => {
     const run = await runBundle('find-stable-tag', inputs, { NODE_OPTIONS: `--require=${hook}` });
     expect(run.errors).toEqual([]);
     expect(run.outputs).toMatchObject({ tag: newest, digest: image.digest, 'tags-read': '20000' });
-    console.log((await readFile(result, 'utf8')).match(/VmHWM.*/)?.[0]);
-    return Number(/^VmHWM:\s*(\d+) kB/m.exec(await readFile(result, 'utf8'))?.[1]) / 1024;
+    return Number(/^VmHWM:\s*(\d+) kB/m.exec(await readFile(result, 'utf8'))?.[1]) * 1.024e-3;
   }
 
   test('in one answer of a distribution registry', async () => {
-    const home = join(directory.path, 'registry');
-    const registry = keep(await startRegistry({ tools: sandbox().tools, directory: home }));
-    await pushImage({ url: registry.url, repository: CEPH_DAEMON }, image, [newest]);
-    writeTags(home, CEPH_DAEMON, image.digest, TAGS);
-    expect(await peakOf({ image: `${registry.host}/${CEPH_DAEMON}`, flavor: 'pacific' })).toBeLessThan(120);
+    const { source } = sandbox();
+    const repository = freshRepository();
+    await pushImage({ url: source.url, repository }, image, [newest]);
+    // In the place of the registry's own: writing so many tags takes it minutes.
+    const body = JSON.stringify({ name: repository, tags: [...TAGS].sort() });
+    const rules = [{ path: /tags\/list/, fault: { kind: 'answer', status: 200, body } }] as const;
+    const front = keep(await startFaultProxy({ upstream: source.url, rules }));
+    expect(await peakOf({ image: `${front.host}/${repository}`, flavor: 'pacific' })).toBeLessThan(120);
   });
 
   test('in 200 pages of Quay', async () => {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { readFile, readlink } from 'node:fs/promises';
+import { readFile, readlink, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
@@ -117,7 +117,10 @@ describe('from a tag to a promotion', () => {
   });
 
   test('without votes it waits, and says for what', async () => {
-    const waiting = succeeded(await evaluate());
+    const report = join(settings.directory.path, 'report.json');
+    const waiting = succeeded(await evaluate({ 'report-file': report }));
+    expect(JSON.parse(await readFile(report, 'utf8'))).toEqual(JSON.parse(waiting.outputs.report ?? ''));
+    await rm(report);
     expect(waiting.outputs).toMatchObject({ decision: 'wait', promoted: 'false' });
     for (const job of JOBS) expect(waiting.summary).toContain(job);
     expect(await targetDigest('current-ceph')).toBeNull();

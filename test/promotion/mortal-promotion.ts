@@ -1,13 +1,14 @@
+import { writeSync } from 'node:fs';
 import ssh2, { type SFTPWrapper } from 'ssh2';
 import { action } from '../../src/actions/evaluate-and-promote.js';
 import { runAction } from '../../src/runner/run-action.js';
 
 /**
- * The action evaluate-and-promote as its bundle runs it. With DIE_AFTER_SFTP_REQUEST it kills itself when so many SFTP
- * requests are answered; how many there were it says at its end.
+ * The action evaluate-and-promote as its bundle runs it. With SIGNAL and AFTER it sends itself that signal when so many
+ * SFTP requests are answered, and says so before; which were answered it says at its end.
  */
-const dieAfter = Number(process.env.DIE_AFTER_SFTP_REQUEST ?? 'NaN');
-let answered = 0;
+const { SIGNAL = '', AFTER } = process.env;
+const answered: string[] = [];
 
 const REQUESTS = [
   ...[
@@ -29,20 +30,21 @@ const REQUESTS = [
 
 type Done = (...results: unknown[]) => void;
 
-function countAnswers(sftp: SFTPWrapper): void {
+function watch(sftp: SFTPWrapper): void {
   for (const name of REQUESTS) {
     const request: unknown = Reflect.get(sftp, name);
     if (typeof request !== 'function') throw new Error(`ssh2 has no ${name}`);
     Reflect.set(sftp, name, (...args: unknown[]) => {
       const done = args.pop() as Done;
-      Reflect.apply(request, sftp, [
-        ...args,
-        (...results: unknown[]) => {
-          answered += 1;
-          if (answered === dieAfter) process.kill(process.pid, 'SIGKILL');
-          done(...results);
-        },
-      ]);
+      const watched: Done = (...results) => {
+        answered.push(name);
+        if (answered.length === Number(AFTER)) {
+          writeSync(1, `${SIGNAL} after ${name}\n`);
+          process.kill(process.pid, SIGNAL);
+        }
+        done(...results);
+      };
+      Reflect.apply(request, sftp, [...args, watched]);
     });
   }
 }
@@ -50,13 +52,12 @@ function countAnswers(sftp: SFTPWrapper): void {
 const { sftp: startSftp } = ssh2.Client.prototype;
 ssh2.Client.prototype.sftp = function (this: InstanceType<typeof ssh2.Client>, ...args: Parameters<typeof startSftp>) {
   const done = args.pop() as (error: Error | undefined, sftp: SFTPWrapper) => void;
-  return Reflect.apply(startSftp, this, [
-    (error: Error | undefined, sftp: SFTPWrapper) => {
-      if (!error) countAnswers(sftp);
-      done(error, sftp);
-    },
-  ]);
+  const watched = (error: Error | undefined, sftp: SFTPWrapper) => {
+    if (!error) watch(sftp);
+    done(error, sftp);
+  };
+  return Reflect.apply(startSftp, this, [watched]);
 };
 
-process.on('exit', () => console.log(`SFTP requests: ${answered}`));
+process.on('exit', () => console.log(`answered: ${answered.join(' ')}`));
 await runAction(action);

@@ -1,5 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { cp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -9,6 +10,8 @@ export interface ActionProcess {
   readonly child: ChildProcess;
   /** Its log, when it has ended; `status` is null where it was killed. */
   readonly ended: Promise<{ readonly status: number | null; readonly log: string }>;
+  /** Resolves when its log has this; throws where it ends without. */
+  says(text: string): Promise<void>;
 }
 
 /** Bundles what was compiled of mortal-promotion.ts, which halves its start; resolves to the bundle. */
@@ -38,9 +41,20 @@ export function startBundle(
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let log = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (log += chunk));
-  const ended = new Promise<{ status: number | null; log: string }>((resolve) =>
-    child.on('close', (status) => resolve({ status, log })),
-  );
-  return { child, ended };
+  const listeners = new Set<() => void>();
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk) => {
+      log += chunk;
+      for (const listen of listeners) listen();
+    });
+  }
+  const ended = once(child, 'close').then(([status]) => ({ status, log }));
+  const says = (text: string) =>
+    new Promise<void>((resolve, reject) => {
+      const listen = () => log.includes(text) && resolve();
+      listeners.add(listen);
+      listen();
+      ended.then(() => reject(new Error(`it never said ${text}:\n${log}`)));
+    });
+  return { child, ended, says };
 }

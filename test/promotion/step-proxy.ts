@@ -5,8 +5,11 @@ import type { Stoppable } from '../sandbox/process.js';
 /** A TCP proxy that asks before it passes on what a client sent: who asks one thing after the other is seen step by step. */
 export interface StepProxy extends Stoppable {
   readonly port: number;
-  /** Resolves when the server behind has ended all connections, and so acted on all that it was sent. */
-  settled(): Promise<void>;
+  /**
+   * What it returns resolves when all connections that were opened since are closed by the server behind, which then has
+   * acted on all that it was sent.
+   */
+  watch(): () => Promise<void>;
 }
 
 /** How long a server may take to answer somebody who is gone. */
@@ -52,8 +55,11 @@ export async function startStepProxy(toPort: number, onStep: () => void | Promis
   if (address === null || typeof address === 'string') throw new Error('the step proxy has no port');
   return {
     port: address.port,
-    settled: async () => {
-      await Promise.all([...open].map((socket) => once(socket, 'close')));
+    watch: () => {
+      const before = new Set(open);
+      return async () => {
+        await Promise.all([...open].filter((socket) => !before.has(socket)).map((socket) => once(socket, 'close')));
+      };
     },
     stop: async () => {
       server.close();

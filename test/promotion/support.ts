@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { systemClock, unixSeconds } from '../../src/base/clock.js';
@@ -26,7 +26,7 @@ import type { Registry } from '../../src/registry/registry.js';
 import { label, optionsFor, silent } from '../image-server/fixture.js';
 import { freshImageDirectory, freshRepository, sandbox } from '../sandbox/current.js';
 import { buildImage, buildLayer, type Image, pushImage } from '../sandbox/images.js';
-import type { Login } from '../sandbox/registry.js';
+import { basicAuthorization, type Login } from '../sandbox/registry.js';
 import type { ImageDirectory } from '../sandbox/sandbox.js';
 
 /** One promotion of its own on the sandbox's servers, run in this process. */
@@ -161,4 +161,35 @@ export function ledger({ directory }: Pick<Scene, 'directory'>): LedgerRecord[] 
     const text = readFileSync(join(folder, `${index + 1}.json`), 'utf8');
     return v.parse(ledgerRecordSchema, JSON.parse(text));
   });
+}
+
+const MANIFEST = 'application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json';
+
+async function askRegistry({ url, login }: Place, method: string, path: string): Promise<Response> {
+  const authorization = login === undefined ? {} : { authorization: basicAuthorization(login) };
+  return fetch(`${url}/v2/${path}`, { method, headers: { accept: MANIFEST, ...authorization } });
+}
+
+/** What a tag is on; undefined where there is no such tag. */
+export async function digestAt(place: Place, repository: string, tag: string): Promise<string | undefined> {
+  const response = await askRegistry(place, 'HEAD', `${repository}/manifests/${tag}`);
+  return response.headers.get('docker-content-digest') ?? undefined;
+}
+
+/** Deletes an image with all its tags. */
+export async function lose(place: Place, repository: string, digest: string): Promise<void> {
+  const { status } = await askRegistry(place, 'DELETE', `${repository}/manifests/${digest}`);
+  if (status !== 202) throw new Error(`DELETE ${repository}: answered ${status}`);
+}
+
+/** All that readers find of a promotion. */
+export async function seen(scene: Scene) {
+  const { directory, target, targetRepository } = scene;
+  const names = readdirSync(directory.path);
+  const link = (name: string) => (names.includes(name) ? readlinkSync(join(directory.path, name)) : undefined);
+  return {
+    label: link(CURRENT),
+    previous: link(`previous-${CURRENT}`),
+    moving: await digestAt(target, targetRepository, CURRENT),
+  };
 }

@@ -1,6 +1,8 @@
-import { execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { actionNames, ROOT } from './actions.js';
 
 /**
@@ -22,7 +24,7 @@ function stage(): void {
   writeFileSync(path.join(STAGE, 'package.json'), '{}\n');
 }
 
-function bundle(name: string): void {
+async function bundle(name: string): Promise<void> {
   const entry = path.join(STAGE, `${name}.js`);
   writeFileSync(
     entry,
@@ -32,10 +34,8 @@ function bundle(name: string): void {
   );
   const out = path.join(DIST, name);
   const ncc = path.join(ROOT, 'node_modules/@vercel/ncc/dist/ncc/cli.js');
-  execFileSync(process.execPath, [ncc, 'build', entry, '--out', out, '--minify', '--no-cache', '--quiet'], {
-    cwd: ROOT,
-    stdio: 'inherit',
-  });
+  const args = [ncc, 'build', entry, '--out', out, '--minify', '--no-cache', '--quiet'];
+  await promisify(execFile)(process.execPath, args, { cwd: ROOT });
   // An asset of ssh2 for agents on Windows.
   rmSync(path.join(out, 'pagent.exe'), { force: true });
 }
@@ -44,5 +44,9 @@ stage();
 rmSync(DIST, { recursive: true, force: true });
 mkdirSync(DIST);
 writeFileSync(path.join(DIST, 'package.json'), `${JSON.stringify({ type: 'commonjs' }, undefined, 2)}\n`);
-for (const name of actionNames()) bundle(name);
+const queue = actionNames();
+const worker = async () => {
+  for (let name = queue.shift(); name !== undefined; name = queue.shift()) await bundle(name);
+};
+await Promise.all(Array.from({ length: availableParallelism() }, worker));
 console.log(`bundled ${readdirSync(DIST).length - 1} actions`);

@@ -43,17 +43,22 @@ files() {
   mkdir -p release
   notes "$version" >release/notes.md
   [[ -s release/notes.md ]] || notes Unreleased >release/notes.md
-  # Not by --omit dev, which leaves out what both an action and a tool need. And without what differs from run to run,
-  # so that whoever makes it again gets the same.
+  # Not by --omit, which leaves out what both an action and a tool need. And without what differs from run to run, so
+  # that whoever makes it again gets the same.
+  # shellcheck disable=SC2016 # it is JavaScript
   npm sbom --package-lock-only --sbom-format cyclonedx | node --print '
     const { serialNumber, ...sbom } = JSON.parse(fs.readFileSync(0, "utf8"));
-    const isDevelopment = ({ properties = [] }) => properties.some(({ name }) => name === "cdx:npm:package:development");
-    const kept = sbom.components.filter((component) => !isDevelopment(component));
+    const { packages } = JSON.parse(fs.readFileSync("package-lock.json", "utf8"));
+    const bundled = Object.entries(packages)
+      .filter(([, entry]) => !(entry.dev || entry.devOptional || entry.optional || entry.peer))
+      .map(([path, { version }]) => `${path.replace(/^.*node_modules\//, "")}@${version}`);
+    const kept = sbom.components.filter((component) => bundled.includes(component["bom-ref"]));
     const references = new Set([sbom.metadata.component, ...kept].map((component) => component["bom-ref"]));
     const dependencies = sbom.dependencies
       .filter(({ ref }) => references.has(ref))
       .map(({ ref, dependsOn }) => ({ ref, dependsOn: dependsOn.filter((one) => references.has(one)) }));
     const { timestamp, ...metadata } = sbom.metadata;
+    metadata.component.name = packages[""].name;
     JSON.stringify({ ...sbom, metadata, components: kept, dependencies }, undefined, 2)' >release/sbom.cdx.json
   find dist -type f -name '*.js' -print0 | sort --zero-terminated | xargs --null sha256sum >release/SHA256SUMS
   echo "release/: $(wc --lines <release/SHA256SUMS) bundles' files, $(grep --count '"purl"' release/sbom.cdx.json) packages"

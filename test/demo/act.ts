@@ -84,6 +84,7 @@ export async function runWorkflow(
   }
 }
 
+/** A file of variables for act, whose parser loses a quote that ends a value. */
 export function dotenv(values: Readonly<Record<string, string>>): string {
   return Object.entries(values)
     .map(

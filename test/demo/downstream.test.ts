@@ -1,17 +1,18 @@
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
 import { ledgerRecordSchema } from '../../src/image-server/ledger-record.js';
+import { blocksOf } from '../docs/markdown.js';
 import { cephDaemonImage } from '../sandbox/ceph-daemon.js';
 import { freshImageDirectory, sandbox } from '../sandbox/current.js';
 import { projectRoot } from '../sandbox/project.js';
 import type { ImageDirectory } from '../sandbox/sandbox.js';
-import { dotenv, repositorySettings } from './act.js';
+import { dotenv, repositorySettings, runWorkflow } from './act.js';
 import { copyCallable, downstreamVariables, localRepository } from './downstream.js';
 
 /** examples/downstream as the repository of somebody else, run by act. */
@@ -20,6 +21,7 @@ const TAG = 'v6.0.7-stable-6.0-pacific-centos-stream8';
 const { digest: DIGEST } = cephDaemonImage(TAG);
 const OLDER = 'v6.0.6-stable-6.0-pacific-centos-8';
 const execute = promisify(execFile);
+const who = ['-c', 'user.name=somebody', '-c', 'user.email=somebody@example.org'];
 
 let folder: string;
 let callable: string;
@@ -72,7 +74,6 @@ beforeAll(async () => {
   await copyCallable(callable);
   await execute('git', ['init', '--quiet', '--initial-branch', 'main'], { cwd: folder });
   await execute('git', ['add', '.'], { cwd: folder });
-  const who = ['-c', 'user.name=somebody', '-c', 'user.email=somebody@example.org'];
   await execute('git', [...who, 'commit', '--quiet', '--message', 'Start'], { cwd: folder });
   directory = await freshImageDirectory();
   // The other branch's DLRN: votes for the same job and image must not come from elsewhere.
@@ -94,6 +95,21 @@ test(
     expect(log).toContain(TAG);
     expect(status).toBe(0);
     expect(await readdir(directory.path)).toEqual([]);
+  },
+  TIMEOUT,
+);
+
+test(
+  'a fork of this repository rehearses likewise',
+  async () => {
+    const fork = { IMAGE_SERVER_KNOWN_HOSTS: '' };
+    const { status, log } = await runWorkflow(sandbox(), 'promotion.yml', { branch: 'master' }, () => undefined, fork);
+    expect(log).toContain('the variable IMAGE_SERVER_KNOWN_HOSTS is not set, so this run is a rehearsal');
+    expect(log).toContain('so this dry run does not know what is promoted');
+    expect(status).toBe(0);
+    for (const step of ['Publish it for the test jobs', 'Test the candidate', 'Publish the dashboard']) {
+      expect(log).not.toContain(`Run Main ${step}`);
+    }
   },
   TIMEOUT,
 );
@@ -126,11 +142,14 @@ describe('red says what to do', () => {
 });
 
 test(
-  'it promotes what its job has tested',
+  'it promotes what its job has tested, and shows it',
   async () => {
-    const { status, log } = await run('promotion.yml');
+    const dashboard = await freshImageDirectory();
+    const vars = { ...variables.servers, ...variables.own, DASHBOARD_SERVER: dashboard.server };
+    const { status, log } = await run('promotion.yml', { vars });
     expect(log).toContain('current-ceph: promote: ');
     expect(status).toBe(0);
+    expect(await readFile(path.join(dashboard.path, 'index.html'), 'utf8')).toContain(TAG);
     expect(await ledgerRecord('current-ceph', 1)).toMatchObject({ kind: 'earned', who: 'alice' });
     expect((await ledgerRecord('current-ceph', 1)).candidate).toContain(`:${TAG}@${DIGEST}`);
   },
@@ -196,6 +215,35 @@ test(
     const second = await run('mirror.yml');
     expect(second.log).toContain('mirrored-ceph: unchanged: ');
     await expect(ledgerRecord('mirrored-ceph', 2)).rejects.toThrow('ENOENT');
+  },
+  TIMEOUT,
+);
+
+test(
+  'the workflow that is called from another repository promotes by the criteria of that one',
+  async () => {
+    const page = await readFile(path.join(projectRoot, 'docs/how-to/call-the-workflow.md'), 'utf8');
+    const workflow = blocksOf(page).find(({ info }) => info === 'yaml')?.text ?? '';
+    const git = (...args: string[]) => execute('git', ['-C', callable, ...who, ...args]);
+    await git('init', '--quiet');
+    await git('add', '--force', '.');
+    await git('commit', '--quiet', '--message', 'Start');
+    const { stdout: commit } = await git('rev-parse', 'HEAD');
+    const actions = `https://github.com/rdo-infra/ceph-promotion-actions@${'0'.repeat(40)}`;
+    expect(workflow).toContain(actions);
+    const called = workflow.replace(actions, `file://${callable}@${commit.trim()}`);
+    await writeFile(path.join(folder, '.github/workflows/called.yml'), called);
+    const job = 'tripleo-ci-centos-9-scenario001-standalone-ceph-updates-stein';
+    await writeFile(path.join(folder, '.github/criteria/stein.yml'), `current-ceph: [${job}]\n`);
+    await mkdir(path.join(directory.path, 'stein'));
+    const { variables: ours } = repositorySettings(sandbox());
+    const { status, log } = await run('called.yml', {
+      vars: { ...ours, IMAGE_SERVER: directory.server, IMAGE_SERVER_URL: directory.url },
+    });
+    expect({ status, log: status === 0 ? '' : log }).toEqual({ status: 0, log: '' });
+    expect(log).toContain('current-ceph: promote: ');
+    const text = await readFile(path.join(directory.path, 'stein/ledger/current-ceph/1.json'), 'utf8');
+    expect(v.parse(ledgerRecordSchema, JSON.parse(text)).candidate).toContain(`:${TAG}@${DIGEST}`);
   },
   TIMEOUT,
 );

@@ -128,7 +128,7 @@ test('nightly jobs test what the moving tag means, report it under names of thei
   const nightly = await run(
     'nightly.yml',
     {},
-    { SCENARIO_COMMAND: `echo "tested-digest=${digest}" >> "$GITHUB_OUTPUT"` },
+    { SCENARIO_COMMAND: `echo "tested-digest=${digest}" >> $GITHUB_OUTPUT` },
   );
   expect(nightly.status).toBe(0);
   for (const branch of BRANCHES) {

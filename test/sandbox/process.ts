@@ -29,7 +29,7 @@ export interface ServerCommand {
   readonly environment?: Readonly<Record<string, string>>;
 }
 
-const READY_WITHIN_MS = 30_000;
+const READY_WITHIN_MS = 90_000;
 
 /**
  * Runs its arguments and kills the whole process group as soon as standard input ends or the command does. The pipe

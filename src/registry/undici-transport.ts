@@ -51,15 +51,15 @@ const LEAST_BYTES = 64 * 1024;
 const LOOKS = 20;
 
 /**
- * undici's HTTP parser is WebAssembly, which V8 compiles anew when it has run for this long: that takes 36 MB, and makes
- * nothing faster here.
+ * undici's HTTP parser is WebAssembly, which V8 compiles once more when it has run for a while: that takes 36 MB, and
+ * makes nothing faster that waits for servers.
  */
-const NO_SECOND_COMPILATION = '--wasm-tiering-budget=1000000000';
+const COMPILED_ONCE = '--no-wasm-tier-up --no-wasm-dynamic-tiering';
 
 /** Loads undici with the first request: not every run has one. */
 export function undiciTransport({ ca, bodyIdleMs = BODY_IDLE_MS }: UndiciOptions): UndiciTransport {
   const tls = ca === undefined ? {} : { secureContext: createSecureContext({ ca: [...rootCertificates, ca] }) };
-  setFlagsFromString(NO_SECOND_COMPILATION);
+  setFlagsFromString(COMPILED_ONCE);
   // Time limits are the policy's, and `attended`'s.
   const common = { headersTimeout: 0, bodyTimeout: 0 } as const;
   const http1 = { ...common, connections: AT_ONCE, pipelining: 1 } as const;

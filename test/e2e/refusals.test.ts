@@ -196,7 +196,7 @@ describe('the image server', () => {
   test.each(actions)('%s: a user that may not log in', async (action) => {
     await refused(
       action,
-      { server: settings.imageServer.server.replace(/\/\/[^@]+@/, '//nobody@') },
+      { server: settings.imageServer.server.replace(/\/\/[^@]+@/, '//no-such-user@') },
       'ssh-private-key',
     );
   });

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import * as v from 'valibot';
@@ -83,8 +83,17 @@ function tell({ source, target, imageServer, dlrn }: SandboxInfo): void {
   const { sshd, web } = imageServer;
   say('\n== The servers stay up until you press Ctrl-C');
   say(`source registry  curl ${source.url}/v2/ceph/daemon/tags/list`);
-  say(`target registry  curl -u '${target.login.username}:${target.login.password}' ${target.url}/v2/_catalog`);
-  say(`image server     sftp -P ${sshd.port} -i ${sshd.authorizedKeys}.ed25519-* ${sshd.username}@127.0.0.1`);
+  // Not printed: terminals are logged, too.
+  const keep = (name: string, text: string) => {
+    const file = path.join(HOME, name);
+    writeFileSync(file, text, { mode: 0o600 });
+    return file;
+  };
+  const login = keep('target-login', `${target.login.username}:${target.login.password}`);
+  const key = keep('sftp-key', sshd.privateKey);
+  const knownHosts = keep('known-hosts', `${sshd.knownHosts}\n`);
+  say(`target registry  curl -u "$(cat ${login})" ${target.url}/v2/_catalog`);
+  say(`image server     sftp -P ${sshd.port} -i ${key} -o UserKnownHostsFile=${knownHosts} ${sshd.username}@127.0.0.1`);
   say(`                 curl ${web.url}/ceph/daemon/master/current-ceph`);
   say(`                 ${web.url}/${PAGE}`);
   for (const branch of BRANCHES) {

@@ -78,7 +78,7 @@ describe.each(BRANCHES)('promotion.yml for %s', (branch) => {
     const jobs = ['001', '004'].map(
       (scenario) => `tripleo-ci-centos-9-scenario${scenario}-standalone-ceph-updates-${branch}`,
     );
-    const found = (await votes(branch)).filter(({ job_id: job }) => job.includes('-ceph-updates-'));
+    const found = (await votes(branch)).filter(({ job_id: job }) => jobs.includes(job));
     expect(found.map(({ job_id: job }) => job).sort()).toEqual(jobs);
     for (const vote of found) expect(vote).toMatchObject({ success: true, notes: `${TAG}@${DIGEST}` });
   });

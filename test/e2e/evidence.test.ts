@@ -67,7 +67,7 @@ describe('a DLRN that fails promotes nothing', () => {
       /not JSON: .*; is it a DLRN API/,
     ],
     ['with nothing', { kind: 'answer', status: 200, body: '[]' }, /DLRN has no aggregate hash that was promoted to/],
-    ['by resetting connections', { kind: 'reset' }, /promotions: read ECONNRESET$/],
+    ['by resetting connections', { kind: 'reset' }, /(?:promotions|graphql): read ECONNRESET$/],
   ])(
     '%s',
     async (_, fault, message) => {

@@ -1,9 +1,10 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
 import { projectRoot } from '../sandbox/project.js';
 import type { SandboxInfo } from '../sandbox/sandbox.js';
 
@@ -57,6 +58,9 @@ export async function runWorkflow(
   const [varFile, secretFile] = [path.join(directory, 'vars'), path.join(directory, 'secrets')];
   await writeFile(varFile, dotenv({ ...variables, ...moreVariables }));
   await writeFile(secretFile, dotenv(secrets), { mode: 0o600 });
+  const repository = path.join(directory, 'repository');
+  await copyCallable(repository);
+  await promisify(execFile)('git', ['init', '--quiet', repository]);
   try {
     const child = spawn(
       info.tools.act,
@@ -68,7 +72,7 @@ export async function runWorkflow(
         ...['--var-file', varFile, '--secret-file', secretFile, '--actor', 'alice'],
         ...Object.entries(inputs).flatMap(([name, value]) => ['--input', `${name}=${value}`]),
       ],
-      { cwd: projectRoot, stdio: ['ignore', 'pipe', 'pipe'] },
+      { cwd: repository, stdio: ['ignore', 'pipe', 'pipe'] },
     );
     const lines: string[] = [];
     for (const stream of [child.stdout, child.stderr]) {
@@ -81,6 +85,13 @@ export async function runWorkflow(
     return { status, log: lines.join('\n') };
   } finally {
     await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** What the workflows use of this repository: act copies all of it for each job, so it shall not be node_modules too. */
+export async function copyCallable(folder: string): Promise<void> {
+  for (const part of ['actions', 'dist', '.github']) {
+    await cp(path.join(projectRoot, part), path.join(folder, part), { recursive: true });
   }
 }
 

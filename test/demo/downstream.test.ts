@@ -12,8 +12,8 @@ import { cephDaemonImage } from '../sandbox/ceph-daemon.js';
 import { freshImageDirectory, sandbox } from '../sandbox/current.js';
 import { projectRoot } from '../sandbox/project.js';
 import type { ImageDirectory } from '../sandbox/sandbox.js';
-import { dotenv, repositorySettings, runWorkflow } from './act.js';
-import { copyCallable, downstreamVariables, localRepository } from './downstream.js';
+import { copyCallable, dotenv, repositorySettings, runWorkflow } from './act.js';
+import { downstreamVariables, localRepository } from './downstream.js';
 
 /** examples/downstream as the repository of somebody else, run by act. */
 

@@ -1,6 +1,5 @@
-import { cp, mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { projectRoot } from '../sandbox/project.js';
 import type { BranchName, ImageDirectory, SandboxInfo } from '../sandbox/sandbox.js';
 import { dotenv, repositorySettings } from './act.js';
 
@@ -35,13 +34,6 @@ export async function writeSettings(
   await writeFile(path.join(folder, 'servers'), dotenv(servers));
   await writeFile(path.join(folder, 'vars'), dotenv({ ...servers, ...own }));
   await writeFile(path.join(folder, 'secrets'), dotenv(repositorySettings(info).secrets), { mode: 0o600 });
-}
-
-/** What of this repository others call: act copies all of it for each step, so it shall not be node_modules too. */
-export async function copyCallable(folder: string): Promise<void> {
-  for (const part of ['actions', 'dist', '.github']) {
-    await cp(path.join(projectRoot, part), path.join(folder, part), { recursive: true });
-  }
 }
 
 /** act's argument that takes `owner/repository/…@commit` from a folder: there is no network to fetch it from. */

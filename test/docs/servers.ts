@@ -1,5 +1,6 @@
 import path from 'node:path';
-import { copyCallable, downstreamVariables, writeSettings } from '../demo/downstream.js';
+import { copyCallable } from '../demo/act.js';
+import { downstreamVariables, writeSettings } from '../demo/downstream.js';
 import { projectRoot, sandboxHome } from '../sandbox/project.js';
 import { makeImageDirectory, startSandbox } from '../sandbox/sandbox.js';
 

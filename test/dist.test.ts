@@ -30,6 +30,9 @@ const EXCEPTIONS: Readonly<Record<string, Budget>> = {
   // Both of them, and a parser of YAML.
   'evaluate-and-promote': { start: 950_000, whole: 3_000_000 },
   'check-setup': { start: 950_000, whole: 3_000_000 },
+  'prune-promotions': { start: 950_000, whole: 3_000_000 },
+  // A second undici, and a parser of YAML: a record's decision is evaluated again.
+  'verify-ledger': { start: 850_000, whole: 2_200_000 },
   // A parser of YAML.
   'test-criteria': { start: 780_000, whole: 780_000 },
 };

@@ -106,13 +106,19 @@ export async function listArtifacts(directory: Directory): Promise<Tag[]> {
   });
 }
 
+/** What each symlink of the directory points at, whoever made it. */
+export async function listLinks({ session, path }: Directory): Promise<Map<string, string>> {
+  const links = (await session.list(path)).filter(({ kind }) => kind === 'symlink');
+  return new Map(
+    await Promise.all(links.map(async ({ name }) => [name, await session.readLink(`${path}/${name}`)] as const)),
+  );
+}
+
 /** Removes an artifact, its candidate file first; refused while a label points at it. */
 export async function removeArtifact(directory: Directory, tag: Tag): Promise<void> {
   const { session } = directory;
-  for (const { name, kind } of await session.list(directory.path)) {
-    if (kind === 'symlink' && (await session.readLink(pathOf(directory, name))) === tag) {
-      throw new UserError(`${pathUrl(directory, tag)}: label ${name} points at it: it stays`);
-    }
+  for (const [name, target] of await listLinks(directory)) {
+    if (target === tag) throw new UserError(`${pathUrl(directory, tag)}: label ${name} points at it: it stays`);
   }
   const state = await artifactState(directory, tag);
   if ((await readCandidateFile(directory, tag)) !== undefined) {

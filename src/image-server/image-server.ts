@@ -3,14 +3,14 @@ import { ServiceError, UserError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { Tag } from '../candidate/reference.js';
 import { backoffMs } from '../http/policy.js';
-import { listArtifacts, readArtifact, removeArtifact, writeArtifact } from './artifact.js';
+import { listArtifacts, listLinks, readArtifact, removeArtifact, writeArtifact } from './artifact.js';
 import type { CandidateFile } from './candidate-file.js';
 import { type Directory, replaceFile, sweep } from './directory.js';
 import { findKnownHost } from './host-keys.js';
 import { type LastLook, moveLabel, readLabel, removeLabel } from './label.js';
 import type { LastDecision } from './last-decision.js';
 import type { LedgerReader } from './ledger.js';
-import { appendRecord, readRecord, writeLastDecision } from './ledger-files.js';
+import { appendRecord, listLedgers, readRecord, writeLastDecision } from './ledger-files.js';
 import type { Label } from './names.js';
 import { readPrivateKey } from './private-key.js';
 import { formatServer, type ServerAddress } from './server-url.js';
@@ -37,6 +37,10 @@ export interface ImageServer {
   writeArtifact(file: CandidateFile): Promise<void>;
   /** For retention: the tags of all artifacts. */
   listArtifacts(): Promise<Tag[]>;
+  /** For retention: what each label points at, ours or not. */
+  listLinks(): Promise<Map<string, string>>;
+  /** For retention: the labels that have a ledger. */
+  listLedgers(): Promise<Label[]>;
   /** For retention: removes an artifact and its candidate file; refused while a label points at it. */
   removeArtifact(tag: Tag): Promise<void>;
 
@@ -127,6 +131,8 @@ export function createImageServer(directory: Directory, clock: Clock): ImageServ
     readArtifact: (tag) => readArtifact(directory, tag),
     writeArtifact: (file) => writeArtifact(directory, file),
     listArtifacts: () => listArtifacts(directory),
+    listLinks: () => listLinks(directory),
+    listLedgers: () => listLedgers(directory),
     removeArtifact: (tag) => removeArtifact(directory, tag),
     readLedger: (label, n) => readRecord(directory, label, n),
     appendLedger: (label, n, bytes, id) => appendRecord(directory, label, n, bytes, id),

@@ -1,9 +1,10 @@
 import * as v from 'valibot';
 import { errorLine, ServiceError } from '../base/errors.js';
+import { parseWith } from '../base/schema.js';
 import { createFile, type Directory, pathOf, replaceFile } from './directory.js';
 import { type LastDecision, lastDecisionPath, lastDecisionSchema } from './last-decision.js';
 import { MAX_RECORD, recordPath } from './ledger-record.js';
-import type { Label } from './names.js';
+import { type Label, labelSchema } from './names.js';
 
 export function readRecord(directory: Directory, label: Label, n: number): Promise<Buffer | undefined> {
   return directory.session.readFile(pathOf(directory, recordPath(label, n)), MAX_RECORD);
@@ -48,6 +49,18 @@ export async function appendRecord(
     throw failure ?? new ServiceError('conflict', `${directory.where}/${name}: was written and is not there`);
   }
   return idOf(there) === id ? 'won' : 'lost';
+}
+
+/** The labels that have a ledger; an error where a directory beside them is none. */
+export async function listLedgers(directory: Directory): Promise<Label[]> {
+  const path = pathOf(directory, 'ledger');
+  if (!(await directory.session.isDirectory(path))) return [];
+  const entries = await directory.session.list(path);
+  return entries
+    .filter(({ kind }) => kind === 'directory')
+    .map(({ name }) =>
+      parseWith(labelSchema, name, (problem) => new ServiceError('conflict', `${directory.where}/ledger: ${problem}`)),
+    );
 }
 
 /** Replaces what lies beside the ledger about the newest run. */

@@ -6,6 +6,8 @@ export const unseenServer: ImageServer = {
   readLabel: async () => undefined,
   readArtifact: async () => undefined,
   listArtifacts: async () => [],
+  listLinks: async () => new Map(),
+  listLedgers: async () => [],
   readLedger: async () => undefined,
   moveLabel: refuse,
   removeLabel: refuse,

@@ -38,7 +38,8 @@ export async function notify(http: Http, url: URL, lines: readonly string[], log
     const { status } = await http.sendForText(request, { idempotent: false, maxBytes: 65_536 });
     if (status >= 300) log.warning(`input webhook-url: ${url.origin} answered ${status}`);
   } catch (error) {
-    log.warning(`input webhook-url: ${errorLine(error)}`);
+    // The path is what makes it a secret.
+    log.warning(`input webhook-url: ${errorLine(error).replaceAll(`${url.origin}${url.pathname}`, url.origin)}`);
   }
 }
 

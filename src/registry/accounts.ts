@@ -3,8 +3,8 @@ import type { Account, Login } from './challenge.js';
 import type { Logins } from './docker-config.js';
 
 export interface GivenLogins {
-  /** The repository that candidates come from, and the login given for it. */
-  readonly source: Repository;
+  /** The repository that candidates come from, where there is one, and the login given for it. */
+  readonly source: Repository | undefined;
   readonly sourceLogin: Login | undefined;
   readonly targets: readonly Repository[];
   /** Undefined: as for the source, where a target is on the source's registry. */
@@ -20,7 +20,7 @@ const TARGET_INPUTS = 'inputs target-username and target-password';
 export function accountFor(repository: Repository, logins: GivenLogins): Account {
   const { source, sourceLogin, targets, targetLogin, others } = logins;
   const isTarget = targets.some((target) => sameRepository(target, repository));
-  const isAtSource = repository.registry === source.registry;
+  const isAtSource = repository.registry === source?.registry;
   const given = (isTarget ? targetLogin : undefined) ?? (isAtSource ? sourceLogin : undefined);
   const login = given ?? others(repository.registry);
   const inputs = isTarget

@@ -3,7 +3,7 @@ import { createHttp, defaultPolicy, type HttpPolicy } from '../http/policy.js';
 import { copyImage } from './copy.js';
 import { grantsFor, type Preparation, prepare, toPlan, withoutConflicts } from './copy-plan.js';
 import type { Manifest } from './manifest.js';
-import { getConfig, getManifest, putManifest, resolve } from './manifests.js';
+import { deleteTag, getConfig, getManifest, putManifest, resolve } from './manifests.js';
 import { originOf } from './origin.js';
 import { checkPush } from './push-right.js';
 import type { CopiedImage, Copy, CopyOptions, Registry, RegistryOptions } from './registry.js';
@@ -52,11 +52,15 @@ export function createRegistry(options: RegistryOptions): Registry {
       return report;
     },
 
-    async moveTag(repository, tag, digest) {
+    async moveTag(repository, tag, digest, lastLook) {
       const access = session.access([{ repository, actions: 'pull,push' }]);
       const manifest = copied.get(digest) ?? (await getManifest(access, repository, digest));
+      await lastLook?.();
       await putManifest(access, repository, tag, manifest);
     },
+
+    deleteTag: (repository, tag) =>
+      deleteTag(session.access([{ repository, actions: 'pull,push,delete' }]), repository, tag),
 
     checkPush: (repository) => checkPush(session.access([{ repository, actions: 'pull,push' }]), repository),
 

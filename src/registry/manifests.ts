@@ -107,6 +107,17 @@ async function readBack(access: Access, repository: Repository, tag: Tag, digest
   throw new ServiceError('conflict', line);
 }
 
+/** Deletes a tag (spec, "Deleting tags"); false where it is still there: not every registry can, or lets us. */
+export async function deleteTag(access: Access, repository: Repository, tag: Tag): Promise<boolean> {
+  await access.fetch({
+    ...manifestRequest(repository, tag),
+    method: 'DELETE',
+    expect: [202, 400, 403, 404, 405],
+    maxBytes: MAX_MANIFEST_BYTES,
+  });
+  return (await resolve(access, repository, tag)) === undefined;
+}
+
 /** The configuration of an image, checked against its digest. */
 export async function getConfig(access: Access, repository: Repository, image: ImageManifest): Promise<ImageConfig> {
   const { config } = image;

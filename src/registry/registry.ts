@@ -45,8 +45,13 @@ export interface Registry {
    * conflict, and then nothing at all is copied.
    */
   copy(copies: readonly Copy[], options: CopyOptions): Promise<CopyReport>;
-  /** Points a tag at a digest that its repository has. Resolves when the registry has named that digest. */
-  moveTag(repository: Repository, tag: Tag, digest: Digest): Promise<void>;
+  /**
+   * Points a tag at a digest that its repository has. Resolves when the registry has named that digest. `lastLook` comes
+   * right before the one request that does it; what it throws leaves the tag as it is.
+   */
+  moveTag(repository: Repository, tag: Tag, digest: Digest, lastLook?: () => Promise<void>): Promise<void>;
+  /** Deletes a tag and nothing else; false where the registry does not let us. */
+  deleteTag(repository: Repository, tag: Tag): Promise<boolean>;
   /**
    * Throws where we may not push to a repository; changes nothing. Only for one that exists: some registries create
    * what is asked for with the right to push.

@@ -121,7 +121,7 @@ export function createSession({ http, clock, account, originOf }: SessionParts):
 
     const accountOn = (registry: string): Account => {
       const here = grantsOn(registry);
-      const decides = here.find(({ actions }) => actions === 'pull,push') ?? here[0];
+      const decides = here.find(({ actions }) => actions !== 'pull') ?? here[0];
       if (decides === undefined) throw new TypeError(`no grant on ${registry}`);
       return account(decides.repository);
     };

@@ -10,7 +10,7 @@ import { type Account, type BearerChallenge, basic } from './challenge.js';
 export interface Grant {
   readonly repository: Repository;
   /** Quay creates a repository that does not exist when a token with push is asked for. */
-  readonly actions: 'pull' | 'pull,push';
+  readonly actions: 'pull' | 'pull,push' | 'pull,push,delete';
 }
 
 /** The bearer tokens of one registry, by the distribution project's token specification (spec/auth/token.md). */

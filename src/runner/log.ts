@@ -8,11 +8,10 @@ import type { Log } from '../base/log.js';
 export class Redactor {
   readonly #secrets = new Set<string>();
 
-  /** Remembers a secret, each of its lines, and the form in which it could come back from a server. */
+  /** Remembers a secret, each of its lines, and the forms in which it could come back from a server. */
   add(value: string): void {
     for (const line of secretLines(value)) {
-      this.#secrets.add(line);
-      this.#secrets.add(encodeURIComponent(line));
+      for (const form of [line, encodeURIComponent(line), ...inBase64(line)]) this.#secrets.add(form);
     }
   }
 
@@ -23,6 +22,17 @@ export class Redactor {
     }
     return redacted;
   }
+}
+
+/** What shows of a secret in base64 of something that has it in its middle, as an Authorization header has. */
+function inBase64(secret: string): string[] {
+  const bytes = Buffer.from(secret);
+  return [0, 1, 2]
+    .map((before) => {
+      const encoded = Buffer.concat([Buffer.alloc(before), bytes]).toString('base64');
+      return encoded.slice(Math.ceil((before * 4) / 3), Math.floor(((before + bytes.length) * 4) / 3));
+    })
+    .filter(({ length }) => length >= 8);
 }
 
 /** The lines of a secret that are secret: not the blank ones, and not the frame of a PEM file. */

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
@@ -15,6 +15,7 @@ type Inputs = Readonly<Record<string, string>>;
 
 const [OLD, NEW] = ['v6.0.6-stable-6.0-pacific-centos-8', 'v6.0.7-stable-6.0-pacific-centos-stream8'];
 const QUARANTINED = 'v6.0.5-stable-6.0-pacific-centos-8';
+const OTHER_KEY = 'AAAAC3NzaC1lZDI1NTE5AAAAIJ0dIcTmcfTuBqTmsZmcQjB5CiHcMpBJZoUVZ4yVZDrk';
 const JOB = `attacked-${randomUUID()}`;
 const CRITERIA = `current-ceph: [${JOB}]`;
 
@@ -22,6 +23,7 @@ let settings: Settings;
 let references: ReadonlyMap<string, string>;
 
 const reference = (tag: string) => references.get(tag) ?? '';
+const digest = (tag: string) => reference(tag).split('@')[1] ?? '';
 const label = () => readlink(join(settings.directory.path, 'current-ceph'));
 const records = () => readdir(join(settings.directory.path, 'ledger/current-ceph'));
 const passed = (tag: string) =>
@@ -97,16 +99,16 @@ describe('a force', () => {
     ['of what is quarantined', forced(QUARANTINED), {}, `${QUARANTINED} (sha256:`],
     ['with a reference of another digest', { reference: '' }, {}, 'input reference: '],
   ])('%s', async (name, changes, env, message) => {
-    const other = `${settings.image}:${NEW}@${reference(OLD).split('@')[1]}`;
+    const other = `${settings.image}:${NEW}@${digest(OLD)}`;
     const inputs = name === 'with a reference of another digest' ? { reference: other } : changes;
     await refused({ ...force, ...inputs }, { ...DISPATCH, ...env }, message);
   });
 });
 
 describe('a candidate', () => {
-  const other = () => reference(OLD).split('@')[1] ?? '';
+  const other = () => digest(OLD);
   test.each<[string, () => string, string]>([
-    ['with another digest', () => `${settings.image}:${NEW}@${other()}`, `${NEW} has moved from`],
+    ['with another digest', () => `${settings.image}:${NEW}@sha256:${'0'.repeat(64)}`, `${NEW} has moved from`],
     ['that is nothing', () => `${settings.image}:null@${other()}`, '"null" is a reserved word'],
     ['that is a path', () => `${settings.image}:../evil@${other()}`, 'input reference: '],
     ['that is a label', () => `${settings.image}:current-ceph@${other()}`, '"current-ceph" is the name of a label'],
@@ -130,9 +132,7 @@ describe('the image server', () => {
     ['an option as its host', () => ({ server: 'sftp://user@-oProxyCommand=x/dir' }), 'input server: '],
     [
       'another host key',
-      () => ({
-        'ssh-known-hosts': sandbox().imageServer.sshd.knownHosts.replace(/AAAA.{20}/, 'AAAAC3NzaC1lZDI1NTE5AAAA'),
-      }),
+      () => ({ 'ssh-known-hosts': `[127.0.0.1]:${sandbox().imageServer.sshd.port} ssh-ed25519 ${OTHER_KEY}` }),
       'input ssh-known-hosts',
     ],
     ['a directory above', () => ({ server: `${settings.imageServer.server}/..` }), 'input server: '],
@@ -149,18 +149,31 @@ describe('the image server', () => {
   });
 
   test('a forged ledger record', async () => {
-    const file = join(settings.directory.path, 'ledger/current-ceph/2.json');
-    const genuine = await readFile(file, 'utf8');
-    await writeFile(
-      file,
-      genuine.replace('"who": "alice"', '"who": "eve"').replace('"kind": "quarantine"', '"kind": "lift"'),
-    );
-    const forgery = genuine.replaceAll(reference(OLD), reference(NEW));
-    const third = join(settings.directory.path, 'ledger/current-ceph/3.json');
-    await writeFile(third, forgery);
-    await refused({}, {}, 'ledger record 3 not trusted: ');
-    await rm(third);
-    await writeFile(file, genuine);
+    const folder = join(settings.directory.path, 'ledger/current-ceph');
+    const [first, second] = await Promise.all([1, 2].map((n) => readFile(join(folder, `${n}.json`), 'utf8')));
+    const forgery = {
+      ...JSON.parse((first ?? '').replaceAll(OLD, NEW).replaceAll(digest(OLD), digest(NEW))),
+      n: 3,
+      'prev-sha256': createHash('sha256')
+        .update(second ?? '')
+        .digest('hex'),
+    };
+    const attacks: [Inputs, unknown, string][] = [
+      [{}, { ...forgery, decision: null }, 'it was earned, and nothing decided so'],
+      [{}, { ...forgery, decision: { ...forgery.decision, evidence: [] } }, 'its decision evaluates to wait'],
+      [{}, { ...forgery, n: 4 }, 'it says that it is record 4'],
+      [{}, { ...forgery, 'prev-sha256': '0'.repeat(64) }, 'its prev-sha256 is not that of record 2'],
+      [{ 'ledger-key': 'a key of ours' }, forgery, 'it has no HMAC'],
+      [{ 'ledger-key': 'a key of ours' }, { ...forgery, hmac: '0'.repeat(64) }, 'its HMAC is not by input ledger-key'],
+    ];
+    try {
+      for (const [inputs, record, problem] of attacks) {
+        await writeFile(join(folder, '3.json'), `${JSON.stringify(record, undefined, 2)}\n`);
+        await refused(inputs, {}, `ledger record 3 not trusted: ${problem}`);
+      }
+    } finally {
+      await rm(join(folder, '3.json'));
+    }
   });
 });
 
@@ -189,7 +202,7 @@ describe('votes that do not count', () => {
       body: JSON.stringify({
         aggregate_hash: hash(),
         job_id: job,
-        notes: `${NEW}@${reference(NEW).split('@')[1]}`,
+        notes: `${NEW}@${digest(NEW)}`,
         success: 'true',
         timestamp: Math.floor(Date.now() / 1000),
         url: 'https://forge.example/1',
@@ -204,8 +217,8 @@ describe('votes that do not count', () => {
     ['by a name that the job contains', '', (job) => vote(job.slice(0, -1))],
     ['dated 2099', '', (job) => vote(job, { timestamp: 4_070_908_800 })],
     ['by another user', ', trusted-users: [somebody]', (job) => vote(job)],
-    ['on another digest', '', (job) => vote(job, { notes: `${NEW}@${reference(OLD).split('@')[1]}` })],
-    ['on another tag', '', (job) => vote(job, { notes: `${OLD}@${reference(OLD).split('@')[1]}` })],
+    ['on another digest', '', (job) => vote(job, { notes: `${NEW}@${digest(OLD)}` })],
+    ['on another tag', '', (job) => vote(job, { notes: `${OLD}@${digest(OLD)}` })],
     ['without an image', '', (job) => vote(job, { notes: '' })],
   ])('%s', async (_, more, cast) => {
     const job = `attacked-${randomUUID()}`;
@@ -232,8 +245,7 @@ describe('secrets that a server echoes', () => {
     const server = createServer(async (request, response) => {
       let body = '';
       for await (const chunk of request) body += chunk;
-      const credentials = Buffer.from((request.headers.authorization ?? '').replace(/^Basic /, ''), 'base64');
-      const answer = serve(`${credentials} ${encodeURIComponent(SECRET)} ${SECRET}`, body);
+      const answer = serve(`${request.headers.authorization} ${encodeURIComponent(SECRET)} ${SECRET}`, body);
       response.writeHead(answer.status, { 'content-type': 'application/json' }).end(answer.body);
     });
     servers = [...servers, server];
@@ -277,8 +289,10 @@ describe('secrets that a server echoes', () => {
       expect(run.errors).toHaveLength(1);
       const told = run.log.replace(/^::add-mask::.*$/gm, '') + run.summary + JSON.stringify(run.outputs);
       for (const text of [told, posts.join()]) {
-        expect(text).not.toContain(SECRET);
-        expect(text).not.toContain(encodeURIComponent(SECRET));
+        for (const form of [SECRET, encodeURIComponent(SECRET)]) expect(text).not.toContain(form);
+        for (const [encoded] of text.matchAll(/[A-Za-z0-9+/]{16,}={0,2}/g)) {
+          expect(Buffer.from(encoded, 'base64').toString('latin1')).not.toContain('cret/');
+        }
       }
     }
     expect(posts).toHaveLength(attacks.length);

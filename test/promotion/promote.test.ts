@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import { type Candidate, formatCandidate } from '../../src/candidate/reference.js';
 import type { Promotion } from '../../src/promotion/promotion.js';
 import type { Request } from '../../src/promotion/request.js';
@@ -28,6 +28,8 @@ import {
   verdict,
   type Wish,
 } from './support.js';
+
+jest.setTimeout(120_000);
 
 const [V1, V2, V3] = ['v1.0.1', 'v1.0.2', 'v1.0.3'];
 

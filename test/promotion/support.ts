@@ -14,7 +14,7 @@ import { compareTags } from '../../src/candidate/schemes.js';
 import { parseCriteria } from '../../src/criteria/criteria-file.js';
 import type { Verdict } from '../../src/criteria/decision-record.js';
 import { evaluate } from '../../src/criteria/evaluate.js';
-import { type ImageServer, openImageServer } from '../../src/image-server/image-server.js';
+import { type ImageServer, type ImageServerOptions, openImageServer } from '../../src/image-server/image-server.js';
 import { type LedgerRecord, ledgerRecordSchema } from '../../src/image-server/ledger-record.js';
 import type { Asked, Outcome } from '../../src/promotion/decide.js';
 import { promote } from '../../src/promotion/promote.js';
@@ -24,6 +24,7 @@ import { parseTargets } from '../../src/promotion/targets.js';
 import { createRegistry } from '../../src/registry/create-registry.js';
 import type { Registry } from '../../src/registry/registry.js';
 import { label, optionsFor, silent } from '../image-server/fixture.js';
+import { hastyClock } from '../registry/support.js';
 import { freshImageDirectory, freshRepository, sandbox } from '../sandbox/current.js';
 import { buildImage, buildLayer, type Image, pushImage } from '../sandbox/images.js';
 import { basicAuthorization, type Login } from '../sandbox/registry.js';
@@ -95,17 +96,17 @@ export interface Open {
   close(): Promise<void>;
 }
 
-/** A session on each server of a scene. */
-export async function open(scene: Scene): Promise<Open> {
+/** A session on each server of a scene. Waits for registries are a fiftieth as long as they would be. */
+export async function open(scene: Scene, changes: Partial<ImageServerOptions> = {}): Promise<Open> {
   const { login } = scene.target;
   const inputs = 'inputs target-username and target-password';
   const registry = createRegistry({
     account: ({ registry }) => ({ inputs, ...(registry === scene.target.host && login && { login }) }),
     plainHttp: [],
-    clock: systemClock,
+    clock: hastyClock,
     log: silent,
   });
-  const server = await openImageServer(optionsFor(scene.directory.server));
+  const server = await openImageServer(optionsFor(scene.directory.server, changes));
   return {
     server,
     registry,
@@ -139,8 +140,8 @@ export function promotionIn(scene: Scene, { server, registry }: Open, changes: P
 export type Wish = Partial<Asked> & { readonly with?: Partial<Promotion> };
 
 /** One run, with sessions of its own; of a candidate whose criteria are met, unless it says otherwise. */
-export async function run(scene: Scene, wish: Wish): Promise<Outcome> {
-  const opened = await open(scene);
+export async function run(scene: Scene, wish: Wish, changes: Partial<ImageServerOptions> = {}): Promise<Outcome> {
+  const opened = await open(scene, changes);
   try {
     return await runOn(scene, opened, wish);
   } finally {

@@ -89,6 +89,18 @@ describe('what is written to the log', () => {
     expect(redactor.redact('abcd efgh p+ss p%2Bss -----BEGIN KEY-----')).toBe('*** *** *** -----BEGIN KEY-----');
   });
 
+  test('has no secret in base64 either, whatever is before and behind it', () => {
+    const secret = 'correct horse';
+    const redactor = new Redactor();
+    redactor.add(secret);
+    for (const user of ['', 'u', 'us', 'use', 'user']) {
+      for (const end of ['', '\n', '!!']) {
+        const told = redactor.redact(Buffer.from(`${user}:${secret}${end}`).toString('base64'));
+        expect(told).toMatch(/^[A-Za-z0-9+/]*\*\*\*[A-Za-z0-9+/]{0,4}=*$/);
+      }
+    }
+  });
+
   test('is never a command to the runner', () => {
     expect(inert('::set-output name=x::y\n  ::error::z\n##[error]w\na::b')).toBe(
       ': :set-output name=x::y\n  : :error::z\n## [error]w\na::b',

@@ -51,7 +51,7 @@ interface RegistrySettings {
 export async function registryFrom(
   inputs: RegistrySettings,
   log: Log,
-  source: Repository,
+  source: Repository | undefined,
   targets: readonly Repository[] = [],
 ): Promise<Registry> {
   const logins = {

@@ -1,0 +1,69 @@
+import * as v from 'valibot';
+import { prune } from '../promotion/prune.js';
+import { authorise } from '../promotion/request.js';
+import { ownedRepositories, parseTargets } from '../promotion/targets.js';
+import { defineAction } from '../runner/action.js';
+import { countSchema, flag, lineSchema, list, secret, withDefault, words } from '../runner/inputs.js';
+import { imageServerInputs, withImageServer } from './shared/image-server-inputs.js';
+import { registryFrom, registryInputs, targetInputs } from './shared/registry-inputs.js';
+
+const { 'plain-http': plainHttp, 'ca-file': caFile } = registryInputs;
+
+export const action = defineAction({
+  description:
+    'Lists the artifacts and target tags that no rollback needs any more, and deletes them if a person asks to',
+  needs:
+    'an SFTP user that may read the directory of `server`, and read access to the targets. To delete: `workflow_dispatch` by one of ' +
+    '`allowed-actors`, the right to write both, and the concurrency group of evaluate-and-promote.',
+  inputs: {
+    ...imageServerInputs,
+    targets: list(
+      'Where images were promoted to, as for evaluate-and-promote; tags in other repositories are left alone',
+      lineSchema,
+    ),
+    ...targetInputs,
+    'plain-http': plainHttp,
+    'ca-file': caFile,
+    'ledger-key': secret("Key of the HMAC that seals the ledgers' records; empty: seals are not checked"),
+    keep: withDefault(
+      'How many images of each label stay, the newest; what is promoted, the way back and what is on hold always do',
+      '10',
+      v.pipe(countSchema, v.minValue(1, 'at least 1 stays')),
+    ),
+    delete: flag('Delete what is listed', 'false'),
+    'allowed-actors': words('Who may delete; empty: nobody'),
+  },
+  outputs: {
+    artifacts: 'The tags whose artifacts no rollback needs, one a line',
+    images: 'The images at the targets that no rollback needs, one a line, as `repository:tag@digest`',
+    removed: 'What was deleted, one a line; a registry may not let us delete its tags',
+  },
+  async run(inputs, { log, context }) {
+    if (inputs.delete) authorise('delete', inputs['allowed-actors'], context);
+    const repositories = ownedRepositories(parseTargets(inputs.targets));
+    const settings = { ...inputs, 'registry-username': undefined, 'registry-password': undefined };
+    const registry = await registryFrom(settings, log, undefined, repositories);
+    const { artifacts, images, removed } = await withImageServer(inputs, log, (server) =>
+      prune({
+        server,
+        registry,
+        repositories,
+        ledgerKey: inputs['ledger-key'],
+        keep: inputs.keep,
+        delete: inputs.delete,
+        log,
+      }),
+    );
+    await registry.close();
+    const names = images.map(({ repository, tag, digest }) => `${repository}:${tag}@${digest}`);
+    const all = [...artifacts, ...names];
+    return {
+      outputs: { artifacts: artifacts.join('\n'), images: names.join('\n'), removed: removed.join('\n') },
+      summary: [
+        `No rollback needs ${artifacts.length} artifacts and ${images.length} tags; ${removed.length} were deleted.`,
+        '',
+        ...all.map((name) => `- \`${name}\``),
+      ].join('\n'),
+    };
+  },
+});

@@ -1,0 +1,65 @@
+import { labelSchema } from '../image-server/names.js';
+import { ownedRepositories, parseTargets } from '../promotion/targets.js';
+import { verifyPromotion } from '../promotion/verify.js';
+import { defineAction } from '../runner/action.js';
+import { lineSchema, list, required, secret, urlSchema, withDefault } from '../runner/inputs.js';
+import { smallApis } from './shared/http.js';
+import { registryFrom, registryInputs, targetInputs } from './shared/registry-inputs.js';
+
+const { 'plain-http': plainHttp, 'ca-file': caFile } = registryInputs;
+
+export const action = defineAction({
+  description: 'Verifies what is promoted: the ledger with its decisions, the labels, and the images at the targets',
+  needs:
+    'nothing but to read: the image server over HTTP, and the targets. It changes nothing. With `ledger-key`, seals are checked as well.',
+  inputs: {
+    url: required('The URL of the directory that the label and its ledger are in', urlSchema),
+    label: withDefault('The promoted label', 'current-ceph', labelSchema),
+    targets: list(
+      'The only repositories that may be promoted to, as for evaluate-and-promote; empty: whatever the ledger names',
+      lineSchema,
+    ),
+    'target-username': {
+      ...targetInputs['target-username'],
+      description: 'User that reads `targets`; empty: anonymous',
+    },
+    'target-password': targetInputs['target-password'],
+    'plain-http': plainHttp,
+    'ca-file': caFile,
+    'ledger-key': secret("Key of the HMAC that seals the ledger's records; empty: seals are not checked"),
+  },
+  outputs: {
+    verified: '`true` or `false`',
+    records: 'How many records are as they should be',
+    problem: 'The first thing that is wrong; empty where nothing is',
+  },
+  async run(inputs, { log }) {
+    const { url, label } = inputs;
+    const repositories = inputs.targets.length === 0 ? [] : ownedRepositories(parseTargets(inputs.targets));
+    const settings = { ...inputs, 'registry-username': undefined, 'registry-password': undefined };
+    const registry = await registryFrom(settings, log, undefined, repositories);
+    const { records, problem } = await verifyPromotion({
+      http: smallApis(log),
+      registry,
+      url,
+      label,
+      ledgerKey: inputs['ledger-key'],
+      repositories,
+    });
+    await registry.close();
+    const head = records.at(-1);
+    const where = head?.targets.map((target) => `- \`${target.repository}:${label}\` is \`${target.digest}\``) ?? [];
+    return {
+      outputs: { verified: String(problem === undefined), records: String(records.length), problem: problem ?? '' },
+      summary:
+        problem === undefined
+          ? [
+              `\`${label}\`: ${records.length} records verified; \`${head?.candidate}\` is promoted.`,
+              '',
+              ...where,
+            ].join('\n')
+          : `\`${label}\`: ${problem}`,
+      ...(problem !== undefined && { failure: problem }),
+    };
+  },
+});

@@ -106,22 +106,22 @@ export function createHttp({ transport, policy, clock, log }: HttpParts): Http {
   async function once(request: HttpRequest, deadline: number): Promise<HttpResponse> {
     const limit = Math.min(policy.answerMs, deadline - clock.now());
     const controller = new AbortController();
-    let timer: NodeJS.Timeout | undefined;
-    let waiting = true;
-    const stop = () => clearTimeout(timer);
-    const start = () => {
-      stop();
-      if (waiting) timer = setTimeout(() => controller.abort(new TimeLimit(limit)), Math.max(1, limit));
+    // One timer, started anew for each piece of a body: a layer has so many that a timer for each would show.
+    let turn: 'server' | 'ours' | 'over' = 'server';
+    const timer = setTimeout(() => turn === 'server' && controller.abort(new TimeLimit(limit)), Math.max(1, limit));
+    const pass = (to: 'server' | 'ours') => {
+      if (turn === 'over') return;
+      turn = to;
+      timer.refresh();
     };
-    start();
     try {
       const headers = { 'user-agent': USER_AGENT, ...request.headers };
-      return await transport({ ...request, headers, ...timedBody(request.body, start, stop) }, controller.signal);
+      return await transport({ ...request, headers, ...timedBody(request.body, pass) }, controller.signal);
     } catch (error) {
       throw controller.signal.aborted ? controller.signal.reason : error;
     } finally {
-      waiting = false;
-      stop();
+      turn = 'over';
+      clearTimeout(timer);
     }
   }
 
@@ -210,17 +210,17 @@ export function createHttp({ transport, policy, clock, log }: HttpParts): Http {
 }
 
 /** A long upload is not a late answer: the limit is on what the server takes for each piece, and for none of ours. */
-function timedBody(body: HttpRequest['body'], start: () => void, stop: () => void): Pick<HttpRequest, 'body'> {
+function timedBody(body: HttpRequest['body'], pass: (turn: 'server' | 'ours') => void): Pick<HttpRequest, 'body'> {
   if (typeof body !== 'function') return {};
   return {
     body: async function* () {
-      stop();
+      pass('ours');
       for await (const piece of body()) {
-        start();
+        pass('server');
         yield piece;
-        stop();
+        pass('ours');
       }
-      start();
+      pass('server');
     },
   };
 }

@@ -74,6 +74,16 @@ export function openBlob(access: Access, repository: Repository, { digest, size 
   };
 }
 
+/** What was read already. */
+export function readerOf(bytes: Uint8Array): BlobReader {
+  return {
+    async *from(offset) {
+      yield bytes.subarray(offset);
+    },
+    end: bytes.length,
+  };
+}
+
 /** A small blob as a whole. */
 export async function readBlob(access: Access, repository: Repository, descriptor: Descriptor): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
@@ -95,7 +105,7 @@ async function openAt(
     ...(position > 0 && { headers: { range: `bytes=${position}-` } }),
     expect: [200, 206],
   });
-  if (response.status === 200) return skipping(response.body, position);
+  if (response.status === 200) return position === 0 ? response.body : skipping(response.body, position);
   const range = response.headers['content-range'] ?? '';
   if (range.startsWith(`bytes ${position}-${size - 1}/`)) return response.body;
   // Unread: the rest of a blob is too much to read for nothing.

@@ -1,9 +1,10 @@
 import { ServiceError } from '../base/errors.js';
+import type { Log } from '../base/log.js';
 import { type Digest, formatRepository, type Repository, sameRepository, type Tag } from '../candidate/reference.js';
 import { bytesOf, type Content, distinctBlobs, readContent } from './content.js';
-import { type Descriptor, named, platforms } from './manifest.js';
+import { type Descriptor, type Manifest, named, platforms } from './manifest.js';
 import { getManifest, resolve } from './manifests.js';
-import { findReferrals, type Referral } from './referrers.js';
+import { findReferrals, type Referral, withoutLinked } from './referrers.js';
 import type { Access } from './session.js';
 import type { Grant } from './tokens.js';
 
@@ -14,16 +15,18 @@ export interface Copy {
 }
 
 export interface CopyOptions {
-  /**
-   * Do signatures and other referrers follow, and cosign's tags? Where the image is there already none is looked for: a
-   * repeat stays at two requests, and what was signed after the first copy stays behind.
-   */
+  /** Do signatures and other referrers follow, and cosign's tags? Also those that came after the image was copied. */
   readonly referrers: boolean;
 }
 
 /** What a copy finds at its target, and what it would do. */
 export type PlannedCopy =
-  | { readonly state: 'there'; readonly copy: Copy }
+  | {
+      readonly state: 'there';
+      readonly copy: Copy;
+      /** Signatures and the like that the target misses. */
+      readonly referrers: number;
+    }
   | { readonly state: 'conflict'; readonly copy: Copy; readonly found: Digest }
   | {
       readonly state: 'copy';
@@ -44,15 +47,17 @@ export type CopyPlan = readonly PlannedCopy[];
 
 /** The same, with all that was read for it. */
 export type Preparation =
-  | Exclude<PlannedCopy, { state: 'copy' }>
-  | {
-      readonly state: 'copy';
-      readonly copy: Copy;
-      readonly content: Content;
-      readonly referrals: readonly Referral[];
-      /** Of the image and its referrals; none within one repository. */
-      readonly blobs: readonly Descriptor[];
-    };
+  | Extract<PlannedCopy, { state: 'conflict' }>
+  | ({ readonly state: 'there'; readonly copy: Copy } & Following)
+  | ({ readonly state: 'copy'; readonly copy: Copy; readonly content: Content } & Following);
+
+interface Following {
+  readonly referrals: readonly Referral[];
+  /** Of the referrals, and of an image that is to be copied; none within one repository. */
+  readonly blobs: readonly Descriptor[];
+}
+
+const NOTHING: Following = { referrals: [], blobs: [] };
 
 export type Feasible = Exclude<Preparation, { state: 'conflict' }>;
 
@@ -69,7 +74,7 @@ export function grantsFor(copies: readonly Copy[], targetActions: Grant['actions
 }
 
 /** Reads what a copy must know: its target's tag, and the source's manifests where there is something to do. */
-export async function prepare(access: Access, copy: Copy, options: CopyOptions): Promise<Preparation> {
+export async function prepare(access: Access, copy: Copy, options: CopyOptions, log: Log): Promise<Preparation> {
   const { source, target } = copy;
   const looking = resolve(access, target.repository, target.tag);
   const read = () => getManifest(access, source.repository, source.digest);
@@ -78,24 +83,59 @@ export async function prepare(access: Access, copy: Copy, options: CopyOptions):
   // Its error is thrown below, where it is waited for; a target that has the image needs no source.
   reading?.catch(() => undefined);
   const found = await looking;
-  if (found?.digest === source.digest) return { state: 'there', copy };
+  if (found?.digest === source.digest) {
+    const following = options.referrers ? await laterReferrals(access, copy, reading ?? read(), log) : NOTHING;
+    return { state: 'there', copy, ...following };
+  }
   if (found !== undefined) return { state: 'conflict', copy, found: found.digest };
 
   const root = await (reading ?? read());
   if (sameRepository(source.repository, target.repository)) {
-    return { state: 'copy', copy, content: { root, below: [], blobs: [] }, referrals: [], blobs: [] };
+    return { state: 'copy', copy, content: { root, below: [], blobs: [] }, ...NOTHING };
   }
   const content = await readContent(access, source.repository, root);
   const below = content.below.flat().map(({ digest }) => digest);
   const referrals = options.referrers ? await findReferrals(access, source.repository, [root.digest, ...below]) : [];
-  const blobs = distinctBlobs([content, ...referrals.map((referral) => referral.content)].flatMap((one) => one.blobs));
-  return { state: 'copy', copy, content, referrals, blobs };
+  return { state: 'copy', copy, content, referrals, blobs: blobsOf([content, ...contentsOf(referrals)]) };
+}
+
+/** What speaks about an image that the target has, and came to the source since. The image needs its source no more. */
+async function laterReferrals(
+  access: Access,
+  { source, target }: Copy,
+  reading: Promise<Manifest>,
+  log: Log,
+): Promise<Following> {
+  if (sameRepository(source.repository, target.repository)) return NOTHING;
+  try {
+    const root = await reading;
+    const children = root.kind === 'index' ? root.children.map(({ digest }) => digest) : [];
+    const all = await findReferrals(access, source.repository, [root.digest, ...children]);
+    const referrals = await withoutLinked(access, target.repository, all);
+    return { referrals, blobs: blobsOf(contentsOf(referrals)) };
+  } catch (error) {
+    if (!(error instanceof ServiceError)) throw error;
+    log.warning(
+      `${named(target.repository, target.tag)}: is there; not known if it was signed since: ${error.message}`,
+    );
+    return NOTHING;
+  }
+}
+
+function blobsOf(contents: readonly Content[]): readonly Descriptor[] {
+  return distinctBlobs(contents.flatMap(({ blobs }) => blobs));
+}
+
+function contentsOf(referrals: readonly Referral[]): Content[] {
+  return referrals.map(({ content }) => content);
 }
 
 /** What a preparation says to a person. */
 export function toPlan(prepared: Preparation): PlannedCopy {
-  if (prepared.state !== 'copy') return prepared;
-  const { copy, content, referrals, blobs } = prepared;
+  if (prepared.state === 'conflict') return prepared;
+  const { copy, referrals, blobs } = prepared;
+  if (prepared.state === 'there') return { state: 'there', copy, referrers: referrals.length };
+  const { content } = prepared;
   return {
     state: 'copy',
     copy,
@@ -108,8 +148,10 @@ export function toPlan(prepared: Preparation): PlannedCopy {
   };
 }
 
-export function manifestsOf({ content, referrals }: Extract<Preparation, { state: 'copy' }>): number {
-  const contents = [content, ...referrals.map((referral) => referral.content)];
+/** How many manifests are to be put. */
+export function manifestsOf(prepared: Feasible): number {
+  const contents = contentsOf(prepared.referrals);
+  if (prepared.state === 'copy') contents.push(prepared.content);
   return contents.reduce((sum, { below }) => sum + 1 + below.flat().length, 0);
 }
 

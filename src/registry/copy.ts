@@ -1,6 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import type { Log } from '../base/log.js';
-import { openBlob } from './blob.js';
+import { openBlob, readBlob, readerOf } from './blob.js';
 import { bytesOf, putBelow } from './content.js';
 import { type Copy, type Feasible, manifestsOf } from './copy-plan.js';
 import { type Descriptor, named } from './manifest.js';
@@ -14,6 +14,7 @@ import { finishUpload, startUpload } from './upload.js';
 /** What was done for one copy. */
 export interface CopiedImage {
   readonly copy: Copy;
+  /** Of the image; what speaks about it may have been copied all the same. */
   readonly state: 'copied' | 'there';
   readonly manifests: number;
   /** Blobs that the target had, or mounted: none of their bytes moved. */
@@ -29,39 +30,39 @@ export interface Amount {
 
 export type CopyReport = readonly CopiedImage[];
 
-const NOTHING: Amount = { blobs: 0, bytes: 0 };
-
 /** Blobs that are uploaded at once. Each costs two connections, and memory for what is between them. */
 const UPLOADS = 16;
+
+/** Blobs of so many bytes are read before the target is asked for them, and go with that request: configurations. */
+const SMALL = 64 * 1024;
 
 /**
  * Copies one prepared image: blobs, then children, then referrals, then the image under its tag. Until that last request
  * nobody sees any of it, and whatever ends it before, doing it again finds what is there.
  */
 export async function copyImage(access: Access, prepared: Feasible, log: Log): Promise<CopiedImage> {
-  const { copy } = prepared;
-  const what = named(copy.target.repository, copy.target.tag);
-  if (prepared.state === 'there') {
-    log.info(`${what}: is there already, with the same digest`);
-    return { copy, state: 'there', manifests: 0, mounted: NOTHING, uploaded: NOTHING, referrers: 0 };
-  }
-  const { content, referrals, blobs } = prepared;
+  const { copy, referrals, blobs } = prepared;
   const { repository, tag } = copy.target;
+  const what = named(repository, tag);
   const started = access.clock.now();
+  if (prepared.state === 'there') log.info(`${what}: is there already, with the same digest`);
   const uploads = await copyBlobs(access, copy, blobs, createProgress(what, access.clock, log));
-  await putBelow(access, repository, content);
+  if (prepared.state === 'copy') await putBelow(access, repository, prepared.content);
   await putReferrals(access, repository, referrals, log);
-  await putManifest(access, repository, tag, content.root);
+  if (prepared.state === 'copy') await putManifest(access, repository, tag, prepared.content.root);
 
   const uploaded = { blobs: uploads.length, bytes: bytesOf(uploads) };
   const mounted = { blobs: blobs.length - uploads.length, bytes: bytesOf(blobs) - uploaded.bytes };
   const manifests = manifestsOf(prepared);
-  log.info(
-    `${what}: copied in ${((access.clock.now() - started) / 1000).toFixed(1)} s: ${manifests} manifests, ` +
-      `${uploaded.blobs} blobs uploaded (${megabytes(uploaded.bytes)}), ` +
-      `${mounted.blobs} mounted or there (${megabytes(mounted.bytes)}), ${referrals.length} referrers`,
-  );
-  return { copy, state: 'copied', manifests, mounted, uploaded, referrers: referrals.length };
+  if (manifests > 0) {
+    log.info(
+      `${what}: copied in ${((access.clock.now() - started) / 1000).toFixed(1)} s: ${manifests} manifests, ` +
+        `${uploaded.blobs} blobs uploaded (${megabytes(uploaded.bytes)}), ` +
+        `${mounted.blobs} mounted or there (${megabytes(mounted.bytes)}), ${referrals.length} referrers`,
+    );
+  }
+  const state = prepared.state === 'there' ? 'there' : 'copied';
+  return { copy, state, manifests, mounted, uploaded, referrers: referrals.length };
 }
 
 /** Sees to it that the target has all blobs; resolves to those whose bytes had to move. */
@@ -79,14 +80,18 @@ async function copyBlobs(
   async function copyBlob(blob: Descriptor): Promise<void> {
     stop.signal.throwIfAborted();
     const from = sameRegistry ? source.repository : target.repository;
-    const upload = await startUpload(access, target.repository, blob, from);
-    if (upload === undefined) return;
+    const bytes = sameRegistry || blob.size > SMALL ? undefined : await readBlob(access, source.repository, blob);
+    const upload = await startUpload(access, target.repository, blob, from, bytes);
+    if (upload === undefined) {
+      if (bytes !== undefined) uploaded.push(blob);
+      return;
+    }
     collectEarly();
     progress.expect(blob.size);
     const leave = await slots.enter();
     try {
       stop.signal.throwIfAborted();
-      const reader = openBlob(access, source.repository, blob);
+      const reader = bytes === undefined ? openBlob(access, source.repository, blob) : readerOf(bytes);
       await finishUpload(access, target.repository, blob, reader, upload, (position) => {
         stop.signal.throwIfAborted();
         progress.reached(blob.digest, position);

@@ -29,7 +29,7 @@ export function createRegistry(options: RegistryOptions): Registry {
   const copied = new Map<Digest, Manifest>();
 
   const prepareAll = (access: Access, copies: readonly Copy[], copyOptions: CopyOptions): Promise<Preparation[]> =>
-    Promise.all(copies.map((copy) => prepare(access, copy, copyOptions)));
+    Promise.all(copies.map((copy) => prepare(access, copy, copyOptions, log)));
 
   return {
     listTags: (repository, listOptions) => listTags(pull(repository), repository, listOptions, log),

@@ -172,6 +172,29 @@ async function readTagged(access: Access, repository: Repository, tag: Tag): Pro
   return root === undefined ? [] : [{ kind: 'tag', content: await readContent(access, repository, root), tag }];
 }
 
+/** Those that are not at the target, or not found there by what they speak about. */
+export async function withoutLinked(
+  access: Access,
+  target: Repository,
+  referrals: readonly Referral[],
+): Promise<readonly Referral[]> {
+  const subjects = [...new Set(referrals.flatMap((one) => (one.kind === 'list' ? [one.subject] : [])))];
+  const lists = subjects.map(async (subject) => {
+    const entries = (await listReferrers(access, target, subject)) ?? (await entriesUnderTag(access, target, subject));
+    return entries.map(({ digest }) => `${subject} ${digest}`);
+  });
+  const linked = new Set((await Promise.all(lists)).flat());
+  const missing = referrals.map(async (referral) => {
+    const { digest } = referral.content.root;
+    const isThere =
+      referral.kind === 'list'
+        ? linked.has(`${referral.subject} ${digest}`)
+        : (await resolve(access, target, referral.tag))?.digest === digest;
+    return isThere ? [] : [referral];
+  });
+  return (await Promise.all(missing)).flat();
+}
+
 /** Puts the manifests of referrals; their blobs are there already. */
 export async function putReferrals(
   access: Access,

@@ -13,9 +13,11 @@ declare module 'undici/lib/dispatcher/pool.js' {
 }
 declare module 'undici/lib/api/api-request.js' {
   import type { Dispatcher } from 'undici';
+
+  /** undici's own types leave out the iterable bodies that its documentation names. */
+  interface Options extends Omit<Dispatcher.RequestOptions, 'body'> {
+    readonly body: string | Uint8Array | AsyncIterable<Uint8Array> | null;
+  }
   /** What undici's index makes the method `request` of every dispatcher. */
-  export default function request(
-    this: Dispatcher,
-    options: Dispatcher.RequestOptions,
-  ): Promise<Dispatcher.ResponseData>;
+  export default function request(this: Dispatcher, options: Options): Promise<Dispatcher.ResponseData>;
 }

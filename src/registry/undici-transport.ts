@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net';
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { createSecureContext, rootCertificates, TLSSocket } from 'node:tls';
 import { setFlagsFromString } from 'node:v8';
 import type { buildConnector as connectors, Dispatcher } from 'undici';
 import { errorLine, ServiceError } from '../base/errors.js';
-import { type HttpRequest, joinedHeaders, type Transport } from '../http/transport.js';
+import { joinedHeaders, type Transport } from '../http/transport.js';
 import { isLoopback } from './origin.js';
 
 /**
@@ -134,7 +134,7 @@ export function undiciTransport({ ca, bodyIdleMs = BODY_IDLE_MS }: UndiciOptions
           path: `${url.pathname}${url.search}`,
           method,
           headers,
-          body: bodyOf(body),
+          body: typeof body === 'function' ? body() : (body ?? null),
           signal,
           // Only says that undici need not hold everything else back: whether to repeat is the policy's to know.
           idempotent: true,
@@ -181,10 +181,6 @@ function handing(socket: Socket, connect: Connector): Connector {
     else connect(options, callback);
     unused = false;
   };
-}
-
-function bodyOf(body: HttpRequest['body']): string | Uint8Array | Readable | null {
-  return typeof body === 'function' ? Readable.from(body(), { objectMode: false }) : (body ?? null);
 }
 
 /**

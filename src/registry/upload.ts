@@ -15,21 +15,25 @@ export interface Upload {
 
 const ATTEMPTS = 10;
 const MAX_ANSWER_BYTES = 64 * 1024;
+const OCTETS = { 'content-type': 'application/octet-stream' };
 
 /**
  * Asks for a blob by mounting it: from another repository of the registry, or from the target itself, which asks in
- * one request whether it is there and where to send it if not. Undefined: it is there now.
+ * one request whether it is there and where to send it if not. `bytes` is the whole blob, which some registries take
+ * at once (spec, "Single POST"), as Quay does; the others leave it unread. Undefined: it is there now.
  */
 export async function startUpload(
   access: Access,
   target: Repository,
   { digest }: Descriptor,
   from: Repository,
+  bytes?: Uint8Array,
 ): Promise<Upload | undefined> {
   const request = { repository: target, kind: 'blob', method: 'POST', maxBytes: MAX_ANSWER_BYTES } as const;
   const path = `blobs/uploads/?mount=${digest}&from=${from.path}`;
+  const atOnce = bytes && { path: `${path}&digest=${digest}`, body: bytes, headers: OCTETS };
   // Not all registries keep to the spec's 202 where they cannot mount.
-  const mount = await access.fetch({ ...request, path, expect: [201, 202, 404, 405] });
+  const mount = await access.fetch({ ...request, path, ...atOnce, expect: [201, 202, 404, 405] });
   if (mount.status === 201) return undefined;
   const { headers } =
     mount.status === 202 ? mount : await access.fetch({ ...request, path: 'blobs/uploads/', expect: [202] });
@@ -97,7 +101,7 @@ async function put(
   // As text: what a registry wrote into its query is not ours to write anew.
   const path = new URL(`${location.href}${location.search === '' ? '?' : '&'}digest=${digest}`);
   const headers = {
-    'content-type': 'application/octet-stream',
+    ...OCTETS,
     'content-length': String(size - offset),
     ...(offset > 0 && { 'content-range': `${offset}-${size - 1}` }),
   };

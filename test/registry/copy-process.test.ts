@@ -45,8 +45,8 @@ describe('kill -9 at any request of a copy, and a second run', () => {
     await pushImage({ url: source.url, repository: repository(from).path }, small, ['v1']);
 
     copying = startCopy(from, small, to);
-    const [, , [, signal]] = await copying.said;
-    expect(signal).toBe('SIGKILL');
+    const [, log, [, signal]] = await copying.said;
+    expect({ n, log, signal }).toMatchObject({ signal: 'SIGKILL' });
     const copy = copyOf(from, small, to);
     const registry = client(isAcross ? { login: target.login } : {});
     await registry.copy([copy], { referrers: false });

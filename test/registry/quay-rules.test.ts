@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { buffer } from 'node:stream/consumers';
 import { afterEach, expect, test } from '@jest/globals';
 import { freshRepository, sandbox } from '../sandbox/current.js';
 import { type FaultProxy, type FaultProxyOptions, startFaultProxy } from '../sandbox/fault-proxy.js';
@@ -50,4 +53,38 @@ test('a tag that is immutable is a conflict, and is named', async () => {
     kind: 'conflict',
     message: expect.stringMatching(/:v1: was to be set to sha256:.* and is not there/),
   });
+});
+
+test('a small blob goes with the request that asks for it', async () => {
+  /** As `start_blob_upload` has it (endpoints/v2/blob.py): a digest without a mount is an upload at once. */
+  async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method = '', url = '' } = request;
+    const body = await buffer(request);
+    const send = (path: string | URL, init: RequestInit) => fetch(new URL(path, source.url), init);
+    const sent = body.length === 0 ? {} : { body };
+    const type = { 'content-type': request.headers['content-type'] ?? 'application/octet-stream' };
+    let answer = await send(url, { method, headers: { ...type, accept: request.headers.accept ?? '' }, ...sent });
+    const [, digest] = /[?&](digest=[^&]*)/.exec(url) ?? [];
+    if (method === 'POST' && digest !== undefined && answer.status === 202) {
+      answer = await send(`${answer.headers.get('location')}&${digest}`, { method: 'PUT', headers: type, ...sent });
+    }
+    const named = ['content-type', 'content-length', 'docker-content-digest', 'location'];
+    const headers = named.flatMap((name) => [[name, answer.headers.get(name) ?? []] as const]);
+    response.writeHead(answer.status, Object.fromEntries(headers));
+    response.end(Buffer.from(await answer.arrayBuffer()));
+  }
+  const copy = await scene({});
+  const server = createServer(serve).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  const back = await startFaultProxy({ upstream: `http://127.0.0.1:${address.port}` });
+
+  const to = copyOf(`${front.host}/${copy.source.repository.path}`, image, `${back.host}/${freshRepository()}`);
+  expect(await client().copy([to], { referrers: false })).toMatchObject([{ uploaded: { blobs: 6 } }]);
+  expect(await client().resolve(to.target.repository, tag('v1'))).toMatchObject({ digest: image.digest });
+  const aboutBlobs = back.requests.filter(({ path }) => path.includes('/blobs/'));
+  expect(aboutBlobs.map(({ method, status }) => `${method} ${status}`)).toEqual(Array(6).fill('POST 201'));
+  await back.stop();
+  server.close();
 });

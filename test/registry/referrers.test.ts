@@ -120,6 +120,42 @@ describe.each(['by tag', 'by API'])('a list of referrers %s', (way) => {
   });
 });
 
+describe('what was signed after the copy', () => {
+  const later = buildImage({ layers: [buildLayer('later', 40)] });
+  beforeEach(async () => {
+    await pushImage({ url: source.url, repository: from }, signature, []);
+    await client().copy([copy()], on);
+    front.requests.length = 0;
+  });
+  const changes = () => front.requests.filter(({ method }) => method === 'POST' || method === 'PUT');
+
+  test('follows with the next one, once', async () => {
+    await putManifest({ url: source.url, repository: from }, indexOf(entry), tagOf(image));
+    await pushImage({ url: source.url, repository: from }, later, [tagOf(image, '.sig')]);
+    expect(await client().planCopy([copy()], on)).toMatchObject([{ state: 'there', referrers: 2 }]);
+    expect(changes()).toEqual([]);
+    expect(await client().copy([copy()], on)).toMatchObject([{ state: 'there', referrers: 2, manifests: 2 }]);
+    expect(await digestAt(tagOf(image, '.sig'))).toBe(later.digest);
+    expect(await listAt(image)).toEqual([entry]);
+
+    front.requests.length = 0;
+    expect(await client().copy([copy()], on)).toMatchObject([{ state: 'there', referrers: 0, manifests: 0 }]);
+    expect(changes()).toEqual([]);
+  });
+
+  test('is not asked for if so wanted', async () => {
+    await client().copy([copy()], { referrers: false });
+    expect(front.requests).toHaveLength(2);
+  });
+
+  test('is not known where the source has lost the image, which is said and stops nothing', async () => {
+    front.rules.push({ method: 'GET', path: new RegExp(`${from}/manifests`), fault: { kind: 'answer', status: 404 } });
+    const log = createLines();
+    expect(await client({ log }).copy([copy()], on)).toMatchObject([{ state: 'there', referrers: 0 }]);
+    expect(log.lines).toContainEqual(expect.stringMatching(/is there; not known if it was signed since: .*no such/));
+  });
+});
+
 test('what is listed and says it is about another image is no referrer', async () => {
   const stranger = aboutIt(signature, 'stranger');
   await pushImage({ url: source.url, repository: from }, stranger, []);

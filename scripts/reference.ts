@@ -11,7 +11,7 @@ import { jsonSchemas } from './schemas.js';
  */
 
 const PAGES = {
-  'criteria.md': ['criteria'],
+  'criteria.md': ['criteria', 'criteria-test'],
   'files.md': ['candidate-file', 'ledger-record'],
   'decision-record.md': ['decision-record'],
 } as const;
@@ -84,8 +84,10 @@ function rowsOf(schema: Schema, prefix = ''): Row[] {
 const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('<', '&lt;');
 
 function table(schema: Schema): string {
-  const { additionalProperties } = schema;
-  const rows = typeof additionalProperties === 'object' ? rowsOf(additionalProperties, '<label>.') : rowsOf(schema);
+  const { additionalProperties: byLabel } = schema;
+  const ofLabel = (held: Schema) =>
+    held.items === undefined ? rowsOf(held, '<label>.') : rowsOf(held.items, '<label>[].');
+  const rows = typeof byLabel === 'object' ? ofLabel(byLabel) : rowsOf(schema);
   return [
     '| key | type | what it is |',
     '| --- | --- | --- |',

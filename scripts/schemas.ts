@@ -5,6 +5,7 @@ import { toJsonSchema } from '@valibot/to-json-schema';
 import type * as v from 'valibot';
 import { criteriaFileSchema } from '../src/criteria/criteria-file.js';
 import { decisionRecordSchema } from '../src/criteria/decision-record.js';
+import { policyTestsSchema } from '../src/criteria/policy-tests.js';
 import { candidateFileSchema } from '../src/image-server/candidate-file.js';
 import { lastDecisionSchema } from '../src/image-server/last-decision.js';
 import { ledgerRecordSchema } from '../src/image-server/ledger-record.js';
@@ -19,6 +20,7 @@ import { ROOT } from './actions.js';
 const SCHEMAS: Readonly<Record<string, v.GenericSchema>> = {
   'candidate-file': candidateFileSchema,
   criteria: criteriaFileSchema,
+  'criteria-test': policyTestsSchema,
   dashboard: dashboardSchema,
   'decision-record': decisionRecordSchema,
   'last-decision': lastDecisionSchema,

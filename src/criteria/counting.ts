@@ -26,23 +26,24 @@ export function countEvidence(
   candidate: Candidate,
   now: number,
 ): Evidence {
-  const ordered = [...new Map(results.map((result) => [identity(result), result])).values()].sort(newestFirst);
+  const jobs = new Set(criteria.requirements.flat());
+  const own = new Map(results.filter(({ job }) => jobs.has(job)).map((result) => [identity(result), result]));
+  const heard = new Set(
+    [...own.values()].filter((result) => result.candidate.tag === candidate.tag).map(({ job }) => job),
+  );
   const counted: JobResult[] = [];
   const refused: Refused[] = [];
-  for (const job of criteria.requirements.flat()) {
-    const own = ordered.filter((result) => result.job === job);
-    const onTag = own.filter((result) => result.candidate.tag === candidate.tag);
-    // Where a job never speaks of the tag, what it speaks of instead explains why.
-    for (const result of onTag.length > 0 ? onTag : own.slice(0, 1)) {
-      const refusal = refusalOf(result, criteria, candidate, now);
-      if (refusal === undefined) counted.push(result);
-      else refused.push({ result, ...refusal });
+  for (const [, result] of [...own].sort(newestFirst)) {
+    if (result.candidate.tag !== candidate.tag) {
+      // Where a job never speaks of the tag, the newest that it speaks of instead explains why.
+      if (heard.has(result.job)) continue;
+      heard.add(result.job);
     }
+    const refusal = refusalOf(result, criteria, candidate, now);
+    if (refusal === undefined) counted.push(result);
+    else refused.push({ result, ...refusal });
   }
-  return {
-    counted: counted.sort(newestFirst),
-    refused: refused.sort((a, b) => newestFirst(a.result, b.result)),
-  };
+  return { counted, refused };
 }
 
 function refusalOf(
@@ -65,8 +66,8 @@ function refusalOf(
 /** Of equal times the failure is first, then what still runs: what decides is never chance, and never in favour. */
 const RANK = { failure: 0, running: 1, success: 2 } as const;
 
-function newestFirst(a: JobResult, b: JobResult): number {
-  return b.timestamp - a.timestamp || RANK[a.outcome] - RANK[b.outcome] || (identity(a) < identity(b) ? -1 : 1);
+function newestFirst([a, x]: readonly [string, JobResult], [b, y]: readonly [string, JobResult]): number {
+  return y.timestamp - x.timestamp || RANK[x.outcome] - RANK[y.outcome] || (a < b ? -1 : 1);
 }
 
 function identity(result: JobResult): string {

@@ -11,8 +11,8 @@ import type { JobResult } from './job-result.js';
  * Holds results against criteria; `evaluatedAt` in unix seconds. The order of the results makes no difference, and
  * results of other jobs or on other images may be among them. Throws a UserError for a waiver that has ended.
  *
- * A job passes on an aggregate hash if its newest result there is a pass, and it has not failed on this digest since,
- * on whatever hash. The verdict is to promote if on one hash every requirement has a job that passes.
+ * A job passes on an aggregate hash if its newest result there is a pass, and the last run that ended on this digest,
+ * on whatever hash, did not fail. The verdict is to promote if on one hash every requirement has a job that passes.
  */
 export function evaluate(
   criteria: Criteria,

@@ -11,25 +11,35 @@ import { type JobResult, jobNameSchema } from './job-result.js';
  */
 
 const voteSchema = mapping({
-  job: jobNameSchema,
-  outcome: v.picklist(['success', 'failure', 'running']),
-  /** How long ago. */
-  age: v.optional(durationSchema, '0 minutes'),
-  'aggregate-hash': v.optional(v.string(), 'one'),
-  /** Which image it is on, as seen from the candidate. */
-  image: v.optional(v.picklist(['candidate', 'bare-tag', 'other-digest', 'other-tag']), 'candidate'),
-  user: v.exactOptional(v.string()),
+  job: v.pipe(jobNameSchema, v.description('The job')),
+  outcome: v.pipe(v.picklist(['success', 'failure', 'running']), v.description('How it ended')),
+  age: v.optional(
+    v.pipe(v.string(), v.description('How long ago, as in `3 days`; now if absent'), durationSchema),
+    '0 minutes',
+  ),
+  'aggregate-hash': v.optional(
+    v.pipe(v.string(), v.description('The hash that it is on, any text; the same for all if absent')),
+    'one',
+  ),
+  image: v.optional(
+    v.pipe(
+      v.picklist(['candidate', 'bare-tag', 'other-digest', 'other-tag']),
+      v.description('What it is on; the candidate if absent'),
+    ),
+    'candidate',
+  ),
+  user: v.exactOptional(v.pipe(v.string(), v.description('Who reported it'))),
 });
 
 const caseSchema = mapping({
-  name: v.pipe(v.string(), v.nonEmpty('is empty')),
-  /** The day on which it is evaluated, for waivers; today if absent. */
-  day: v.exactOptional(daySchema),
-  votes: v.array(voteSchema),
-  verdict: v.picklist(['promote', 'wait', 'reject']),
+  name: v.pipe(v.string(), v.nonEmpty('is empty'), v.description('The case, in words')),
+  day: v.exactOptional(v.pipe(daySchema, v.description('The day of the evaluation, for waivers; today if absent'))),
+  votes: v.pipe(v.array(voteSchema), v.description('The votes that there are; may be empty')),
+  verdict: v.pipe(v.picklist(['promote', 'wait', 'reject']), v.description('What must come of them')),
 });
 
-const testFileSchema = v.record(tagSchema, v.pipe(v.array(caseSchema), v.minLength(1, 'has no case')));
+/** A whole file of tests: labels, each with its cases. */
+export const policyTestsSchema = v.record(tagSchema, v.pipe(v.array(caseSchema), v.minLength(1, 'has no case')));
 
 export interface PolicyTest {
   readonly label: string;
@@ -52,7 +62,7 @@ const IMAGES: Record<v.InferOutput<typeof voteSchema>['image'], JobResult['candi
 
 /** Runs the tests of a criteria file; `now` in unix seconds. Throws a UserError where a file does not parse. */
 export function runPolicyTests(criteriaFile: string, testFile: string, now: number): PolicyTest[] {
-  const tests = parseUser(testFileSchema, parseYaml(testFile, 'criteria tests'), 'criteria tests');
+  const tests = parseUser(policyTestsSchema, parseYaml(testFile, 'criteria tests'), 'criteria tests');
   return Object.entries(tests).flatMap(([label, cases]) => {
     const criteria = parseCriteria(criteriaFile, label);
     return cases.map(({ name, day, votes, verdict: expected }) => {

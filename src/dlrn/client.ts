@@ -16,8 +16,8 @@ export interface Dlrn {
   reportResult(report: Report): Promise<boolean>;
   /** All votes on a hash, in no order that means anything; none for a hash that is unknown. */
   votes(subject: Subject): Promise<Vote[]>;
-  /** All votes of one job on aggregate hashes; undefined where the server has no GraphQL that can tell. */
-  jobVotes(jobId: string): Promise<Vote[] | undefined>;
+  /** All votes of these jobs on aggregate hashes; undefined where the server has no GraphQL that can tell. */
+  jobVotes(jobIds: readonly string[]): Promise<Vote[] | undefined>;
   /** Throws where DLRN does not know what votes are on, and so would take none. */
   checkKnown(subject: Subject): Promise<void>;
   /** One page of the promotions to a label, newest first; `offset` is how many of them to skip. */
@@ -54,8 +54,10 @@ export interface Report {
 }
 
 const voteSchema = v.object({
-  /** Absent on votes on one build. */
+  /** On an aggregate hash, or on one build. */
   aggregate_hash: v.nullish(v.string()),
+  commit_hash: v.nullish(v.string()),
+  distro_hash: v.nullish(v.string()),
   job_id: v.nullish(v.string(), ''),
   success: v.nullable(v.boolean()),
   in_progress: v.nullable(v.boolean()),
@@ -67,7 +69,7 @@ const voteSchema = v.object({
 });
 export type Vote = v.InferOutput<typeof voteSchema>;
 
-/** The same by GraphQL's names. */
+/** The same by GraphQL's names, as VOTE_FRAGMENT asks for it. */
 const graphqlVoteSchema = v.pipe(
   v.object({
     refHash: v.string(),
@@ -93,15 +95,16 @@ const graphqlVoteSchema = v.pipe(
   ),
 );
 
-/** Strict: with `errors` beside it the data are not whole. */
-const jobVotesSchema = v.strictObject({ data: v.strictObject({ civoteAgg: v.array(graphqlVoteSchema) }) });
+/** By alias. Strict: with `errors` beside it the data are not whole. */
+const jobVotesSchema = v.strictObject({ data: v.record(v.string(), v.array(graphqlVoteSchema)) });
+const VOTE_FRAGMENT = 'fragment vote on CIVoteAgg { refHash ciName ciVote ciInProgress timestamp ciUrl notes user }';
 
 /** Of a batch of commits that is promoted at once only one row carries the aggregate hash. */
 const promotionSchema = v.object({ aggregate_hash: v.nullable(v.string()), promote_name: v.string() });
 export type Promotion = v.InferOutput<typeof promotionSchema>;
 
 /** The most rows that the server gives at once. */
-export const PROMOTIONS_PAGE = 100;
+const PROMOTIONS_PAGE = 100;
 
 const KNOWN_HASHES = 'only hashes that were promoted to some label';
 
@@ -112,9 +115,12 @@ const problemSchema = v.object({ message: v.string() });
 /** A thousand votes are some 300 kB. */
 const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
 const REPORT_ATTEMPTS = 6;
-/** The most votes that GraphQL gives at once, and how often it is asked for more of one job's. */
+/** So that the URL keeps below the 8,190 characters that Apache takes, with names of up to 110. */
+const JOBS_AT_ONCE = 40;
+/** The most votes that GraphQL gives of one job at once. */
 const JOB_VOTES_PAGE = 100;
-const MAX_JOB_VOTES_PAGES = 10;
+/** Room for 2,000 votes of one job. With more than that, a request a hash is no worse. */
+const MAX_JOB_VOTES_REQUESTS = 22;
 
 export function createDlrn({ http, url, credentials, clock, log }: DlrnParts): Dlrn {
   const base = `${url.origin}${url.pathname}`.replace(/\/+(?:api\/*)?$/, '');
@@ -135,13 +141,16 @@ export function createDlrn({ http, url, credentials, clock, log }: DlrnParts): D
     return parsed(schema, asked, response);
   }
 
-  const votes = (subject: Subject) =>
-    answer(
-      v.array(voteSchema),
+  async function votes(subject: Subject): Promise<Vote[]> {
+    const asked =
       subject.kind === 'aggregate'
         ? request('GET', 'agg_status', { aggregate_hash: subject.hash })
-        : request('GET', 'repo_status', commitParameters(subject)),
-    );
+        : request('GET', 'repo_status', commitParameters(subject));
+    const found = await answer(v.array(voteSchema), asked);
+    // As a cache gives that looks at the path only.
+    if (found.every((vote) => isOn(vote, subject))) return found;
+    throw new ServiceError('bad-answer', `${describe(asked)} answered with votes on another hash than asked for`);
+  }
 
   const promotions = (query: Readonly<Record<string, string>>) =>
     answer(v.array(promotionSchema), request('GET', 'promotions', query));
@@ -170,22 +179,38 @@ export function createDlrn({ http, url, credentials, clock, log }: DlrnParts): D
     throw error;
   }
 
-  /** Newest first, so that votes which come meanwhile push others to a later page, and hide none. */
-  async function jobVotes(jobId: string): Promise<Vote[] | undefined> {
+  /** Pages are newest first, so that votes which come meanwhile push others to a later page, and hide none. */
+  async function jobVotes(jobIds: readonly string[]): Promise<Vote[] | undefined> {
     const found: Vote[] = [];
-    for (let page = 0; page < MAX_JOB_VOTES_PAGES; page += 1) {
-      const range = `offset: ${page * JOB_VOTES_PAGE}, limit: ${JOB_VOTES_PAGE}`;
-      const fields = 'refHash ciName ciVote ciInProgress timestamp ciUrl notes user';
-      const query = `{ civoteAgg(ciName: ${JSON.stringify(jobId)}, ${range}) { ${fields} } }`;
-      const asked = request('GET', 'graphql', { query });
-      const response = await http.sendForText(asked, { idempotent: true, maxBytes: MAX_ANSWER_BYTES });
-      if (response.status === 401) throw refusal(asked, response, credentials !== undefined);
-      const rows = response.status === 200 ? jobVotesIn(response.text) : undefined;
-      if (rows === undefined) return undefined;
-      found.push(...rows);
-      if (rows.length < JOB_VOTES_PAGE) return found;
+    const waiting = jobIds.map((job) => ({ job, offset: 0 }));
+    for (let requests = 0; requests < MAX_JOB_VOTES_REQUESTS; requests += 1) {
+      const places = waiting.splice(0, JOBS_AT_ONCE);
+      if (places.length === 0) return found;
+      const pages = await jobVotesPages(places);
+      if (pages === undefined) return undefined;
+      for (const { job, offset, page } of pages) {
+        found.push(...page);
+        // Until a page is empty: a short one may be all that this server gives at once.
+        if (page.length > 0) waiting.push({ job, offset: offset + page.length });
+      }
     }
     return undefined;
+  }
+
+  async function jobVotesPages(places: readonly Place[]) {
+    const fields = places.map(
+      ({ job, offset }, n) =>
+        `${alias(n)}: civoteAgg(ciName: ${JSON.stringify(job)}, offset: ${offset}, limit: ${JOB_VOTES_PAGE}) { ...vote }`,
+    );
+    const asked = request('GET', 'graphql', { query: `{ ${fields.join(' ')} } ${VOTE_FRAGMENT}` });
+    const response = await http.sendForText(asked, { idempotent: true, maxBytes: MAX_ANSWER_BYTES });
+    if (response.status === 401) throw refusal(asked, response, credentials !== undefined);
+    const data = response.status === 200 ? jobVotesIn(response.text) : undefined;
+    const pages = places.flatMap((place, n) => {
+      const page = data?.[alias(n)];
+      return page === undefined ? [] : [{ ...place, page }];
+    });
+    return pages.length === places.length ? pages : undefined;
   }
 
   return {
@@ -239,14 +264,31 @@ function reportBody({ subject, jobId, jobUrl, success, timestamp, notes }: Repor
   };
 }
 
+function isOn(vote: Vote, subject: Subject): boolean {
+  return subject.kind === 'aggregate'
+    ? vote.aggregate_hash === subject.hash
+    : vote.commit_hash === subject.commit && vote.distro_hash === subject.distro;
+}
+
 /** DLRN has no ids and inserts always: these fields together are what makes a report the same. */
 function isSame(vote: Vote, { jobId, jobUrl, notes, success }: Report): boolean {
   return vote.job_id === jobId && vote.url === jobUrl && vote.notes === notes && vote.success === success;
 }
 
-function jobVotesIn(text: string): Vote[] | undefined {
+/** Which of one job's votes: newest first, `offset` are skipped. */
+interface Place {
+  readonly job: string;
+  readonly offset: number;
+}
+
+/** GraphQL's name for the n-th answer. */
+function alias(n: number): string {
+  return `j${n}`;
+}
+
+function jobVotesIn(text: string): Readonly<Record<string, Vote[]>> | undefined {
   try {
-    return v.parse(jobVotesSchema, JSON.parse(text)).data.civoteAgg;
+    return v.parse(jobVotesSchema, JSON.parse(text)).data;
   } catch {
     return undefined;
   }

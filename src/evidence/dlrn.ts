@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { ServiceError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { type JobResult, linkSchema } from '../criteria/job-result.js';
-import { type Dlrn, PROMOTIONS_PAGE, type Vote } from '../dlrn/client.js';
+import type { Dlrn, Vote } from '../dlrn/client.js';
 import type { Subject } from '../dlrn/hashes.js';
 import { parseNotes } from '../dlrn/notes.js';
 import { inParallel } from './in-parallel.js';
@@ -11,6 +11,7 @@ import { inParallel } from './in-parallel.js';
 export type DlrnScope = Subject | { readonly kind: 'label'; readonly label: string };
 
 const NEWEST_AGGREGATES = 50;
+/** Of a hundred promotions each, at the most. */
 const MAX_PAGES = 50;
 
 /** What DLRN knows of these jobs' results. All of it or an error: a failure that was not read must not pass as none. */
@@ -25,7 +26,7 @@ export async function dlrnEvidence(
     if (votes.length === 0) await dlrn.checkKnown(scope);
     return toJobResults(votes, jobs);
   }
-  const [hashes, byJob] = await Promise.all([newestAggregates(dlrn, scope.label), votesByJob(dlrn, jobs)]);
+  const [hashes, byJob] = await Promise.all([newestAggregates(dlrn, scope.label), dlrn.jobVotes(jobs)]);
   const votes =
     byJob?.filter(({ aggregate_hash: hash }) => hashes.includes(hash ?? '')) ??
     (await inParallel(hashes, (hash) => dlrn.votes({ kind: 'aggregate', hash }))).flat();
@@ -33,20 +34,18 @@ export async function dlrnEvidence(
   return toJobResults(votes, jobs);
 }
 
-/** By few requests where DLRN has GraphQL. One job goes first, so that a server without it is asked once. */
-async function votesByJob(dlrn: Dlrn, [first = '', ...others]: readonly string[]): Promise<Vote[] | undefined> {
-  const votes = [await dlrn.jobVotes(first)];
-  if (votes[0] !== undefined) votes.push(...(await inParallel(others, (job) => dlrn.jobVotes(job))));
-  return votes.includes(undefined) ? undefined : votes.flatMap((some) => some ?? []);
-}
-
 /** The newest aggregate hashes that were promoted to a label, newest first. */
 async function newestAggregates(dlrn: Dlrn, label: string): Promise<string[]> {
   const hashes = new Set<string>();
-  for (let page = 0; page < MAX_PAGES; page += 1) {
-    const rows = await dlrn.promotions(label, page * PROMOTIONS_PAGE);
-    for (const { aggregate_hash: hash } of rows) if (hash !== null) hashes.add(hash);
-    if (hashes.size >= NEWEST_AGGREGATES || rows.length < PROMOTIONS_PAGE) break;
+  let read = 0;
+  for (let page = 0; page < MAX_PAGES && hashes.size < NEWEST_AGGREGATES; page += 1) {
+    const rows = await dlrn.promotions(label, read);
+    // Not a short page: how many rows a server gives at once is its own choice.
+    if (rows.length === 0) break;
+    read += rows.length;
+    for (const { aggregate_hash: hash, promote_name: name } of rows) {
+      if (hash !== null && name === label) hashes.add(hash);
+    }
   }
   if (hashes.size > 0) return [...hashes].slice(0, NEWEST_AGGREGATES);
   throw new ServiceError(

@@ -47,7 +47,10 @@ const buildSchema = v.object({
 });
 type Build = v.InferOutput<typeof buildSchema>;
 
-/** The artifact by which a job says what it tested, by zuul_return. */
+/**
+ * The artifact by which a job says what it tested, by zuul_return. Its variables, which Zuul does not list, would only
+ * say what it was handed: a job that ignores them has tested something else.
+ */
 const candidateArtifactSchema = v.object({
   metadata: v.object({ type: v.literal('ceph_candidate'), reference: candidateSchema }),
 });

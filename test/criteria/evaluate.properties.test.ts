@@ -1,5 +1,7 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import * as v from 'valibot';
+import { decisionRecordSchema } from '../../src/criteria/decision-record.js';
 import { replay } from '../../src/criteria/evaluate.js';
 import type { JobResult } from '../../src/criteria/job-result.js';
 import { DIGEST, decide, digestOf, NOW, TAG, tagOf } from './fixtures.js';
@@ -15,20 +17,25 @@ const criteria = fc
     trusted: fc.boolean(),
     across: fc.boolean(),
     bare: fc.boolean(),
+    waived: fc.option(fc.constantFrom('a', 'c'), { nil: undefined }),
   })
   .filter(({ required, group }) => required.length > 0 || group)
-  .map(({ required, group, maxAge, trusted, across, bare }) =>
-    JSON.stringify({
+  .map(({ required, group, maxAge, trusted, across, bare, waived }) => {
+    const groups = group ? [['c', 'd']] : [];
+    const jobs = [...required, ...groups.flat()];
+    const isWaived = jobs.length > 1 && jobs.some((job) => job === waived);
+    return JSON.stringify({
       'current-ceph': {
         required,
-        ...(group ? { 'any-of': [['c', 'd']] } : {}),
+        'any-of': groups,
         ...(maxAge ? { 'max-age': '30 minutes' } : {}),
         ...(trusted ? { 'trusted-users': ['ciuser'] } : {}),
+        ...(isWaived ? { waivers: [{ job: waived, until: '2026-12-31', reason: 'its host is away' }] } : {}),
         'across-hashes': across,
         'bare-tags': bare,
       },
-    }),
-  );
+    });
+  });
 
 /** Few values, so that they meet; most results count. */
 const result: fc.Arbitrary<JobResult> = fc
@@ -132,12 +139,14 @@ test('the order of votes never matters', () => {
   );
 });
 
-test('replay of any record gives its verdict, and its evidence gives the record again', () => {
+test('any record, written and read, replays to its verdict, and its evidence gives the record again', () => {
   fc.assert(
     fc.property(criteria, fc.oneof(results, mostlyGreen), (file, before) => {
       const record = decide(file, before);
-      expect(replay(record)).toBe(record.verdict);
-      expect(decide(file, record.evidence)).toEqual(record);
+      const read = v.parse(decisionRecordSchema, JSON.parse(JSON.stringify(record)));
+      expect(read).toEqual(record);
+      expect(replay(read)).toBe(record.verdict);
+      expect(decide(file, read.evidence)).toEqual(record);
     }),
     RUNS,
   );

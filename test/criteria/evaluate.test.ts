@@ -70,6 +70,23 @@ const table: readonly [Verdict, string, string, readonly JobResult[]][] = [
     [failed('a', { ...h1, ...ago(DAY) }), passed('b', h1), passed('a', h2)],
   ],
   [
+    'promote',
+    'passed on one hash, failed on another, and passed there since',
+    BOTH,
+    [
+      passed('a', { ...h1, ...ago(300) }),
+      passed('b', { ...h1, ...ago(300) }),
+      failed('a', { ...h2, ...ago(200) }),
+      passed('a', { ...h2, ...ago(100) }),
+    ],
+  ],
+  [
+    'reject',
+    'passed on one hash, and failed at the same time on another',
+    BOTH,
+    [passed('a', { ...h1, ...ago(300) }), passed('b', h1), failed('a', { ...h2, ...ago(300) })],
+  ],
+  [
     'wait',
     'passed on one hash, failed on another, and is running again there',
     BOTH,

@@ -15,6 +15,8 @@ const html = (status: number, title: string) => ({
   body: `<!doctype html>\n<html lang=en>\n<title>${title}</title>\n<h1>Oh</h1>\n<p>It broke.</p>\n`,
 });
 
+const answered = (body: string) => ({ kind: 'answer' as const, status: 200, body });
+
 afterEach(stopProxies);
 
 describe('a report', () => {
@@ -127,10 +129,27 @@ async function aBuild() {
   return { subject: { kind: 'commit', commit, distro, extended } as const };
 }
 
-describe('votes of one job, by GraphQL', () => {
-  test('are what agg_status has, of this job only, newest first', async () => {
+describe('votes by job, from GraphQL', () => {
+  const ROW = {
+    refHash: 'h',
+    ciName: 'job',
+    ciVote: true,
+    ciInProgress: false,
+    timestamp: 1,
+    ciUrl: null,
+    notes: null,
+    user: null,
+  };
+  /** What a server says of one job. */
+  const page = (length: number, path = /graphql/): Rule => ({
+    path,
+    fault: answered(JSON.stringify({ data: { j0: Array.from({ length }, () => ROW) } })),
+  });
+  const from = (offset: number) => new RegExp(`offset%3A\\+${offset}%2C`);
+
+  test('are what agg_status has, of these jobs only', async () => {
     const report = newReport();
-    const jobs = [report.jobId, `${report.jobId}-foo`];
+    const jobs = [report.jobId, `${report.jobId}-b`, `${report.jobId}-foo`];
     for (const jobId of jobs) {
       for (const n of [0, 1]) {
         const subject = { kind: 'aggregate', hash: master().hashes[n] ?? '' } as const;
@@ -140,62 +159,78 @@ describe('votes of one job, by GraphQL', () => {
     const both = await Promise.all(
       [1, 0].map((n) => dlrn().votes({ kind: 'aggregate', hash: master().hashes[n] ?? '' })),
     );
-    const own = both.flat().filter(({ job_id }) => job_id === report.jobId);
-    expect(own).toHaveLength(2);
-    expect(await dlrn().jobVotes(report.jobId)).toEqual(own);
+    const [a = '', b = ''] = jobs;
+    const own = [a, b].flatMap((job) => both.flat().filter(({ job_id }) => job_id === job));
+    expect(own).toHaveLength(4);
+    const proxy = await faultyDlrn();
+    expect(await dlrnAt(proxy.url).jobVotes([a, b])).toEqual(own);
+    // One for both, and one that shows that there are no more.
+    expect(proxy.requests).toHaveLength(2);
   });
 
   test.each(['no such job', 'quoted "job" \\', ''.padEnd(256, 'é')])('of %j are none', async (jobId) => {
-    expect(await dlrn().jobVotes(jobId)).toEqual([]);
+    expect(await dlrn().jobVotes([jobId])).toEqual([]);
   });
 
-  test('are paged, and given up where there are too many', async () => {
-    const jobId = `job-${randomUUID()}`;
-    const vote = {
-      refHash: 'h',
-      ciName: jobId,
-      ciVote: true,
-      ciInProgress: false,
-      timestamp: 1,
-      ciUrl: null,
-      notes: null,
-      user: null,
-    };
-    const page = (length: number) => JSON.stringify({ data: { civoteAgg: Array.from({ length }, () => vote) } });
-    const answer = (length: number, path = /graphql/): Rule => ({
-      path,
-      fault: { kind: 'answer', status: 200, body: page(length) },
-    });
-    const proxy = await faultyDlrn(answer(7, /offset%3A\+100%2C/), answer(100));
-    expect(await dlrnAt(proxy.url).jobVotes(jobId)).toHaveLength(107);
-    proxy.rules.splice(0, 1);
-    const before = proxy.requests.length;
-    expect(await dlrnAt(proxy.url).jobVotes(jobId)).toBeUndefined();
-    expect(proxy.requests.length - before).toBe(10);
+  test('of many jobs are asked for in URLs that Apache takes', async () => {
+    const jobs = Array.from({ length: 90 }, (_, n) => `${n}-${randomUUID()}`.padEnd(110, 'x'));
+    const report = newReport({ jobId: jobs[85] ?? '' });
+    await dlrn().reportResult(report);
+    const proxy = await faultyDlrn();
+    expect(await dlrnAt(proxy.url).jobVotes(jobs)).toEqual([expect.objectContaining({ job_id: report.jobId })]);
+    expect(proxy.requests).toHaveLength(4);
+    for (const { path } of proxy.requests) expect(`GET ${path} HTTP/1.1`.length).toBeLessThan(8190);
+  });
+
+  test('are read until a page is empty, whatever number the server gives at once', async () => {
+    const proxy = await faultyDlrn(page(7, from(0)), page(7, from(7)), page(2, from(14)), page(0, from(16)));
+    expect(await dlrnAt(proxy.url).jobVotes(['job'])).toHaveLength(16);
+    expect(proxy.requests).toHaveLength(4);
+  });
+
+  test('are given up where there are too many', async () => {
+    const proxy = await faultyDlrn(page(100));
+    expect(await dlrnAt(proxy.url).jobVotes(['job'])).toBeUndefined();
+    expect(proxy.requests).toHaveLength(22);
   });
 
   test.each<[string, Rule['fault']]>([
     ['501', { kind: 'answer', status: 501, body: '{"message": "Missing libraries"}' }],
     ['404', html(404, '404 Not Found')],
+    ['414', html(414, 'Request-URI Too Long')],
     ['500', html(500, 'Internal Server Error')],
+    // Of 2020, without pages and in no order.
+    ['that it knows no offset', { kind: 'answer', status: 400, body: '{"errors": [{"message": "Unknown argument"}]}' }],
     ['HTML', html(200, 'Welcome')],
-    ['half a JSON', { kind: 'answer', status: 200, body: '{"data": {"civo' }],
-    ['no data', { kind: 'answer', status: 200, body: '{"data": {"civoteAgg": null}}' }],
-    ['errors beside data', { kind: 'answer', status: 200, body: '{"errors": [], "data": {"civoteAgg": []}}' }],
+    ['half a JSON', answered('{"data": {"j0')],
+    ['null', answered('{"data": {"j0": null}}')],
+    ['a null row', answered('{"data": {"j0": [null]}}')],
+    ['a row without time', answered(JSON.stringify({ data: { j0: [{ ...ROW, timestamp: null }] } }))],
+    ['nothing of a job', answered('{"data": {}}')],
+    ['errors beside data', answered('{"errors": [], "data": {"j0": []}}')],
+    ['errors beside part of the data', answered('{"errors": [{"message": "x"}], "data": {"j0": [], "j1": null}}')],
   ])('a server that answers %s cannot tell', async (_, fault) => {
     const proxy = await faultyDlrn({ fault });
-    expect(await dlrnAt(proxy.url).jobVotes('job')).toBeUndefined();
+    expect(await dlrnAt(proxy.url).jobVotes(['job'])).toBeUndefined();
+  });
+
+  test('nor one that tells of some jobs only, or fails on a later page', async () => {
+    const proxy = await faultyDlrn(page(3, from(0)));
+    proxy.rules.push({ path: from(3), fault: html(500, 'Oh') });
+    expect(await dlrnAt(proxy.url).jobVotes(['job'])).toBeUndefined();
+    proxy.rules.splice(0, 2, page(0));
+    expect(await dlrnAt(proxy.url).jobVotes(['job', 'other'])).toBeUndefined();
   });
 
   test('a time in milliseconds is more than GraphQL can tell', async () => {
     const report = newReport({ timestamp: 1_795_000_000_000 });
     await dlrn().reportResult(report);
-    expect(await dlrn().jobVotes(report.jobId)).toBeUndefined();
+    expect(await dlrn().jobVotes([report.jobId])).toBeUndefined();
   });
 
   test('401 is an error', async () => {
     const proxy = await faultyDlrn({ fault: html(401, 'no') });
-    expect((await errorOf(dlrnAt(proxy.url).jobVotes('job'))).kind).toBe('unauthorized');
+    expect((await errorOf(dlrnAt(proxy.url).jobVotes(['job']))).kind).toBe('unauthorized');
   });
 });
 
@@ -250,13 +285,16 @@ describe('what is read', () => {
 });
 
 describe('a server that fails', () => {
+  const vote = (on: object) => ({ ...on, job_id: 'a', success: true, in_progress: false, timestamp: 1 });
   const hash = () => ({ kind: 'aggregate', hash: master().hashes[0] ?? '' }) as const;
 
   test.each<[string, Rule['fault'], string, RegExp]>([
     ['HTML', html(200, 'Welcome'), 'bad-answer', /HTML for JSON: Welcome; is it a DLRN API\? \(input dlrn-url\)$/],
-    ['half a JSON', { kind: 'answer', status: 200, body: '[{"job_id": "a", "succ' }, 'bad-answer', /not JSON/],
-    ['another JSON', { kind: 'answer', status: 200, body: '{"votes": []}' }, 'bad-answer', /Expected Array/],
-    ['a vote without outcome', { kind: 'answer', status: 200, body: '[{"job_id": "a"}]' }, 'bad-answer', /0\.success/],
+    ['half a JSON', answered('[{"job_id": "a", "succ'), 'bad-answer', /not JSON/],
+    ['another JSON', answered('{"votes": []}'), 'bad-answer', /Expected Array/],
+    ['a vote without outcome', answered('[{"job_id": "a"}]'), 'bad-answer', /0\.success/],
+    ['votes on another hash', answered(JSON.stringify([vote({ aggregate_hash: 'x' })])), 'bad-answer', /another hash/],
+    ['votes on no hash', answered(JSON.stringify([vote({})])), 'bad-answer', /another hash/],
     ['404', html(404, '404 Not Found'), 'not-found', /404 Not Found; input dlrn-url: no DLRN API there/],
     ['403', html(403, '403 Forbidden'), 'forbidden', /answered 403: 403 Forbidden$/],
     [
@@ -275,6 +313,13 @@ describe('a server that fails', () => {
     expect(error.kind).toBe(kind);
     expect(error.message).toMatch(message);
     expect(error.message).not.toMatch(/[\n<]/);
+  });
+
+  test('with votes on another build is a named error', async () => {
+    const { subject } = await aBuild();
+    const row = vote({ commit_hash: subject.commit, distro_hash: '0'.repeat(40) });
+    const proxy = await faultyDlrn({ fault: answered(JSON.stringify([row])) });
+    expect((await errorOf(dlrnAt(proxy.url).votes(subject))).message).toContain('another hash');
   });
 
   test('by being slow is a time limit', async () => {

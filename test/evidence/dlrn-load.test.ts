@@ -17,7 +17,7 @@ const VOTES = 2000;
 const NOTES = `${CANDIDATE.tag}@${CANDIDATE.digest}`;
 
 let directory: Stoppable & { readonly path: string };
-let server: DlrnServer<'busy'>;
+let server: DlrnServer<'busy' | 'narrow'>;
 let proxy: FaultProxy;
 
 beforeAll(async () => {
@@ -26,7 +26,10 @@ beforeAll(async () => {
     tools: sandbox().tools,
     directory: directory.path,
     login: sandbox().dlrn.login,
-    branches: { busy: { prefix: '/api-busy', repository: '/busy', hashes: AGGREGATES } },
+    branches: {
+      busy: { prefix: '/api-busy', repository: '/busy', hashes: AGGREGATES },
+      narrow: { prefix: '/api-narrow', repository: '/narrow', hashes: AGGREGATES },
+    },
   });
   proxy = await startFaultProxy({ upstream: new URL(server.branches.busy.url).origin });
 });
@@ -37,8 +40,8 @@ afterAll(async () => {
   await directory?.stop();
 });
 
-function client() {
-  const { url } = server.branches.busy;
+function client(branch: 'busy' | 'narrow' = 'busy') {
+  const { url } = server.branches[branch];
   return createDlrn({
     // A report that seems lost would be sent again.
     http: http({ answerMs: 100_000, totalMs: 100_000 }),
@@ -49,10 +52,11 @@ function client() {
   });
 }
 
-function insertAll(): void {
-  const { hashes } = server.branches.busy;
-  const database = join(directory.path, 'api-busy', 'commits.sqlite');
-  insertVotes(sandbox().tools.python, database, { hashes, jobs: VOTES / AGGREGATES, notes: NOTES, now: NOW });
+function insert(branch: 'busy' | 'narrow', jobs: number): void {
+  const { hashes } = server.branches[branch];
+  const database = join(directory.path, `api-${branch}`, 'commits.sqlite');
+  const each = VOTES / AGGREGATES / jobs;
+  insertVotes(sandbox().tools.python, database, { hashes, jobs, each, notes: NOTES, now: NOW });
 }
 
 const LABEL = { kind: 'label', label: 'current-tripleo' } as const;
@@ -65,12 +69,21 @@ async function requestsOf<T>(work: () => Promise<T>): Promise<[number, T]> {
 }
 
 describe('50 aggregates with 2,000 votes', () => {
-  beforeAll(insertAll);
+  beforeAll(() => {
+    insert('busy', 40);
+    insert('narrow', 1);
+  });
 
-  test('take one request for the list and one a job', async () => {
-    const [requests, evidence] = await requestsOf(() => dlrnEvidence(client(), LABEL, jobs(2), silent));
+  test.each([2, 40])('of 40 jobs take three requests where %d are required', async (required) => {
+    const [requests, evidence] = await requestsOf(() => dlrnEvidence(client(), LABEL, jobs(required), silent));
     expect(requests).toBe(3);
-    expect(evidence).toHaveLength(2 * AGGREGATES);
+    expect(evidence).toHaveLength(required * AGGREGATES);
+  });
+
+  test('of one job take one for the list, and 21', async () => {
+    const [requests, evidence] = await requestsOf(() => dlrnEvidence(client('narrow'), LABEL, jobs(1), silent));
+    expect(requests).toBe(22);
+    expect(evidence).toHaveLength(VOTES);
   });
 
   test('without GraphQL one for the list, one a hash, and one in vain', async () => {
@@ -78,7 +91,10 @@ describe('50 aggregates with 2,000 votes', () => {
     const [requests, evidence] = await requestsOf(() => dlrnEvidence(client(), LABEL, jobs(40), silent));
     proxy.rules.pop();
     expect(requests).toBe(52);
-    expect(evidence).toHaveLength(VOTES);
+    const byGraphql = await dlrnEvidence(client(), LABEL, jobs(40), silent);
+    expect(new Set(evidence.map((vote) => JSON.stringify(vote)))).toEqual(
+      new Set(byGraphql.map((vote) => JSON.stringify(vote))),
+    );
     const criteria = parseCriteria(JSON.stringify({ 'current-ceph': jobs(40) }), 'current-ceph');
     const record = evaluate(criteria, evidence, CANDIDATE, { evaluatedAt: NOW });
     // job-0 failed on the newest hash; what passed before makes no difference.

@@ -25,6 +25,18 @@ const OLDER = `v6.0.9-stable-6.0-pacific-centos-stream8-x86_64@sha256:${'9'.repe
 /** What a DLRN without graphene says of GraphQL. */
 const NO_GRAPHQL: Rule = { path: /graphql/, fault: { kind: 'answer', status: 501 } };
 
+const answered = (body: unknown) => ({ kind: 'answer' as const, status: 200, body: JSON.stringify(body) });
+
+/** The answers that list promotions, a page each. */
+function promotionsAre(...pages: readonly (readonly object[])[]): Rule[] {
+  let read = 0;
+  return [...pages, []].map((rows) => {
+    const path = new RegExp(`promotions.*offset=${read}$`);
+    read += rows.length;
+    return { path, fault: answered(rows) };
+  });
+}
+
 const dlrn = () => dlrnAt(master().url);
 /** The n-th newest of the sandbox's aggregate hashes. */
 const hash = (n: number) => ({ kind: 'aggregate', hash: master().hashes[n] ?? '' }) as const;
@@ -108,10 +120,7 @@ describe.each<[string, Rule[]]>([
       { ...row, aggregate_hash: null },
       { ...row, aggregate_hash: master().hashes[0] },
     ];
-    const proxy = await faultyDlrn(...rules, {
-      path: /promotions/,
-      fault: { kind: 'answer', status: 200, body: JSON.stringify(rows) },
-    });
+    const proxy = await faultyDlrn(...rules, ...promotionsAre(rows));
     const { a } = freshJobs();
     await report({ jobId: a });
     expect(await dlrnEvidence(dlrnAt(proxy.url), LABEL, [a], silent)).toHaveLength(1);
@@ -152,14 +161,14 @@ describe('what is read', () => {
     const { a } = freshJobs();
     await report({ jobId: a }, { jobId: a, subject: hash(2) });
     const rows = [{ promote_name: 'current-tripleo', aggregate_hash: master().hashes[2] }];
-    const fault = { kind: 'answer', status: 200, body: JSON.stringify(rows) } as const;
-    const proxy = await faultyDlrn({ path: /promotions/, fault });
+    const proxy = await faultyDlrn(...promotionsAre(rows));
     const evidence = await dlrnEvidence(dlrnAt(proxy.url), LABEL, [a], silent);
     expect(evidence.map((result) => result['aggregate-hash'])).toEqual([master().hashes[2]]);
   });
 
   test('a link that is none is left away, and odd times are whole', async () => {
     const row = {
+      aggregate_hash: master().hashes[0],
       job_id: 'a',
       success: true,
       in_progress: false,
@@ -169,7 +178,7 @@ describe('what is read', () => {
       user: null,
     };
     const rows = [row, { ...row, timestamp: 1e300 }, { ...row, success: false, in_progress: true, timestamp: -1e300 }];
-    const proxy = await faultyDlrn({ fault: { kind: 'answer', status: 200, body: JSON.stringify(rows) } });
+    const proxy = await faultyDlrn({ fault: answered(rows) });
     const evidence = await dlrnEvidence(dlrnAt(proxy.url), hash(0), ['a'], silent);
     expect(evidence.map(({ timestamp, outcome, url, user }) => ({ timestamp, outcome, url, user }))).toEqual([
       { timestamp: 1_795_000_000, outcome: 'success' },
@@ -181,7 +190,7 @@ describe('what is read', () => {
   test('an unknown hash is an error, one without votes is not', async () => {
     const error = await errorOf(dlrnEvidence(dlrn(), { kind: 'aggregate', hash: '0'.repeat(32) }, ['a'], silent));
     expect(error.message).toContain('input aggregate-hash: DLRN does not know');
-    const proxy = await faultyDlrn({ path: /agg_status/, fault: { kind: 'answer', status: 200, body: '[]' } });
+    const proxy = await faultyDlrn({ path: /agg_status/, fault: answered([]) });
     expect(await dlrnEvidence(dlrnAt(proxy.url), hash(2), ['a'], silent)).toEqual([]);
   });
 
@@ -191,22 +200,33 @@ describe('what is read', () => {
     expect(error.message).toContain('promoted to no-such-label');
   });
 
-  test('promotions are paged until they end; rows without a hash cost nothing', async () => {
-    const row = (n: number) => ({
-      aggregate_hash: n % 12 ? null : n.toString(16).padStart(32, '0'),
-      promote_name: 'x',
-    });
-    const page = (from: number, length: number) => JSON.stringify(Array.from({ length }, (_, n) => row(from + n)));
-    const answer = (offset: number, length: number): Rule => ({
-      path: new RegExp(`promotions.*offset=${offset}$`),
-      fault: { kind: 'answer', status: 200, body: page(offset, length) },
-    });
-    const proxy = await faultyDlrn(NO_GRAPHQL, answer(0, 100), answer(100, 100), answer(200, 40), {
-      fault: { kind: 'answer', status: 200, body: '[]' },
-    });
+  test.each([
+    ['of 100', [100, 100, 40], 20],
+    ['short ones', [30, 30, 7], 6],
+    ['more than are looked at', [100, 100, 100, 100, 100, 100, 100], 50],
+  ])('promotions are paged, pages %s; rows without a hash cost nothing', async (_, lengths, hashes) => {
+    const rows = lengths.map((length, page) => Array.from({ length }, (_, n) => promotion(1000 * page + n)));
+    const proxy = await faultyDlrn(NO_GRAPHQL, ...promotionsAre(...rows), { fault: answered([]) });
     await dlrnEvidence(dlrnAt(proxy.url), LABEL, ['a', 'b'], silent);
     const asked = (name: string) => proxy.requests.filter(({ path }) => path.includes(name)).length;
-    expect([asked('promotions'), asked('graphql'), asked('agg_status')]).toEqual([3, 1, 20]);
+    expect([asked('promotions'), asked('graphql'), asked('agg_status')]).toEqual([
+      Math.min(lengths.length + 1, 6),
+      1,
+      hashes,
+    ]);
+  });
+
+  /** Of twelve in a batch one has the hash. */
+  function promotion(n: number) {
+    const hash = n % 12 ? null : n.toString(16).padStart(32, '0');
+    return { aggregate_hash: hash, promote_name: LABEL.label };
+  }
+
+  test('promotions to another label are none to this one', async () => {
+    const rows = [{ promote_name: 'current-tripleo-rdo', aggregate_hash: master().hashes[0] }];
+    const proxy = await faultyDlrn(...promotionsAre(rows));
+    const error = await errorOf(dlrnEvidence(dlrnAt(proxy.url), LABEL, ['a'], silent));
+    expect(error.message).toContain('no aggregate hash that was promoted to current-tripleo;');
   });
 });
 
@@ -230,10 +250,36 @@ describe('a DLRN that fails gives an error, and never part of the evidence', () 
     expect((await errorOf(dlrnEvidence(dlrnAt(proxy.url), LABEL, ['a'], silent))).kind).toBe(kind);
   });
 
-  test('slow', async () => {
-    const proxy = await faultyDlrn(NO_GRAPHQL, { path: /agg_status/, skip: 1, fault: { kind: 'delay', ms: 300 } });
+  test.each<[string, Rule, string]>([
+    ['HTML', { fault: { kind: 'answer', status: 200, body: '<title>Welcome</title>' } }, 'bad-answer'],
+    ['half a JSON', { fault: { kind: 'answer', status: 200, body: '[{"aggregate_hash"' } }, 'bad-answer'],
+    ['empty lists', { fault: answered([]) }, 'not-found'],
+    ['401', { fault: { kind: 'answer', status: 401 } }, 'unauthorized'],
+    ['401 from GraphQL', { path: /graphql/, fault: { kind: 'answer', status: 401 } }, 'unauthorized'],
+    ['500', { fault: { kind: 'answer', status: 500 } }, 'server-error'],
+    ['resets', { fault: { kind: 'reset' } }, 'unreachable'],
+    ['half an answer', { fault: { kind: 'cut-answer', after: 20 } }, 'unreachable'],
+  ])('all with %s', async (_, rule, kind) => {
+    const { a } = freshJobs();
+    await report({ jobId: a });
+    const proxy = await faultyDlrn(rule);
+    expect((await errorOf(dlrnEvidence(dlrnAt(proxy.url), LABEL, [a], silent))).kind).toBe(kind);
+  });
+
+  test.each<[string, Rule[]]>([
+    ['agg_status', [NO_GRAPHQL, { path: /agg_status/, skip: 1, fault: { kind: 'delay', ms: 300 } }]],
+    ['GraphQL', [{ path: /graphql/, fault: { kind: 'delay', ms: 300 } }]],
+    ['promotions', [{ path: /promotions/, fault: { kind: 'delay', ms: 300 } }]],
+  ])('slow: %s', async (_, rules) => {
+    const proxy = await faultyDlrn(...rules);
     const slow = dlrnAt(proxy.url, { http: http({ answerMs: 100, attempts: 2 }) });
     expect((await errorOf(dlrnEvidence(slow, LABEL, ['a'], silent))).kind).toBe('timeout');
+  });
+
+  test('down', async () => {
+    const proxy = await faultyDlrn();
+    await proxy.stop();
+    expect((await errorOf(dlrnEvidence(dlrnAt(proxy.url), LABEL, ['a'], silent))).kind).toBe('unreachable');
   });
 
   test.each<[string, Rule]>([
@@ -246,14 +292,12 @@ describe('a DLRN that fails gives an error, and never part of the evidence', () 
     expect(await dlrnEvidence(dlrnAt(proxy.url), LABEL, [a], silent)).toHaveLength(2);
   });
 
-  test('a GraphQL that fails for the second job only is not used for the first', async () => {
+  test('part of what GraphQL was asked for is not used', async () => {
     const { a, b } = freshJobs();
-    await report({ jobId: a }, { jobId: b });
-    const proxy = await faultyDlrn({
-      path: /graphql/,
-      skip: 1,
-      fault: { kind: 'answer', status: 200, body: '{"data"' },
-    });
-    expect(await dlrnEvidence(dlrnAt(proxy.url), LABEL, [a, b], silent)).toHaveLength(2);
+    await report({ jobId: a }, { jobId: b, success: false });
+    const part = { errors: [{ message: 'database is locked' }], data: { j0: [], j1: null } };
+    const proxy = await faultyDlrn({ path: /graphql/, fault: answered(part) });
+    const evidence = await dlrnEvidence(dlrnAt(proxy.url), LABEL, [a, b], silent);
+    expect(evidence.map(({ outcome }) => outcome).sort()).toEqual(['failure', 'success']);
   });
 });

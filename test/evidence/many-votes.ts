@@ -8,24 +8,26 @@ with sqlite3.connect(database) as connection:
         notes, user) values (?, ?, 'https://ci.example/1', ?, 0, ?, ?, 'ciuser')''', votes)
 `;
 
-/** On each hash a vote of each of `job-0`, `job-1` …; job-0 fails, but on every seventh hash. */
+/** On each hash votes of each of `job-0`, `job-1` …, a minute apart; job-0 fails, but on every seventh hash. */
 export interface ManyVotes {
   /** Newest first. */
   readonly hashes: readonly string[];
   readonly jobs: number;
+  /** How many of each job on each hash; 1 if absent. */
+  readonly each?: number;
   readonly notes: string;
   /** Unix seconds. */
   readonly now: number;
 }
 
 /** Votes straight into a DLRN's database: posting them would take longer than all the rest. */
-export function insertVotes(python: string, database: string, { hashes, jobs, notes, now }: ManyVotes): void {
+export function insertVotes(python: string, database: string, { hashes, jobs, each = 1, notes, now }: ManyVotes): void {
   const votes = hashes.flatMap((hash, age) =>
-    Array.from({ length: jobs }, (_, n) => [
+    Array.from({ length: jobs * each }, (_, n) => [
       hash,
-      `job-${n}`,
-      age % 7 === 3 ? 1 : Number(n > 0),
-      now - 3600 * (age + 1),
+      `job-${n % jobs}`,
+      age % 7 === 3 ? 1 : Number(n % jobs > 0),
+      now - 3600 * (age + 1) - 60 * Math.floor(n / jobs),
       notes,
     ]),
   );

@@ -1,40 +1,22 @@
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { formatCandidate } from '../../src/candidate/reference.js';
 import { zuulEvidence } from '../../src/evidence/zuul.js';
 import { CANDIDATE, decide } from '../criteria/fixtures.js';
+import { type Answered, startStandIn, stopStandIns } from '../dlrn/stand-in.js';
 import { errorOf, http, silent } from '../dlrn/support.js';
 
 /**
  * A stand-in for Zuul's `/api/tenant/{tenant}/builds`, which answers rows as zuul/web/__init__.py (14.3.0,
  * BuildConverter) makes them: Zuul itself would need ZooKeeper, a database and executors that run jobs.
  */
-type Answer = (url: URL) => { status?: number; body: string };
+type Answer = (url: URL) => Answered;
 
-const servers: Server[] = [];
-
-afterEach(() => {
-  for (const server of servers.splice(0)) {
-    server.closeAllConnections();
-    server.close();
-  }
-});
-
-async function zuul(answer: Answer): Promise<{ url: URL; asked: string[] }> {
-  const asked: string[] = [];
-  const server = createServer((request, response) => {
-    const url = new URL(request.url ?? '', 'http://zuul.example');
-    asked.push(url.pathname + url.search);
-    const { status = 200, body } = answer(url);
-    response.writeHead(status, { 'content-type': 'application/json' }).end(body);
-  }).listen(0, '127.0.0.1');
-  servers.push(server);
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return { url: new URL(`http://127.0.0.1:${address.port}/zuul/`), asked };
+async function zuul(answer: Answer): Promise<{ url: URL; asked: () => string[] }> {
+  const { url, asked } = await startStandIn((request) => answer(request.url));
+  return { url: new URL('/zuul/', url), asked: () => asked.map((one) => one.url.pathname + one.url.search) };
 }
+
+afterEach(stopStandIns);
 
 const artifact = (reference: string) => ({ name: 'ceph', url: '', metadata: { type: 'ceph_candidate', reference } });
 
@@ -100,6 +82,7 @@ test.each([
 test.each<[string, object]>([
   ['of another job', { job_name: 'scenario001-foo' }],
   ['without artifacts', { artifacts: [] }],
+  ['that was only handed the image', { artifacts: [], variables: { docker_ceph_tag: CANDIDATE.tag } }],
   ['that never began', { start_time: null, end_time: null }],
   ['with a reference that is none', { artifacts: [artifact('v6.0.10')] }],
   ['with another type of artifact', { artifacts: [{ ...artifact(''), metadata: { type: 'x', reference: 'y' } }] }],
@@ -128,7 +111,7 @@ test('all pages of all jobs are read, and the verdict follows', async () => {
   });
   const jobs = ['scenario001', 'scenario004'];
   const evidence = await zuulEvidence({ http: http(), url, tenant: 'a/b', jobs, pipelines: [], log: silent });
-  expect(asked.sort()).toEqual(
+  expect(asked().sort()).toEqual(
     jobs.flatMap((job) =>
       [0, 100, 200].map((n) => `/zuul/api/tenant/a%2Fb/builds?job_name=${job}&limit=100&skip=${n}`),
     ),
@@ -140,7 +123,7 @@ test('reading ends after a thousand builds of a job', async () => {
   const page = JSON.stringify(Array.from({ length: 100 }, () => build({ result: 'ABORTED' })));
   const { url, asked } = await zuul(() => ({ body: page }));
   await zuulEvidence({ http: http(), url, tenant: 't', jobs: ['scenario001'], pipelines: [], log: silent });
-  expect(asked).toHaveLength(10);
+  expect(asked()).toHaveLength(10);
 });
 
 describe('a Zuul that fails is a named error', () => {

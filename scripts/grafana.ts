@@ -184,6 +184,20 @@ function dashboard() {
         .max(1)
         .withTarget(query('ceph_promotion_nightly_passed', '{{job_name}}')),
     )
+    .withPanel(
+      curve(
+        'What cannot be read',
+        'For how long a source could not be read or trusted; nothing where all can.',
+        's',
+      ).withTarget(
+        query(`time() - ceph_promotion_problem_since_timestamp_seconds${BRANCHES}`, '{{branch}}: {{source}}'),
+      ),
+    )
+    .withPanel(
+      curve('Age of these figures', 'How long ago publish-dashboard wrote them.', 's').withTarget(
+        query('time() - ceph_promotion_dashboard_timestamp_seconds', 'age'),
+      ),
+    )
     .build();
 }
 

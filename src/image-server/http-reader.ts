@@ -1,10 +1,9 @@
 import * as v from 'valibot';
 import { oneLine, ServiceError } from '../base/errors.js';
-import { parseJson } from '../base/schema.js';
 import { candidateSchema, type Digest, type Repository, type Tag, tagSchema } from '../candidate/reference.js';
 import { describe, type Http, type TextResponse } from '../http/policy.js';
 import { type CandidateFile, candidateFileName, MAX_CANDIDATE_FILE, parseCandidateFile } from './candidate-file.js';
-import { type LastDecision, lastDecisionPath, lastDecisionSchema } from './last-decision.js';
+import { type LastDecision, lastDecisionPath, parseLastDecision } from './last-decision.js';
 import type { LedgerReader } from './ledger.js';
 import { MAX_RECORD, recordPath } from './ledger-record.js';
 import type { Label } from './names.js';
@@ -72,8 +71,7 @@ export async function readCandidateFile(http: Http, directory: URL, tag: Tag): P
 export async function readLastDecision(http: Http, directory: URL, label: Label): Promise<LastDecision | undefined> {
   const url = fileUrl(directory, lastDecisionPath(label));
   const json = await get(http, url, MAX_RECORD);
-  if (json === undefined) return undefined;
-  return parseJson(lastDecisionSchema, json, (problem) => new ServiceError('bad-answer', `${url}: ${problem}`));
+  return json === undefined ? undefined : parseLastDecision(json, url.href);
 }
 
 /** A label's ledger, as anyone reads it. */

@@ -5,12 +5,12 @@ import type { Tag } from '../candidate/reference.js';
 import { backoffMs } from '../http/policy.js';
 import { listArtifacts, listLinks, readArtifact, removeArtifact, writeArtifact } from './artifact.js';
 import type { CandidateFile } from './candidate-file.js';
-import { type Directory, replaceFile, sweep } from './directory.js';
+import { type Directory, pathOf, replaceFile, sweep } from './directory.js';
 import { findKnownHost } from './host-keys.js';
 import { type LastLook, moveLabel, readLabel, removeLabel } from './label.js';
 import type { LastDecision } from './last-decision.js';
 import type { LedgerReader } from './ledger.js';
-import { appendRecord, listLedgers, readRecord, writeLastDecision } from './ledger-files.js';
+import { appendRecord, listLedgers, readLastDecision, readRecord, writeLastDecision } from './ledger-files.js';
 import type { Label } from './names.js';
 import { readPrivateKey } from './private-key.js';
 import { formatServer, type ServerAddress } from './server-url.js';
@@ -49,9 +49,13 @@ export interface ImageServer {
   /** Creates record n exclusively; `id` is the record's own. `lost`: another's record has this number. */
   appendLedger(label: Label, n: number, bytes: Uint8Array, id: string): Promise<'won' | 'lost'>;
 
+  /** What the newest run decided about a label; undefined where no run has said. */
+  readLastDecision(label: Label): Promise<LastDecision | undefined>;
   /** Puts what this run decided about a label in the place of what the run before did. */
   writeLastDecision(label: Label, decision: LastDecision): Promise<void>;
 
+  /** What a page of at most `maxBytes` holds; undefined where there is none. */
+  readPage(name: string, maxBytes: number): Promise<string | undefined>;
   /** Puts a whole page in the place of the one before. For a directory of pages: names are not held against labels. */
   writePage(name: string, text: string): Promise<void>;
 
@@ -136,7 +140,10 @@ export function createImageServer(directory: Directory, clock: Clock): ImageServ
     removeArtifact: (tag) => removeArtifact(directory, tag),
     readLedger: (label, n) => readRecord(directory, label, n),
     appendLedger: (label, n, bytes, id) => appendRecord(directory, label, n, bytes, id),
+    readLastDecision: (label) => readLastDecision(directory, label),
     writeLastDecision: (label, decision) => writeLastDecision(directory, label, decision),
+    readPage: async (name, maxBytes) =>
+      (await directory.session.readFile(pathOf(directory, name), maxBytes))?.toString('utf8'),
     writePage: (name, text) => replaceFile(directory, name, Buffer.from(text)),
     sweep: () => sweep(directory, clock),
     close: () => directory.session.close(),

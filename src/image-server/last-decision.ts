@@ -1,5 +1,6 @@
 import * as v from 'valibot';
-import { timestampSchema } from '../base/schema.js';
+import { ServiceError } from '../base/errors.js';
+import { parseJson, timestampSchema } from '../base/schema.js';
 import { decisionRecordSchema } from '../criteria/decision-record.js';
 import { referenceSchema, runUrlSchema } from './candidate-file.js';
 import type { Label } from './names.js';
@@ -20,6 +21,11 @@ export const lastDecisionSchema = v.strictObject({
   report: v.nullable(decisionRecordSchema),
 });
 export type LastDecision = v.InferOutput<typeof lastDecisionSchema>;
+
+/** Parses what `ledger/<label>.json` holds, wherever it was read; `where` is its address. */
+export function parseLastDecision(text: string, where: string): LastDecision {
+  return parseJson(lastDecisionSchema, text, (problem) => new ServiceError('bad-answer', `${where}: ${problem}`));
+}
 
 /** Where it lies: beside the ledger, which holds records and nothing else. */
 export function lastDecisionPath(label: Label): string {

@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { errorLine, ServiceError } from '../base/errors.js';
 import { parseWith } from '../base/schema.js';
 import { createFile, type Directory, pathOf, replaceFile } from './directory.js';
-import { type LastDecision, lastDecisionPath, lastDecisionSchema } from './last-decision.js';
+import { type LastDecision, lastDecisionPath, lastDecisionSchema, parseLastDecision } from './last-decision.js';
 import { MAX_RECORD, recordPath } from './ledger-record.js';
 import { type Label, labelSchema } from './names.js';
 
@@ -61,6 +61,13 @@ export async function listLedgers(directory: Directory): Promise<Label[]> {
     .map(({ name }) =>
       parseWith(labelSchema, name, (problem) => new ServiceError('conflict', `${directory.where}/ledger: ${problem}`)),
     );
+}
+
+/** What the newest run decided about a label; undefined where no run has said. */
+export async function readLastDecision(directory: Directory, label: Label): Promise<LastDecision | undefined> {
+  const name = lastDecisionPath(label);
+  const json = await directory.session.readFile(pathOf(directory, name), MAX_RECORD);
+  return json && parseLastDecision(json.toString('utf8'), `${directory.where}/${name}`);
 }
 
 /** Replaces what lies beside the ledger about the newest run. */

@@ -9,6 +9,8 @@ export const unseenServer: ImageServer = {
   listLinks: async () => new Map(),
   listLedgers: async () => [],
   readLedger: async () => undefined,
+  readLastDecision: async () => undefined,
+  readPage: async () => undefined,
   moveLabel: refuse,
   removeLabel: refuse,
   writeArtifact: refuse,

@@ -1,23 +1,27 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import * as v from 'valibot';
 import { type Clock, unixSeconds } from '../base/clock.js';
 import { errorLine, UserError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
-import type { Http } from '../http/policy.js';
 import { renderBadge } from './badge.js';
 import { renderFeed } from './feed.js';
 import { renderMetrics } from './metrics.js';
-import type { BranchModel, DashboardModel, NightlyJob } from './model.js';
+import { type BranchModel, type DashboardModel, dashboardSchema } from './model.js';
+import type { NightlyHistory } from './nightly.js';
 import { renderPage } from './page.js';
 import { type Branch, readBranch } from './read-branch.js';
 import { type DashboardSettings, summarize } from './summarize.js';
 import { relativeWords, seconds } from './words.js';
 
+export const DATA_FILE = 'data.json';
+export const MAX_DATA_BYTES = 16 * 1024 * 1024;
+
 /** The dashboard's files by their names. */
 export function renderFiles(model: DashboardModel): ReadonlyMap<string, string> {
   return new Map([
     ['index.html', renderPage(model)],
-    ['data.json', `${JSON.stringify(model)}\n`],
+    [DATA_FILE, `${JSON.stringify(model)}\n`],
     ['metrics.prom', renderMetrics(model)],
     ['badge.json', renderBadge(model)],
     ['feed.atom', renderFeed(model)],
@@ -27,35 +31,37 @@ export function renderFiles(model: DashboardModel): ReadonlyMap<string, string> 
 export interface PublishOptions {
   readonly branches: readonly Branch[];
   readonly settings: DashboardSettings;
-  readonly readNightly: () => Promise<NightlyJob[]>;
+  readonly readNightly: () => Promise<NightlyHistory[]>;
+  /** Reads the data.json of the run before, which knows since when something fails; undefined where there is none. */
+  readonly readBefore: () => Promise<string | undefined>;
   /** The directory to write to; it is made where it is missing. */
   readonly output: string;
   /** Only read and render. */
   readonly dryRun: boolean;
   /** Puts the files where readers find them; undefined: they stay in `output`. */
   readonly upload: ((files: ReadonlyMap<string, string>) => Promise<void>) | undefined;
-  readonly http: Http;
   readonly clock: Clock;
   readonly log: Log;
 }
 
 /**
- * Reads all branches and writes the dashboard. A branch that cannot be read is on the page as such, and is no error:
- * a page that shows a dead pipeline has done its job, and the steps after this one have to publish it.
+ * Reads all branches and writes the dashboard. What cannot be read is on the page as such, and is no error: a page that
+ * shows a dead pipeline has done its job, and the steps after this one have to publish it.
  */
 export async function publishDashboard(options: PublishOptions): Promise<DashboardModel> {
-  const { branches, settings, readNightly, output, dryRun, upload, http, clock, log } = options;
+  const { branches, settings, readNightly, readBefore, output, dryRun, upload, clock, log } = options;
   checkBranches(branches);
   const [nightly, ...histories] = await Promise.all([
     readNightly(),
-    ...branches.map((branch) => readBranch(branch, { http, ...settings })),
+    ...branches.map((branch) => readBranch(branch, settings)),
   ]);
-  const model = summarize(histories, settings, unixSeconds(clock), nightly);
+  const before = await modelBefore(readBefore, log);
+  const model = summarize(histories, settings, unixSeconds(clock), nightly, before);
   for (const branch of model.branches) {
     log.info(branchWords(branch, model));
-    for (const problem of branch.problems) log.warning(`${branch.branch}: ${problem}`);
+    for (const { source, why } of branch.problems) log.warning(`${branch.branch}: ${source}: ${why}`);
   }
-  for (const { job, problem } of model.nightly) if (problem !== null) log.warning(`${job}: ${problem}`);
+  for (const { job, problem } of model.nightly) if (problem !== null) log.warning(`${job}: ${problem.why}`);
   const files = renderFiles(model);
   for (const [name, text] of files) {
     const file = path.join(output, name);
@@ -64,6 +70,17 @@ export async function publishDashboard(options: PublishOptions): Promise<Dashboa
   }
   if (!dryRun) await upload?.(files);
   return model;
+}
+
+/** What the dashboard said last time: without it problems are new ones, no more. */
+async function modelBefore(read: PublishOptions['readBefore'], log: Log): Promise<DashboardModel | undefined> {
+  try {
+    const json = await read();
+    return json === undefined ? undefined : v.parse(dashboardSchema, JSON.parse(json));
+  } catch (error) {
+    log.debug(`the dashboard of the run before: ${errorLine(error)}`);
+    return undefined;
+  }
 }
 
 function checkBranches(branches: readonly Branch[]): void {

@@ -1,10 +1,14 @@
-import { oneLine } from '../base/errors.js';
+import { errorLine, oneLine, UserError } from '../base/errors.js';
+import type { Candidate, Repository } from '../candidate/reference.js';
+import type { Criteria } from '../criteria/criteria-file.js';
 import type { DecisionRecord } from '../criteria/decision-record.js';
+import { evaluate } from '../criteria/evaluate.js';
 import type { JobResult } from '../criteria/job-result.js';
 import type { Cell, Evaluation, JobFigures } from './model.js';
+import type { BranchHistory, Failure } from './read-branch.js';
 import { candidateOf } from './words.js';
 
-/** What decision records tell of jobs: of each image the newest evaluation, and how often each job passed. */
+/** What decision records and votes tell of jobs: of each image the newest evaluation, and how often each job passed. */
 
 /** An evaluation, and what became of it. */
 export interface Evaluated {
@@ -47,6 +51,35 @@ function cellOf(record: DecisionRecord, name: string): Cell | null {
   const { job, state, why, since, url } = found;
   const attempts = resultsOf(record).filter((result) => result.job === name).length;
   return { job, state, why: oneLine(why, 300), since, url, attempts };
+}
+
+/** What the votes say of each image by the criteria, as of the newest vote on it. */
+export function evaluatedVotes(
+  { votes, candidateFiles }: Pick<BranchHistory, 'votes' | 'candidateFiles'>,
+  criteria: Criteria,
+  repository: Repository,
+  now: number,
+): { records: DecisionRecord[]; failures: Failure[] } {
+  const images = new Map(
+    votes.flatMap(({ candidate: { tag, digest = candidateFiles.get(tag)?.digest } }): [string, Candidate][] =>
+      digest === undefined ? [] : [[`${tag}@${digest}`, { repository, tag, digest }]],
+    ),
+  );
+  const records: DecisionRecord[] = [];
+  const failures: Failure[] = [];
+  for (const [name, image] of images) {
+    const own = votes.filter(
+      ({ candidate: { tag, digest = image.digest } }) => tag === image.tag && digest === image.digest,
+    );
+    const evaluatedAt = Math.max(...own.map(({ timestamp }) => Math.min(Math.max(timestamp, 0), now)));
+    try {
+      records.push(evaluate(criteria, own, image, { evaluatedAt }));
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      failures.push({ source: 'criteria', why: `votes on ${name}: ${errorLine(error)}` });
+    }
+  }
+  return { records, failures };
 }
 
 /** The evidence that is about the candidate's own image, and says something. */

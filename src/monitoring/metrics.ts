@@ -35,7 +35,9 @@ function family({ name, help }: Pick<BranchFamily, 'name' | 'help'>, samples: re
     const pairs = Object.entries(labels).map(pair).join(',');
     return `${name}${pairs === '' ? '' : `{${pairs}}`} ${value}`;
   });
-  return [`# HELP ${name} ${help}`, `# TYPE ${name} gauge`, ...lines];
+  const unit = /_(seconds|ratio)$/.exec(name)?.[1];
+  const units = unit === undefined ? [] : [`# UNIT ${name} ${unit}`];
+  return [`# HELP ${name} ${help}`, `# TYPE ${name} gauge`, ...units, ...lines];
 }
 
 type Sample = readonly [labels: Readonly<Record<string, string>>, value: number];
@@ -57,13 +59,18 @@ function moment(time: string | null): Sample[] {
 const BRANCH_FAMILIES: readonly BranchFamily[] = [
   {
     name: 'ceph_promotion_up',
-    help: 'Whether the ledger of the label can be read and trusted.',
+    help: 'Whether the ledger of the label and the last decision can be read and trusted.',
     samples: ({ state }) => plain(state === 'broken' ? 0 : 1),
   },
   {
     name: 'ceph_promotion_problems',
-    help: 'How many things could not be read or trusted.',
+    help: 'How many sources could not be read or trusted.',
     samples: ({ problems }) => plain(problems.length),
+  },
+  {
+    name: 'ceph_promotion_problem_since_timestamp_seconds',
+    help: 'Since when a source could not be read or trusted; absent where it can.',
+    samples: ({ problems }) => problems.map(({ source, since }): Sample => [{ source }, seconds(since)]),
   },
   {
     name: 'ceph_promotion_last_run_timestamp_seconds',
@@ -145,13 +152,13 @@ const BRANCH_FAMILIES: readonly BranchFamily[] = [
   },
   {
     name: 'ceph_promotion_holds',
-    help: 'How many images are on hold.',
-    samples: ({ holds }) => plain(holds.length),
+    help: 'How many images are on hold; absent where no ledger says.',
+    samples: ({ head, holds }) => plain(head === null ? null : holds.length),
   },
   {
     name: 'ceph_promotion_quarantined',
-    help: 'How many images are quarantined.',
-    samples: ({ quarantine }) => plain(quarantine.length),
+    help: 'How many images are quarantined; absent where no ledger says.',
+    samples: ({ head, quarantine }) => plain(head === null ? null : quarantine.length),
   },
   {
     name: 'ceph_promotion_waiver_end_timestamp_seconds',

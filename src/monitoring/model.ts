@@ -48,8 +48,11 @@ const evaluationSchema = v.strictObject({
   digest: digestSchema,
   'evaluated-at': timestampSchema,
   outcome: v.pipe(
-    v.picklist(['earned', 'forced', ...verdict.options]),
-    v.description('How it was promoted, or the verdict where no ledger record has the evaluation'),
+    v.picklist(['earned', 'forced', ...verdict.options, 'undecided']),
+    v.description(
+      'How it was promoted, or the verdict of the last decision; undecided: no run has left a decision, and the cells ' +
+        'are what the votes say by the newest criteria',
+    ),
   ),
   current: v.pipe(v.boolean(), v.description('Whether it is what is promoted now')),
   cells: v.pipe(v.array(v.nullable(cellSchema)), v.description('In the order of `jobs`')),
@@ -88,17 +91,37 @@ const figuresSchema = v.strictObject({
   ),
 });
 
+const sourceSchema = v.picklist([
+  'image server',
+  'ledger',
+  'label',
+  'candidate label',
+  'last decision',
+  'candidate files',
+  'criteria',
+  'DLRN',
+]);
+export type Source = v.InferOutput<typeof sourceSchema>;
+
+const problemSchema = v.strictObject({
+  source: v.pipe(sourceSchema, v.description('What could not be read or trusted; each once at most')),
+  since: v.pipe(timestampSchema, v.description('When a dashboard first said so, and each one since')),
+  why: v.string(),
+});
+export type Problem = v.InferOutput<typeof problemSchema>;
+
 const branchSchema = v.strictObject({
   branch: v.string(),
   url: v.string(),
+  dlrn: v.pipe(v.nullable(v.string()), v.description('The DLRN API whose votes are told as well')),
   state: v.pipe(
     v.picklist(['ok', 'late', 'silent', 'empty', 'broken']),
     v.description(
       'late: no promotion within target-age; silent: no run within heartbeat-age; empty: no ledger; ' +
-        'broken: the ledger cannot be read or trusted',
+        'broken: the ledger or the last decision cannot be read or trusted',
     ),
   ),
-  problems: v.pipe(v.array(v.string()), v.description('What could not be read or trusted, and why')),
+  problems: v.array(problemSchema),
   'label-tag': v.pipe(v.nullable(tagSchema), v.description('What the label names')),
   head: v.pipe(v.nullable(countSchema), v.description('The number of the newest ledger record')),
   current: v.pipe(v.nullable(promotionSchema), v.description('What is promoted, by the ledger')),
@@ -137,7 +160,12 @@ export type BranchModel = v.InferOutput<typeof branchSchema>;
 
 const nightlyJobSchema = v.strictObject({
   job: jobNameSchema,
-  problem: v.pipe(v.nullable(v.string()), v.description('Why its builds could not be read')),
+  problem: v.nullable(
+    v.strictObject({
+      since: v.pipe(timestampSchema, v.description('When a dashboard first said so, and each one since')),
+      why: v.pipe(v.string(), v.description('Why its builds could not be read')),
+    }),
+  ),
   builds: v.pipe(
     v.array(
       v.strictObject({

@@ -4,16 +4,21 @@ import { inParallel } from '../evidence/in-parallel.js';
 import { newestZuulBuilds, type Zuul, type ZuulBuild } from '../evidence/zuul.js';
 import type { NightlyJob } from './model.js';
 
+export interface NightlyHistory extends Pick<NightlyJob, 'job' | 'builds'> {
+  /** Why its builds could not be read. */
+  readonly failure: string | undefined;
+}
+
 /** So many builds of a job are shown: two weeks. */
 const BUILDS = 14;
 
 /** The newest builds of these jobs. Never fails: of a job that cannot be read, that is what is told. */
-export async function readNightlyJobs(zuul: Zuul, jobs: readonly string[]): Promise<NightlyJob[]> {
+export async function readNightlyJobs(zuul: Zuul, jobs: readonly string[]): Promise<NightlyHistory[]> {
   return inParallel(jobs, async (job) => {
     try {
-      return { job, problem: null, builds: (await newestZuulBuilds(zuul, job, BUILDS)).map(toModel) };
+      return { job, failure: undefined, builds: (await newestZuulBuilds(zuul, job, BUILDS)).map(toModel) };
     } catch (error) {
-      return { job, problem: errorLine(error), builds: [] };
+      return { job, failure: errorLine(error), builds: [] };
     }
   });
 }

@@ -49,11 +49,13 @@ export function leadStrip(promotion: Promotion, longest: number): Markup | undef
 
 const CHART_WEEKS = 26;
 
-/** Where the chart begins, in unix seconds: later where older promotions are not in the list (`isCut`). */
+const LEAST_WEEKS = 4;
+
+/** Where the chart begins, in unix seconds: shortly before the oldest promotion, or there where the list is cut. */
 export function chartStart(promotions: readonly Promotion[], isCut: boolean, now: number): number {
-  const oldest = promotions.at(-1);
-  const start = now - CHART_WEEKS * WEEK;
-  return isCut && oldest !== undefined ? Math.max(start, seconds(oldest.when)) : start;
+  const oldest = Math.min(now, ...promotions.slice(-1).map(({ when }) => seconds(when)));
+  const start = isCut ? oldest : Math.min(oldest - 3 * DAY, now - LEAST_WEEKS * WEEK);
+  return Math.max(start, now - CHART_WEEKS * WEEK);
 }
 
 /** Promotions over time: the higher a dot, the longer its lead time; rollbacks are lines. */
@@ -76,7 +78,7 @@ export function promotionChart(
   const months = monthsBetween(start, now);
   const labels = months
     .map((time) => ({ time, at: x(time) / 10 }))
-    .filter(({ at }) => at > 12 && at < 84)
+    .filter(({ at }) => at > 16 && at < 78)
     .map(({ time, at }) => markup`<span style="left:${at}%">${MONTHS[new Date(time * 1000).getUTCMonth()]}</span>`);
   return markup`<div class="chart"><div class="plot">
 <svg viewBox="0 0 1000 100" preserveAspectRatio="none" aria-hidden="true"><path class="grid" d="${months.map((time) => `M${x(time)} 0V100`).join('')}"/><path class="base" d="M0 100H1000"/>${median === null ? undefined : markup`<path class="median" d="M0 ${y(median)}H1000"/>`}<path class="rollback" d="${rollbacks.join('')}"/><path class="adopted" d="${dots('adopted')}"/><path class="earned" d="${dots('earned')}"/><path class="forced" d="${dots('forced')}"/></svg>

@@ -1,42 +1,54 @@
-import { errorLine } from '../base/errors.js';
+import { errorLine, ServiceError } from '../base/errors.js';
 import type { Tag } from '../candidate/reference.js';
+import type { DecisionRecord } from '../criteria/decision-record.js';
+import type { JobResult } from '../criteria/job-result.js';
 import { inParallel } from '../evidence/in-parallel.js';
-import type { Http } from '../http/policy.js';
 import type { CandidateFile } from '../image-server/candidate-file.js';
-import { httpLedger, readCandidateFile, readLabelledTag, readLastDecision } from '../image-server/http-reader.js';
 import type { LastDecision } from '../image-server/last-decision.js';
 import { checkRecord, findHead, holeAfter, type LedgerReader } from '../image-server/ledger.js';
 import type { LedgerRecord } from '../image-server/ledger-record.js';
 import type { Label } from '../image-server/names.js';
+import type { BranchFiles } from './branch-files.js';
+import type { Source } from './model.js';
 import { candidateOf } from './words.js';
 
-/** A branch, and where its labels and its ledger are. */
+/** A branch, and where to read of it. */
 export interface Branch {
   readonly branch: string;
-  readonly url: URL;
+  /** Where its labels and its ledger are, for people. */
+  readonly url: string;
+  /** Opens that, runs `read` on it, and closes it. */
+  withFiles<T>(read: (files: BranchFiles) => Promise<T>): Promise<T>;
+  /** Where its jobs vote, where that is to be read as well. */
+  readonly dlrn: { readonly url: string; votes(jobs: readonly string[]): Promise<JobResult[]> } | undefined;
 }
 
-/** What could be read of a branch; what could not is among the problems. */
+/** Something that could not be read or trusted. */
+export interface Failure {
+  readonly source: Source;
+  readonly why: string;
+}
+
+/** What could be read of a branch; what could not is among the failures. */
 export interface BranchHistory {
   readonly branch: string;
   readonly url: string;
-  /** One line each: what could not be read or trusted, and why. */
-  readonly problems: readonly string[];
-  /** Newest first, at most MAX_RECORDS, each checked against the one before; undefined: the ledger is not readable. */
-  readonly records: readonly LedgerRecord[] | undefined;
-  /** Whether every record that was read is trusted. Those from the first that is not are left out. */
-  readonly trusted: boolean;
+  readonly dlrn: string | undefined;
+  readonly failures: readonly Failure[];
+  /** Newest first, at most MAX_RECORDS, each checked against the one before, down to the first that is not trusted. */
+  readonly records: readonly LedgerRecord[];
   /** What the label names. */
   readonly labelTag: Tag | undefined;
   /** What the candidate label names. */
   readonly candidateTag: Tag | undefined;
-  /** Those of the candidate and of the newest promotions. */
+  /** Those of the candidate, and of the newest promotions and votes. */
   readonly candidateFiles: ReadonlyMap<Tag, CandidateFile>;
   readonly lastDecision: LastDecision | undefined;
+  /** What the jobs of the newest criteria say by DLRN, on whatever image. */
+  readonly votes: readonly JobResult[];
 }
 
-export interface ReadBranchOptions {
-  readonly http: Http;
+interface Labels {
   readonly label: Label;
   readonly candidateLabel: Label;
 }
@@ -46,43 +58,76 @@ const MAX_RECORDS = 1000;
 /** So many candidate files are read, for lead times. */
 const MAX_CANDIDATE_FILES = 100;
 
-/** Reads a branch over HTTP. Never fails: whatever cannot be read is a problem that the page shows. */
-export async function readBranch(
-  { branch, url }: Branch,
-  { http, label, candidateLabel }: ReadBranchOptions,
-): Promise<BranchHistory> {
-  const problems: string[] = [];
-  const attempt = async <T>(reading: Promise<T>): Promise<T | undefined> => {
+/** Reads a branch. A service that fails is a failure that the page shows; only a mistake of the user's is an error. */
+export async function readBranch(branch: Branch, labels: Labels): Promise<BranchHistory> {
+  const failures: Failure[] = [];
+  const attempt = async <T>(source: Source, reading: Promise<T>): Promise<T | undefined> => {
     try {
       return await reading;
     } catch (error) {
-      problems.push(errorLine(error));
+      if (!(error instanceof ServiceError)) throw error;
+      failures.push({ source, why: errorLine(error) });
       return undefined;
     }
   };
-  const ledger = await attempt(readLedger(httpLedger(http, url, label), label));
-  if (ledger?.problem !== undefined) problems.push(ledger.problem);
-  const [labelTag, candidateTag, lastDecision] = await Promise.all([
-    attempt(readLabelledTag(http, url, label)),
-    attempt(readLabelledTag(http, url, candidateLabel)),
-    attempt(readLastDecision(http, url, label)),
+  const reading = branch.withFiles((files) => readFiles(files, branch, labels, attempt));
+  const read = await attempt('image server', reading);
+  if (read?.ledgerProblem !== undefined) failures.push({ source: 'ledger', why: read.ledgerProblem });
+  return {
+    branch: branch.branch,
+    url: branch.url,
+    dlrn: branch.dlrn?.url,
+    failures,
+    records: read?.records ?? [],
+    labelTag: read?.labelTag,
+    candidateTag: read?.candidateTag,
+    candidateFiles: read?.candidateFiles ?? new Map(),
+    lastDecision: read?.lastDecision,
+    votes: read?.votes ?? [],
+  };
+}
+
+async function readFiles(
+  files: BranchFiles,
+  { dlrn }: Branch,
+  { label, candidateLabel }: Labels,
+  attempt: <T>(source: Source, reading: Promise<T>) => Promise<T | undefined>,
+) {
+  const [ledger, labelTag, candidateTag, lastDecision] = await Promise.all([
+    attempt('ledger', readLedger(files.ledger(label), label)),
+    attempt('label', files.labelledTag(label)),
+    attempt('candidate label', files.labelledTag(candidateLabel)),
+    attempt('last decision', files.lastDecision(label)),
   ]);
-  const promoted = ledger?.records.map(({ candidate }) => candidateOf(candidate).tag) ?? [];
-  const tags = [...new Set([...(candidateTag === undefined ? [] : [candidateTag]), ...promoted])];
-  const files = await inParallel(tags.slice(0, MAX_CANDIDATE_FILES), (tag) =>
-    attempt(readCandidateFile(http, url, tag)),
+  const records = ledger?.records ?? [];
+  const jobs = newestDecision(records, lastDecision)?.jobs.map(({ job }) => job) ?? [];
+  const votes = dlrn === undefined || jobs.length === 0 ? [] : await attempt('DLRN', dlrn.votes(jobs));
+  const tags = [
+    ...(candidateTag === undefined ? [] : [candidateTag]),
+    ...records.map(({ candidate }) => candidateOf(candidate).tag),
+    // Which image a vote on a bare tag is about, its candidate file says.
+    ...(votes?.flatMap(({ candidate: { tag, digest } }) => (digest === undefined ? tag : [])) ?? []),
+  ];
+  const candidateFiles = await inParallel([...new Set(tags)].slice(0, MAX_CANDIDATE_FILES), (tag) =>
+    attempt('candidate files', files.candidateFile(tag)),
   );
   return {
-    branch,
-    url: url.href,
-    problems,
-    records: ledger?.records,
-    trusted: ledger?.problem === undefined,
+    records,
+    ledgerProblem: ledger?.problem,
     labelTag,
     candidateTag,
-    candidateFiles: new Map(files.flatMap((file) => (file === undefined ? [] : [[file.tag, file]]))),
+    candidateFiles: new Map(candidateFiles.flatMap((file) => (file === undefined ? [] : [[file.tag, file]]))),
     lastDecision,
+    votes,
   };
+}
+
+/** The newest evaluation that a run left: its criteria are those in force. */
+export function newestDecision(
+  records: readonly LedgerRecord[],
+  lastDecision: LastDecision | undefined,
+): DecisionRecord | undefined {
+  return lastDecision?.report ?? records.find(({ decision }) => decision !== null)?.decision ?? undefined;
 }
 
 /** The newest records, newest first, down to the first that is wrong. */

@@ -1,13 +1,15 @@
 import { rfc3339 } from '../base/clock.js';
-import { errorLine, oneLine } from '../base/errors.js';
+import { errorLine, oneLine, UserError } from '../base/errors.js';
 import type { Digest } from '../candidate/reference.js';
-import { parseCriteria } from '../criteria/criteria-file.js';
+import { type Criteria, parseCriteria } from '../criteria/criteria-file.js';
 import type { DecisionRecord } from '../criteria/decision-record.js';
 import type { LedgerRecord } from '../image-server/ledger-record.js';
 import type { Label } from '../image-server/names.js';
-import { type Evaluated, evaluationTable, jobFigures, resultsOf } from './job-history.js';
-import type { BranchModel, DashboardModel, NightlyJob, Promotion } from './model.js';
-import type { BranchHistory } from './read-branch.js';
+import { type Evaluated, evaluatedVotes, evaluationTable, jobFigures, resultsOf } from './job-history.js';
+import type { BranchModel, DashboardModel, Problem, Promotion } from './model.js';
+import type { NightlyHistory } from './nightly.js';
+import { nightlyModel, problemsOf } from './problems.js';
+import { type BranchHistory, type Failure, newestDecision } from './read-branch.js';
 import { candidateOf, DAY, seconds, WEEK } from './words.js';
 
 export interface DashboardSettings {
@@ -24,14 +26,14 @@ export interface DashboardSettings {
 const MAX_PROMOTIONS = 200;
 /** What promotions a week are counted over. */
 const RATE_WEEKS = 12;
-const MAX_PROBLEMS = 10;
 
-/** All that the dashboard says of these branches at `now` (unix seconds). */
+/** All that the dashboard says of these branches at `now` (unix seconds); `before` is what the last one said. */
 export function summarize(
   histories: readonly BranchHistory[],
   settings: DashboardSettings,
   now: number,
-  nightly: readonly NightlyJob[] = [],
+  nightly: readonly NightlyHistory[] = [],
+  before?: DashboardModel,
 ): DashboardModel {
   return {
     version: 1,
@@ -41,34 +43,40 @@ export function summarize(
     'generated-at': rfc3339(now),
     'target-age': settings.targetAge,
     'heartbeat-age': settings.heartbeatAge,
-    branches: histories.map((history) => summarizeBranch(history, settings, now)),
-    nightly: nightly.map(nightlyInLines),
+    branches: histories.map((history) =>
+      summarizeBranch(
+        history,
+        settings,
+        now,
+        before?.branches.find(({ branch }) => branch === history.branch),
+      ),
+    ),
+    nightly: nightly.map((job) => nightlyModel(job, before, now)),
   };
 }
 
-function nightlyInLines({ job, problem, builds }: NightlyJob): NightlyJob {
-  return {
-    job,
-    problem: problem === null ? null : oneLine(problem, 400),
-    builds: builds.map(({ result, ...build }) => ({ ...build, result: result === null ? null : oneLine(result, 50) })),
-  };
-}
-
-function summarizeBranch(history: BranchHistory, settings: DashboardSettings, now: number): BranchModel {
-  const { records = [], lastDecision } = history;
-  const head = records[0];
+function summarizeBranch(
+  history: BranchHistory,
+  settings: DashboardSettings,
+  now: number,
+  before: BranchModel | undefined,
+): BranchModel {
+  const { records, lastDecision } = history;
+  const [head] = records;
   const promotions = promotionsOf(records, history.candidateFiles);
   const current = promotions[0] ?? null;
   const success = promotions.find((promotion) => promotion.kind !== 'rollback');
-  const evaluated = evaluatedOf(records, lastDecision?.report ?? undefined);
-  const waivers = waiversOf(evaluated[0]?.record, now);
+  const byCriteria = byNewestCriteria(history, now);
+  const evaluated = withVotes(evaluatedOf(records, lastDecision?.report ?? undefined), byCriteria.records);
+  const problems = problemsOf([...history.failures, ...otherLabel(history, head), ...byCriteria.failures], before, now);
   const heartbeat = lastDecision?.['decided-at'] ?? null;
   const { jobs, evaluations } = evaluationTable(evaluated, current?.digest);
   return {
     branch: history.branch,
     url: history.url,
-    state: stateOf(history, success, heartbeat, settings, now),
-    problems: problemsOf(history, head, waivers.problems),
+    dlrn: history.dlrn ?? null,
+    state: stateOf(problems, success, heartbeat, settings, now),
+    problems,
     'label-tag': history.labelTag ?? null,
     head: head?.n ?? null,
     current,
@@ -82,7 +90,7 @@ function summarizeBranch(history: BranchHistory, settings: DashboardSettings, no
     promotions: promotions.slice(0, MAX_PROMOTIONS),
     figures: figuresOf(records, promotions, now),
     'job-figures': jobFigures(evaluated.map(({ record }) => record)),
-    waivers: waivers.waivers,
+    waivers: byCriteria.waivers,
     holds: head?.holds ?? [],
     quarantine: head?.quarantine ?? [],
   };
@@ -133,34 +141,50 @@ function evaluatedOf(records: readonly LedgerRecord[], last: DecisionRecord | un
   );
   if (last === undefined) return evaluated;
   // A run that promotes leaves its evaluation in both places; one of what is promoted already repeats it.
-  const digestOf = (record: DecisionRecord) => candidateOf(record.candidate).digest;
   const promoted = evaluated.find(({ record }) => digestOf(record) === digestOf(last));
   return [{ record: last, outcome: promoted?.outcome ?? last.verdict }, ...evaluated];
 }
 
+function digestOf({ candidate }: DecisionRecord): Digest {
+  return candidateOf(candidate).digest;
+}
+
+/** With what votes say of images, newest first: a later vote tells more of an image than the evaluation did. */
+function withVotes(evaluated: readonly Evaluated[], byVotes: readonly DecisionRecord[]): Evaluated[] {
+  const told = byVotes.map((record): Evaluated => {
+    const decided = evaluated.find((one) => digestOf(one.record) === digestOf(record));
+    return { record, outcome: decided?.outcome ?? 'undecided' };
+  });
+  return [...evaluated, ...told].sort((a, b) => seconds(b.record['evaluated-at']) - seconds(a.record['evaluated-at']));
+}
+
+/** Without these nobody knows what is promoted, or whether the pipeline lives. */
+const VITAL: readonly Problem['source'][] = ['image server', 'ledger', 'last decision'];
+
 function stateOf(
-  { records, trusted }: BranchHistory,
+  problems: readonly Problem[],
   success: Promotion | undefined,
   heartbeat: string | null,
   { targetAge, heartbeatAge }: DashboardSettings,
   now: number,
 ): BranchModel['state'] {
-  if (records === undefined || !trusted) return 'broken';
+  if (problems.some(({ source }) => VITAL.includes(source))) return 'broken';
   if (heartbeat !== null && now - seconds(heartbeat) > heartbeatAge) return 'silent';
   if (success === undefined) return 'empty';
   return now - seconds(success.when) > targetAge ? 'late' : 'ok';
 }
 
-function problemsOf(history: BranchHistory, head: LedgerRecord | undefined, more: readonly string[]): string[] {
-  const { labelTag } = history;
+/** Where ledger and label can be read, and do not agree. */
+function otherLabel({ labelTag, failures }: BranchHistory, head: LedgerRecord | undefined): Failure[] {
+  const isKnown = !failures.some(({ source }) => source === 'ledger' || source === 'label');
   const promoted = head && candidateOf(head.candidate).tag;
-  const unlike =
-    history.trusted && promoted !== undefined && labelTag !== promoted
-      ? [`the label names ${labelTag ?? 'nothing'}, and the ledger says ${promoted}: the next run mends it`]
-      : [];
-  const problems = [...history.problems, ...unlike, ...more].map((problem) => oneLine(problem, 400));
-  if (problems.length <= MAX_PROBLEMS) return problems;
-  return [...problems.slice(0, MAX_PROBLEMS), `and ${problems.length - MAX_PROBLEMS} more`];
+  if (!isKnown || promoted === undefined || labelTag === promoted) return [];
+  return [
+    {
+      source: 'label',
+      why: `it names ${labelTag ?? 'nothing'}, and the ledger says ${promoted}: the next run mends it`,
+    },
+  ];
 }
 
 function candidateUnderTest(
@@ -170,7 +194,7 @@ function candidateUnderTest(
   if (tag === undefined) return null;
   const file = candidateFiles.get(tag);
   const digest = file?.digest ?? null;
-  const head = records?.[0];
+  const [head] = records;
   const isThis = (reference: string) => {
     const other = candidateOf(reference);
     return other.tag === tag && (digest === null || other.digest === digest);
@@ -242,25 +266,30 @@ function quantile(sorted: readonly number[], share: number): number | null {
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? null;
 }
 
-function waiversOf(
-  newest: DecisionRecord | undefined,
+/** What the criteria of the newest decision say: of waivers, and of votes. */
+function byNewestCriteria(
+  history: BranchHistory,
   now: number,
-): { waivers: BranchModel['waivers']; problems: string[] } {
-  if (newest === undefined) return { waivers: [], problems: [] };
+): { waivers: BranchModel['waivers']; records: DecisionRecord[]; failures: Failure[] } {
+  const newest = newestDecision(history.records, history.lastDecision);
+  if (newest === undefined) return { waivers: [], records: [], failures: [] };
   try {
-    const { waivers } = parseCriteria(newest.criteria.content, newest.criteria.label);
-    return {
-      waivers: waivers.map(({ job, until, reason, issue }) => ({
-        job,
-        until,
-        // Until the end of that day.
-        'days-left': Math.floor((seconds(until) + DAY - now) / DAY),
-        reason: oneLine(reason, 300),
-        issue: issue ?? null,
-      })),
-      problems: [],
-    };
+    const criteria = parseCriteria(newest.criteria.content, newest.criteria.label);
+    const { repository } = candidateOf(newest.candidate);
+    return { waivers: waiversOf(criteria, now), ...evaluatedVotes(history, criteria, repository, now) };
   } catch (error) {
-    return { waivers: [], problems: [`the criteria of the newest decision: ${errorLine(error)}`] };
+    if (!(error instanceof UserError)) throw error;
+    return { waivers: [], records: [], failures: [{ source: 'criteria', why: errorLine(error) }] };
   }
+}
+
+function waiversOf({ waivers }: Criteria, now: number): BranchModel['waivers'] {
+  return waivers.map(({ job, until, reason, issue }) => ({
+    job,
+    until,
+    // Until the end of that day.
+    'days-left': Math.floor((seconds(until) + DAY - now) / DAY),
+    reason: oneLine(reason, 300),
+    issue: issue ?? null,
+  }));
 }

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { renderBadge } from '../../src/monitoring/badge.js';
 import type { BranchHistory } from '../../src/monitoring/read-branch.js';
 import { summarize } from '../../src/monitoring/summarize.js';
-import { candidate, DAY, emptyHistory, NOW, record, SETTINGS } from './fixture.js';
+import { candidate, DAY, downHistory, emptyHistory, NOW, record, SETTINGS } from './fixture.js';
 
 const promotedAgo = (branch: string, age: number) =>
   emptyHistory(branch, { records: [record([], candidate('v6.0.8-new'), NOW - age)] });
@@ -11,13 +11,7 @@ test.each<[string, BranchHistory[], string, string, boolean]>([
   ['on time', [promotedAgo('master', 2 * DAY)], 'master 2 d', 'brightgreen', false],
   ['late', [promotedAgo('master', 2 * DAY), promotedAgo('zed', 15 * DAY)], 'master 2 d, zed 15 d', 'orange', false],
   ['empty', [promotedAgo('master', 2 * DAY), emptyHistory('zed')], 'master 2 d, zed empty', 'lightgrey', false],
-  [
-    'down',
-    [emptyHistory('zed', { records: undefined }), promotedAgo('master', 15 * DAY)],
-    'zed broken, master 15 d',
-    'red',
-    true,
-  ],
+  ['down', [downHistory(), promotedAgo('master', 15 * DAY)], 'zed broken, master 15 d', 'red', true],
 ])('%s', (_, histories, message, color, isError) => {
   const badge = JSON.parse(renderBadge(summarize(histories, SETTINGS, NOW)));
   expect(badge).toEqual({ schemaVersion: 1, label: 'current-ceph', message, color, isError });

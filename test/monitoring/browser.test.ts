@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import type { Browser } from 'playwright-core';
 import * as v from 'valibot';
 import { renderFiles } from '../../src/monitoring/dashboard.js';
+import { renderFeed } from '../../src/monitoring/feed.js';
 import type { DashboardModel } from '../../src/monitoring/model.js';
 import { summarize } from '../../src/monitoring/summarize.js';
 import { freshImageDirectory, sandbox } from '../sandbox/current.js';
@@ -13,13 +14,16 @@ import {
   busyHistory,
   candidate,
   DAY,
+  downHistory,
   emptyHistory,
   HOSTILE,
   hostileHistory,
   hostileNightly,
+  jobsOf,
   NOW,
   nightlyJobs,
   record,
+  result,
   SETTINGS,
 } from './fixture.js';
 
@@ -91,8 +95,9 @@ async function complaintsOf(model: DashboardModel): Promise<string[]> {
 const MADE_OF = `[...document.querySelectorAll('*')].flatMap((e) => [e.localName, ...e.getAttributeNames()])`;
 
 test('0 promotions', async () => {
-  const down = emptyHistory('zed', { records: undefined, problems: ['GET https://images.example: no answer'] });
-  expect(await complaintsOf(summarize([emptyHistory('master'), down], SETTINGS, NOW))).toEqual([]);
+  const unreadable = { job: 'nightly', failure: 'GET https://zuul.example: no answer', builds: [] };
+  const model = summarize([emptyHistory('master'), downHistory()], SETTINGS, NOW, [unreadable]);
+  expect(await complaintsOf(model)).toEqual([]);
 });
 
 test('1 promotion', async () => {
@@ -102,7 +107,9 @@ test('1 promotion', async () => {
 });
 
 test('20 promotions', async () => {
-  const histories = [busyHistory('master', 20), busyHistory('wallaby', 20, 7 * DAY, 2)];
+  const votes = jobsOf('master').map((job) => result(job, candidate('v6.0.12-passed-over'), 'failure', NOW - DAY));
+  const master = { ...busyHistory('master', 20), dlrn: 'https://dlrn.example/api-master', votes };
+  const histories = [master, busyHistory('wallaby', 20, 7 * DAY, 2)];
   expect(await complaintsOf(summarize(histories, SETTINGS, NOW, nightlyJobs()))).toEqual([]);
 });
 
@@ -116,6 +123,35 @@ test('names and sentences from outside are inert, and do not widen the page', as
   const model = summarize(histories, { ...SETTINGS, title }, NOW, HOSTILE.flatMap(hostileNightly));
   expect(await complaintsOf(model)).toEqual([]);
 });
+
+test('the feed is an Atom feed, whatever is in it', async () => {
+  const image = candidate('v6.0.8-new');
+  const histories = HOSTILE.map((text, index) => ({ ...hostileHistory(text), branch: `branch-${index} ${text}` }));
+  const ofHostile = summarize(histories, { ...SETTINGS, title: HOSTILE.join(' ') }, NOW);
+  const ofSome = summarize([busyHistory('master', 20)], SETTINGS, NOW);
+  const ofOne = summarize([emptyHistory('master', { records: [record([], image, NOW - DAY)] })], SETTINGS, NOW);
+  const page = await browser.newPage();
+  for (const model of [ofHostile, ofSome, ofOne, summarize([emptyHistory()], SETTINGS, NOW)]) {
+    const feed = JSON.stringify(renderFeed(model));
+    expect(await page.evaluate(`(${WRONG_WITH_FEED})(${feed})`)).toEqual([]);
+  }
+  expect(await page.evaluate(`(${WRONG_WITH_FEED})('<feed><entry></feed>')`)).not.toEqual([]);
+  await page.close();
+});
+
+/** What RFC 4287 asks of a feed and of each entry (sections 4.1.1 and 4.1.2), as a browser's XML parser has it. */
+const WRONG_WITH_FEED = `(text) => {
+  const atom = 'http://www.w3.org/2005/Atom';
+  const { documentElement: feed } = new DOMParser().parseFromString(text, 'application/xml');
+  if (feed.localName !== 'feed' || feed.namespaceURI !== atom) return ['not a feed: ' + feed.textContent];
+  const of = (parent, name) => [...parent.children].filter((child) => child.localName === name);
+  return [feed, ...of(feed, 'entry')].flatMap((part) => [
+    ...['id', 'title', 'updated'].filter((name) => of(part, name).length !== 1).map((name) => part.localName + ': ' + name),
+    ...of(part, 'id').filter(({ textContent }) => !URL.canParse(textContent)).map(() => 'an id that is no IRI'),
+    ...of(part, 'updated').filter((one) => !/^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ$/.test(one.textContent)).map(() => 'no time'),
+    ...(of(part, 'author').length === 0 ? ['no author'] : []),
+  ]);
+}`;
 
 test('tags of 128 characters do not widen the page', async () => {
   const long = candidate(`v${'9'.repeat(127)}`);

@@ -18,8 +18,8 @@ import { type LastDecision, lastDecisionSchema } from '../../src/image-server/la
 import { sealRecord } from '../../src/image-server/ledger.js';
 import { type Ban, type LedgerRecord, ledgerRecordSchema } from '../../src/image-server/ledger-record.js';
 import { type Label, labelSchema } from '../../src/image-server/names.js';
-import type { NightlyJob } from '../../src/monitoring/model.js';
-import type { BranchHistory } from '../../src/monitoring/read-branch.js';
+import type { NightlyHistory } from '../../src/monitoring/nightly.js';
+import type { BranchHistory, Failure } from '../../src/monitoring/read-branch.js';
 import type { DashboardSettings } from '../../src/monitoring/summarize.js';
 
 /** A branch as a pipeline would have left it: evaluated, promoted, forced, rolled back, by one seed and without chance. */
@@ -146,18 +146,24 @@ export function lastDecision(changes: Partial<LastDecision> & Pick<LastDecision,
   });
 }
 
+/** A branch of which nothing can be read. */
+export function downHistory(branch = 'zed', source: Failure['source'] = 'ledger'): BranchHistory {
+  return emptyHistory(branch, { failures: [{ source, why: 'GET https://images.example: no answer' }] });
+}
+
 /** A branch without anything. */
 export function emptyHistory(branch = 'master', changes: Partial<BranchHistory> = {}): BranchHistory {
   return {
     branch,
     url: `https://images.example/ceph/daemon/${branch}`,
-    problems: [],
+    dlrn: undefined,
+    failures: [],
     records: [],
-    trusted: true,
     labelTag: undefined,
     candidateTag: undefined,
     candidateFiles: new Map(),
     lastDecision: undefined,
+    votes: [],
     ...changes,
   };
 }
@@ -242,13 +248,13 @@ export function busyHistory(
 }
 
 /** Two weeks of nightly builds of the two scenarios. */
-export function nightlyJobs(): NightlyJob[] {
+export function nightlyJobs(): NightlyHistory[] {
   const outcomes = ['success', 'success', 'failure', 'success', 'success', 'success', 'unknown'] as const;
   const results = { running: null, success: 'SUCCESS', failure: 'FAILURE', unknown: 'NODE_FAILURE' };
   return ['001', '004'].map((scenario, shift) => ({
     job: `tripleo-ci-centos-9-scenario${scenario}-ceph-nightly-master`,
-    problem: null,
-    builds: Array.from({ length: 14 }, (_, nights): NightlyJob['builds'][number] => {
+    failure: undefined,
+    builds: Array.from({ length: 14 }, (_, nights): NightlyHistory['builds'][number] => {
       const outcome = nights + shift === 0 ? 'running' : (outcomes[(nights + shift) % outcomes.length] ?? 'success');
       return {
         outcome,
@@ -287,7 +293,7 @@ export function hostileHistory(text: string): BranchHistory {
     holds: [{ ...ban(image, NOW - DAY, line), who: line }],
   });
   return emptyHistory('master', {
-    problems: [text],
+    failures: [{ source: 'DLRN', why: text }],
     records: [promotion],
     labelTag: before.tag,
     lastDecision: lastDecision({ reference: formatCandidate(image), decision: 'wait', reason: text, report }),
@@ -295,10 +301,10 @@ export function hostileHistory(text: string): BranchHistory {
 }
 
 /** A nightly job of that name, with a result and a link of that text. */
-export function hostileNightly(text: string): NightlyJob[] {
+export function hostileNightly(text: string): NightlyHistory[] {
   const build = { outcome: 'unknown', result: text, when: null, url: text } as const;
   return [
-    { job: `n${oneLine(text, 200)}`, problem: null, builds: [build] },
-    { job: 'none', problem: text, builds: [] },
+    { job: `n${oneLine(text, 200)}`, failure: undefined, builds: [build] },
+    { job: 'none', failure: text, builds: [] },
   ];
 }

@@ -1,8 +1,11 @@
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import type { ImageServerOptions } from '../../src/image-server/image-server.js';
 import { lastDecisionPath } from '../../src/image-server/last-decision.js';
 import { sealRecord } from '../../src/image-server/ledger.js';
-import type { BranchHistory } from '../../src/monitoring/read-branch.js';
+import { filesOverHttp, filesOverSftp } from '../../src/monitoring/branch-files.js';
+import type { Branch, BranchHistory } from '../../src/monitoring/read-branch.js';
+import { http, withServer } from '../image-server/fixture.js';
 import { SETTINGS } from './fixture.js';
 
 /** Lays a branch out in a directory of the image server, as its writers do. */
@@ -19,4 +22,15 @@ export async function layOut(directory: string, history: Partial<BranchHistory>)
   if (labelTag !== undefined) await symlink(labelTag, path.join(directory, label));
   if (candidateTag !== undefined) await symlink(candidateTag, path.join(directory, candidateLabel));
   if (lastDecision !== undefined) await put(lastDecisionPath(label), JSON.stringify(lastDecision));
+}
+
+/** A branch that is read over HTTP, and whose votes are not. */
+export function overHttp({ url }: { readonly url: string }): Branch {
+  return { branch: 'master', url, withFiles: (read) => read(filesOverHttp(http, new URL(url))), dlrn: undefined };
+}
+
+/** The same over SFTP. */
+export function overSftp({ server }: { readonly server: string }, changes?: Partial<ImageServerOptions>): Branch {
+  const withFiles: Branch['withFiles'] = (read) => withServer(server, (there) => read(filesOverSftp(there)), changes);
+  return { branch: 'master', url: server, withFiles, dlrn: undefined };
 }

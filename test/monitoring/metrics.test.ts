@@ -10,6 +10,7 @@ import {
   criteriaOf,
   DAY,
   decide,
+  downHistory,
   emptyHistory,
   HOUR,
   lastDecision,
@@ -25,14 +26,16 @@ function parse(text: string): Map<string, { labels: Record<string, string>; valu
   if (lines.pop() !== '' || lines.pop() !== '# EOF') throw new Error('does not end with # EOF and a newline');
   let family = '';
   for (const line of lines) {
-    const comment = /^# (HELP|TYPE) ([a-z0-9_]+) (.+)$/.exec(line);
+    const comment = /^# (HELP|TYPE|UNIT) ([a-z0-9_]+) (.+)$/.exec(line);
     if (comment?.[1] === 'HELP') {
       family = comment[2] ?? '';
       if (families.has(family)) throw new Error(`${family} comes twice`);
       families.set(family, []);
       continue;
     }
-    if (comment?.[2] === family && comment[3] === 'gauge') continue;
+    const said =
+      comment?.[1] === 'TYPE' ? ['gauge'] : ['seconds', 'ratio'].filter((unit) => family.endsWith(`_${unit}`));
+    if (comment?.[2] === family && said.includes(comment[3] ?? '')) continue;
     const sample = /^([a-z0-9_]+)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\[\\"n])*",?)*)\})? (-?\d+(?:\.\d+)?)$/.exec(line);
     if (sample === null || sample[1] !== family) throw new Error(`not a sample of ${family}: ${line}`);
     const labels = [...(sample[2] ?? '').matchAll(/([a-z_]+)="((?:[^"\\\n]|\\[\\"n])*)"/g)].map(([, name, value]) => [
@@ -49,7 +52,7 @@ function metricsOf(...histories: BranchHistory[]) {
 }
 
 test('say of each branch what an alert needs', () => {
-  const metrics = metricsOf(busyHistory('master', 20), emptyHistory('zed', { records: undefined, problems: ['down'] }));
+  const metrics = metricsOf(busyHistory('master', 20), downHistory());
   const labels = { branch: 'master', label: 'current-ceph' };
   const zed = { ...labels, branch: 'zed' };
   const of = (name: string) => metrics.get(`ceph_promotion_${name}`);
@@ -59,6 +62,7 @@ test('say of each branch what an alert needs', () => {
     { labels: zed, value: 0 },
   ]);
   expect(of('problems')?.at(1)).toEqual({ labels: zed, value: 1 });
+  expect(of('problem_since_timestamp_seconds')).toEqual([{ labels: { ...zed, source: 'ledger' }, value: NOW }]);
   expect(of('last_success_timestamp_seconds')).toEqual([{ labels, value: expect.any(Number) }]);
   expect(of('age_target_seconds')?.at(0)).toEqual({ labels, value: 14 * DAY });
   expect(of('last_run_timestamp_seconds')).toEqual([{ labels, value: NOW - 9 * HOUR }]);
@@ -73,12 +77,14 @@ test('say of each branch what an alert needs', () => {
   );
   expect(of('blocked')).toEqual([{ labels: { ...labels, decision: 'reject' }, value: 1 }]);
   expect(of('job_state')?.map((sample) => sample.labels.state)).toEqual(['waived', 'unmet']);
-  expect(of('holds')?.at(0)).toEqual({ labels, value: 1 });
+  // Of zed nobody knows.
+  expect(of('holds')).toEqual([{ labels, value: 1 }]);
+  expect(of('quarantined')).toEqual([{ labels, value: 0 }]);
   expect(of('waiver_end_timestamp_seconds')?.at(0)?.value).toBe(Date.parse('2026-11-30T00:00:00Z') / 1000);
 });
 
 test('say of each nightly job what an alert needs', () => {
-  const jobs = [...nightlyJobs(), { job: 'down', problem: 'no answer', builds: [] }];
+  const jobs = [...nightlyJobs(), { job: 'down', failure: 'no answer', builds: [] }];
   const metrics = parse(renderMetrics(summarize([emptyHistory()], SETTINGS, NOW, jobs)));
   const of = (name: string) =>
     metrics

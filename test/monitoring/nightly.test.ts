@@ -53,7 +53,7 @@ test('the newest builds of each job, with one request a job; one that fails spoi
   expect(await readNightlyJobs(zuulParts, ['nightly-a', 'nightly-gone'])).toEqual([
     {
       job: 'nightly-a',
-      problem: null,
+      failure: undefined,
       builds: [
         { outcome: 'running', result: null, when: '2026-11-24T01:00:00Z', url: null },
         { outcome: 'success', result: 'SUCCESS', when: '2026-11-24T03:00:00Z', url: 'https://logs.example/1' },
@@ -61,7 +61,7 @@ test('the newest builds of each job, with one request a job; one that fails spoi
         { outcome: 'unknown', result: 'NODE_FAILURE', when: '2026-11-22T03:00:00Z', url: null },
       ],
     },
-    { job: 'nightly-gone', problem: expect.stringMatching(/api\/tenant\/rdoproject\.org\/builds.*403/), builds: [] },
+    { job: 'nightly-gone', failure: expect.stringMatching(/api\/tenant\/rdoproject\.org\/builds.*403/), builds: [] },
   ]);
   expect(asked.sort()).toEqual([
     '/zuul/api/tenant/rdoproject.org/builds?job_name=nightly-a&limit=14&skip=0',

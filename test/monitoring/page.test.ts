@@ -11,8 +11,10 @@ import {
   busyHistory,
   candidate,
   candidateFile,
+  criteriaOf,
   DAY,
   decide,
+  downHistory,
   emptyHistory,
   HOSTILE,
   HOUR,
@@ -77,10 +79,18 @@ describe('states', () => {
   });
 
   test('a branch that cannot be read, among others that can', () => {
-    const down = emptyHistory('zed', { records: undefined, problems: ['GET https://images.example: no answer'] });
-    const page = words(pageOf(down, promoted(OLD)));
-    expect(page).toContain('zed broken GET https://images.example: no answer');
+    const page = words(pageOf(downHistory(), promoted(OLD)));
+    const since = 'could not be read or trusted since 2026-11-24 11:34 UTC (just now)';
+    expect(page).toContain(`zed broken Not known. ledger ${since}: GET https://images.example: no answer`);
     expect(page).toContain('master on time');
+  });
+
+  test('what could not be read is not told as what is not there', () => {
+    const page = words(pageOf(downHistory('zed', 'image server')));
+    for (const words of ['No ', 'None', 'Nothing', 'not recorded']) expect(page).not.toContain(words);
+    expect(page).toContain('Promoted Not known. Blocked by Not known. Candidates and jobs Not known.');
+    const label = words(pageOf({ ...promoted(OLD), failures: downHistory('', 'candidate label').failures }));
+    expect(label).not.toContain('o candidate is under test');
   });
 
   test('one promotion', () => {
@@ -132,15 +142,49 @@ describe('states', () => {
   test('a dead pipeline', () => {
     const lastRun = lastDecision({ reference: formatCandidate(OLD), 'decided-at': rfc3339(NOW - 6 * DAY) });
     const page = pageOf(promoted(OLD, { lastDecision: lastRun }));
+    expect(words(page)).toContain('target 14 d Last run 6 days ago');
     expect(words(page)).toContain('master silent The pipeline last ran 2026-11-18 11:34 UTC (6 days ago).');
     expect(words(page)).toContain('Do not trust this page after 2026-11-28 11:34 UTC');
   });
 });
 
+describe('votes of DLRN', () => {
+  const report = decide(NEW, criteriaOf(['job-1']), [result('job-1', NEW, 'failure', NOW - 5 * HOUR)], NOW - 4 * HOUR);
+  const decidedAt = rfc3339(NOW - 4 * HOUR);
+  const reference = formatCandidate(NEW);
+  const last = lastDecision({ reference, decision: 'reject', report, 'decided-at': decidedAt });
+  const history = promoted(OLD, { dlrn: 'https://dlrn.example/api-master', lastDecision: last });
+
+  test('on an image that no run came to a decision on', () => {
+    const other = candidate('v6.0.9-superseded');
+    const page = words(pageOf({ ...history, votes: [result('job-1', other, 'success', NOW - 2 * HOUR)] }));
+    expect(page).toContain(`${other.tag}@${other.digest.slice(7, 19)} no decision 2 hours ago`);
+    expect(page).toContain('and of the votes on the newest aggregate hashes of DLRN.');
+    expect(page).not.toContain('Votes have come since');
+  });
+
+  test('that came after the last decision', () => {
+    const page = words(pageOf({ ...history, votes: [result('job-1', NEW, 'success', NOW - 2 * HOUR)] }));
+    expect(page).toContain('job-1 unmet: failed');
+    expect(page).toContain('Votes have come since, the newest 2026-11-24 09:34 UTC (2 hours ago)');
+  });
+
+  test('that cannot be read, since the dashboard before', () => {
+    const down = { ...history, failures: downHistory('master', 'DLRN').failures };
+    const before = summarize([down], SETTINGS, NOW - 2 * DAY);
+    const page = words(renderPage(summarize([down], SETTINGS, NOW, [], before)));
+    const line =
+      'DLRN could not be read or trusted since 2026-11-22 11:34 UTC (2 days ago): GET https://images.example';
+    // In the line of the branch and in its section.
+    expect(page.split(line).length - 1).toBe(2);
+    expect(page).toContain('master on time');
+  });
+});
+
 test('nightly builds, and jobs whose builds cannot be read', () => {
   const [first, ...more] = nightlyJobs();
-  const down = { job: 'nightly-down', problem: 'GET https://zuul.example: no answer', builds: [] };
-  const none = { job: 'nightly-none', problem: null, builds: [] };
+  const down = { job: 'nightly-down', failure: 'GET https://zuul.example: no answer', builds: [] };
+  const none = { job: 'nightly-none', failure: undefined, builds: [] };
   const page = renderPage(
     summarize([emptyHistory()], SETTINGS, NOW, first === undefined ? [] : [first, down, none, ...more]),
   );
@@ -149,7 +193,9 @@ test('nightly builds, and jobs whose builds cannot be read', () => {
   );
   expect(words(page)).toContain('nothing known (NODE_FAILURE), 2026-11-18');
   expect(page).toContain('href="https://logs.example/scenario001/2"');
-  expect(words(page)).toContain('nightly-down GET https://zuul.example: no answer nightly-none no build');
+  expect(words(page)).toContain(
+    'nightly-down not readable since 2026-11-24 11:34 UTC (just now): GET https://zuul.example: no answer nightly-none no build',
+  );
   expect(words(pageOf(emptyHistory()))).not.toContain('Nightly builds');
 });
 
@@ -275,8 +321,10 @@ test('five branches of a thousand promotions take less than 2 s and 1 MB', () =>
     busyHistory(branch, 1000, DAY, index),
   );
   for (const { records = [] } of histories) expect(records.length).toBeGreaterThanOrEqual(1000);
-  const start = performance.now();
+  // By the processor's time: what else runs on the machine is not ours.
+  const start = process.cpuUsage();
   const files = renderFiles(summarize(histories, SETTINGS, NOW));
-  expect(performance.now() - start).toBeLessThan(2000);
+  const { user, system } = process.cpuUsage(start);
+  expect((user + system) / 1000).toBeLessThan(2000);
   for (const text of files.values()) expect(Buffer.byteLength(text)).toBeLessThan(1_000_000);
 });

@@ -1,5 +1,7 @@
 import { execFile, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -9,7 +11,7 @@ import { parse } from 'yaml';
 import { rfc3339 } from '../../src/base/clock.js';
 import { formatCandidate } from '../../src/candidate/reference.js';
 import { renderMetrics } from '../../src/monitoring/metrics.js';
-import type { NightlyJob } from '../../src/monitoring/model.js';
+import type { NightlyHistory } from '../../src/monitoring/nightly.js';
 import { type DashboardSettings, summarize } from '../../src/monitoring/summarize.js';
 import { freshImageDirectory, sandbox } from '../sandbox/current.js';
 import { runDirectory, type ServerProcess, type Stoppable, startServer } from '../sandbox/process.js';
@@ -18,6 +20,7 @@ import {
   busyHistory,
   candidate,
   DAY,
+  downHistory,
   emptyHistory,
   HOUR,
   lastDecision,
@@ -37,10 +40,14 @@ const ALERTS = path.join(EXAMPLES, 'alerts.yml');
 /** Everything that an alert warns of. */
 function ailing(): string {
   const settings: DashboardSettings = { ...SETTINGS, targetAge: HOUR, heartbeatAge: HOUR };
-  const broken = emptyHistory('zed', { records: undefined, problems: ['no answer'] });
-  const failing: NightlyJob = { job: 'failing', problem: null, builds: [build('failure', NOW - 5 * DAY)] };
-  const unreadable: NightlyJob = { job: 'unreadable', problem: 'no answer', builds: [] };
-  const branches = [busyHistory('master', 20), busyHistory('wallaby', 20, 7 * DAY, 2), broken];
+  const failing: NightlyHistory = { job: 'failing', failure: undefined, builds: [build('failure', NOW - 5 * DAY)] };
+  const unreadable: NightlyHistory = { job: 'unreadable', failure: 'no answer', builds: [] };
+  const branches = [
+    busyHistory('master', 20),
+    busyHistory('wallaby', 20, 7 * DAY, 2),
+    downHistory(),
+    downHistory('yoga', 'DLRN'),
+  ];
   return renderMetrics(summarize(branches, settings, NOW, [...nightlyJobs(), failing, unreadable]));
 }
 
@@ -53,27 +60,32 @@ function healthy(): string {
     candidateTag: image.tag,
     lastDecision: lastDecision({ reference: formatCandidate(image) }),
   });
-  const passing: NightlyJob = { job: 'passing', problem: null, builds: [build('success', NOW - 8 * HOUR)] };
+  const passing: NightlyHistory = { job: 'passing', failure: undefined, builds: [build('success', NOW - 8 * HOUR)] };
   return renderMetrics(summarize([branch], SETTINGS, NOW, [passing]));
 }
 
-function build(outcome: 'success' | 'failure', when: number): NightlyJob['builds'][number] {
+function build(outcome: 'success' | 'failure', when: number): NightlyHistory['builds'][number] {
   return { outcome, result: outcome.toUpperCase(), when: rfc3339(when), url: null };
 }
 
 let directory: (Stoppable & { readonly path: string }) | undefined;
 let prometheus: ServerProcess;
+let openMetrics: Server | undefined;
 beforeAll(async () => {
   directory = await runDirectory();
   prometheus = await startPrometheus(directory.path, {
     ailing: await serve(ailing()),
     healthy: await serve(healthy()),
+    openmetrics: await serveAsOpenMetrics(ailing()),
   });
-  for (const job of ['ailing', 'healthy']) await until(async () => (await ask(`up{job="${job}"} == 1`)).length > 0);
+  for (const job of ['ailing', 'healthy', 'openmetrics'])
+    await until(async () => (await ask(`up{job="${job}"} == 1`)).length > 0);
 });
 afterAll(async () => {
   await prometheus?.stop();
   await directory?.stop();
+  openMetrics?.closeAllConnections();
+  openMetrics?.close();
 });
 
 /** Where a metrics.prom is served, as `host:port/path`. */
@@ -81,6 +93,15 @@ async function serve(metrics: string): Promise<URL> {
   const { path: there, url } = await freshImageDirectory();
   await writeFile(path.join(there, 'metrics.prom'), metrics);
   return new URL(`${url}/metrics.prom`);
+}
+
+/** By a server that names the type, so that Prometheus parses it as strictly. */
+async function serveAsOpenMetrics(metrics: string): Promise<URL> {
+  const type = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
+  openMetrics = createServer((_, response) => response.writeHead(200, { 'content-type': type }).end(metrics));
+  await once(openMetrics.listen(0, '127.0.0.1'), 'listening');
+  const address = v.parse(v.object({ port: v.number() }), openMetrics.address());
+  return new URL(`http://127.0.0.1:${address.port}/metrics.prom`);
 }
 
 /** A Prometheus with our alerts, which scrapes each address under its name, every second. */
@@ -138,6 +159,17 @@ test.each(['ailing', 'healthy'])('promtool finds nothing to say of the metrics o
   expect({ status, said: `${stdout}${stderr}` }).toEqual({ status: 0, said: '' });
 });
 
+test('Prometheus reads the same by OpenMetrics as by its own format', async () => {
+  const of = async (job: string) =>
+    (await ask(`{__name__=~"ceph_promotion_.*", job="${job}"}`)).map(({ instance: _, job: __, ...rest }) => rest);
+  const series = await of('openmetrics');
+  expect(series.length).toBeGreaterThan(50);
+  expect(series).toEqual(expect.arrayContaining(await of('ailing')));
+  const about = `metadata?${new URLSearchParams({ metric: 'ceph_promotion_age_target_seconds' })}`;
+  const metadata = await get(about, v.record(v.string(), v.array(v.object({ type: v.string(), unit: v.string() }))));
+  expect(metadata.ceph_promotion_age_target_seconds).toContainEqual({ type: 'gauge', unit: 'seconds' });
+});
+
 test('a job stays what it is called, beside the name that Prometheus scrapes it by', async () => {
   const jobs = new Set((await ask('ceph_promotion_job_state')).map(({ job, job_name }) => `${job} ${job_name}`));
   expect([...jobs]).toContain('ailing tripleo-ci-centos-9-scenario001-standalone-ceph-updates-master');
@@ -150,6 +182,17 @@ const rulesSchema = v.object({
 test('promtool finds nothing wrong with the alerts', async () => {
   const { stdout } = await promisify(execFile)(sandbox().tools.promtool, ['check', 'rules', ALERTS]);
   expect(stdout).toContain('SUCCESS');
+});
+
+test('each alert is raised at its time, and not before, with words that say why', async () => {
+  const tests = path.join(EXAMPLES, 'alerts.test.yml');
+  const { stdout } = await promisify(execFile)(sandbox().tools.promtool, ['test', 'rules', tests]);
+  expect(stdout).toContain('SUCCESS');
+  const text = await readFile(tests, 'utf8');
+  const { groups } = v.parse(rulesSchema, parse(await readFile(ALERTS, 'utf8')));
+  for (const { alert } of groups.flatMap((group) => group.rules)) {
+    expect([alert, text.split(`alertname: ${alert}`).length - 1]).toEqual([alert, 2]);
+  }
 });
 
 test('each alert has something to say of branches that ail, and nothing of those that do well', async () => {
@@ -182,7 +225,9 @@ test('Prometheus raises them, in words', async () => {
   await until(async () => (await raised()).some(({ labels }) => labels.alertname === 'CephPromotionLedgerBroken'));
   const alerts = await raised();
   const broken = alerts.find(({ labels }) => labels.alertname === 'CephPromotionLedgerBroken');
-  expect(broken?.annotations.summary).toBe('zed: the ledger of current-ceph cannot be read, or is not trusted');
+  expect(broken?.annotations.summary).toBe(
+    'zed: the ledger or the last decision of current-ceph cannot be read, or is not trusted',
+  );
   for (const { annotations } of alerts) expect(JSON.stringify(annotations)).not.toMatch(/error expanding|<no value>/);
 });
 

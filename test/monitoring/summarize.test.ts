@@ -5,8 +5,8 @@ import { rfc3339 } from '../../src/base/clock.js';
 import { formatCandidate } from '../../src/candidate/reference.js';
 import type { LastDecision } from '../../src/image-server/last-decision.js';
 import type { LedgerRecord } from '../../src/image-server/ledger-record.js';
-import { type BranchModel, dashboardSchema } from '../../src/monitoring/model.js';
-import type { BranchHistory } from '../../src/monitoring/read-branch.js';
+import { type BranchModel, type DashboardModel, dashboardSchema } from '../../src/monitoring/model.js';
+import type { BranchHistory, Failure } from '../../src/monitoring/read-branch.js';
 import { summarize } from '../../src/monitoring/summarize.js';
 import {
   ban,
@@ -53,6 +53,8 @@ function earned(image: typeof A, age: number): [typeof A, number, Partial<Ledger
   return [image, age, { kind: 'earned', reason: decision.reason, decision }];
 }
 
+const failed = (source: Failure['source'], why = 'no answer') => ({ failures: [{ source, why }] });
+
 describe('state', () => {
   const decidedAgo = (age: number) => lastDecision({ reference: formatCandidate(A), 'decided-at': rfc3339(NOW - age) });
   test.each<[BranchModel['state'], string, Partial<BranchHistory>]>([
@@ -66,8 +68,11 @@ describe('state', () => {
       'ran long ago, and is late',
       { records: ledger(earned(A, 20 * DAY)), lastDecision: decidedAgo(5 * DAY) },
     ],
-    ['broken', 'no ledger to read', { records: undefined, lastDecision: decidedAgo(HOUR) }],
-    ['broken', 'a record that is not trusted', { records: ledger(earned(A, DAY)), trusted: false }],
+    ['broken', 'no ledger to read', { ...failed('ledger'), lastDecision: decidedAgo(HOUR) }],
+    ['broken', 'a record that is not trusted', { ...failed('ledger'), records: ledger(earned(A, DAY)) }],
+    ['broken', 'nobody knows when it last ran', { ...failed('last decision'), records: ledger(earned(A, DAY)) }],
+    ['broken', 'a server that is down', failed('image server')],
+    ['ok', 'DLRN is down', { ...failed('DLRN'), records: ledger(earned(A, DAY)), labelTag: A.tag }],
     [
       'late',
       'a rollback is no success',
@@ -98,11 +103,12 @@ describe('what is promoted', () => {
   });
 
   test.each([
-    ['another tag', B.tag, ['the label names v6.0.2-b, and the ledger says v6.0.1-a: the next run mends it']],
-    ['no label', undefined, ['the label names nothing, and the ledger says v6.0.1-a: the next run mends it']],
+    ['another tag', B.tag, ['it names v6.0.2-b, and the ledger says v6.0.1-a: the next run mends it']],
+    ['no label', undefined, ['it names nothing, and the ledger says v6.0.1-a: the next run mends it']],
     ['the same tag', A.tag, []],
   ])('a label with %s', (_, labelTag, problems) => {
-    expect(branchOf({ records: ledger(earned(A, DAY)), labelTag }).problems).toEqual(problems);
+    const branch = branchOf({ records: ledger(earned(A, DAY)), labelTag });
+    expect(branch.problems.map(({ source, why }) => [source, why])).toEqual(problems.map((why) => ['label', why]));
   });
 });
 
@@ -333,4 +339,128 @@ test('whatever the history, the model is what data.json promises', () => {
     ),
     { numRuns: 25 },
   );
+});
+
+describe('problems', () => {
+  const zuulDown = { job: 'nightly', failure: 'no answer', builds: [] };
+  const modelAt = (now: number, failures: Failure[], before?: DashboardModel) =>
+    summarize([emptyHistory('master', { failures })], SETTINGS, now, [zuulDown], before);
+  const problemsOf = (model: DashboardModel) => model.branches.flatMap(({ problems }) => problems);
+
+  test('of one source are one, which says how many there are', () => {
+    const failures: Failure[] = [
+      { source: 'candidate files', why: 'a' },
+      { source: 'DLRN', why: 'b' },
+      { source: 'candidate files', why: 'c' },
+    ];
+    expect(problemsOf(modelAt(NOW, failures)).map(({ source, why }) => [source, why])).toEqual([
+      ['candidate files', 'a; and 1 more'],
+      ['DLRN', 'b'],
+    ]);
+  });
+
+  test('last since the first dashboard that told of them without a break, whatever they say', () => {
+    const first = modelAt(NOW - 2 * HOUR, [{ source: 'DLRN', why: 'no answer' }]);
+    const second = modelAt(NOW - HOUR, [{ source: 'DLRN', why: 'answered 500' }], first);
+    expect(problemsOf(second)).toEqual([{ source: 'DLRN', since: rfc3339(NOW - 2 * HOUR), why: 'answered 500' }]);
+    expect(second.nightly[0]?.problem).toEqual({ since: rfc3339(NOW - 2 * HOUR), why: 'no answer' });
+    const mended = modelAt(NOW - 60, [], second);
+    expect(problemsOf(mended)).toEqual([]);
+    expect(problemsOf(modelAt(NOW, [{ source: 'DLRN', why: 'no answer' }], mended))[0]?.since).toBe(rfc3339(NOW));
+  });
+
+  test('of a label that cannot be read are not told as another label', () => {
+    const branch = branchOf({ records: ledger(earned(A, DAY)), ...failed('label') });
+    expect(branch.problems.map(({ why }) => why)).toEqual(['no answer']);
+  });
+});
+
+describe('votes', () => {
+  const lastRun = (image: typeof A, results: ReturnType<typeof result>[], criteria = CRITERIA) => {
+    const report = decide(image, criteria, results, NOW - 9 * HOUR);
+    return { lastDecision: lastDecision({ reference: formatCandidate(image), decision: 'wait', report }) };
+  };
+  const rowsOf = (history: Partial<BranchHistory>) =>
+    branchOf(history).evaluations.map(({ tag, outcome, cells }) => [tag, outcome, cells.map((cell) => cell?.state)]);
+
+  test('show candidates that no run came to a decision on, and count', () => {
+    const votes = [
+      result('job-1', B, 'success', NOW - 30 * HOUR),
+      result('job-2', B, 'failure', NOW - 29 * HOUR),
+      result('job-2', C, 'success', NOW - 2 * HOUR),
+    ];
+    const history = { ...lastRun(A, GREEN(A, NOW - 10 * HOUR)), votes };
+    expect(rowsOf(history)).toEqual([
+      [C.tag, 'undecided', ['unknown', 'met']],
+      [A.tag, 'promote', ['met', 'met']],
+      [B.tag, 'undecided', ['met', 'unmet']],
+    ]);
+    expect(branchOf(history)['job-figures']).toEqual([
+      { job: 'job-1', results: 2, passed: 2, tries: 2, flaky: 0 },
+      { job: 'job-2', results: 3, passed: 2, tries: 3, flaky: 0 },
+    ]);
+  });
+
+  test('that came after the decision change the cells, and neither the decision nor what is counted twice', () => {
+    const before = [result('job-1', A, 'success', NOW - 10 * HOUR), result('job-2', A, 'failure', NOW - 10 * HOUR)];
+    const history = { ...lastRun(A, before), votes: [...before, result('job-2', A, 'success', NOW - HOUR)] };
+    expect(rowsOf(history)).toEqual([[A.tag, 'reject', ['met', 'met']]]);
+    const branch = branchOf(history);
+    expect(branch.decision?.jobs.map(({ state }) => state)).toEqual(['met', 'unmet']);
+    expect(branch['job-figures'].map(({ results, flaky }) => [results, flaky])).toEqual([
+      [1, 0],
+      [2, 1],
+    ]);
+  });
+
+  test('that the decision rests on change nothing, also where DLRN has only some of them left', () => {
+    const green = GREEN(A, NOW - 10 * HOUR);
+    const history = lastRun(A, green);
+    expect(branchOf({ ...history, votes: green.slice(1) })).toEqual(branchOf(history));
+  });
+
+  test('on what was earned leave it earned, though a job failed since', () => {
+    const history = { records: ledger(earned(A, DAY)), votes: [result('job-2', A, 'failure', NOW - HOUR)] };
+    expect(rowsOf(history)).toEqual([[A.tag, 'earned', ['unknown', 'unmet']]]);
+  });
+
+  test('count as the criteria say: not of others, and bare tags where their candidate file tells the image', () => {
+    const criteria = criteriaOf(JOBS, '  trusted-users: [ciuser]\n  bare-tags: true\n');
+    const bare = { ...result('job-1', B, 'success', NOW - HOUR), candidate: { tag: B.tag } };
+    const foreign = { ...result('job-2', B, 'success', NOW - HOUR), user: 'eve' };
+    const known = { candidateFiles: new Map([[B.tag, candidateFile(B, NOW - DAY)]]) };
+    const history = { ...lastRun(A, [], criteria), votes: [bare, foreign] };
+    expect(rowsOf({ ...history, ...known })[0]).toEqual([B.tag, 'undecided', ['met', 'unknown']]);
+    expect(rowsOf({ ...history, votes: [bare] })).toEqual([[A.tag, 'wait', ['unknown', 'unknown']]]);
+  });
+
+  test('whose time cannot be are shown as such', () => {
+    const votes = [result('job-1', B, 'success', NOW + DAY), result('job-2', B, 'success', -5)];
+    const [row] = branchOf({ ...lastRun(A, []), votes }).evaluations;
+    expect(row?.['evaluated-at']).toBe(rfc3339(NOW));
+    expect(row?.cells.map((cell) => cell?.state)).toEqual(['unknown', 'unknown']);
+  });
+
+  test('whose criteria waive a job until before the vote are a problem, and no error', () => {
+    const waived = criteriaOf(JOBS, '  waivers: [{job: job-1, until: 2026-11-23, reason: flaky}]\n');
+    const report = decide(A, waived, [], NOW - 2 * DAY);
+    const last = lastDecision({ reference: formatCandidate(A), decision: 'wait', report });
+    const branch = branchOf({ lastDecision: last, votes: [result('job-1', B, 'success', NOW - HOUR)] });
+    expect(branch.problems).toMatchObject([{ source: 'criteria', why: expect.stringContaining('ended with') }]);
+  });
+
+  test('and waivers are not told by criteria that cannot be read, which is a problem', () => {
+    const { lastDecision: last } = lastRun(A, []);
+    const report = {
+      ...decide(A, CRITERIA, [], NOW - HOUR),
+      criteria: { ...decide(A, CRITERIA, [], NOW).criteria, content: '[' },
+    };
+    const branch = branchOf({ lastDecision: { ...last, report }, votes: GREEN(B, NOW - HOUR) });
+    expect(branch.problems).toMatchObject([{ source: 'criteria' }]);
+    expect(branch.evaluations.map(({ tag }) => tag)).toEqual([A.tag]);
+  });
+
+  test('without a decision there are no criteria to hold them against', () => {
+    expect(branchOf({ votes: GREEN(A, NOW - DAY) }).evaluations).toEqual([]);
+  });
 });

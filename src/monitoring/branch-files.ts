@@ -1,0 +1,40 @@
+import type { Tag } from '../candidate/reference.js';
+import type { Http } from '../http/policy.js';
+import type { CandidateFile } from '../image-server/candidate-file.js';
+import { httpLedger, readCandidateFile, readLabelledTag, readLastDecision } from '../image-server/http-reader.js';
+import { type ImageServer, ledgerOf } from '../image-server/image-server.js';
+import type { LastDecision } from '../image-server/last-decision.js';
+import type { LedgerReader } from '../image-server/ledger.js';
+import type { Label } from '../image-server/names.js';
+
+/** What is read of a branch's directory, whatever it is read by. */
+export interface BranchFiles {
+  ledger(label: Label): LedgerReader;
+  /** Undefined where there is no such label. */
+  labelledTag(label: Label): Promise<Tag | undefined>;
+  /** Undefined where the tag has none. */
+  candidateFile(tag: Tag): Promise<CandidateFile | undefined>;
+  /** Undefined where no run has come to one. */
+  lastDecision(label: Label): Promise<LastDecision | undefined>;
+}
+
+export function filesOverHttp(http: Http, directory: URL): BranchFiles {
+  return {
+    ledger: (label) => httpLedger(http, directory, label),
+    labelledTag: (label) => readLabelledTag(http, directory, label),
+    candidateFile: (tag) => readCandidateFile(http, directory, tag),
+    lastDecision: (label) => readLastDecision(http, directory, label),
+  };
+}
+
+export function filesOverSftp(server: ImageServer): BranchFiles {
+  return {
+    ledger: (label) => ledgerOf(server, label),
+    labelledTag: (label) => server.readLabel(label),
+    candidateFile: async (tag) => {
+      const artifact = await server.readArtifact(tag);
+      return artifact === 'bare' ? undefined : artifact;
+    },
+    lastDecision: (label) => server.readLastDecision(label),
+  };
+}

@@ -4,9 +4,13 @@ import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { serveGit, startServer } from './demo/git.js';
 import { projectRoot } from './sandbox/project.js';
 
-/** The steps of release.yml, in a repository that has only what they read. Not `publish`, which needs a forge. */
+/**
+ * The steps of release.yml, in a repository that has only what they read. `publish` as on Gitea and Forgejo, whose API of
+ * releases is played here; on GitHub it is GitHub's program that makes the release.
+ */
 
 let folder: string;
 const { version } = JSON.parse(readFileSync(path.join(projectRoot, 'package.json'), 'utf8'));
@@ -79,4 +83,56 @@ test('files: the notes, the packages in the bundles and no other, and checksums 
   expect(checked).toEqual({ status: 0, printed: '' });
   await release('files');
   expect(await read('sbom.cdx.json')).toBe(sbom);
+});
+
+test('publish: the release with its files, and the major tag on its commit', async () => {
+  await release('files');
+  const forge = await mkdtemp(path.join(tmpdir(), 'forge-'));
+  await git('clone', '--quiet', '--bare', folder, path.join(forge, 'somebody/actions'));
+  await git('-C', path.join(forge, 'somebody/actions'), 'config', 'http.receivepack', 'true');
+  const asked: { what: string; authorization: string | undefined; body: string }[] = [];
+  const server = await startServer(async (request, response) => {
+    const what = `${request.method} ${request.url}`;
+    const { authorization } = request.headers;
+    if (!what.includes(' /api/')) {
+      if (what.endsWith('git-receive-pack')) asked.push({ what, authorization, body: '' });
+      return serveGit(forge, request, response);
+    }
+    let body = '';
+    for await (const chunk of request) body += chunk;
+    asked.push({ what, authorization, body });
+    response.writeHead(201).end('{"id": 7}');
+  });
+  const { status, printed } = await release('publish', {
+    GITHUB_SERVER_URL: server.url,
+    GITHUB_API_URL: `${server.url}/api/v1`,
+    GITHUB_REPOSITORY: 'somebody/actions',
+    TOKEN: 'token-of-the-test',
+  });
+  server.stop();
+  const major = `v${version.split('.')[0]}`;
+  expect(printed).toContain(`made release v${version}\nmoved ${major}\n`);
+  expect(status).toBe(0);
+  const releases = '/api/v1/repos/somebody/actions/releases';
+  expect(asked.map(({ what }) => what)).toEqual([
+    `POST ${releases}`,
+    `POST ${releases}/7/assets?name=sbom.cdx.json`,
+    `POST ${releases}/7/assets?name=SHA256SUMS`,
+    'GET /somebody/actions/info/refs?service=git-receive-pack',
+    'POST /somebody/actions/git-receive-pack',
+  ]);
+  expect(JSON.parse(asked[0]?.body ?? '')).toMatchObject({
+    tag_name: `v${version}`,
+    body: expect.stringMatching(/\S/),
+  });
+  expect(asked[1]?.body).toContain('CycloneDX');
+  const basic = `basic ${Buffer.from('x-access-token:token-of-the-test').toString('base64')}`;
+  expect(asked.map(({ authorization }) => authorization)).toEqual([
+    ...Array(3).fill('token token-of-the-test'),
+    ...Array(2).fill(basic),
+  ]);
+  expect(printed).not.toContain('token-of-the-test');
+  const tagged = await run('git', ['-C', path.join(forge, 'somebody/actions'), 'rev-parse', `refs/tags/${major}`]);
+  expect(tagged).toEqual(await run('git', ['rev-parse', 'HEAD']));
+  await rm(forge, { recursive: true });
 });

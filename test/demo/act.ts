@@ -44,15 +44,30 @@ export interface WorkflowRun {
   readonly log: string;
 }
 
+/** What a run differs by from the next one. */
+export interface WorkflowSettings {
+  readonly inputs?: Readonly<Record<string, string>>;
+  /** Beside those of the sandbox, or in their place. */
+  readonly variables?: Readonly<Record<string, string>>;
+  /** In the place of those of the sandbox. */
+  readonly secrets?: Readonly<Record<string, string>>;
+  /** The one value of a matrix that is run, as in `{ branch: 'master' }`; empty: all. */
+  readonly matrix?: Readonly<Record<string, string>>;
+}
+
+/** A repository in which nothing is set, of a target that anyone may read, as on Quay. */
+export function forkSettings({ source }: SandboxInfo) {
+  return { variables: { IMAGE_SERVER_KNOWN_HOSTS: '', TARGET_REGISTRY: source.host }, secrets: {} };
+}
+
 /** Runs a workflow of this project with act, without containers, and hands on each line as it comes. */
 export async function runWorkflow(
   info: SandboxInfo,
   workflow: string,
-  inputs: Readonly<Record<string, string>>,
-  onLine: (line: string) => void,
-  moreVariables: Readonly<Record<string, string>> = {},
+  { inputs = {}, variables: moreVariables = {}, matrix = {}, ...other }: WorkflowSettings,
+  onLine: (line: string) => void = () => undefined,
 ): Promise<WorkflowRun> {
-  const { variables, secrets } = repositorySettings(info);
+  const { variables, secrets } = { ...repositorySettings(info), ...other };
   const directory = await mkdtemp(path.join(tmpdir(), 'act-'));
   // Secrets go by a file, since an argument can be read by every process of the machine.
   const [varFile, secretFile] = [path.join(directory, 'vars'), path.join(directory, 'secrets')];
@@ -71,6 +86,7 @@ export async function runWorkflow(
         ...['--cache-server-addr', '127.0.0.1', '--artifact-server-addr', '127.0.0.1'],
         ...['--var-file', varFile, '--secret-file', secretFile, '--actor', 'alice'],
         ...Object.entries(inputs).flatMap(([name, value]) => ['--input', `${name}=${value}`]),
+        ...Object.entries(matrix).flatMap(([name, value]) => ['--matrix', `${name}:${value}`]),
       ],
       { cwd: repository, stdio: ['ignore', 'pipe', 'pipe'] },
     );

@@ -40,7 +40,7 @@ async function run(info: SandboxInfo): Promise<void> {
   const before = await newest();
   for (const [workflow, inputs] of RUNS) {
     say(`\n== .github/workflows/${workflow} ${JSON.stringify(inputs)}`);
-    const { status } = await runWorkflow(info, workflow, inputs, (line) => {
+    const { status } = await runWorkflow(info, workflow, { inputs }, (line) => {
       if (isWorthShowing(line)) say(line);
     });
     if (status !== 0) throw new Error(`${workflow} ended with ${status}`);

@@ -12,8 +12,9 @@ import { cephDaemonImage } from '../sandbox/ceph-daemon.js';
 import { freshImageDirectory, sandbox } from '../sandbox/current.js';
 import { projectRoot } from '../sandbox/project.js';
 import type { ImageDirectory } from '../sandbox/sandbox.js';
-import { copyCallable, dotenv, repositorySettings, runWorkflow } from './act.js';
+import { copyCallable, dotenv, forkSettings, repositorySettings, runWorkflow } from './act.js';
 import { downstreamVariables, localRepository } from './downstream.js';
+import { makeRepository } from './git.js';
 
 /** examples/downstream as the repository of somebody else, run by act. */
 
@@ -21,7 +22,6 @@ const TAG = 'v6.0.7-stable-6.0-pacific-centos-stream8';
 const { digest: DIGEST } = cephDaemonImage(TAG);
 const OLDER = 'v6.0.6-stable-6.0-pacific-centos-8';
 const execute = promisify(execFile);
-const who = ['-c', 'user.name=somebody', '-c', 'user.email=somebody@example.org'];
 
 let folder: string;
 let callable: string;
@@ -72,9 +72,7 @@ beforeAll(async () => {
   await cp(path.join(projectRoot, 'examples/downstream'), folder, { recursive: true });
   callable = await mkdtemp(path.join(tmpdir(), 'callable-'));
   await copyCallable(callable);
-  await execute('git', ['init', '--quiet', '--initial-branch', 'main'], { cwd: folder });
-  await execute('git', ['add', '.'], { cwd: folder });
-  await execute('git', [...who, 'commit', '--quiet', '--message', 'Start'], { cwd: folder });
+  await makeRepository(folder);
   directory = await freshImageDirectory();
   // The other branch's DLRN: votes for the same job and image must not come from elsewhere.
   variables = downstreamVariables(sandbox(), 'wallaby', directory, `test-${randomUUID()}/daemon`);
@@ -102,8 +100,8 @@ test(
 test(
   'a fork of this repository rehearses likewise',
   async () => {
-    const fork = { IMAGE_SERVER_KNOWN_HOSTS: '' };
-    const { status, log } = await runWorkflow(sandbox(), 'promotion.yml', { branch: 'master' }, () => undefined, fork);
+    const fork = { inputs: { branch: 'master' }, ...forkSettings(sandbox()) };
+    const { status, log } = await runWorkflow(sandbox(), 'promotion.yml', fork);
     expect(log).toContain('the variable IMAGE_SERVER_KNOWN_HOSTS is not set, so this run is a rehearsal');
     expect(log).toContain('so this dry run does not know what is promoted');
     expect(status).toBe(0);
@@ -140,6 +138,22 @@ describe('red says what to do', () => {
     TIMEOUT,
   );
 });
+
+test(
+  'without a passed test it is red, promotes nothing, and says what would have to pass',
+  async () => {
+    const script = path.join(folder, 'deploy-and-test.sh');
+    const mine = await readFile(script);
+    await writeFile(script, '#!/bin/sh\nexit 1\n');
+    const { status, log } = await run('promotion.yml');
+    await writeFile(script, mine);
+    expect(log).toContain('current-ceph: reject: ');
+    expect(log).toContain('would promote if scenario001-ceph-updates-master passed on aggregate hash ');
+    expect(status).not.toBe(0);
+    await expect(ledgerRecord('current-ceph', 1)).rejects.toThrow('ENOENT');
+  },
+  TIMEOUT,
+);
 
 test(
   'it promotes what its job has tested, and shows it',
@@ -220,18 +234,48 @@ test(
 );
 
 test(
+  'the mirror does not follow upstream down, and a person may',
+  async () => {
+    await byHand({ 'rollback-to': 'previous' });
+    const refused = await run('mirror.yml');
+    expect(refused.log).toContain('would take mirrored-ceph down from');
+    expect(refused.log).toContain('roll back, or force it');
+    expect(refused.status).not.toBe(0);
+    const inputs = { 'force-tag': OLDER, 'force-confirm': OLDER, 'skip-jobs': 'check', 'force-reason': 'as upstream' };
+    const { status, log } = await run('mirror.yml', { inputs });
+    expect({ status, log: status === 0 ? '' : log }).toEqual({ status: 0, log: '' });
+    expect(await ledgerRecord('mirrored-ceph', 2)).toMatchObject({ kind: 'forced', reason: 'as upstream' });
+  },
+  TIMEOUT,
+);
+
+test(
+  'what the README shows first says what it would promote',
+  async () => {
+    const [shown] = blocksOf(await readFile(path.join(projectRoot, 'README.md'), 'utf8')).filter(
+      ({ info }) => info === 'yaml',
+    );
+    const text = (shown?.text ?? '')
+      .replace('flavor: quincy', `flavor: pacific\n          image: ${variables.servers.CEPH_IMAGE}`)
+      .replace('quay.io/your-namespace/daemon', variables.own.TARGET);
+    await writeFile(path.join(folder, '.github/workflows/readme.yml'), text);
+    const { status, log } = await run('readme.yml', { vars: {} });
+    expect(log).toContain('current-ceph: promote (dry run: would): ');
+    expect(log).toContain(`${variables.own.TARGET}:${TAG}`);
+    expect(status).toBe(0);
+  },
+  TIMEOUT,
+);
+
+test(
   'the workflow that is called from another repository promotes by the criteria of that one',
   async () => {
     const page = await readFile(path.join(projectRoot, 'docs/how-to/call-the-workflow.md'), 'utf8');
     const workflow = blocksOf(page).find(({ info }) => info === 'yaml')?.text ?? '';
-    const git = (...args: string[]) => execute('git', ['-C', callable, ...who, ...args]);
-    await git('init', '--quiet');
-    await git('add', '--force', '.');
-    await git('commit', '--quiet', '--message', 'Start');
-    const { stdout: commit } = await git('rev-parse', 'HEAD');
+    const commit = await makeRepository(callable);
     const actions = `https://github.com/rdo-infra/ceph-promotion-actions@${'0'.repeat(40)}`;
     expect(workflow).toContain(actions);
-    const called = workflow.replace(actions, `file://${callable}@${commit.trim()}`);
+    const called = workflow.replace(actions, `file://${callable}@${commit}`);
     await writeFile(path.join(folder, '.github/workflows/called.yml'), called);
     const job = 'tripleo-ci-centos-9-scenario001-standalone-ceph-updates-stein';
     await writeFile(path.join(folder, '.github/criteria/stein.yml'), `current-ceph: [${job}]\n`);

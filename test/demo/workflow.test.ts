@@ -7,7 +7,7 @@ import { cephDaemonImage } from '../sandbox/ceph-daemon.js';
 import { sandbox } from '../sandbox/current.js';
 import { basicAuthorization } from '../sandbox/registry.js';
 import type { BranchName } from '../sandbox/sandbox.js';
-import { repositorySettings, runWorkflow, type WorkflowRun } from './act.js';
+import { repositorySettings, runWorkflow, type WorkflowRun, type WorkflowSettings } from './act.js';
 
 /** The workflow files themselves, run by act for two branches that share nothing. */
 
@@ -17,8 +17,8 @@ const BRANCHES: readonly BranchName[] = ['master', 'wallaby'];
 
 const runs: WorkflowRun[] = [];
 type Values = Readonly<Record<string, string>>;
-const run = async (workflow: string, inputs: Values, variables: Values = {}) => {
-  const result = await runWorkflow(sandbox(), workflow, inputs, () => undefined, variables);
+const run = async (workflow: string, inputs: Values, more: WorkflowSettings = {}) => {
+  const result = await runWorkflow(sandbox(), workflow, { inputs, ...more });
   runs.push(result);
   return result;
 };
@@ -97,7 +97,13 @@ test('a second run is green and changes nothing', async () => {
 }, 60_000);
 
 test('a command that does not prove what it tested is no evidence', async () => {
-  const silent = await run('promotion.yml', { branch: 'wallaby' }, { SCENARIO_COMMAND: 'echo tested something' });
+  const silent = await run(
+    'promotion.yml',
+    { branch: 'wallaby' },
+    {
+      variables: { SCENARIO_COMMAND: 'echo tested something' },
+    },
+  );
   expect(silent.log).toContain('the test did not prove that it ran');
   expect(silent.log).not.toMatch(/\| reported: /);
 }, 60_000);
@@ -128,7 +134,7 @@ test('nightly jobs test what the moving tag means, report it under names of thei
   const nightly = await run(
     'nightly.yml',
     {},
-    { SCENARIO_COMMAND: `echo "tested-digest=${digest}" >> $GITHUB_OUTPUT` },
+    { variables: { SCENARIO_COMMAND: `echo "tested-digest=${digest}" >> $GITHUB_OUTPUT` } },
   );
   expect(nightly.status).toBe(0);
   for (const branch of BRANCHES) {
@@ -139,6 +145,61 @@ test('nightly jobs test what the moving tag means, report it under names of thei
   }
   await expect(ledgerRecord('master', 2)).rejects.toThrow('ENOENT');
 }, 60_000);
+
+const MASTER: WorkflowSettings = { matrix: { branch: 'master' } };
+
+test('what is promoted verifies', async () => {
+  const { status, log } = await run('verify.yml', {}, MASTER);
+  expect(log).toContain('`current-ceph`: 1 records verified; ');
+  expect(status).toBe(0);
+}, 60_000);
+
+describe('prune.yml', () => {
+  test('lists, and deletes nothing', async () => {
+    const { status, log } = await run('prune.yml', { branch: 'master' });
+    expect(log).toContain('No rollback needs 0 artifacts and 0 tags; 0 were deleted.');
+    expect(status).toBe(0);
+  }, 60_000);
+
+  test('does not delete where the confirmation names another branch', async () => {
+    const { status, log } = await run('prune.yml', { branch: 'master', 'delete-confirm': 'wallaby' });
+    expect(log).toContain('input delete-confirm: type master to delete what is listed');
+    expect(log).not.toContain('Run Main Prune');
+    expect(status).not.toBe(0);
+  }, 60_000);
+
+  test('deletes only for those who may', async () => {
+    const confirmed = { branch: 'master', 'delete-confirm': 'master' };
+    expect((await run('prune.yml', confirmed)).status).toBe(0);
+    const stranger = await run('prune.yml', confirmed, { variables: { PROMOTION_ALLOWED_ACTORS: 'bob' } });
+    expect(stranger.log).toContain('input delete: alice is not in allowed-actors');
+    expect(stranger.status).not.toBe(0);
+  }, 60_000);
+});
+
+describe('check-setup.yml', () => {
+  test('is green where all is set and right', async () => {
+    const { status, log } = await run('check-setup.yml', {}, MASTER);
+    for (const part of ['| image server over SFTP | ok |', '| DLRN login | ok |', '| criteria | ok |']) {
+      expect(log).toContain(part);
+    }
+    expect(log).toMatch(/\| write \S+ \| ok \| allowed; tag current-ceph is sha256:/);
+    expect(log).not.toContain('| wrong |');
+    expect(status).toBe(0);
+  }, 60_000);
+
+  test('says what to do about what is wrong', async () => {
+    const other = sandbox().imageServer.sshd.knownHosts.replace(/^\S+/, 'other.example');
+    const { status, log } = await run(
+      'check-setup.yml',
+      {},
+      { ...MASTER, variables: { IMAGE_SERVER_KNOWN_HOSTS: other } },
+    );
+    expect(log).toMatch(/\| image server over SFTP \| wrong \| .*add to input ssh-known-hosts: /);
+    expect(log).toContain('| DLRN login | ok |');
+    expect(status).not.toBe(0);
+  }, 60_000);
+});
 
 test('no log has a secret in it', () => {
   const { secrets } = repositorySettings(sandbox());

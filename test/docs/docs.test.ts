@@ -1,13 +1,11 @@
-import { execFile } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { copyCallable } from '../demo/act.js';
-import { downstreamVariables, writeSettings } from '../demo/downstream.js';
-import { freshImageDirectory, sandbox } from '../sandbox/current.js';
 import { projectRoot } from '../sandbox/project.js';
 import { blocksOf, linksOf, missingLine } from './markdown.js';
 
@@ -21,35 +19,36 @@ const runnable = ['README.md', ...linksOf(read('README.md'))].filter(
 );
 
 let work: string;
-let env: Record<string, string | undefined>;
+let servers: ChildProcess;
 
+// The tutorial's own servers, and what they say is to be pasted.
 beforeAll(async () => {
-  const info = sandbox();
   work = await mkdtemp(path.join(tmpdir(), 'docs-'));
-  const settings = path.join(work, 'settings');
-  const directory = await freshImageDirectory();
-  // A repository of its own, in the branch's DLRN where no other test reports for the example's job.
-  const variables = downstreamVariables(info, 'master', directory, `test-${randomUUID()}/daemon`);
-  await writeSettings(info, variables, settings);
-  await copyCallable(path.join(settings, 'callable'));
-  env = {
-    PATH: `${path.dirname(info.tools.act)}:${process.env.PATH}`,
-    HOME: work,
-    ACTIONS: projectRoot,
-    SETTINGS: settings,
-    SERVER_URL: directory.url,
-    REGISTRY: info.source.host,
-  };
-});
+  const child = spawn(process.execPath, [path.join(projectRoot, 'build/test/docs/servers.js')], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  servers = child;
+  const pasted: string[] = [];
+  for await (const line of createInterface(child.stdout)) {
+    if (line.startsWith('export ')) pasted.push(line);
+    if (line.startsWith('export PATH=')) break;
+  }
+  await writeFile(path.join(work, 'pasted'), `${pasted.join('\n')}\n`);
+}, 60_000);
 
-afterAll(() => rm(work, { recursive: true, force: true }));
+afterAll(async () => {
+  const ended = once(servers, 'exit');
+  servers.kill('SIGINT');
+  await ended;
+  await rm(work, { recursive: true, force: true });
+});
 
 function run(script: string, cwd: string): Promise<{ status: number; printed: string }> {
   return new Promise((resolve) => {
     execFile(
       'bash',
-      ['--norc', '-euo', 'pipefail', '-c', script],
-      { cwd, env, maxBuffer: 2 ** 26 },
+      ['--norc', '-euo', 'pipefail', '-c', `source '${work}/pasted'\n${script}`],
+      { cwd, env: { PATH: process.env.PATH, HOME: work }, maxBuffer: 2 ** 26 },
       (error, stdout, stderr) => resolve({ status: error === null ? 0 : Number(error.code), printed: stdout + stderr }),
     );
   });
@@ -78,16 +77,28 @@ test.each(runnable)(
   180_000,
 );
 
+const below = ['actions', 'docs', 'examples'].flatMap((folder) =>
+  readdirSync(path.join(projectRoot, folder), { recursive: true, encoding: 'utf8' }).map((name) =>
+    path.join(folder, name),
+  ),
+);
+const everyPage = [...readdirSync(projectRoot), ...below].filter((name) => name.endsWith('.md'));
+
+test.each(everyPage)('the links of %s lead to files', (page) => {
+  const links = linksOf(readFileSync(path.join(projectRoot, page), 'utf8'));
+  const broken = links.filter((link) => !existsSync(path.join(projectRoot, path.dirname(page), link)));
+  expect(broken).toEqual([]);
+});
+
+test('each action is told of in the changelog', () => {
+  const changelog = readFileSync(path.join(projectRoot, 'CHANGELOG.md'), 'utf8');
+  const names = readdirSync(path.join(projectRoot, 'actions'));
+  expect(names.filter((name) => !changelog.includes(name))).toEqual([]);
+});
+
 describe.each(pages)('%s', (page) => {
-  const text = read(page);
-
-  test('its links lead to files', () => {
-    const broken = linksOf(text).filter((link) => !existsSync(path.join(docs, path.dirname(page), link)));
-    expect(broken).toEqual([]);
-  });
-
   test('a command that no test runs says why', () => {
-    const silent = blocksOf(text).filter(
+    const silent = blocksOf(read(page)).filter(
       ({ info, after }) => info === 'bash' && after[0]?.startsWith('Not run in the tests: ') !== true,
     );
     expect(silent.map((block) => block.text)).toEqual([]);

@@ -1,13 +1,13 @@
 import path from 'node:path';
 import { copyCallable } from '../demo/act.js';
 import { downstreamVariables, writeSettings } from '../demo/downstream.js';
-import { projectRoot, sandboxHome } from '../sandbox/project.js';
+import { projectRoot } from '../sandbox/project.js';
 import { makeImageDirectory, startSandbox } from '../sandbox/sandbox.js';
 
 /** The servers of the tutorial: starts them, writes act's files, says what to paste, and stays up until Ctrl-C. */
 
 const { info, stop } = await startSandbox((line) => console.log(line));
-const settings = path.join(sandboxHome, 'tutorial');
+const settings = path.join(info.directory, 'tutorial');
 const directory = await makeImageDirectory(info.imageServer, 'tutorial');
 await writeSettings(info, downstreamVariables(info, 'master', directory, 'tutorial/daemon'), settings);
 await copyCallable(path.join(settings, 'callable'));

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { readdirSync } from 'node:fs';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { stringify } from 'yaml';
@@ -9,13 +10,20 @@ import { projectRoot } from '../sandbox/project.js';
 export interface PlaybookRun {
   readonly status: number | null;
   readonly said: string;
-  /** What was handed to zuul_return, one call after the other. */
-  readonly returned: readonly unknown[];
+  /** What Zuul would take over from the job; undefined where nothing was returned. */
+  readonly returned: unknown;
 }
 
 const ROLES = ['examples/zuul/roles', 'examples/ansible/roles'].map((roles) => join(projectRoot, roles));
 
-/** Runs tasks, or a playbook, on this host with the real ansible-playbook; `zuul_return` is the stub beside this file. */
+/** Zuul's own zuul_return, alone: other plugins beside it are for its executor only. */
+function zuulReturn(python: string): string {
+  const lib = join(dirname(python), '../lib');
+  const [version = ''] = readdirSync(lib);
+  return join(lib, version, 'site-packages/zuul/ansible/base/action/zuul_return.py');
+}
+
+/** Runs tasks, or a playbook, on this host with the real ansible-playbook and the real zuul_return. */
 export async function runPlaybook(
   play: readonly unknown[] | string,
   variables: Readonly<Record<string, unknown>>,
@@ -23,13 +31,15 @@ export async function runPlaybook(
 ): Promise<PlaybookRun> {
   const { ansiblePlaybook, python } = sandbox().tools;
   const directory = await mkdtemp(join(tmpdir(), 'ansible-'));
-  const [playbook, vars, zuulReturn] = ['play.yml', 'vars.json', 'returned'].map((name) => join(directory, name));
-  if (playbook === undefined || vars === undefined || zuulReturn === undefined) throw new TypeError();
+  const [playbook, vars] = [join(directory, 'play.yml'), join(directory, 'vars.json')];
+  const results = join(directory, 'work/results.json');
+  await mkdir(dirname(results));
+  await writeFile(results, '');
+  await cp(zuulReturn(python), join(directory, 'action/zuul_return.py'));
   if (typeof play !== 'string') {
     await writeFile(playbook, stringify([{ hosts: 'all', gather_facts: false, tasks: play }]));
   }
   await writeFile(vars, JSON.stringify({ ...variables, ansible_python_interpreter: python }));
-  await writeFile(zuulReturn, '');
   const all = [
     '-i',
     'localhost,',
@@ -47,16 +57,16 @@ export async function runPlaybook(
       HOME: directory,
       LC_ALL: 'C.UTF-8',
       ANSIBLE_ROLES_PATH: ROLES.join(delimiter),
-      ANSIBLE_LIBRARY: join(projectRoot, 'test/examples/zuul-return'),
+      ANSIBLE_ACTION_PLUGINS: join(directory, 'action'),
       ANSIBLE_NOCOLOR: '1',
-      ZUUL_RETURN: zuulReturn,
+      ZUUL_JOBDIR: directory,
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let said = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (said += chunk));
   const status = await new Promise<number | null>((resolve) => child.on('close', resolve));
-  const lines = (await readFile(zuulReturn, 'utf8')).split('\n').filter((line) => line !== '');
+  const text = await readFile(results, 'utf8');
   await rm(directory, { recursive: true });
-  return { status, said, returned: lines.map((line): unknown => JSON.parse(line)) };
+  return { status, said, returned: text === '' ? undefined : JSON.parse(text).data };
 }

@@ -1,13 +1,21 @@
+import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { unlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
+import * as v from 'valibot';
 import { parse } from 'yaml';
+import { parseUser } from '../../src/base/schema.js';
+import { parseCriteria } from '../../src/criteria/criteria-file.js';
+import { labelSchema } from '../../src/image-server/names.js';
 import { cephDaemonImage } from '../sandbox/ceph-daemon.js';
 import { sandbox } from '../sandbox/current.js';
 import { projectRoot } from '../sandbox/project.js';
 import { runPlaybook } from './playbook.js';
 
-/** The role ceph_promotion, by the real ansible-playbook; zuul_return is a stub, since Zuul's comes with Zuul only. */
+/** The role ceph_promotion, by the real ansible-playbook and Zuul's own zuul_return. */
 
 const TAG = 'v6.0.7-stable-6.0-pacific-centos-stream8';
 const PLAYBOOKS = join(projectRoot, 'examples/zuul/playbooks/ceph-promotion');
@@ -29,13 +37,11 @@ test('the outputs of find-stable-tag are returned to the jobs that depend on it'
   const { status, returned, said } = await runPlaybook(join(PLAYBOOKS, 'find.yaml'), variables);
   expect(said).toContain('failed=0');
   expect(status).toBe(0);
-  expect(returned).toEqual([
-    {
-      ceph_promotion: {
-        find_stable_tag: expect.objectContaining({ reference: reference(), tag: TAG, flavor: 'pacific' }),
-      },
+  expect(returned).toEqual({
+    ceph_promotion: {
+      find_stable_tag: expect.objectContaining({ reference: reference(), tag: TAG, flavor: 'pacific' }),
     },
-  ]);
+  });
 }, 60_000);
 
 test('outputs of many lines, and empty ones, come whole; lists and booleans are inputs', async () => {
@@ -51,8 +57,7 @@ test('outputs of many lines, and empty ones, come whole; lists and booleans are 
     },
     ceph_promotion_secret_inputs: { 'target-username': 'nobody', 'target-password': 'secret-of-the-test' },
   });
-  expect(returned).toHaveLength(1);
-  expect(returned[0]).toMatchObject({
+  expect(returned).toMatchObject({
     ceph_promotion: {
       evaluate_and_promote: {
         decision: 'wait',
@@ -81,14 +86,14 @@ describe('the artifact by which a build is evidence', () => {
       url: `docker://${reference()}`,
       metadata: { type: 'ceph_candidate', reference: reference() },
     };
-    expect(returned).toEqual([{ zuul: { artifacts: [artifact] } }]);
+    expect(returned).toEqual({ zuul: { artifacts: [artifact] } });
   }, 60_000);
 
   test.each(['', 'a@sha256:0', `quay.io/ceph/daemon:${TAG}`])(
     'is refused for %j',
     async (tested) => {
       const { status, returned } = await role({ ceph_promotion_tested: tested }, 'tested');
-      expect({ status, returned }).toEqual({ status: 2, returned: [] });
+      expect({ status, returned }).toEqual({ status: 2, returned: undefined });
     },
     60_000,
   );
@@ -103,10 +108,47 @@ test.each(['find', 'scenario', 'promote'])(
   60_000,
 );
 
-test('the criteria in zuul.d are criteria, and its playbooks are there', async () => {
-  const items: unknown[] = parse(readFileSync(join(projectRoot, 'examples/zuul/zuul.d/ceph-promotion.yaml'), 'utf8'));
-  const jobs = items.flatMap((item) => Object.entries(item as Record<string, Record<string, unknown>>));
-  const runs = jobs.flatMap(([kind, { run }]) => (kind === 'job' && typeof run === 'string' ? [run] : []));
-  expect(runs).toHaveLength(3);
-  for (const run of runs) expect(readFileSync(join(projectRoot, 'examples/zuul', run), 'utf8')).toContain('hosts: all');
+const itemsSchema = v.array(
+  v.object({
+    job: v.optional(
+      v.object({
+        name: v.string(),
+        run: v.optional(v.string()),
+        vars: v.optional(v.object({ ceph_evaluate_and_promote: v.optional(v.object({ criteria: v.string() })) })),
+      }),
+    ),
+  }),
+);
+
+describe('zuul.d', () => {
+  const file = join(projectRoot, 'examples/zuul/zuul.d/ceph-promotion.yaml');
+  const bySchemas = (content: string) =>
+    promisify(execFile)(sandbox().tools.python, [join(projectRoot, 'test/examples/zuul-schemas.py'), content]).then(
+      () => '',
+      ({ stdout, stderr }: { stdout: string; stderr: string }) => stdout + stderr,
+    );
+
+  test("is what Zuul's own schemas take", async () => {
+    expect(await bySchemas(file)).toBe('');
+  });
+
+  test('they do not take what Zuul does not know', async () => {
+    const other = join(tmpdir(), `zuul-${process.pid}.yaml`);
+    await writeFile(other, readFileSync(file, 'utf8').replace('post-review:', 'after-review:'));
+    expect(await bySchemas(other)).toMatch(/^job ceph-evaluate-and-promote-master: .*extra keys not allowed/);
+    await unlink(other);
+  });
+
+  test('its playbooks are there, and its criteria are met by its scenario', async () => {
+    const items = v.parse(itemsSchema, parse(readFileSync(file, 'utf8')));
+    const jobs = items.flatMap(({ job }) => job ?? []);
+    const runs = jobs.flatMap(({ run }) => run ?? []);
+    expect(runs).toHaveLength(3);
+    for (const run of runs)
+      expect(readFileSync(join(projectRoot, 'examples/zuul', run), 'utf8')).toContain('hosts: all');
+    const criteria = jobs.flatMap(({ vars }) => vars?.ceph_evaluate_and_promote?.criteria ?? []);
+    const { requirements } = parseCriteria(criteria.join(), parseUser(labelSchema, 'current-ceph', 'label'));
+    expect(requirements).toEqual([['ceph-scenario001-master']]);
+    expect(jobs.map(({ name }) => name)).toContain('ceph-scenario001-master');
+  });
 });

@@ -9,6 +9,7 @@ import { openImageServer } from '../../src/image-server/image-server.js';
 import { freshImageDirectory, sandbox } from '../sandbox/current.js';
 import { type ServerProcess, startServer } from '../sandbox/process.js';
 import { candidateFile, failure, optionsFor, withServer } from './fixture.js';
+import { mountTmpfs, testWithMounts, unmount } from './mounts.js';
 import { startProxy } from './proxy.js';
 
 const isRoot = process.getuid?.() === 0;
@@ -234,10 +235,9 @@ describe('what a server cannot give', () => {
     }
   }
 
-  const asRoot = isRoot ? test : test.skip;
-  asRoot('space', async () => {
+  testWithMounts('space', async () => {
     const { server, path } = await freshImageDirectory();
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16k', 'none', path]);
+    mountTmpfs(path, '16k');
     try {
       const result = await withServer(server, async (opened) => {
         await opened.writeArtifact(candidateFile('v1'));
@@ -250,7 +250,7 @@ describe('what a server cannot give', () => {
       expect(result).toEqual({ kind: 'full', message: expect.stringContaining('no space left') });
       expect(readdirSync(path).sort()).toEqual(['v1', 'v1.json', 'v2', 'v2.json']);
     } finally {
-      execFileSync('umount', [path]);
+      unmount(path);
     }
   });
 });

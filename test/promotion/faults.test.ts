@@ -6,6 +6,7 @@ import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { ServiceError } from '../../src/base/errors.js';
 import { formatCandidate } from '../../src/candidate/reference.js';
 import { failure } from '../image-server/fixture.js';
+import { mountTmpfs, testWithMounts, unmount } from '../image-server/mounts.js';
 import { hastyClock } from '../registry/support.js';
 import { sandbox } from '../sandbox/current.js';
 import { type FaultProxy, startFaultProxy } from '../sandbox/fault-proxy.js';
@@ -79,10 +80,10 @@ function portOf(server: string, port: number): string {
   return server.replace(/:\d+\//, `:${port}/`);
 }
 
-(isRoot ? test : test.skip)('the disk is full: the label stays, and the next run finishes', async () => {
+testWithMounts('the disk is full: the label stays, and the next run finishes', async () => {
   const scene = await freshScene();
   const { path } = scene.directory;
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'none', path]);
+  mountTmpfs(path, '64k');
   try {
     await run(scene, { candidate: await publish(scene, V1) });
     const candidate = await publish(scene, V2);
@@ -109,7 +110,7 @@ function portOf(server: string, port: number): string {
     await isFinished(scene);
     expect(readdirSync(path).filter((name) => name.startsWith('.'))).toEqual([]);
   } finally {
-    execFileSync('umount', [path]);
+    unmount(path);
   }
 });
 

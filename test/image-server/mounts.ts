@@ -1,0 +1,29 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from '@jest/globals';
+
+/** A test for those who may mount a file system of their own, which is then full at will: root, in most places. */
+export const testWithMounts = mayMount() ? test : test.skip;
+
+export function mountTmpfs(path: string, size: string): void {
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'none', path], { stdio: 'ignore' });
+}
+
+export function unmount(path: string): void {
+  execFileSync('umount', [path]);
+}
+
+function mayMount(): boolean {
+  const path = mkdtempSync(join(tmpdir(), 'may-mount-'));
+  try {
+    mountTmpfs(path, '16k');
+    unmount(path);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    rmdirSync(path);
+  }
+}

@@ -210,7 +210,7 @@ async function run(settings: Settings, runner: Runner, http: Http): Promise<Outc
   const request = parseRequest(settings, context);
   const targets = parseTargets(settings.targets);
   const criteria = await readCriteria(settings, request, context.workspace);
-  const source = criteria && (await evidenceSource(settings, http, log));
+  const source = criteria && (await heldBack(evidenceSource(settings, http, log)));
   const candidate = await readReference(settings, request, http);
   const image = candidate?.repository ?? settings.image;
   checkTargets(targets, image, settings['promoted-label']);
@@ -238,11 +238,9 @@ async function run(settings: Settings, runner: Runner, http: Http): Promise<Outc
           if (criteria === undefined || source === undefined)
             throw new UserError('input criteria: required and not set');
           const now = unixSeconds(systemClock);
-          const results = await tolerant(
-            request,
-            log,
-            gatherEvidence(source, criteria.requirements.flat(), one, now, log),
-          );
+          const jobs = criteria.requirements.flat();
+          const evidence = source().then((from) => gatherEvidence(from, jobs, one, now, log));
+          const results = await tolerant(request, log, evidence);
           const record = evaluate(criteria, results, one, { evaluatedAt: now });
           for (const line of explain(record)) log.info(line);
           return record;
@@ -291,6 +289,19 @@ async function readText(file: string, input: string): Promise<string> {
     return await readFile(file, 'utf8');
   } catch (error) {
     throw new UserError(`input ${input}: ${errorLine(error)}`);
+  }
+}
+
+/** A mistake is told at once; a server that fails, only to whoever asks: what an earlier run began is finished before. */
+async function heldBack<T>(work: Promise<T>): Promise<() => Promise<T>> {
+  try {
+    const value = await work;
+    return async () => value;
+  } catch (error) {
+    if (!(error instanceof ServiceError)) throw error;
+    return async () => {
+      throw error;
+    };
   }
 }
 
@@ -355,7 +366,13 @@ function toResult(outcome: Outcome, settings: Settings, runner: Runner) {
     summary:
       report === undefined
         ? `### ${line}\n\n\`${formatCandidate(candidate)}\``
-        : `## ${line}\n\n${explainMarkdown(report)}`,
+        : `## ${line}\n\n${explainOverridden(outcome)}${explainMarkdown(report)}`,
     ...(unmet && settings['if-criteria-unmet'] === 'error' && { failure: line }),
   };
+}
+
+/** What a force went past, which the evaluation alone does not say. */
+function explainOverridden({ skippedJobs = [], overridden = [] }: Outcome): string {
+  const jobs = skippedJobs.length === 0 ? '' : `Skipped: ${skippedJobs.map((job) => `\`${job}\``).join(', ')}.\n\n`;
+  return overridden.length === 0 ? jobs : `${jobs}Overridden: ${overridden.join(', ')}.\n\n`;
 }

@@ -26,7 +26,7 @@ export const action = defineAction({
     'ca-file': caFile,
     'ledger-key': secret("Key of the HMAC that seals the ledgers' records; empty: seals are not checked"),
     keep: withDefault(
-      'How many images of each label stay, the newest; what is promoted, the way back and what is on hold always do',
+      'How many images of each label stay, the newest that are not quarantined; what is promoted, the way back, what is on hold and what any label names always do',
       '10',
       v.pipe(countSchema, v.minValue(1, 'at least 1 stays')),
     ),

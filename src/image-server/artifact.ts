@@ -27,10 +27,16 @@ async function artifactState(directory: Directory, tag: Tag): Promise<'whole' | 
   if (entry.kind !== 'file') throw refuse(`a ${entry.kind}`);
   if (entry.size > tag.length + 1) throw refuse('another file');
   const bytes = await directory.session.readFile(pathOf(directory, tag), tag.length + 1);
-  const content = bytes?.toString('latin1');
+  if (bytes === undefined) return 'absent';
+  const content = bytes.toString('latin1');
   if (content === tag || content === `${tag}\n`) return 'whole';
-  if (content !== undefined && tag.startsWith(content)) return 'torn';
+  if (tag.startsWith(content)) return 'torn';
   throw refuse('another file');
+}
+
+/** Whether there is a whole artifact of a tag, with or without its candidate file. */
+export async function isWhole(directory: Directory, tag: Tag): Promise<boolean> {
+  return (await artifactState(directory, tag)) === 'whole';
 }
 
 async function readCandidateFile(directory: Directory, tag: Tag): Promise<CandidateFile | undefined> {
@@ -46,7 +52,7 @@ async function readCandidateFile(directory: Directory, tag: Tag): Promise<Candid
 
 /** The candidate file of a tag; `bare` without one; undefined where there is no whole artifact. */
 export async function readArtifact(directory: Directory, tag: Tag): Promise<CandidateFile | 'bare' | undefined> {
-  if ((await artifactState(directory, tag)) !== 'whole') return undefined;
+  if (!(await isWhole(directory, tag))) return undefined;
   return (await readCandidateFile(directory, tag)) ?? 'bare';
 }
 
@@ -108,10 +114,12 @@ export async function listArtifacts(directory: Directory): Promise<Tag[]> {
 
 /** What each symlink of the directory points at, whoever made it. */
 export async function listLinks({ session, path }: Directory): Promise<Map<string, string>> {
-  const links = (await session.list(path)).filter(({ kind }) => kind === 'symlink');
-  return new Map(
-    await Promise.all(links.map(async ({ name }) => [name, await session.readLink(`${path}/${name}`)] as const)),
-  );
+  const links = new Map<string, string>();
+  for (const { name, kind } of await session.list(path)) {
+    const target = kind === 'symlink' ? await session.readLink(`${path}/${name}`) : undefined;
+    if (target !== undefined) links.set(name, target);
+  }
+  return links;
 }
 
 /** Removes an artifact, its candidate file first; refused while a label points at it. */

@@ -87,7 +87,7 @@ export async function sweep(directory: Directory, clock: Clock): Promise<void> {
     try {
       await session.remove(pathOf(directory, name));
     } catch (error) {
-      if (!(error instanceof ServiceError && (error.kind === 'forbidden' || error.kind === 'not-found'))) throw error;
+      if (!(error instanceof ServiceError && error.kind === 'forbidden')) throw error;
     }
   }
 }

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { ServiceError } from '../base/errors.js';
 import { type Tag, tagSchema } from '../candidate/reference.js';
-import { readArtifact } from './artifact.js';
+import { isWhole } from './artifact.js';
 import { type Directory, pathOf, replaceLink } from './directory.js';
 import type { Label } from './names.js';
 
@@ -16,6 +16,8 @@ export async function readLabel(directory: Directory, label: Label): Promise<Tag
     throw new ServiceError('conflict', `${where}: is a ${entry.kind}, where the label's symlink should be`);
   }
   const target = await directory.session.readLink(pathOf(directory, label));
+  // Another run has removed it since.
+  if (target === undefined) return undefined;
   const tag = v.safeParse(tagSchema, target);
   if (!tag.success) {
     throw new ServiceError('conflict', `${where}: points at ${JSON.stringify(target)}, not at a tag beside it`);
@@ -28,7 +30,7 @@ export type LastLook = () => Promise<void>;
 
 /** Points a label at an artifact that is there and whole; readers see the old or the new one, and never neither. */
 export async function moveLabel(directory: Directory, label: Label, tag: Tag, lastLook?: LastLook): Promise<void> {
-  if ((await readArtifact(directory, tag)) === undefined) {
+  if (!(await isWhole(directory, tag))) {
     throw new ServiceError('not-found', `${directory.where}: label ${label} cannot move to ${tag}: no such artifact`);
   }
   if ((await readLabel(directory, label)) !== tag) await replaceLink(directory, label, tag, lastLook);

@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { ServiceError } from '../base/errors.js';
 import { tryParse } from '../base/schema.js';
 import { candidateSchema } from '../candidate/reference.js';
-import { type LedgerRecord, ledgerRecordSchema } from './ledger-record.js';
+import { type Ban, type LedgerRecord, ledgerRecordSchema } from './ledger-record.js';
 import type { Label } from './names.js';
 
 /**
@@ -30,8 +30,6 @@ export interface LedgerRules {
   readonly label: Label;
   /** `ledger-key`: every record must be sealed by it. */
   readonly key?: string | undefined;
-  /** The only repositories that a record may name as targets. */
-  readonly repositories?: readonly string[] | undefined;
   /** Evaluates a record's decision again: what is wrong with it, or undefined. */
   readonly replay?: (record: LedgerRecord) => string | undefined;
 }
@@ -54,16 +52,20 @@ function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** Finds the last record, by galloping and bisection: at most 2·log2 n + 2 reads. */
-export async function findHead(reader: LedgerReader): Promise<{ n: number; bytes: Buffer } | undefined> {
+/**
+ * Finds the last record, by galloping and bisection: at most 2·log2 n + 2 reads; two where `known`, a record that was
+ * there, is still the last.
+ */
+export async function findHead(reader: LedgerReader, known = 1): Promise<{ n: number; bytes: Buffer } | undefined> {
   let head: { n: number; bytes: Buffer } | undefined;
-  let absent = 1;
-  for (;;) {
+  let absent = known;
+  for (let step = 1; ; step *= 2) {
     const bytes = await reader.read(absent);
     if (bytes === undefined) break;
     head = { n: absent, bytes };
-    absent *= 2;
+    absent += step;
   }
+  if (head === undefined && known > 1) return findHead(reader);
   while (head !== undefined && absent - head.n > 1) {
     const middle = Math.floor((head.n + absent) / 2);
     const bytes = await reader.read(middle);
@@ -74,8 +76,8 @@ export async function findHead(reader: LedgerReader): Promise<{ n: number; bytes
 }
 
 /** The last record, parsed; undefined where the ledger is empty. Its chain and seal are verifyHead's to check. */
-export async function readHead(reader: LedgerReader): Promise<Head | undefined> {
-  const found = await findHead(reader);
+export async function readHead(reader: LedgerReader, known?: number): Promise<Head | undefined> {
+  const found = await findHead(reader, known);
   return found && parseHead(found.n, found.bytes);
 }
 
@@ -183,7 +185,8 @@ export function checkRecord(
     chainProblem(record, n, before) ??
     ruleProblem(record, rules) ??
     sealProblem(raw, rules.key) ??
-    contentProblem(record);
+    contentProblem(record) ??
+    successionProblem(record, before);
   return problem === undefined ? { value: record } : { problem };
 }
 
@@ -194,10 +197,8 @@ function chainProblem(record: LedgerRecord, n: number, before: Buffer | undefine
   return record['prev-sha256'] === expected ? undefined : `its prev-sha256 is not that of record ${n - 1}`;
 }
 
-function ruleProblem(record: LedgerRecord, { label, repositories, replay }: LedgerRules): string | undefined {
+function ruleProblem(record: LedgerRecord, { label, replay }: LedgerRules): string | undefined {
   if (record.label !== label) return `it is of label ${record.label}, not of ${label}`;
-  const foreign = record.targets.find(({ repository }) => repositories?.includes(repository) === false);
-  if (foreign !== undefined) return `its target ${foreign.repository} is none that is configured`;
   return replay?.(record);
 }
 
@@ -224,21 +225,27 @@ function contentProblem(record: LedgerRecord): string | undefined {
   return undefined;
 }
 
-/** What a record cannot be after those before it. */
+/** What a record cannot be after the one before it: whatever its kind, no guard is got round by writing one. */
+function successionProblem(record: LedgerRecord, before: Buffer | undefined): string | undefined {
+  if (before === undefined) return undefined;
+  const parsed = parseRecord(before);
+  if ('problem' in parsed) return `record ${record.n - 1} is none: ${parsed.problem}`;
+  const { candidate, holds, quarantine } = parsed.value.record;
+  const released = quarantine.find(({ digest }) => !record.quarantine.some((ban) => ban.digest === digest));
+  if (released !== undefined) return `it takes ${released.tag} out of quarantine, which is for good`;
+  if (['hold', 'lift', 'quarantine'].includes(record.kind)) {
+    return record.candidate === candidate ? undefined : 'it changes the image, which its kind does not';
+  }
+  const isBanned = ({ digest }: Ban) => record.candidate.endsWith(`@${digest}`);
+  if (quarantine.some(isBanned)) return 'it promotes what is quarantined';
+  if (holds.some(isBanned) && !record.overridden.includes('hold')) return 'it promotes what is on hold';
+  return undefined;
+}
+
+/** What a record cannot be after all those before it. */
 function historyProblem(record: LedgerRecord, before: readonly LedgerRecord[]): string | undefined {
-  const { digest } = v.parse(candidateSchema, record.candidate);
-  const last = before.at(-1);
   const seen = (reference: string) => before.some(({ candidate }) => candidate === reference);
   if (record.previous !== null && !seen(record.previous)) return `its previous ${record.previous} was never promoted`;
-  switch (record.kind) {
-    case 'rollback':
-      if (!seen(record.candidate)) return 'it rolls back to what was never promoted';
-      break;
-    case 'hold':
-    case 'lift':
-    case 'quarantine':
-      return record.candidate === last?.candidate ? undefined : 'it changes the image, which its kind does not';
-    default:
-  }
-  return last?.quarantine.some((ban) => ban.digest === digest) ? 'it promotes what is quarantined' : undefined;
+  if (record.kind === 'rollback' && !seen(record.candidate)) return 'it rolls back to what was never promoted';
+  return undefined;
 }

@@ -39,6 +39,11 @@ export interface Published {
 export async function publishCandidate(options: PublishOptions): Promise<Published> {
   const { server, candidate, label } = options;
   const file = candidateFile(options);
+  if ((await server.readLedger(label, 1)) !== undefined) {
+    throw new UserError(
+      `input label: ${label} has a ledger: what it names is promoted, and only evaluate-and-promote may`,
+    );
+  }
   const artifact = await server.readArtifact(candidate.tag);
   const previousTag = await server.readLabel(label);
   const plan = planPublish(file, label, artifact, previousTag);

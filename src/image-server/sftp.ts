@@ -21,7 +21,8 @@ export interface SftpSession {
   /** Whether a directory is there, also by way of links. */
   isDirectory(path: string): Promise<boolean>;
   list(path: string): Promise<(Entry & { readonly name: string })[]>;
-  readLink(path: string): Promise<string>;
+  /** What a link names; undefined where there is no such link. */
+  readLink(path: string): Promise<string | undefined>;
   /** A whole file; undefined where there is none; an error where it has more than `maxBytes`. */
   readFile(path: string, maxBytes: number): Promise<Buffer | undefined>;
   /** Creates a file that was not there, and is on disk when this returns. */
@@ -31,6 +32,7 @@ export interface SftpSession {
   hardLink(existing: string, path: string): Promise<void>;
   /** Renames over what is there, so that the name is never without one of the two. */
   rename(from: string, to: string): Promise<void>;
+  /** Removes what is no directory; nothing where it is gone already. */
   remove(path: string): Promise<void>;
   close(): void;
 }
@@ -250,7 +252,11 @@ function createSession(sftp: SFTPWrapper, { client, call }: Connection, server: 
       return entries.map(({ filename, attrs }) => ({ name: filename, ...toEntry(attrs) }));
     },
 
-    readLink: (path) => request(`read the link ${path}`, (done: Done<string>) => sftp.readlink(path, done)),
+    readLink: (path) =>
+      absentAsUndefined(
+        request(`read the link ${path}`, (done: Done<string>) => sftp.readlink(path, done)),
+        (target) => target,
+      ),
 
     readFile: async (path, maxBytes) => {
       const handle = await absentAsUndefined(
@@ -299,7 +305,11 @@ function createSession(sftp: SFTPWrapper, { client, call }: Connection, server: 
 
     rename: (from, to) => request(`replace ${to}`, (done) => sftp.ext_openssh_rename(from, to, nothing(done))),
 
-    remove: (path) => request(`remove ${path}`, (done) => sftp.unlink(path, nothing(done))),
+    remove: (path) =>
+      absentAsUndefined(
+        request(`remove ${path}`, (done) => sftp.unlink(path, nothing(done))),
+        () => undefined,
+      ),
 
     close: () => {
       client.end();

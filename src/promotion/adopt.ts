@@ -2,7 +2,7 @@ import { unixSeconds } from '../base/clock.js';
 import { UserError } from '../base/errors.js';
 import { type Candidate, type Digest, formatCandidate, formatRepository, type Tag } from '../candidate/reference.js';
 import type { LedgerRecord } from '../image-server/ledger-record.js';
-import { movingTag, nextRecord } from './plan.js';
+import { type Change, movingTag, nextRecord } from './plan.js';
 import type { Promotion } from './promotion.js';
 import { candidateTargets } from './targets.js';
 
@@ -18,7 +18,7 @@ export async function adoptedRecord(promotion: Promotion): Promise<LedgerRecord 
   if (tag === undefined) return undefined;
   const candidate: Candidate = { repository: source, tag, digest: await adoptedDigest(promotion, tag) };
   log.info(`${dryRun ? 'would adopt' : 'adopting'} ${label} as it is: ${formatCandidate(candidate)}`);
-  const change = {
+  const change: Change = {
     kind: 'adopted',
     reason: `${label} was there before the ledger`,
     candidate,
@@ -27,8 +27,8 @@ export async function adoptedRecord(promotion: Promotion): Promise<LedgerRecord 
     holds: [],
     quarantine: [],
     decision: null,
-  } as const;
-  return nextRecord(undefined, label, { ...change, holds: [], quarantine: [] }, author, unixSeconds(clock));
+  };
+  return nextRecord(undefined, label, change, author, unixSeconds(clock));
 }
 
 async function adoptedDigest(promotion: Promotion, tag: Tag): Promise<Digest> {

@@ -8,7 +8,7 @@ import { findBack, wayBack } from './history.js';
 import { banOf, candidateOf, isWayBack, previousOf } from './plan.js';
 import type { Promotion } from './promotion.js';
 import type { Request } from './request.js';
-import { candidateTargets } from './targets.js';
+import { candidateTargets, ownedTargets } from './targets.js';
 
 /** What a person decides about what was promoted before: each is one more record, none is ever taken back. */
 
@@ -137,7 +137,8 @@ async function amended(
 ): Promise<Decided> {
   const candidate = candidateOf(head.candidate);
   const previous = await wayBack(promotion, head, candidate.digest, [...holds, ...quarantine]);
-  const targets = recordedTargets(promotion, candidate, [head]);
+  // A target that was added since waits for a promotion: nothing is copied by lifting or banning.
+  const targets = ownedTargets(promotion.targets, head);
   return {
     outcome: { decision: 'unchanged', reason: told, candidate, previous, report: undefined },
     change: { kind, reason, candidate, targets, previous, holds, quarantine, decision: null },

@@ -25,6 +25,9 @@ export interface Outcome {
   readonly report: DecisionRecord | undefined;
   /** When an image was last promoted, other than by this run; undefined where none ever was. RFC 3339. */
   readonly lastPromotion?: string | undefined;
+  /** The unmet jobs that a force skips, and the guards that it overrides. */
+  readonly skippedJobs?: readonly string[];
+  readonly overridden?: LedgerRecord['overridden'];
 }
 
 /** Nothing to do, or one more record. */
@@ -204,7 +207,7 @@ async function promoted(
   const previous = head && (await wayBack(promotion, head, candidate.digest, [...holds, ...quarantine]));
   const targets = [...candidateTargets(promotion.targets, candidate), ...(await companionTargets(promotion, head))];
   return {
-    outcome: { decision, reason, candidate, previous, report },
+    outcome: { decision, reason, candidate, previous, report, skippedJobs, overridden },
     change: {
       kind,
       reason,

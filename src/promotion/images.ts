@@ -3,7 +3,6 @@ import {
   type Candidate,
   type Digest,
   formatCandidate,
-  formatRepository,
   type Repository,
   sameRepository,
 } from '../candidate/reference.js';
@@ -11,7 +10,7 @@ import type { LedgerRecord, LedgerTarget } from '../image-server/ledger-record.j
 import type { Copy } from '../registry/registry.js';
 import { candidateOf, previousOf, repositoryOf } from './plan.js';
 import type { Promotion } from './promotion.js';
-import { ownedRepositories } from './targets.js';
+import { ownedRepositories, ownedTargets } from './targets.js';
 
 /**
  * Sees to it that all is there that a record names, before any label does: its images at their targets under their
@@ -19,64 +18,48 @@ import { ownedRepositories } from './targets.js';
  */
 export async function ensureImages(promotion: Promotion, record: LedgerRecord): Promise<void> {
   const { registry, server, referrers } = promotion;
-  const targets = ownedTargets(promotion, record);
   try {
-    await registry.copy(
-      targets.map((target) => copyOf(promotion, target)),
-      { referrers },
-    );
+    await registry.copy(copiesOf(promotion, record), { referrers });
   } catch (error) {
     if (!isGone(error)) throw error;
-    const copies = await Promise.all(targets.map((target) => findCopy(promotion, targets, target)));
-    await registry.copy(copies, { referrers });
+    const targets = ownedTargets(promotion.targets, record);
+    await registry.copy(await Promise.all(targets.map((target) => findCopy(promotion, target))), { referrers });
   }
   for (const image of [candidateOf(record.candidate), previousOf(record)]) {
     if (image !== undefined) await server.writeArtifact(artifactOf(image, record));
   }
 }
 
-/** What the record says of targets that are ours: no other repository is ever touched. */
-function ownedTargets({ targets }: Promotion, record: LedgerRecord): LedgerTarget[] {
-  const owned = ownedRepositories(targets).map(formatRepository);
-  return record.targets.filter(({ repository }) => owned.includes(repository));
-}
-
-/** The copies that a record's targets ask for. */
+/** The copies that a record asks for, of targets that are ours: no other repository is ever touched. */
 export function copiesOf(promotion: Promotion, record: LedgerRecord): Copy[] {
-  return ownedTargets(promotion, record).map((target) => copyOf(promotion, target));
+  return ownedTargets(promotion.targets, record).map((target) => {
+    const { repository: source } = candidateOf(target.source);
+    const isConfigured = sourcesOf(promotion).some((one) => sameRepository(one, source));
+    return copyFrom(isConfigured ? source : repositoryOf(target), target);
+  });
 }
 
-function copyOf(promotion: Promotion, target: LedgerTarget): Copy {
-  const { repository, digest } = candidateOf(target.source);
-  const from = isSource(promotion, repository) ? repository : repositoryOf(target);
-  return copyFrom(from, digest, target);
+function copyFrom(source: Repository, target: LedgerTarget): Copy {
+  return {
+    source: { repository: source, digest: target.digest },
+    target: { repository: repositoryOf(target), tag: target.tag },
+  };
 }
 
-function copyFrom(repository: Repository, digest: Digest, target: LedgerTarget): Copy {
-  return { source: { repository, digest }, target: { repository: repositoryOf(target), tag: target.tag } };
-}
-
-/** A record's source is asked only where it is configured: whoever forges a record cannot send our login elsewhere. */
-function isSource({ source, targets }: Promotion, repository: Repository): boolean {
-  return [source, ...targets.companions.map((companion) => companion.source.repository)].some((one) =>
-    sameRepository(one, repository),
-  );
+/** Only what is configured is ever asked: whoever forges a record cannot send us, and our logins, elsewhere. */
+function sourcesOf({ source, targets }: Promotion): Repository[] {
+  return [source, ...targets.companions.map((companion) => companion.source.repository)];
 }
 
 /** The copy from wherever the image still is: a registry may clean up, and a target may be the last to have it. */
-async function findCopy(promotion: Promotion, all: readonly LedgerTarget[], target: LedgerTarget): Promise<Copy> {
-  const { repository: source, digest } = candidateOf(target.source);
-  const places = [
-    ...all.filter((one) => one.digest === digest).map(repositoryOf),
-    ...(isSource(promotion, source) ? [source] : []),
-  ];
-  for (const place of places) {
-    if (await has(promotion, place, digest)) return copyFrom(place, digest, target);
+async function findCopy(promotion: Promotion, target: LedgerTarget): Promise<Copy> {
+  for (const place of [repositoryOf(target), ...ownedRepositories(promotion.targets), ...sourcesOf(promotion)]) {
+    if (await has(promotion, place, target.digest)) return copyFrom(place, target);
   }
   throw new ServiceError(
     'not-found',
-    `${target.repository}:${target.tag}: ${digest} is lost, at its source ${target.source} and at every target; ` +
-      'push it again, or roll back',
+    `${target.repository}:${target.tag}: ${target.digest} is lost: no repository that is configured has it, or lets us ` +
+      `read it; it came from ${target.source}: push it again, or roll back`,
   );
 }
 

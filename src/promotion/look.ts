@@ -1,14 +1,13 @@
-import { formatRepository, type Tag } from '../candidate/reference.js';
+import type { Tag } from '../candidate/reference.js';
 import type { LedgerRecord } from '../image-server/ledger-record.js';
 import { previousLabel } from '../image-server/names.js';
 import { candidateOf, movingTag, previousOf, repositoryOf, type Visible } from './plan.js';
 import type { Promotion } from './promotion.js';
-import { ownedRepositories } from './targets.js';
+import { ownedTargets } from './targets.js';
 
 /** Looks at all that readers find of what a record names. Asks no registry that is not configured. */
 export async function look(promotion: Promotion, record: LedgerRecord): Promise<Visible> {
   const { server, registry, label } = promotion;
-  const owned = ownedRepositories(promotion.targets).map(formatRepository);
   const tags = [candidateOf(record.candidate), previousOf(record)].flatMap((one) =>
     one === undefined ? [] : [one.tag],
   );
@@ -17,14 +16,12 @@ export async function look(promotion: Promotion, record: LedgerRecord): Promise<
     server.readLabel(previousLabel(label)),
     Promise.all(tags.map(async (tag): Promise<Tag[]> => ((await isPublished(promotion, tag)) ? [tag] : []))),
     Promise.all(
-      record.targets
-        .filter((target) => owned.includes(target.repository))
-        .map(async (target) => {
-          const [versioned, moving] = await Promise.all(
-            [target.tag, movingTag(label)].map((tag) => registry.resolve(repositoryOf(target), tag)),
-          );
-          return [target.repository, { versioned: versioned?.digest, moving: moving?.digest }] as const;
-        }),
+      ownedTargets(promotion.targets, record).map(async (target) => {
+        const [versioned, moving] = await Promise.all(
+          [target.tag, movingTag(label)].map((tag) => registry.resolve(repositoryOf(target), tag)),
+        );
+        return [target.repository, { versioned: versioned?.digest, moving: moving?.digest }] as const;
+      }),
     ),
   ]);
   return { label: current, previousLabel: previous, artifacts: new Set(artifacts.flat()), images: new Map(images) };

@@ -14,7 +14,7 @@ import {
 } from '../candidate/reference.js';
 import type { Ban, LedgerRecord, LedgerTarget } from '../image-server/ledger-record.js';
 import type { Label } from '../image-server/names.js';
-import { ownedRepositories, type Targets } from './targets.js';
+import { ownedTargets, type Targets } from './targets.js';
 
 /** What a run would change, and the words for it. Pure: a dry run is this and nothing else. */
 
@@ -106,9 +106,9 @@ export function isOf({ source }: LedgerTarget, image: Pick<Candidate, 'repositor
 }
 
 /** The first target of a record that is configured no more. */
-export function foreignTarget({ targets }: LedgerRecord, configured: Targets): string | undefined {
-  const owned = ownedRepositories(configured).map(formatRepository);
-  return targets.find(({ repository }) => !owned.includes(repository))?.repository;
+export function foreignTarget(record: LedgerRecord, configured: Targets): string | undefined {
+  const owned = ownedTargets(configured, record);
+  return record.targets.find((target) => !owned.includes(target))?.repository;
 }
 
 /** Why a digest must not be promoted: quarantined for good, or on hold. */

@@ -1,5 +1,5 @@
 import { unixSeconds } from '../base/clock.js';
-import { ServiceError } from '../base/errors.js';
+import { errorLine, ServiceError } from '../base/errors.js';
 import { formatCandidate, formatRepository } from '../candidate/reference.js';
 import type { LedgerRecord } from '../image-server/ledger-record.js';
 import type { PlannedCopy } from '../registry/registry.js';
@@ -27,6 +27,7 @@ export async function promote(promotion: Promotion, asked: Asked): Promise<Outco
     const { outcome, change } = await log.group('Decide', () => decide(promotion, asked, head?.record));
     const replaces = change !== undefined && formatCandidate(change.candidate) !== head?.record.candidate;
     if (unfinished !== undefined && !replaces) throw unfinished;
+    if (unfinished !== undefined) log.warning(`what is promoted is not whole, and replaced: ${errorLine(unfinished)}`);
     if (change === undefined) {
       return { ...outcome, lastPromotion: head && (await lastPromotion(promotion, head.record)) };
     }
@@ -36,7 +37,7 @@ export async function promote(promotion: Promotion, asked: Asked): Promise<Outco
       return outcome;
     }
     if ((await log.group('Copy and commit', () => commit(promotion, head, record))) === 'lost') continue;
-    const after = await log.group('Move', () => reconcile(promotion));
+    const after = await log.group('Move', () => reconcile(promotion, record.n));
     if (after.unfinished !== undefined) throw after.unfinished;
     return outcome;
   }
@@ -62,7 +63,10 @@ function describePlanned(planned: PlannedCopy): string {
   const where = `${formatRepository(target.repository)}:${target.tag}`;
   switch (planned.state) {
     case 'there':
-      return `${where} is there already, as ${source.digest}`;
+      return (
+        `${where} is there already, as ${source.digest}` +
+        (planned.referrers === 0 ? '' : `; would copy ${planned.referrers} referrers`)
+      );
     case 'conflict':
       return `would be refused: ${where} is ${planned.found}, not ${source.digest}`;
     case 'copy':

@@ -90,8 +90,9 @@ async function remove(
   };
   /** A rollback that begins meanwhile may need what is to go. */
   const lastLook = async () => {
-    for (const [label, { length }] of ledgers) {
-      if ((await server.readLedger(label, length + 1)) === undefined) continue;
+    for (const label of await server.listLedgers()) {
+      const end = ledgers.get(label)?.length ?? 0;
+      if ((await server.readLedger(label, end + 1)) === undefined) continue;
       throw new ServiceError('conflict', `the ledger of ${label} has a new record; run again when that run has ended`);
     }
   };

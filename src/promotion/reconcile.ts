@@ -29,15 +29,17 @@ export interface Reconciled {
 
 /**
  * Makes readers find what the ledger's head says, whoever wrote it and wherever that run was stopped; adopts a label
- * that has no ledger yet. In a dry run it only looks.
+ * that has no ledger yet. In a dry run it only looks. `known` is a record that was there.
  *
  * @throws ServiceError where the head must not be acted on, or a server fails.
  */
-export async function reconcile(promotion: Promotion): Promise<Reconciled> {
+export async function reconcile(promotion: Promotion, known?: number): Promise<Reconciled> {
   const { server, label, log, dryRun } = promotion;
+  const ledger = ledgerOf(server, label);
   let steps: Step[] = [];
+  let trusted: Head | undefined;
   for (let round = 0; round < ROUNDS; round += 1) {
-    const head = await readHead(ledgerOf(server, label));
+    const head = await readHead(ledger, trusted?.n ?? known);
     if (head === undefined) {
       const record = await adoptedRecord(promotion);
       if (record === undefined) return { head };
@@ -45,7 +47,11 @@ export async function reconcile(promotion: Promotion): Promise<Reconciled> {
       await commit(promotion, undefined, record);
       continue;
     }
-    // Read anew in each round: so it is the last thing that is read, after all that was made is read back.
+    if (trusted === undefined || !trusted.bytes.equals(head.bytes)) {
+      await verifyHead(ledger, head, rulesOf(promotion));
+      trusted = head;
+    }
+    // Looked for anew in each round: so all that was made is read back.
     steps = await stepsFor(promotion, head);
     for (const step of steps) log.info(`${dryRun ? 'would' : 'to do:'} ${describeStep(step, label)}`);
     if (steps.length === 0 || dryRun) return { head };
@@ -92,9 +98,8 @@ function rulesOf({ label, ledgerKey, replay }: Promotion): LedgerRules {
   return { label, key: ledgerKey, replay };
 }
 
-/** What is left to do of what a head says; throws where it must not be acted on. */
+/** What is left to do of what a head says; throws where that is not ours to do. */
 async function stepsFor(promotion: Promotion, head: Head): Promise<Step[]> {
-  await verifyHead(ledgerOf(promotion.server, promotion.label), head, rulesOf(promotion));
   const steps = stepsTo(head.record, await look(promotion, head.record));
   // A target that is configured no more is no harm while there is nothing to do.
   const foreign = steps.length === 0 ? undefined : foreignTarget(head.record, promotion.targets);

@@ -30,7 +30,7 @@ export function removable(
   { keep, repositories, labelled }: RetentionOptions,
 ): Removable {
   const records = ledgers.flat();
-  const needed = ledgers.flatMap((ledger) => neededRecords(ledger, keep));
+  const needed = ledgers.flatMap((ledger) => neededRecords(ledger, keep, labelled));
   const [oldest] = needed.map(({ when }) => when).sort();
   if (oldest === undefined) return { artifacts: [], images: [] };
 
@@ -50,19 +50,27 @@ export function removable(
   return { artifacts, images: [...images.values()] };
 }
 
-/** The records of the newest `keep` images, of what is promoted, of the way back, and of what is on hold. */
-function neededRecords(ledger: readonly LedgerRecord[], keep: number): LedgerRecord[] {
+/**
+ * The records of the newest `keep` images that can be gone back to, of what is promoted, of the way back, of what is on
+ * hold, and of what a label points at.
+ */
+function neededRecords(
+  ledger: readonly LedgerRecord[],
+  keep: number,
+  labelled: RetentionOptions['labelled'],
+): LedgerRecord[] {
   const head = ledger.at(-1);
   if (head === undefined) return [];
   const digestOf = (record: LedgerRecord) => candidateOf(record.candidate).digest;
-  const newest = [...new Set(ledger.toReversed().map(digestOf))].slice(0, keep);
+  const quarantined = new Set(head.quarantine.map(({ digest }) => digest));
+  const newest = [...new Set(ledger.toReversed().map(digestOf))].filter((digest) => !quarantined.has(digest));
   const digests = new Set([
-    ...newest,
+    ...newest.slice(0, keep),
     digestOf(head),
     previousOf(head)?.digest,
     ...head.holds.map(({ digest }) => digest),
   ]);
-  return ledger.filter((record) => digests.has(digestOf(record)));
+  return ledger.filter((record) => digests.has(digestOf(record)) || labelled.has(tagOf(record)));
 }
 
 function tagOf({ candidate }: LedgerRecord): Tag {

@@ -6,11 +6,10 @@ import {
   formatRepository,
   type Repository,
   repositorySchema,
-  sameRepository,
   type Tag,
   tagSchema,
 } from '../candidate/reference.js';
-import type { LedgerTarget } from '../image-server/ledger-record.js';
+import type { LedgerRecord, LedgerTarget } from '../image-server/ledger-record.js';
 import type { Label } from '../image-server/names.js';
 
 /** An image that is promoted along with the candidate: which one, and where to. */
@@ -69,16 +68,21 @@ function taggedIn(text: string, line: string): Companion['source'] {
 function refuseCollisions(repositories: readonly Repository[]): void {
   const seen = new Set<string>();
   for (const name of repositories.map(formatRepository)) {
-    // Host names are the same in any case; paths are lower case by their grammar.
-    const key = name.toLowerCase();
+    const key = nameKey(name);
     if (seen.has(key)) throw new UserError(`input targets: two lines end in the same repository ${name}`);
     seen.add(key);
   }
 }
 
+/** Host names are the same in any case; paths are lower case by their grammar. */
+function nameKey(repository: string): string {
+  return repository.toLowerCase();
+}
+
 /** Nothing is pushed where candidates come from, and no versioned tag bears the name of the moving one. */
 export function checkTargets(targets: Targets, source: Repository, label: Label): void {
-  const own = ownedRepositories(targets).find((target) => sameRepository(target, source));
+  const key = nameKey(formatRepository(source));
+  const own = ownedRepositories(targets).find((target) => nameKey(formatRepository(target)) === key);
   if (own !== undefined) {
     throw new UserError(`input targets: ${formatRepository(own)} is the repository that the candidate comes from`);
   }
@@ -94,6 +98,12 @@ export function checkTargets(targets: Targets, source: Repository, label: Label)
 /** All repositories that the promotion owns, the candidate's first. */
 export function ownedRepositories(targets: Targets): Repository[] {
   return [...targets.candidate, ...targets.companions.map((companion) => companion.repository)];
+}
+
+/** What a record says of targets that are configured. */
+export function ownedTargets(targets: Targets, record: LedgerRecord): LedgerTarget[] {
+  const owned = ownedRepositories(targets).map(formatRepository);
+  return record.targets.filter(({ repository }) => owned.includes(repository));
 }
 
 /** What a record says of one target. */

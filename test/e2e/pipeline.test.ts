@@ -221,6 +221,8 @@ describe('by hand', () => {
   test('a force is recorded with all that it overrides', async () => {
     const forced = succeeded(await evaluate(force, DISPATCH));
     expect(forced.outputs).toMatchObject({ decision: 'force', promoted: 'true', previous: found.outputs.reference });
+    for (const job of JOBS) expect(forced.summary).toMatch(new RegExp(`^Skipped: .*\`${job}\``, 'm'));
+    expect(forced.summary).toMatch(/^Overridden: wait, downgrade\.$/m);
     expect(await ledgerRecord(2)).toMatchObject({
       kind: 'forced',
       reason: 'v6.0.7 leaks',

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -88,6 +88,20 @@ describe('verify-ledger', () => {
     expect(run.outputs).toEqual({});
   });
 });
+
+test('what an earlier run began is finished, also while DLRN is down', async () => {
+  const label = join(settings.directory.path, 'current-ceph');
+  await rm(label);
+  await symlink('v1.0.2', label);
+  const run = await evaluate(references[2] ?? '', {
+    evidence: 'dlrn',
+    'dlrn-url': sandbox().dlrn.branches.master.url,
+    'repository-url': 'http://127.0.0.1:1/centos9-master/current-tripleo',
+  });
+  expect(run.errors).toEqual([expect.stringMatching(/127\.0\.0\.1:1.*ECONNREFUSED/)]);
+  expect(run.status).toBe(1);
+  expect(await readlink(label)).toBe('v1.0.3');
+}, 60_000);
 
 describe('prune-promotions', () => {
   const prune = (inputs: Inputs = {}, env: Inputs = {}) =>

@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmSync,
   statSync,
   symlinkSync,
   utimesSync,
@@ -15,11 +16,16 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import * as v from 'valibot';
+import { systemClock } from '../../src/base/clock.js';
 import { type Tag, tagSchema } from '../../src/candidate/reference.js';
+import { findKnownHost } from '../../src/image-server/host-keys.js';
 import { readLastDecision } from '../../src/image-server/http-reader.js';
+import { createImageServer } from '../../src/image-server/image-server.js';
 import type { LastDecision } from '../../src/image-server/last-decision.js';
 import { type Label, previousLabel } from '../../src/image-server/names.js';
-import { freshImageDirectory } from '../sandbox/current.js';
+import { serverSchema } from '../../src/image-server/server-url.js';
+import { connectSftp } from '../../src/image-server/sftp.js';
+import { freshImageDirectory, sandbox } from '../sandbox/current.js';
 import { candidateFile, failure, http, label, TESTING, withServer } from './fixture.js';
 
 const tag = (text: string): Tag => v.parse(tagSchema, text);
@@ -106,8 +112,8 @@ describe('an artifact', () => {
     prepare(path);
     const before = snapshot(path);
     await withServer(server, async (opened) => {
-      for (const work of [opened.readArtifact(tag('v1')), opened.writeArtifact(candidateFile('v1'))]) {
-        const { kind, message } = await failure(work);
+      for (const work of [() => opened.readArtifact(tag('v1')), () => opened.writeArtifact(candidateFile('v1'))]) {
+        const { kind, message } = await failure(work());
         expect(kind).toMatch(/^(?:conflict|bad-answer)$/);
         expect(message).toContain(`${server}/v1`);
         expect(message).not.toContain('\n');
@@ -206,6 +212,57 @@ describe('a label', () => {
       expect(snapshot(path)).toEqual(before);
     });
   });
+});
+
+test('what vanishes between a look and the next request is not there', async () => {
+  const { server, path } = await freshImageDirectory();
+  const address = v.parse(serverSchema, server);
+  const { knownHosts, privateKey } = sandbox().imageServer.sshd;
+  const knownHost = await findKnownHost(knownHosts, address);
+  const limits = { connectMs: 10_000, answerMs: 10_000 };
+  const session = await connectSftp({ server: address, knownHost, identity: { privateKey }, ...limits });
+  const vanish = () => {
+    for (const name of ['v1', 'v1.json', 'current-ceph']) rmSync(join(path, name), { force: true });
+  };
+  const directory = {
+    session: {
+      ...session,
+      stat: async (name: string) => {
+        const entry = await session.stat(name);
+        vanish();
+        return entry;
+      },
+      list: async (name: string) => {
+        const entries = await session.list(name);
+        vanish();
+        return entries;
+      },
+    },
+    where: server,
+    path,
+  };
+  const opened = createImageServer(directory, systemClock);
+  const prepare = () => {
+    writeFileSync(join(path, 'v1'), 'v1');
+    symlinkSync('v1', join(path, 'current-ceph'));
+  };
+  for (const look of [
+    () => opened.readLabel(CURRENT),
+    () => opened.readArtifact(tag('v1')),
+    async () => (await opened.listLinks()).get('current-ceph'),
+    () => opened.removeLabel(CURRENT),
+  ]) {
+    prepare();
+    expect(await look()).toBeUndefined();
+  }
+  session.close();
+});
+
+test.each([32_767, 32_768, 65_536])('a record of %i bytes is read whole', async (size) => {
+  const { server, path } = await freshImageDirectory();
+  mkdirSync(join(path, 'ledger/current-ceph'), { recursive: true });
+  writeFileSync(join(path, 'ledger/current-ceph/1.json'), 'x'.repeat(size));
+  expect(await withServer(server, (opened) => opened.readLedger(CURRENT, 1))).toHaveLength(size);
 });
 
 test('what killed runs left is swept after a day', async () => {

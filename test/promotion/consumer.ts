@@ -59,7 +59,7 @@ export function keepReading(lane: Lane, start: Start): { stop(): Promise<void> }
       const label = await readAsConsumer(lane);
       if (label === undefined && seen) throw new Error('there was no label');
       seen = label !== undefined;
-      await sleep(20);
+      await sleep(50);
     }
   })();
   done.catch(() => {});

@@ -8,20 +8,22 @@ import { replayRecord } from '../../src/promotion/replay.js';
 import { http } from '../image-server/fixture.js';
 import { runDirectory, type Stoppable } from '../sandbox/process.js';
 import { keepReading, readAsConsumer } from './consumer.js';
-import { type Interruption, type Lane, NEW, OLD, type Start, startLane } from './lane.js';
-import { bundleMortalPromotion } from './process.js';
+import { type Interruption, type Lane, NEW, OLD, type Prepared, type Start, startLane } from './lane.js';
+import { type ActionProcess, bundleMortalPromotion, startPromotions } from './process.js';
 import { CURRENT, digestAt, ledger, runOn, verdict } from './support.js';
 
-const LANES = 3;
+/** How many promotions one process is killed in the middle of: to start it takes longer than a promotion. */
+const LANES = 8;
 const MINUTES = 60_000;
 
 let home: Stoppable & { readonly path: string };
+let bundle: string;
 let lanes: Lane[] = [];
 
 beforeAll(async () => {
   home = await runDirectory();
-  const bundle = await bundleMortalPromotion(home.path);
-  lanes = await Promise.all(Array.from({ length: LANES }, () => startLane(bundle)));
+  bundle = await bundleMortalPromotion(home.path);
+  lanes = await Promise.all(Array.from({ length: LANES }, startLane));
 }, 2 * MINUTES);
 
 afterAll(async () => {
@@ -34,37 +36,59 @@ async function rehearse(start: Start): Promise<{ registrySteps: number; sftp: re
   const [lane] = lanes;
   if (lane === undefined) throw new Error('no lane');
   lane.reset(start);
-  const promotion = lane.start();
-  const { status, log } = await promotion.ended;
-  await promotion.settled();
-  expect(log).not.toContain('::error::');
-  expect(status).toBe(0);
-  return { registrySteps: lane.sent(), sftp: /^answered: (.*)$/m.exec(log)?.[1]?.split(' ') ?? [] };
+  const { promotion, settled } = lane.prepare();
+  const { status, log } = await startPromotions(bundle, [promotion]).ended;
+  await settled();
+  expect({ status, log }).toMatchObject({ status: 0 });
+  return { registrySteps: lane.sent(), sftp: /^ended 0: (.*)$/m.exec(log)?.[1]?.split(' ') ?? [] };
 }
 
-/** Does something at each interruption, several lanes at once; what went wrong, and where. */
-async function atEach(
-  interruptions: readonly Interruption[],
-  work: (lane: Lane, one: Interruption) => Promise<void>,
-): Promise<string[]> {
-  const wrong: string[] = [];
-  const rest = interruptions.values();
-  await Promise.all(
-    lanes.map(async (lane) => {
-      for (const one of rest) {
-        try {
-          await work(lane, one);
-        } catch (error) {
-          wrong.push(`${one.signal} at ${one.at} ${one.step}: ${error}`);
-        }
-      }
-    }),
+interface Interrupted {
+  readonly lane: Lane;
+  readonly where: Interruption;
+  readonly prepared: Prepared;
+}
+
+/** The places of interruptions by as many as there are lanes, one a lane, each on servers that are as at the start. */
+function* batches(start: Start, places: readonly Interruption[]): Generator<readonly Interrupted[]> {
+  for (let first = 0; first < places.length; first += LANES) {
+    yield places.slice(first, first + LANES).flatMap((where, index): Interrupted[] => {
+      const lane = lanes[index];
+      if (lane === undefined) throw new Error('no lane');
+      lane.reset(start);
+      return [{ lane, where, prepared: lane.prepare(where) }];
+    });
+  }
+}
+
+/** Promotes in all these lanes, by one process. Resolves when each is where it is to be interrupted. */
+async function promoteIn(batch: readonly Interrupted[]): Promise<ActionProcess> {
+  const promoting = startPromotions(
+    bundle,
+    batch.map(({ prepared }) => prepared.promotion),
   );
-  return wrong;
+  // Or at its end, where chunks of a stream fell together.
+  const isThere = ({ prepared }: Interrupted, index: number) =>
+    Promise.race([prepared.reached, promoting.says(`reached ${index} after`), promoting.says(`ended ${index}:`)]);
+  await Promise.all(batch.map(isThere));
+  return promoting;
+}
+
+/** What went wrong in which of the lanes. */
+async function problemsOf(batch: readonly Interrupted[], work: (one: Interrupted, index: number) => Promise<void>) {
+  const problems = batch.map(async (one, index) => {
+    try {
+      await work(one, index);
+      return [];
+    } catch (error) {
+      return [`at ${one.where.at} ${one.where.step}: ${error}`];
+    }
+  });
+  return (await Promise.all(problems)).flat();
 }
 
 function steps(at: Interruption['at'], count: number): Interruption[] {
-  return Array.from({ length: count }, (_, index) => ({ at, step: index + 1, signal: 'SIGKILL' }));
+  return Array.from({ length: count }, (_, index) => ({ at, step: index + 1 }));
 }
 
 /** Everything that there is of a promotion, on both servers. */
@@ -80,27 +104,37 @@ async function stateOf(lane: Lane) {
   };
 }
 
+/** Kills promotions while consumers read, and sees what is left recovered, unless the same was left before. */
+async function killed(start: Start, batch: readonly Interrupted[], recovered: Set<string>): Promise<string[]> {
+  const readers = batch.map(({ lane }) => keepReading(lane, start));
+  const promoting = await promoteIn(batch);
+  promoting.child.kill('SIGKILL');
+  await promoting.ended;
+  return problemsOf(batch, async ({ lane, prepared }, index) => {
+    prepared.ended();
+    await prepared.settled();
+    const left = lane.state();
+    if (!recovered.has(left)) await recovers(lane, start);
+    await readers[index]?.stop();
+    await readAsConsumer(lane);
+    recovered.add(left);
+  });
+}
+
 /**
- * Whatever a kill leaves, readers find an image; a run that promotes nothing finishes what was begun, or leaves what was
- * not; and a promotion afterwards finds it done, or does it once.
+ * Whatever a kill leaves, a run that promotes nothing finishes what was begun, or leaves what was not; and a promotion
+ * afterwards finds it done, or does it once.
  */
-async function killed(lane: Lane, start: Start, kill: Interruption): Promise<void> {
+async function recovers(lane: Lane, start: Start): Promise<void> {
   const { scene, opened, old, candidate } = lane;
   const [first, second] = [formatCandidate(old), formatCandidate(candidate)];
   const isEarlier = start !== 'nothing';
   const before = { label: isEarlier ? OLD : undefined, previous: '', records: isEarlier ? [first] : [] };
   const after = { label: NEW, previous: isEarlier ? OLD : '', records: [...before.records, second] };
-  lane.reset(start);
-  const reader = keepReading(lane, start);
-  const promotion = lane.start(kill);
-  await promotion.ended;
-  await promotion.settled();
-  await readAsConsumer(lane);
   await runOn(scene, opened, { candidate, with: { evaluate: verdict('wait') } });
   expect([before, after]).toContainEqual(await stateOf(lane));
   await runOn(scene, opened, { candidate });
   expect(await stateOf(lane)).toEqual(after);
-  await reader.stop();
   const { problem } = await verifyLedger(httpLedger(http, new URL(scene.directory.url), CURRENT), {
     label: CURRENT,
     replay: replayRecord,
@@ -116,48 +150,58 @@ describe('a promotion of two images that is killed', () => {
       expect(registrySteps).toBeGreaterThan(15);
       expect(sftp.length).toBeGreaterThan(50);
       const kills = [...steps('registry', registrySteps), ...steps('sftp', sftp.length)];
-      expect(await atEach(kills, (lane, kill) => killed(lane, start, kill))).toEqual([]);
+      const recovered = new Set<string>();
+      const wrong: string[] = [];
+      for (const batch of batches(start, kills)) wrong.push(...(await killed(start, batch, recovered)));
+      expect(wrong).toEqual([]);
     },
     15 * MINUTES,
   );
 });
 
 /**
- * It is stopped between its append and its moves, another run rolls back, and it goes on: it must see that, and leave
- * the label alone. `mayFlicker` where it had looked, and the very next request is the move.
+ * They are stopped between their append and their moves, other runs roll back, and they go on: they must see that, and
+ * leave the label alone; unless they had looked, and their very next request is the move (`mayFlicker`).
  */
-async function stalled(lane: Lane, stop: Interruption, mayFlicker: boolean): Promise<void> {
-  const { scene, opened, old } = lane;
-  lane.reset('an earlier promotion');
-  const promotion = lane.start(stop);
-  await promotion.says('SIGSTOP after');
-  await runOn(scene, opened, { request: { kind: 'rollback', to: 'previous', reason: 'it leaks' } });
-  expect(readlinkSync(join(scene.directory.path, CURRENT))).toBe(OLD);
+async function stalled(batch: readonly Interrupted[], mayFlicker: (step: number) => boolean): Promise<string[]> {
+  const promoting = await promoteIn(batch);
+  promoting.child.kill('SIGSTOP');
+  const label = ({ scene }: Lane) => readlinkSync(join(scene.directory.path, CURRENT));
+  const rolledBack = await problemsOf(batch, async ({ lane }) => {
+    await runOn(lane.scene, lane.opened, { request: { kind: 'rollback', to: 'previous', reason: 'it leaks' } });
+    expect(label(lane)).toBe(OLD);
+  });
 
-  const labels = new Set<string>();
-  const watching = setInterval(() => labels.add(readlinkSync(join(scene.directory.path, CURRENT))), 1);
-  promotion.child.kill('SIGCONT');
-  const { status, log } = await promotion.ended;
+  const labels = batch.map(() => new Set<string>());
+  const watching = setInterval(() => {
+    for (const [index, { lane }] of batch.entries()) labels[index]?.add(label(lane));
+  }, 1);
+  promoting.child.kill('SIGCONT');
+  const { status, log } = await promoting.ended;
   clearInterval(watching);
-  expect(log).not.toContain('::error::');
-  expect(status).toBe(0);
-  if (!mayFlicker) expect([...labels]).toEqual([OLD]);
-  expect(await stateOf(lane)).toMatchObject({ label: OLD, previous: '', records: { length: 3 } });
-  expect(await digestAt(scene.target, scene.targetRepository, CURRENT)).toBe(old.digest);
+  expect({ status, log }).toMatchObject({ status: 0 });
+  const awake = await problemsOf(batch, async ({ lane, where }, index) => {
+    const { scene, old } = lane;
+    if (!mayFlicker(where.step)) expect([...(labels[index] ?? [])]).toEqual([OLD]);
+    expect(await stateOf(lane)).toMatchObject({ label: OLD, previous: '', records: { length: 3 } });
+    expect(await digestAt(scene.target, scene.targetRepository, CURRENT)).toBe(old.digest);
+  });
+  return [...rolledBack, ...awake];
 }
 
 test(
   'a promotion that stalls at any step after its append, and wakes after a rollback, does not move the label back',
   async () => {
-    const { sftp } = await rehearse('an earlier promotion');
+    const start = 'an earlier promotion';
+    const { sftp } = await rehearse(start);
     const append = sftp.lastIndexOf('ext_openssh_hardlink');
     const lastMove = sftp.lastIndexOf('symlink') + 2;
     expect(sftp.slice(lastMove - 2, lastMove + 1)).toEqual(['symlink', 'open', 'ext_openssh_rename']);
-    const stops = sftp.map((_, index): Interruption => ({ at: 'sftp', step: index + 1, signal: 'SIGSTOP' }));
     const looked = (step: number) => sftp[step] === 'ext_openssh_rename';
-    const wrong = await atEach(stops.slice(append, lastMove + 1), (lane, stop) =>
-      stalled(lane, stop, looked(stop.step)),
-    );
+    const wrong: string[] = [];
+    for (const batch of batches(start, steps('sftp', sftp.length).slice(append, lastMove + 1))) {
+      wrong.push(...(await stalled(batch, looked)));
+    }
     expect(wrong).toEqual([]);
   },
   10 * MINUTES,

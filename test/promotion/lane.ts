@@ -1,15 +1,15 @@
-import { cpSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { cpSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { type Candidate, formatCandidate } from '../../src/candidate/reference.js';
 import { sandbox } from '../sandbox/current.js';
 import { pushImage } from '../sandbox/images.js';
 import { runDirectory, type Stoppable } from '../sandbox/process.js';
 import { startRegistry } from '../sandbox/registry.js';
-import { type ActionProcess, startBundle } from './process.js';
+import type { MortalPromotion } from './process.js';
 import { type StepProxy, startStepProxy } from './step-proxy.js';
 import { CRITERIA, freshScene, JOB, type Open, open, publish, runOn, type Scene, tinyImage } from './support.js';
 
-/** A promotion of two images in a process of its own, on servers of its own whose state can be put back. */
+/** A promotion of two images, on servers of its own whose state can be put back. */
 
 export const [OLD, NEW] = ['v1.0.1', 'v1.0.2'];
 const COMPANION = 'v2.33.4';
@@ -20,7 +20,6 @@ export type Start = 'nothing' | 'an earlier promotion';
 export interface Interruption {
   readonly at: 'registry' | 'sftp';
   readonly step: number;
-  readonly signal: 'SIGKILL' | 'SIGSTOP';
 }
 
 export interface Lane extends Stoppable {
@@ -32,24 +31,33 @@ export interface Lane extends Stoppable {
   readonly old: Candidate;
   readonly candidate: Candidate;
   reset(start: Start): void;
-  /** A promotion of the candidate; `settled` resolves when registries have acted on all that it sent before its end. */
-  start(interruption?: Interruption): ActionProcess & { settled(): Promise<void> };
+  /** A promotion of the candidate, to be started in a process. */
+  prepare(interruption?: Interruption): Prepared;
   /** How many pieces the newest promotion sent to registries. */
   sent(): number;
+  /** All that is on both servers, as one text: the same whenever the same was done, by whichever run. */
+  state(): string;
 }
 
-export async function startLane(bundle: string): Promise<Lane> {
+export interface Prepared {
+  readonly promotion: MortalPromotion;
+  /** Resolves when it has sent what it is to be interrupted at: that is passed on when it has `ended`, and nothing after it. */
+  readonly reached: Promise<void>;
+  ended(): void;
+  /** Resolves when registries have acted on all that it sent. */
+  settled(): Promise<void>;
+}
+
+export async function startLane(): Promise<Lane> {
   const { tools, source, imageServer } = sandbox();
   const home = await runDirectory();
   const registry = await startRegistry({ tools, directory: join(home.path, 'registry') });
   let sent = 0;
-  let killAt = Number.NaN;
-  let victim: ActionProcess | undefined;
-  const onStep = async () => {
+  const passAll = async (_piece: number) => true;
+  let onPiece = passAll;
+  const onStep = () => {
     sent += 1;
-    if (sent !== killAt) return;
-    victim?.child.kill('SIGKILL');
-    await victim?.ended;
+    return onPiece(sent);
   };
   const [front, back] = await Promise.all([startStepProxy(source.port, onStep), startStepProxy(registry.port, onStep)]);
   const scene = await sceneOf(front, back);
@@ -78,22 +86,57 @@ export async function startLane(bundle: string): Promise<Lane> {
         copy(join(home.path, start, name), folder);
       }
     },
-    start: (interruption) => {
-      const isOurs = interruption?.at === 'registry';
-      [sent, killAt] = [0, isOurs ? interruption.step : Number.NaN];
+    prepare: (interruption) => {
+      const [here, there] = [signal(), signal()];
+      sent = 0;
+      onPiece = async (piece) => {
+        if (interruption?.at !== 'registry' || piece < interruption.step) return true;
+        if (piece > interruption.step) return false;
+        here.send();
+        await there.sent;
+        return true;
+      };
       const settled = [front.watch(), back.watch()];
-      const env = interruption?.at === 'sftp' ? { SIGNAL: interruption.signal, AFTER: String(interruption.step) } : {};
-      const started = startBundle(bundle, inputsOf(scene, candidate, imageServer.sshd), env);
-      victim = started;
-      return { ...started, settled: async () => void (await Promise.all(settled.map((one) => one()))) };
+      const inputs = inputsOf(scene, candidate, imageServer.sshd);
+      return {
+        promotion: { inputs, after: interruption?.at === 'sftp' ? interruption.step : undefined },
+        reached: here.sent,
+        ended: () => {
+          onPiece = passAll;
+          there.send();
+        },
+        settled: async () => void (await Promise.all(settled.map((one) => one()))),
+      };
     },
     sent: () => sent,
+    state: () => Object.values(folders).flatMap(contentOf).join('\n'),
     stop: async () => {
       await opened.close();
       await Promise.all([front.stop(), back.stop(), registry.stop()]);
       await home.stop();
     },
   };
+}
+
+function signal(): { readonly sent: Promise<void>; send(): void } {
+  let send = () => {};
+  const sent = new Promise<void>((resolve) => {
+    send = resolve;
+  });
+  return { sent, send };
+}
+
+/** Names, links and contents below a folder, but for what differs from run to run: ids, times and what they are hashed to. */
+function contentOf(folder: string): string[] {
+  const lines = readdirSync(folder, { recursive: true, withFileTypes: true }).map((entry) => {
+    const path = join(entry.parentPath, entry.name);
+    const name = relative(folder, path);
+    if (entry.isSymbolicLink()) return `${name} -> ${readlinkSync(path)}`;
+    return entry.isFile() ? `${name}: ${readFileSync(path, 'latin1')}` : name;
+  });
+  return lines
+    .map((line) => line.replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT[\d:.]+Z|\b\d{10}\b/g, '…'))
+    .sort();
 }
 
 function copy(from: string, to: string): void {

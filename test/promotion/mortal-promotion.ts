@@ -1,14 +1,36 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { writeSync } from 'node:fs';
 import ssh2, { type SFTPWrapper } from 'ssh2';
 import { action } from '../../src/actions/evaluate-and-promote.js';
-import { runAction } from '../../src/runner/run-action.js';
+import { readRunContext } from '../../src/runner/context.js';
+import type { Inputs, ParsedInputs } from '../../src/runner/inputs.js';
+import { createLog, Redactor } from '../../src/runner/log.js';
+import { parseInput } from '../../src/runner/run-action.js';
+import type { MortalPromotion } from './process.js';
 
 /**
- * The action evaluate-and-promote as its bundle runs it. With SIGNAL and AFTER it sends itself that signal when so many
- * SFTP requests are answered, and says so before; which were answered it says at its end.
+ * The action evaluate-and-promote as its bundle runs it, several at once: one process is killed in the middle of all.
+ * Each says when it is where it is to be interrupted, and waits there, until the process is stopped and goes on; and which
+ * SFTP requests were answered when it ends.
  */
-const { SIGNAL = '', AFTER } = process.env;
-const answered: string[] = [];
+const promotions: readonly MortalPromotion[] = JSON.parse(process.env.PROMOTIONS ?? '[]');
+const current = new AsyncLocalStorage<{
+  readonly index: number;
+  readonly answered: string[];
+  readonly promotion: MortalPromotion;
+}>();
+
+/** What those would do next that are where they are to be interrupted. */
+const waiting: (() => void)[] = [];
+let wasStopped = false;
+process.on('SIGCONT', () => {
+  wasStopped = true;
+  for (const goOn of waiting) goOn();
+});
+
+function say(text: string): void {
+  writeSync(1, `${text}\n`);
+}
 
 const REQUESTS = [
   ...[
@@ -31,6 +53,9 @@ const REQUESTS = [
 type Done = (...results: unknown[]) => void;
 
 function watch(sftp: SFTPWrapper): void {
+  const own = current.getStore();
+  if (own === undefined) throw new Error('a session of no promotion');
+  const { index, answered, promotion } = own;
   for (const name of REQUESTS) {
     const request: unknown = Reflect.get(sftp, name);
     if (typeof request !== 'function') throw new Error(`ssh2 has no ${name}`);
@@ -38,11 +63,11 @@ function watch(sftp: SFTPWrapper): void {
       const done = args.pop() as Done;
       const watched: Done = (...results) => {
         answered.push(name);
-        if (answered.length === Number(AFTER)) {
-          writeSync(1, `${SIGNAL} after ${name}\n`);
-          process.kill(process.pid, SIGNAL);
-        }
-        done(...results);
+        const goOn = () => done(...results);
+        const { after = Number.POSITIVE_INFINITY } = promotion;
+        if (wasStopped || answered.length < after) return goOn();
+        waiting.push(goOn);
+        if (answered.length === after) say(`reached ${index} after ${name}`);
       };
       Reflect.apply(request, sftp, [...args, watched]);
     });
@@ -59,5 +84,19 @@ ssh2.Client.prototype.sftp = function (this: InstanceType<typeof ssh2.Client>, .
   return Reflect.apply(startSftp, this, [watched]);
 };
 
-process.on('exit', () => console.log(`answered: ${answered.join(' ')}`));
-await runAction(action);
+function parse(inputs: Readonly<Record<string, string>>): ParsedInputs<typeof action.inputs> {
+  const declared: Inputs = action.inputs;
+  const parsed = Object.entries(declared).map(([name, input]) => [name, parseInput(name, input, inputs[name] ?? '')]);
+  return Object.fromEntries(parsed);
+}
+
+async function run(promotion: MortalPromotion, index: number): Promise<void> {
+  const answered: string[] = [];
+  const log = createLog(new Redactor());
+  const runner = { log, context: readRunContext(process.env), redact: (text: string) => text };
+  await current.run({ index, answered, promotion }, () => action.run(parse(promotion.inputs), runner));
+  say(`ended ${index}: ${answered.join(' ')}`);
+}
+
+await Promise.all(promotions.map(run));
+process.exit();

@@ -6,6 +6,13 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { projectRoot } from '../sandbox/project.js';
 
+/** What one process is to promote, and where that is interrupted. */
+export interface MortalPromotion {
+  readonly inputs: Readonly<Record<string, string>>;
+  /** After so many answers of the SFTP server. */
+  readonly after?: number | undefined;
+}
+
 export interface ActionProcess {
   readonly child: ChildProcess;
   /** Its log, when it has ended; `status` is null where it was killed. */
@@ -29,15 +36,10 @@ export async function bundleMortalPromotion(directory: string): Promise<string> 
   return join(out, 'index.js');
 }
 
-/** Starts a bundle in a process of its own. */
-export function startBundle(
-  bundle: string,
-  inputs: Readonly<Record<string, string>>,
-  env: NodeJS.ProcessEnv = {},
-): ActionProcess {
-  const variables = Object.entries(inputs).map(([input, value]) => [`INPUT_${input.toUpperCase()}`, value] as const);
+/** Starts the bundle of mortal-promotion.ts in a process of its own. */
+export function startPromotions(bundle: string, promotions: readonly MortalPromotion[]): ActionProcess {
   const child = spawn(process.execPath, [bundle], {
-    env: { PATH: process.env.PATH, GITHUB_RUN_ID: randomUUID(), ...env, ...Object.fromEntries(variables) },
+    env: { PATH: process.env.PATH, GITHUB_RUN_ID: randomUUID(), PROMOTIONS: JSON.stringify(promotions) },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let log = '';

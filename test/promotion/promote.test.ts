@@ -1,8 +1,18 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, jest, test } from '@jest/globals';
-import { type Candidate, formatCandidate } from '../../src/candidate/reference.js';
+import * as v from 'valibot';
+import { type Candidate, formatCandidate, repositorySchema } from '../../src/candidate/reference.js';
 import type { Promotion } from '../../src/promotion/promotion.js';
 import type { Request } from '../../src/promotion/request.js';
 import { failure } from '../image-server/fixture.js';
@@ -400,11 +410,11 @@ describe('every run makes readers find what the head says', () => {
     const { digest } = at(candidates, 1);
     await lose(target, targetRepository, digest);
     await lose(source, repository, digest);
-    const lost = /v1\.0\.2: sha256:.* is lost, at its source .* and at every target; push it again, or roll back$/;
+    const lost =
+      /v1\.0\.2: sha256:.* is lost: no repository that is configured has it, .*: push it again, or roll back$/;
     await refused(scene, { candidate: at(candidates, 1) }, lost, 'not-found');
     await refused(scene, { candidate: at(candidates, 0), with: waiting }, lost);
-    const lift: Request = { kind: 'quarantine', image: tag(V1), reason: 'x' };
-    await refused(scene, { request: lift }, lost);
+    await refused(scene, { request: { kind: 'quarantine', image: tag(V1), reason: 'x' } }, lost);
     expect(await run(scene, { request: rollback('previous') })).toMatchObject({ decision: 'rollback' });
     expect(await seen(scene)).toEqual({ label: V1, previous: undefined, moving: at(candidates, 0).digest });
   });
@@ -414,8 +424,27 @@ describe('every run makes readers find what the head says', () => {
     const { digest } = at(candidates, 0);
     await lose(scene.target, scene.targetRepository, digest);
     await lose(scene.source, scene.repository, digest);
-    expect(await run(scene, { candidate: await publish(scene, V2) })).toMatchObject({ decision: 'promote' });
+    const log = createLines();
+    const wish: Wish = { candidate: await publish(scene, V2), with: { log } };
+    expect(await run(scene, wish)).toMatchObject({ decision: 'promote' });
+    expect(log.lines.join('\n')).toMatch(/what is promoted is not whole, and replaced: .* is lost: /);
     expect(await seen(scene)).toMatchObject({ label: V2, previous: V1 });
+  });
+
+  test('also where candidates come from a mirror by now, which has the image', async () => {
+    const { scene, candidates } = await promoted(V1, V2);
+    const { digest } = at(candidates, 0);
+    const mirror = { ...scene, repository: freshRepository() };
+    await publish(mirror, V1);
+    for (const [place, repository] of [
+      [scene.target, scene.targetRepository],
+      [scene.source, scene.repository],
+    ] as const) {
+      await lose(place, repository, digest);
+    }
+    const source = v.parse(repositorySchema, `${scene.source.host}/${mirror.repository}`);
+    await run(scene, { request: rollback(V1), with: { source } });
+    expect((await seen(scene)).moving).toBe(digest);
   });
 });
 
@@ -501,6 +530,18 @@ describe('targets', () => {
     expect(await digestAt(scene.target, added, CURRENT)).toBe(candidate.digest);
   });
 
+  test('that are added get nothing by a lift or a quarantine, which promote nothing', async () => {
+    const { scene, candidates } = await promoted(V1, V2);
+    const added = freshRepository();
+    const wider = { ...scene, targets: [...scene.targets, `${scene.target.host}/${added}`] };
+    const request: Request = { kind: 'quarantine', image: tag(V1), reason: 'x' };
+    await run(wider, { request, freeze: 'release' });
+    expect(ledger(scene).at(-1)).toMatchObject({ kind: 'quarantine', targets: { length: 1 } });
+    expect(await digestAt(scene.target, added, V2)).toBeUndefined();
+    expect(await run(wider, { candidate: at(candidates, 1) })).toMatchObject({ decision: 'promote' });
+    expect(await digestAt(scene.target, added, CURRENT)).toBe(at(candidates, 1).digest);
+  });
+
   test('that are dropped are not even asked, and a head that names one is not finished', async () => {
     const { scene, candidates } = await promoted(V1);
     const gone = { ...scene, targets: ['127.0.0.1:1/t/daemon', ...scene.targets] };
@@ -543,6 +584,25 @@ describe('a ledger that is not trusted stops everything', () => {
     await refused(scene, { candidate: at(candidates, 1) }, /^ledger record 2 not trusted: /);
   });
 
+  test('a head that gets round a guard, however well it is written', async () => {
+    const { scene, candidates } = await promoted(V1, V2);
+    await run(scene, { request: rollback('previous') });
+    const candidate = await publish(scene, V3);
+    const path = join(scene.directory.path, 'ledger/current-ceph/4.json');
+    const [earned, third] = [2, 3].map((n) => readFileSync(path.replace('4.json', `${n}.json`), 'utf8'));
+    const prev = createHash('sha256')
+      .update(third ?? '')
+      .digest('hex');
+    const held = { ...JSON.parse(earned ?? ''), n: 4, 'prev-sha256': prev };
+    writeFileSync(path, `${JSON.stringify(held, undefined, 2)}\n`);
+    await refused(scene, { candidate }, /^ledger record 4 not trusted: it promotes what is on hold$/, 'bad-answer');
+    rmSync(path);
+    await run(scene, { request: { kind: 'quarantine', image: at(candidates, 1), reason: 'it eats data' } });
+    await run(scene, { candidate });
+    forge(scene, 5, (record) => (record.quarantine = []));
+    await refused(scene, { candidate }, /^ledger record 5 not trusted: it takes v1\.0\.2 out of quarantine/);
+  });
+
   test('an older record is found where it is gone back to', async () => {
     const { scene } = await promoted(V1, V2, V3);
     forge(scene, 1, (record) => (record.who = 'eve'));
@@ -577,18 +637,19 @@ describe('a ledger that is not trusted stops everything', () => {
       const [target] = record.targets as { source: string }[];
       if (target !== undefined) target.source = String(record.candidate);
     });
-    const { digest } = at(await publishAll(scene, V1), 0);
-    await lose(scene.target, scene.targetRepository, digest);
-    const failed = await failure(run(scene, { candidate: await publish(scene, V1), with: waiting }));
+    const candidate = await publish(scene, V1);
+    for (const [place, repository] of [
+      [scene.target, scene.targetRepository],
+      [scene.source, scene.repository],
+    ] as const) {
+      await lose(place, repository, candidate.digest);
+    }
+    const failed = await failure(run(scene, { candidate, with: waiting }));
     expect(failed.message).toMatch(/is lost/);
     expect(elsewhere.requests).toEqual([]);
     await elsewhere.stop();
   });
 });
-
-function publishAll(scene: Scene, ...names: string[]): Promise<Candidate[]> {
-  return Promise.all(names.map((name) => publish(scene, name)));
-}
 
 describe('adoption of what RDO left', () => {
   /** A label with its artifact, as artifact_promoter leaves them, and the image as skopeo copied it. */
@@ -665,6 +726,16 @@ describe('a dry run', () => {
     expect(front.requests.filter(({ method }) => method !== 'GET' && method !== 'HEAD')).toEqual([]);
     await front.stop();
   });
+});
+
+test('what killed runs left is swept, a day after', async () => {
+  const scene = await freshScene();
+  const names = ['a', 'b'].map((digit) => `.promotion-${digit.repeat(8)}-0000-0000-0000-000000000000.tmp`);
+  for (const name of names) writeFileSync(join(scene.directory.path, name), '');
+  utimesSync(join(scene.directory.path, at(names, 0)), 0, 0);
+  await run(scene, { candidate: await publish(scene, V1) });
+  const left = readdirSync(scene.directory.path).filter((name) => name.startsWith('.'));
+  expect(left).toEqual([at(names, 1)]);
 });
 
 test('a record that nobody would trust is not written', async () => {

@@ -114,7 +114,7 @@ describe('what is not ours stays', () => {
       await publishCandidate({ ...options, candidate: await publish(scene, name), createdAt });
     }
     await opened.close();
-    expect((await pruneIn(scene)).artifacts).toEqual(['v0.0.1', 'v1.0.3']);
+    expect(await pruneIn(scene)).toMatchObject({ artifacts: ['v0.0.1', 'v1.0.3'], images: [{ tag: 'v1.0.3' }] });
   });
 
   test('tags in other repositories, and those that are another image now', async () => {
@@ -153,6 +153,25 @@ test('a registry that deletes no tags is told of', async () => {
   expect(removed).toEqual([`${scene.directory.server}/v1.0.1`, `${scene.directory.server}/v1.0.3`]);
   expect(log.lines.join('\n')).toMatch(/:v1\.0\.1: the registry does not delete tags, or not for this account/);
   expect(await tagsAt(scene, ...ALL)).toEqual(ALL);
+});
+
+test('a first promotion to another label stops it, too', async () => {
+  const scene = await history();
+  const opened = await open(scene);
+  const candidate = await publish(scene, 'v1.0.3');
+  const server = {
+    ...opened.server,
+    listArtifacts: async () => {
+      await run(scene, { candidate, with: { label: label('stable') } });
+      return opened.server.listArtifacts();
+    },
+    // As it was before that run moved its label.
+    listLinks: async () => new Map<string, string>(),
+  };
+  const failed = await failure(pruneIn(scene, { server, delete: true }));
+  expect(failed.message).toMatch(/^the ledger of stable has a new record/);
+  expect(await tagsAt(scene, ...ALL)).toEqual(ALL);
+  await opened.close();
 });
 
 test('a ledger that is not trusted, or that grows meanwhile, stops it', async () => {

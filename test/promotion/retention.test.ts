@@ -49,11 +49,15 @@ test('what a rollback may need is never removable; of the rest, all that was pro
       const found = removable([ledger], files, { keep, repositories: [TARGET], labelled: new Set(labelled) });
       const newest = [...new Set(promoted.toReversed())].slice(0, keep);
       const previous = ledger.at(-1)?.previous;
-      const needed = new Set<string>([...newest, ...held, ...(previous ? [candidateOf(previous).tag] : [])]);
+      const needed = new Set<string>([
+        ...newest,
+        ...held,
+        ...labelled,
+        ...(previous ? [candidateOf(previous).tag] : []),
+      ]);
       const unneeded = new Set(promoted.filter((name) => !needed.has(name)));
       expect(new Set(found.images.map(({ tag }) => String(tag)))).toEqual(unneeded);
-      const unlabelled = [...unneeded].filter((name) => !labelled.includes(name));
-      expect(new Set<string>(found.artifacts)).toEqual(new Set(unlabelled));
+      expect(new Set<string>(found.artifacts)).toEqual(unneeded);
     }),
   );
 });
@@ -68,6 +72,15 @@ test('a candidate that was never promoted stays while it is younger than the old
   expect(removable([ledger], files, { ...options, keep: 2 }).artifacts).toEqual(['v6']);
   expect(removable([ledger], files, { ...options, keep: 3 }).artifacts).toEqual([]);
   expect(removable([], files, { ...options, keep: 1 }).artifacts).toEqual([]);
+});
+
+test('what is quarantined is none of the newest that can be gone back to', () => {
+  const ledger = ledgerOf(['v0', 'v1', 'v2', 'v3'], []);
+  const head = ledger.at(-1);
+  head?.quarantine.push({ ...candidate('v2'), reason: '', who: '', since: '2022-05-06T02:00:00Z' });
+  if (head !== undefined) head.previous = null;
+  const options = { keep: 2, repositories: [TARGET], labelled: new Set<string>() };
+  expect(removable([ledger], [], options).images.map(({ tag }) => tag)).toEqual(['v0', 'v2']);
 });
 
 test('what one ledger needs, no other gives up', () => {

@@ -15,8 +15,8 @@ export interface StepProxy extends Stoppable {
 /** How long a server may take to answer somebody who is gone. */
 const LAST_ANSWER_MS = 100;
 
-/** `onStep` is called for each piece that a client sends, before it is passed on. */
-export async function startStepProxy(toPort: number, onStep: () => void | Promise<void>): Promise<StepProxy> {
+/** `onStep` is called for each piece that a client sends, and says whether it is passed on. */
+export async function startStepProxy(toPort: number, onStep: () => Promise<boolean>): Promise<StepProxy> {
   const open = new Set<Socket>();
   const server = createServer((client) => {
     const upstream = connect(toPort, '127.0.0.1');
@@ -27,7 +27,7 @@ export async function startStepProxy(toPort: number, onStep: () => void | Promis
     for (const socket of [client, upstream]) socket.setNoDelay(true).on('error', () => {});
     client.on('data', (chunk) => {
       passing = passing.then(async () => {
-        await onStep();
+        if (!(await onStep())) return;
         answered = false;
         if (!upstream.destroyed) upstream.write(chunk);
       });

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { afterAll } from '@jest/globals';
 import * as v from 'valibot';
 import { systemClock, unixSeconds } from '../../src/base/clock.js';
 import {
@@ -107,15 +108,20 @@ export async function open(scene: Scene, changes: Partial<ImageServerOptions> = 
     log: silent,
   });
   const server = await openImageServer(optionsFor(scene.directory.server, changes));
-  return {
-    server,
-    registry,
-    close: async () => {
-      server.close();
-      await registry.close();
-    },
+  const close = async () => {
+    left.delete(close);
+    server.close();
+    await registry.close();
   };
+  left.add(close);
+  return { server, registry, close };
 }
+
+/** A test that fails must not leave sessions behind: jest would wait for them for ever. */
+const left = new Set<() => Promise<void>>();
+afterAll(async () => {
+  await Promise.all([...left].map((close) => close()));
+});
 
 export function promotionIn(scene: Scene, { server, registry }: Open, changes: Partial<Promotion> = {}): Promotion {
   return {

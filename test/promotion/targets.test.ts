@@ -43,6 +43,7 @@ const LABEL = v.parse(labelSchema, 'current-ceph');
 
 test.each([
   [['quay.io/ceph/daemon'], 'is the repository that the candidate comes from'],
+  [['Quay.io/ceph/daemon'], 'is the repository that the candidate comes from'],
   [['quay.io/t/daemon', 'quay.io/a/b:v1 -> quay.io/ceph/daemon'], 'is the repository that the candidate comes from'],
   [['quay.io/t/daemon', 'quay.io/a/b:current-ceph -> quay.io/t/b'], 'has the name of the moving tag'],
 ])('%j does not fit the promotion', (lines, message) => {

@@ -6,35 +6,11 @@ import type { LedgerRecord, LedgerTarget } from '../image-server/ledger-record.j
 import { lifted, quarantined, rolledBack } from './by-hand.js';
 import { checkName, checkSource, describeBan, directionOf } from './guards.js';
 import { findBack, wayBack } from './history.js';
-import { banOf, type Change, candidateOf, holdsAfter, isOf, isPromoted, previousOf } from './plan.js';
+import type { Decided, Decision } from './outcome.js';
+import { banOf, candidateOf, holdsAfter, isOf, isPromoted, previousOf } from './plan.js';
 import type { Promotion } from './promotion.js';
 import type { Request } from './request.js';
 import { candidateTargets, ledgerTarget } from './targets.js';
-
-export type Decision = 'promote' | 'wait' | 'reject' | 'force' | 'rollback' | 'unchanged' | 'frozen';
-
-/** What a run decided, and why. */
-export interface Outcome {
-  readonly decision: Decision;
-  /** One sentence. */
-  readonly reason: string;
-  readonly candidate: Candidate;
-  /** What `previous-<label>` is after it; undefined where there is no way back. */
-  readonly previous: Candidate | undefined;
-  /** The evaluation, where there was one. */
-  readonly report: DecisionRecord | undefined;
-  /** When an image was last promoted, other than by this run; undefined where none ever was. RFC 3339. */
-  readonly lastPromotion?: string | undefined;
-  /** The unmet jobs that a force skips, and the guards that it overrides. */
-  readonly skippedJobs?: readonly string[];
-  readonly overridden?: LedgerRecord['overridden'];
-}
-
-/** Nothing to do, or one more record. */
-export interface Decided {
-  readonly outcome: Outcome;
-  readonly change: Change | undefined;
-}
 
 export interface Asked {
   readonly request: Request;

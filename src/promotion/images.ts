@@ -30,6 +30,18 @@ export async function ensureImages(promotion: Promotion, record: LedgerRecord): 
   }
 }
 
+/** Copies what came since to speak about the images of a record, as signatures do: never a reason to fail. */
+export async function copyWhatCame(promotion: Promotion, record: LedgerRecord): Promise<void> {
+  const { registry, log, referrers, dryRun } = promotion;
+  if (!referrers || dryRun) return;
+  try {
+    await registry.copy(copiesOf(promotion, record), { referrers });
+  } catch (error) {
+    if (!(error instanceof ServiceError)) throw error;
+    log.warning(`signatures that came since the promotion are not copied: ${error.message}`);
+  }
+}
+
 /** The copies that a record asks for, of targets that are ours: no other repository is ever touched. */
 export function copiesOf(promotion: Promotion, record: LedgerRecord): Copy[] {
   return ownedTargets(promotion.targets, record).map((target) => {

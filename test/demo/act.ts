@@ -38,6 +38,13 @@ export function repositorySettings({ source, target, imageServer, dlrn }: Sandbo
   };
 }
 
+/** Without containers, its own servers on loopback only, and as somebody who may force. */
+export const ACT_OPTIONS: readonly string[] = [
+  ...['-P', 'ubuntu-24.04=-self-hosted', '--actor', 'alice'],
+  ...['--cache-server-addr', '127.0.0.1', '--artifact-server-addr', '127.0.0.1'],
+  ...['--env', `BASH_ENV=${path.join(projectRoot, 'test/demo/let-act-read.sh')}`],
+];
+
 export interface WorkflowRun {
   readonly status: number;
   /** Everything that act printed. */
@@ -82,9 +89,8 @@ export async function runWorkflow(
       [
         'workflow_dispatch',
         ...['-W', `.github/workflows/${workflow}`],
-        ...['-P', 'ubuntu-24.04=-self-hosted'],
-        ...['--cache-server-addr', '127.0.0.1', '--artifact-server-addr', '127.0.0.1'],
-        ...['--var-file', varFile, '--secret-file', secretFile, '--actor', 'alice'],
+        ...ACT_OPTIONS,
+        ...['--var-file', varFile, '--secret-file', secretFile],
         ...Object.entries(inputs).flatMap(([name, value]) => ['--input', `${name}=${value}`]),
         ...Object.entries(matrix).flatMap(([name, value]) => ['--matrix', `${name}:${value}`]),
       ],

@@ -12,7 +12,7 @@ import { cephDaemonImage } from '../sandbox/ceph-daemon.js';
 import { freshImageDirectory, sandbox } from '../sandbox/current.js';
 import { projectRoot } from '../sandbox/project.js';
 import type { ImageDirectory } from '../sandbox/sandbox.js';
-import { copyCallable, dotenv, forkSettings, repositorySettings, runWorkflow } from './act.js';
+import { ACT_OPTIONS, copyCallable, dotenv, forkSettings, repositorySettings, runWorkflow } from './act.js';
 import { downstreamVariables, localRepository } from './downstream.js';
 import { makeRepository } from './git.js';
 
@@ -46,8 +46,8 @@ async function run(workflow: string, { vars, secrets, inputs = {} }: Settings = 
       sandbox().tools.act,
       [
         'workflow_dispatch',
-        ...['-W', `.github/workflows/${workflow}`, '-P', 'ubuntu-24.04=-self-hosted', '--actor', 'alice'],
-        ...['--cache-server-addr', '127.0.0.1', '--artifact-server-addr', '127.0.0.1'],
+        ...['-W', `.github/workflows/${workflow}`],
+        ...ACT_OPTIONS,
         ...['--local-repository', localRepository(callable)],
         ...['--var-file', varFile, '--secret-file', secretFile],
         ...Object.entries(inputs).flatMap(([name, value]) => ['--input', `${name}=${value}`]),

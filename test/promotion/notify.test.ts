@@ -3,8 +3,8 @@ import { createServer } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
 import { candidateSchema } from '../../src/candidate/reference.js';
-import type { Outcome } from '../../src/promotion/decide.js';
 import { decisionNotice, errorNotice, notify, silenceNotice } from '../../src/promotion/notify.js';
+import type { Outcome } from '../../src/promotion/outcome.js';
 import { http } from '../image-server/fixture.js';
 import { createLines } from '../registry/support.js';
 

@@ -738,6 +738,38 @@ test('what killed runs left is swept, a day after', async () => {
   expect(left).toEqual([at(names, 1)]);
 });
 
+describe('a signature that came after the promotion', () => {
+  async function signed(target = sandbox().target) {
+    const scene = await freshScene({ target });
+    const candidate = await publish(scene, V1);
+    await run(scene, { candidate });
+    const name = `${candidate.digest.replace(':', '-')}.sig`;
+    const signature = tinyImage('signature');
+    await pushImage({ url: scene.source.url, repository: scene.repository }, signature, [name]);
+    return { scene, candidate, signature, there: () => digestAt(scene.target, scene.targetRepository, name) };
+  }
+
+  test('follows with the next run, though nothing is promoted', async () => {
+    const { scene, candidate, signature, there } = await signed();
+    await run(scene, { candidate, with: { dryRun: true, referrers: true } });
+    expect(await there()).toBeUndefined();
+    expect(await run(scene, { candidate, with: { referrers: true } })).toMatchObject({ decision: 'unchanged' });
+    expect(await there()).toBe(signature.digest);
+  });
+
+  test('is no reason to fail, where it cannot follow', async () => {
+    const { target } = sandbox();
+    const front = await startFaultProxy({ upstream: target.url });
+    const { scene, candidate, there } = await signed({ ...target, url: front.url, host: front.host });
+    front.rules.push({ method: 'PUT', path: /manifests/, fault: { kind: 'answer', status: 403 } });
+    const log = createLines();
+    expect(await run(scene, { candidate, with: { referrers: true, log } })).toMatchObject({ decision: 'unchanged' });
+    expect(await there()).toBeUndefined();
+    expect(log.lines).toContainEqual(expect.stringMatching(/signatures that came since .* not copied: .*403/));
+    await front.stop();
+  });
+});
+
 test('a record that nobody would trust is not written', async () => {
   const { scene } = await promoted(V1);
   const candidate = await publish(scene, V2);

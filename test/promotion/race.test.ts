@@ -3,7 +3,7 @@ import { UserError } from '../../src/base/errors.js';
 import type { Candidate } from '../../src/candidate/reference.js';
 import { httpLedger } from '../../src/image-server/http-reader.js';
 import { verifyLedger } from '../../src/image-server/ledger.js';
-import type { Outcome } from '../../src/promotion/decide.js';
+import type { Outcome } from '../../src/promotion/outcome.js';
 import { candidateOf } from '../../src/promotion/plan.js';
 import { replayRecord } from '../../src/promotion/replay.js';
 import { http } from '../image-server/fixture.js';

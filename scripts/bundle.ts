@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { minify } from '@swc/core';
 import { actionNames, ROOT } from './actions.js';
 
 /**
@@ -22,6 +23,11 @@ function stage(): void {
     filter: (file) => !file.endsWith('.map'),
   });
   writeFileSync(path.join(STAGE, 'package.json'), '{}\n');
+  // The toolkit does not say that its modules do nothing by being loaded, so that all of it would come along: undici too.
+  const core = path.join(STAGE, 'node_modules/@actions/core');
+  cpSync(path.join(ROOT, 'node_modules/@actions/core'), core, { recursive: true });
+  const manifest: object = JSON.parse(readFileSync(path.join(core, 'package.json'), 'utf8'));
+  writeFileSync(path.join(core, 'package.json'), JSON.stringify({ ...manifest, sideEffects: false }));
 }
 
 async function bundle(name: string): Promise<void> {
@@ -38,6 +44,12 @@ async function bundle(name: string): Promise<void> {
   await promisify(execFile)(process.execPath, args, { cwd: ROOT });
   // An asset of ssh2 for agents on Windows.
   rmSync(path.join(out, 'pagent.exe'), { force: true });
+  // ncc minifies what is loaded at the start, and leaves the rest.
+  for (const chunk of readdirSync(out).filter((file) => file.endsWith('.index.js'))) {
+    const file = path.join(out, chunk);
+    const { code } = await minify(readFileSync(file, 'utf8'), { compress: false, mangle: true });
+    writeFileSync(file, code);
+  }
 }
 
 stage();

@@ -1,14 +1,16 @@
-import { HttpClient } from '@actions/http-client';
+import type { HttpClient } from '@actions/http-client';
 import { USER_AGENT } from './policy.js';
 import { joinedHeaders, type Transport } from './transport.js';
 
 /**
  * Carries requests by the runner's own HTTP client, which knows HTTP_PROXY, HTTPS_PROXY and NO_PROXY. For the small
- * APIs; its retries and redirects are off, since the policy is ours.
+ * APIs; its retries and redirects are off, since the policy is ours. Loads it with the first request.
  */
 export function actionsTransport(): Transport {
-  const client = new HttpClient(USER_AGENT, [], { allowRedirects: false, allowRetries: false, keepAlive: true });
+  let loaded: Promise<HttpClient> | undefined;
   return async (request, signal) => {
+    loaded ??= load();
+    const client = await loaded;
     if (typeof request.body === 'function') throw new TypeError('this transport sends no streams');
     const body = typeof request.body === 'string' ? request.body : Buffer.from(request.body ?? '').toString('utf8');
     signal.throwIfAborted();
@@ -20,6 +22,11 @@ export function actionsTransport(): Transport {
     );
     return { status: message.statusCode ?? 0, headers: joinedHeaders(message.headers), body: message };
   };
+}
+
+async function load(): Promise<HttpClient> {
+  const { HttpClient } = await import('@actions/http-client');
+  return new HttpClient(USER_AGENT, [], { allowRedirects: false, allowRetries: false, keepAlive: true });
 }
 
 function abortable<T>(work: Promise<T>, signal: AbortSignal, drop: (late: T) => void): Promise<T> {

@@ -7,9 +7,9 @@ import { actionNames, loadAction, ROOT } from './actions.js';
 import { replacePart } from './markers.js';
 
 /**
- * Writes what is told of the actions from their one declaration: actions/<name>/action.yml whole, and the parts
- * between `<!-- <name> -->` and `<!-- /<name> -->` in README.md and in actions/<name>/README.md; and into README.md the
- * workflow of examples/downstream.
+ * Writes what is told of the actions from their one declaration: actions/<name>/action.yml whole, the part between
+ * `<!-- <name> -->` and `<!-- /<name> -->` in actions/<name>/README.md, and into README.md the list of all actions; and
+ * there, too, the workflow of examples/downstream.
  * With `--check` it writes nothing and fails where a file is not what it would write.
  */
 
@@ -53,9 +53,10 @@ function titleOf(name: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-/** What the README says of an action: what it needs, its inputs, its outputs. */
+const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
+
+/** What an action's README says of it: what it needs, its inputs, its outputs. */
 function actionMarkdown(action: Action): string {
-  const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
   const inputs = Object.entries(action.inputs).map(([name, input]) => {
     const value = isRequired(input) ? '**required**' : input.default === '' ? '' : `\`${cell(input.default)}\``;
     return `| \`${name}\` | ${cell(input.description)} | ${value} |`;
@@ -78,18 +79,20 @@ function actionMarkdown(action: Action): string {
 
 async function main(check: boolean): Promise<void> {
   const files = new Map<string, string>();
-  const read = (file: string) => files.get(file) ?? (existsSync(file) ? readFileSync(file, 'utf8') : '');
+  const read = (file: string) => (existsSync(file) ? readFileSync(file, 'utf8') : '');
   const readme = path.join(ROOT, 'README.md');
   const workflow = readFileSync(path.join(ROOT, 'examples/downstream/.github/workflows/promotion.yml'), 'utf8');
-  files.set(readme, replacePart(read(readme), 'workflow', `\`\`\`yaml\n${workflow}\`\`\``));
+  const rows = ['| action | what it does |', '| --- | --- |'];
   for (const name of actionNames()) {
     const action = await loadAction(name);
     const folder = path.join(ROOT, 'actions', name);
     files.set(path.join(folder, 'action.yml'), actionYaml(name, action));
-    for (const file of [readme, path.join(folder, 'README.md')]) {
-      files.set(file, replacePart(read(file), name, actionMarkdown(action)));
-    }
+    const page = path.join(folder, 'README.md');
+    files.set(page, replacePart(read(page), name, actionMarkdown(action)));
+    rows.push(`| [${name}](actions/${name}/README.md) | ${cell(action.description)} |`);
   }
+  const withWorkflow = replacePart(read(readme), 'workflow', `\`\`\`yaml\n${workflow}\`\`\``);
+  files.set(readme, replacePart(withWorkflow, 'actions', rows.join('\n')));
   const stale = [...files].filter(([file, text]) => !existsSync(file) || readFileSync(file, 'utf8') !== text);
   if (check && stale.length > 0) {
     console.error(

@@ -81,7 +81,9 @@ function rowsOf(schema: Schema, prefix = ''): Row[] {
   });
 }
 
-const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('<', '&lt;');
+/** A cell of a table: `<` is HTML but in code, where entities stay as they are. */
+const cell = (text: string) =>
+  text.replaceAll('|', '\\|').replace(/(`[^`]*`)|</g, (_, code: string | undefined) => code ?? '&lt;');
 
 function table(schema: Schema): string {
   const { additionalProperties: byLabel } = schema;
@@ -91,7 +93,7 @@ function table(schema: Schema): string {
   return [
     '| key | type | what it is |',
     '| --- | --- | --- |',
-    ...rows.map(({ key, type, description }) => `| \`${cell(key)}\` | ${cell(type)} | ${cell(description)} |`),
+    ...rows.map(({ key, type, description }) => `| ${cell(`\`${key}\``)} | ${cell(type)} | ${cell(description)} |`),
   ].join('\n');
 }
 

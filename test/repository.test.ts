@@ -32,6 +32,11 @@ test('there is a bundle, a description and a README for each entry, and no other
   expect(bundles.filter((entry) => entry.isDirectory()).map(({ name }) => name)).toEqual(actions);
 });
 
+test('the README lists each action', () => {
+  const rows = [...readText('README.md').matchAll(/^\| \[(\S+)\]\(actions\/\1\/README\.md\) \| .+ \|$/gm)];
+  expect(rows.map(([, name]) => name)).toEqual(actions);
+});
+
 test.each(actions)('%s: one step, every input handed on by the name that the bundle reads', (name) => {
   const action = parse(readFileSync(join(projectRoot, 'actions', name, 'action.yml'), 'utf8'));
   const inputs = Object.keys(action.inputs);
@@ -85,9 +90,10 @@ const workflow = (name: string) => parse(readText(join(WORKFLOWS, `${name}.yml`)
 
 describe('every branch of promotion.yml is in', () => {
   const promotion = workflow('promotion');
-  const called = Object.entries<{ uses?: string; with?: { branch: string; 'target-namespace': string } }>(
-    promotion.jobs,
-  );
+  const called = Object.entries<{
+    uses?: string;
+    with?: { branch: string; 'target-namespace': string; companions: string };
+  }>(promotion.jobs);
   const branches = called.flatMap(([, job]) => (job.uses?.endsWith('branch-promotion.yml') ? (job.with ?? []) : []));
   const names = branches.map(({ branch }) => branch);
   const matrix = (name: string, job: string) => workflow(name).jobs[job].strategy.matrix;
@@ -107,12 +113,20 @@ describe('every branch of promotion.yml is in', () => {
 
   test.each(['prune', 'promotion-by-needs'])('%s.yml', (name) => {
     expect(workflow(name).on.workflow_dispatch.inputs.branch.options).toEqual(names);
+    const companions = [...readText(join(WORKFLOWS, `${name}.yml`)).matchAll(/'(\w+)' && vars\.COMPANIONS_(\w+)/g)];
+    expect(companions.map(([, branch = '', variable]) => [branch, variable])).toEqual(
+      names.map((branch) => [branch, branch.toUpperCase()]),
+    );
   });
 
   test('verify.yml and check-setup.yml', () => {
-    const namespaces = branches.map((one) => ({ branch: one.branch, 'target-namespace': one['target-namespace'] }));
-    expect(matrix('verify', 'verify').include).toEqual(namespaces);
-    expect(matrix('check-setup', 'promotion').include).toEqual(namespaces);
+    const targets = branches.map((one) => ({
+      branch: one.branch,
+      'target-namespace': one['target-namespace'],
+      companions: one.companions,
+    }));
+    expect(matrix('verify', 'verify').include).toEqual(targets);
+    expect(matrix('check-setup', 'promotion').include).toEqual(targets);
     expect(matrix('check-setup', 'candidate').branch).toEqual(names);
     expect(matrix('check-setup', 'scenario').include.map(({ branch }: { branch: string }) => branch)).toEqual(names);
   });
@@ -136,14 +150,13 @@ describe('what a repository has to set is told, and nothing else', () => {
 
   test('by the README', () => {
     const inReadme = told('README.md');
-    const branchFlavors = (name: string) => (/^CEPH_FLAVOR_/.test(name) ? 'CEPH_FLAVOR_<BRANCH>' : name);
-    const missing = [...used(WORKFLOWS)]
-      .map(branchFlavors)
-      .filter((name) => !readText('README.md').includes(`\`${name}\``));
+    const ofBranch = (name: string) => name.replace(/^(CEPH_FLAVOR|COMPANIONS)_.*/, '$1_<BRANCH>');
+    const missing = [...used(WORKFLOWS)].map(ofBranch).filter((name) => !readText('README.md').includes(`\`${name}\``));
     expect(missing).toEqual([]);
     const known = new Set([...used(WORKFLOWS), ...used('examples/downstream/.github/workflows')]);
     const outside = ['CEPH_REFERENCE', 'CEPH_EXTRA_VARS', 'GITHUB_OUTPUT', 'SSH_AUTH_SOCK', 'BRANCH', 'SCENARIO'];
-    expect([...inReadme].filter((name) => !known.has(name) && !outside.includes(name))).toEqual([]);
+    const inActions = actions.flatMap((name) => [...told(join('actions', name, 'README.md'))]);
+    expect([...inReadme, ...inActions].filter((name) => !known.has(name) && !outside.includes(name))).toEqual([]);
   });
 
   test('by the README of the example', () => {

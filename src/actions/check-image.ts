@@ -3,7 +3,7 @@ import { type Candidate, candidateSchema, formatCandidate } from '../candidate/r
 import type { Registry } from '../registry/registry.js';
 import { defineAction } from '../runner/action.js';
 import { required } from '../runner/inputs.js';
-import { registryFrom, registryInputs } from './shared/registry-inputs.js';
+import { namedBy, registryFrom, registryInputs } from './shared/registry-inputs.js';
 
 export const action = defineAction({
   description:
@@ -20,7 +20,7 @@ export const action = defineAction({
   async run(inputs, { log }) {
     const { reference } = inputs;
     const registry = await registryFrom(inputs, log, reference.repository);
-    const check = checkImage(reference.tag, await readFacts(registry, reference));
+    const check = checkImage(reference.tag, await namedBy('input reference', readFacts(registry, reference)));
     await registry.close();
     const lines = check.findings.map(
       ({ state, what }) => `- ${state === 'same' ? '✅' : state === 'other' ? '❌' : '❔'} ${what}`,

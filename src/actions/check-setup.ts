@@ -1,7 +1,4 @@
-import { readFile } from 'node:fs/promises';
-import path from 'node:path';
 import { systemClock, unixSeconds } from '../base/clock.js';
-import { errorLine, UserError } from '../base/errors.js';
 import { repositorySchema } from '../candidate/reference.js';
 import { labelSchema } from '../image-server/names.js';
 import { serverSchema } from '../image-server/server-url.js';
@@ -22,6 +19,7 @@ import {
 import { dlrnFrom } from './shared/dlrn-inputs.js';
 import { smallApis } from './shared/http.js';
 import { imageServerInputs, withImageServer } from './shared/image-server-inputs.js';
+import { readInputFile } from './shared/input-file.js';
 import { registryFrom, registryInputs, targetInputs } from './shared/registry-inputs.js';
 
 const inputs = {
@@ -94,15 +92,7 @@ async function setupOf(
     pages: url && { http, url, label: settings.label },
     dlrn: settings['dlrn-url'] && dlrnFrom(settings, settings['dlrn-url'], http, log),
     hasDlrnLogin: settings.username !== undefined,
-    criteria: settings.criteria && (await readText(path.resolve(context.workspace, settings.criteria))),
+    criteria: settings.criteria && (await readInputFile('criteria', settings.criteria, context.workspace)),
     now: unixSeconds(systemClock),
   };
-}
-
-async function readText(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    throw new UserError(`input criteria: ${errorLine(error)}`);
-  }
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { rfc3339, systemClock, unixSeconds } from '../base/clock.js';
 import { errorLine, ServiceError, UserError } from '../base/errors.js';
@@ -48,6 +48,7 @@ import {
 import { dlrnFrom, dlrnInputs, subjectFrom } from './shared/dlrn-inputs.js';
 import { smallApis } from './shared/http.js';
 import { imageServerInputs, withImageServer } from './shared/image-server-inputs.js';
+import { readInputFile } from './shared/input-file.js';
 import { registryFrom, registryInputs, targetInputs } from './shared/registry-inputs.js';
 
 const inputs = {
@@ -60,7 +61,10 @@ const inputs = {
     repositorySchema,
   ),
   evidence: choice('Where results come from.', ['dlrn', 'needs', 'zuul'], 'dlrn'),
-  criteria: optional('The criteria: a file, or YAML; not needed to roll back', textSchema),
+  criteria: optional(
+    'The criteria: a file, or YAML; required, unless to roll back, lift a hold or quarantine',
+    textSchema,
+  ),
   'dlrn-url': optional('Evidence `dlrn`: the DLRN API', urlSchema),
   'dlrn-label': withDefault(
     'Evidence `dlrn` without a hash: the label whose newest 50 aggregate hashes are looked at',
@@ -72,10 +76,10 @@ const inputs = {
   'zuul-url': optional('Evidence `zuul`: what `/api/tenant/…` is below', urlSchema),
   'zuul-tenant': optional('Evidence `zuul`: the tenant', lineSchema),
   'zuul-pipelines': list('Evidence `zuul`: pipelines whose builds count; empty: all', lineSchema),
-  targets: list(
-    'Where the image is copied to, a repository a line; companions as `image:tag -> repository`',
-    lineSchema,
-  ),
+  targets: {
+    ...list('Where the image is copied to, a repository a line; companions as `image:tag -> repository`', lineSchema),
+    absent: 'error' as const,
+  },
   ...registryInputs,
   ...targetInputs,
   referrers: choice('Do signatures and other referrers follow?', ['on', 'off'], 'on'),
@@ -280,16 +284,8 @@ async function readCriteria(settings: Settings, request: Request, workspace: str
   const { criteria } = settings;
   if (request.kind !== 'evaluate' && request.kind !== 'force') return undefined;
   if (criteria === undefined) throw new UserError('input criteria: required and not set: a file, or YAML');
-  const text = /[:{][\s]/.test(criteria) ? criteria : await readText(path.resolve(workspace, criteria), 'criteria');
-  return parseCriteria(text, settings['promoted-label']);
-}
-
-async function readText(file: string, input: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    throw new UserError(`input ${input}: ${errorLine(error)}`);
-  }
+  const text = /[:{][\s]/.test(criteria) ? criteria : await readInputFile('criteria', criteria, workspace);
+  return parseCriteria(text, settings['promoted-label'], 'input criteria');
 }
 
 /** A mistake is told at once; a server that fails, only to whoever asks: what an earlier run began is finished before. */

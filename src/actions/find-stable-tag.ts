@@ -9,7 +9,7 @@ import { schemeNames, schemeSchema } from '../candidate/schemes.js';
 import { findStableTag } from '../registry/find-stable-tag.js';
 import { defineAction } from '../runner/action.js';
 import { choice, countSchema, flag, lineSchema, list, optional, withDefault } from '../runner/inputs.js';
-import { registryFrom, registryInputs } from './shared/registry-inputs.js';
+import { namedBy, registryFrom, registryInputs } from './shared/registry-inputs.js';
 
 /** Within this there is an answer or an error. Registries that pace us ask for a minute or two. */
 const LIMIT_MS = 180_000;
@@ -62,25 +62,28 @@ export const action = defineAction({
   },
   async run(inputs, { log }) {
     const registry = await registryFrom(inputs, log, inputs.image);
-    const { candidate, selection, aliases, tagsRead } = await findStableTag({
-      registry,
-      repository: inputs.image,
-      policy: {
-        scheme: inputs.scheme,
-        flavor: inputs.flavor,
-        arch: inputs.arch,
-        distro: inputs.distro,
-        exclude: inputs.exclude,
-        minimumAge: inputs['minimum-age'] ?? 0,
-        now: unixSeconds(systemClock),
-        preferDated: inputs['prefer-dated'],
-        platforms: inputs.platforms,
-      },
-      listing: inputs.listing,
-      knownTags: inputs['known-tags'],
-      limitMs: LIMIT_MS,
-      log,
-    });
+    const { candidate, selection, aliases, tagsRead } = await namedBy(
+      'input image',
+      findStableTag({
+        registry,
+        repository: inputs.image,
+        policy: {
+          scheme: inputs.scheme,
+          flavor: inputs.flavor,
+          arch: inputs.arch,
+          distro: inputs.distro,
+          exclude: inputs.exclude,
+          minimumAge: inputs['minimum-age'] ?? 0,
+          now: unixSeconds(systemClock),
+          preferDated: inputs['prefer-dated'],
+          platforms: inputs.platforms,
+        },
+        listing: inputs.listing,
+        knownTags: inputs['known-tags'],
+        limitMs: LIMIT_MS,
+        log,
+      }),
+    );
     await registry.close();
     for (const warning of selection.warnings) log.warning(warning);
     return {

@@ -17,10 +17,13 @@ export const action = defineAction({
     '`allowed-actors`, the right to write both, and the concurrency group of evaluate-and-promote.',
   inputs: {
     ...imageServerInputs,
-    targets: list(
-      'Where images were promoted to, as for evaluate-and-promote; tags in other repositories are left alone',
-      lineSchema,
-    ),
+    targets: {
+      ...list(
+        'Where images were promoted to, as for evaluate-and-promote; tags in other repositories are left alone',
+        lineSchema,
+      ),
+      absent: 'error' as const,
+    },
     ...targetInputs,
     'plain-http': plainHttp,
     'ca-file': caFile,
@@ -60,7 +63,7 @@ export const action = defineAction({
     return {
       outputs: { artifacts: artifacts.join('\n'), images: names.join('\n'), removed: removed.join('\n') },
       summary: [
-        `No rollback needs ${artifacts.length} artifacts and ${images.length} tags; ${removed.length} were deleted.`,
+        `Not needed by any rollback: artifacts ${artifacts.length}, tags ${images.length}. Deleted: ${removed.length}.`,
         '',
         ...all.map((name) => `- \`${name}\``),
       ].join('\n'),

@@ -10,7 +10,7 @@ import { smallApis } from './shared/http.js';
 
 export const action = defineAction({
   description: 'Reports to DLRN how a job ended on a candidate, which it names in `notes`',
-  needs: 'a DLRN user that may report results. Run it also after a failure: `if: !cancelled()`.',
+  needs: 'a DLRN user that may report results. Run it also after a failure: `if: ${{ !cancelled() }}`.',
   inputs: {
     'dlrn-url': required('The DLRN API, as `https://trunk.rdoproject.org/api-centos9-master-uc`', urlSchema),
     ...dlrnInputs,

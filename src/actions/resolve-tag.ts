@@ -1,7 +1,7 @@
 import { formatCandidate, repositorySchema, tagSchema } from '../candidate/reference.js';
 import { defineAction } from '../runner/action.js';
 import { required, withDefault } from '../runner/inputs.js';
-import { registryFrom, registryInputs } from './shared/registry-inputs.js';
+import { namedBy, registryFrom, registryInputs } from './shared/registry-inputs.js';
 
 export const action = defineAction({
   description: 'Reads which digest a tag has now, so that all jobs of a run test the same image although the tag moves',
@@ -18,7 +18,7 @@ export const action = defineAction({
   async run(inputs, { log }) {
     const { image: repository, tag } = inputs;
     const registry = await registryFrom(inputs, log, repository);
-    const { digest } = await registry.getManifest(repository, tag);
+    const { digest } = await namedBy('inputs image and tag', registry.getManifest(repository, tag));
     await registry.close();
     const reference = formatCandidate({ repository, tag, digest });
     return { outputs: { reference, digest }, summary: `\`${reference}\`` };

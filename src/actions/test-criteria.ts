@@ -1,10 +1,9 @@
-import { readFile } from 'node:fs/promises';
-import path from 'node:path';
 import { systemClock, unixSeconds } from '../base/clock.js';
-import { errorLine, UserError } from '../base/errors.js';
+import { UserError } from '../base/errors.js';
 import { explainPolicyTest, type PolicyTest, policyTestFile, runPolicyTests } from '../criteria/policy-tests.js';
 import { defineAction } from '../runner/action.js';
 import { lineSchema, list } from '../runner/inputs.js';
+import { readInputFile } from './shared/input-file.js';
 
 export const action = defineAction({
   description:
@@ -31,8 +30,8 @@ export const action = defineAction({
         file,
         cases: run(
           file,
-          await read('criteria', file, context.workspace),
-          await read('tests', testFile, context.workspace),
+          await readInputFile('criteria', file, context.workspace),
+          await readInputFile('tests', testFile, context.workspace),
         ),
       })),
     );
@@ -58,13 +57,5 @@ function run(file: string, criteria: string, tests: string): PolicyTest[] {
     return runPolicyTests(criteria, tests, unixSeconds(systemClock));
   } catch (error) {
     throw error instanceof UserError ? new UserError(`${file}: ${error.message}`) : error;
-  }
-}
-
-async function read(input: string, file: string, workspace: string): Promise<string> {
-  try {
-    return await readFile(path.resolve(workspace, file), 'utf8');
-  } catch (error) {
-    throw new UserError(`input ${input}: ${errorLine(error)}`);
   }
 }

@@ -26,7 +26,7 @@ export interface Policy {
 
 export const flavorSchema = v.pipe(
   v.string(),
-  v.regex(/^[a-z]+$/, (issue) => `${issue.received} is not a flavor such as pacific`),
+  v.regex(/^[a-z]+$/, (issue) => `${issue.received} is not a flavor: lower-case letters, such as pacific`),
 );
 
 export const distroSchema = v.pipe(

@@ -18,7 +18,10 @@ export type Digest = v.InferOutput<typeof digestSchema>;
 /** OCI: at most 128 characters, no leading `.` or `-`. */
 export const tagSchema = v.pipe(
   v.string(),
-  v.regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/, (issue) => `${issue.received} is not a tag`),
+  v.regex(
+    /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/,
+    (issue) => `${issue.received} is not a tag: letters, digits, _ . -, at most 128, not . or - first`,
+  ),
   v.brand('Tag'),
 );
 export type Tag = v.InferOutput<typeof tagSchema>;

@@ -129,16 +129,24 @@ const parsedFileSchema = v.record(
 const MAX_CHARACTERS = 256 * 1024;
 const MAX_ALIASES = 20;
 
-/** Reads the criteria of one label out of a criteria file (YAML 1.2, or JSON); throws a UserError that names the key. */
-export function parseCriteria(content: string, label: string): Criteria {
-  const file = parseUser(parsedFileSchema, parseYaml(content, 'criteria'), 'criteria');
+/**
+ * Reads the criteria of one label out of a criteria file (YAML 1.2, or JSON); throws a UserError that names the key.
+ * `what` names the file: where it is an input, input promoted-label is the label.
+ */
+export function parseCriteria(
+  content: string,
+  label: string,
+  what: 'criteria' | 'input criteria' = 'criteria',
+): Criteria {
+  const file = parseUser(parsedFileSchema, parseYaml(content, what), what);
   const own = Object.entries(file).find(([name]) => name === label);
   if (own === undefined) {
-    throw new UserError(`criteria: no label ${JSON.stringify(label)} in it; there is ${Object.keys(file).join(', ')}`);
+    const there = `${Object.keys(file).join(', ')}${what === 'criteria' ? '' : '; see input promoted-label'}`;
+    throw new UserError(`${what}: no label ${JSON.stringify(label)} in it; there is ${there}`);
   }
   const [, criteria] = own;
   return {
-    label: parseUser(tagSchema, label, 'criteria'),
+    label: parseUser(tagSchema, label, what),
     content,
     sha256: createHash('sha256').update(content).digest('hex'),
     requirements: [...(criteria.required ?? []).map((job) => [job]), ...(criteria['any-of'] ?? [])],

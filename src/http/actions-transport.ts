@@ -7,10 +7,13 @@ import { joinedHeaders, type Transport } from './transport.js';
  * APIs; its retries and redirects are off, since the policy is ours. Loads it with the first request.
  */
 export function actionsTransport(): Transport {
-  let loaded: Promise<HttpClient> | undefined;
+  // A client keeps the connections of one protocol, and fails with the other.
+  const clients = new Map<string, Promise<HttpClient>>();
   return async (request, signal) => {
-    loaded ??= load();
-    const client = await loaded;
+    const { protocol } = request.url;
+    const loading = clients.get(protocol) ?? load();
+    clients.set(protocol, loading);
+    const client = await loading;
     if (typeof request.body === 'function') throw new TypeError('this transport sends no streams');
     const body = typeof request.body === 'string' ? request.body : Buffer.from(request.body ?? '').toString('utf8');
     signal.throwIfAborted();

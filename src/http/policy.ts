@@ -158,11 +158,12 @@ export function createHttp({ transport, policy, clock, log }: HttpParts): Http {
       if ('answer' in outcome) return outcome.answer;
       const wait = Math.max(outcome.waitMs ?? 0, backoffMs(attempt, clock.random()));
       const reason = `${describe(request)}: ${outcome.reason}`;
-      if (outcome.nobodyThere && attempt >= ATTEMPTS_WHERE_NOBODY_IS) throw new ServiceError(outcome.kind, reason);
+      const attempts = outcome.nobodyThere ? Math.min(ATTEMPTS_WHERE_NOBODY_IS, policy.attempts) : policy.attempts;
+      if (attempt >= attempts) throw new ServiceError(outcome.kind, reason);
       if (wait > policy.longestWaitMs || clock.now() + wait > deadline) {
         throw new ServiceError(outcome.kind, `${reason}; a retry would only be due in ${Math.ceil(wait / 1000)} s`);
       }
-      log.debug(`${reason}; retry ${attempt} of ${policy.attempts - 1} in ${wait} ms`);
+      log.debug(`${reason}; retry ${attempt} of ${attempts - 1} in ${wait} ms`);
       await clock.sleep(wait);
     }
   }

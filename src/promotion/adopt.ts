@@ -41,7 +41,8 @@ async function adoptedDigest(promotion: Promotion, tag: Tag): Promise<Digest> {
     }
   }
   const file = await server.readArtifact(tag);
-  if (file !== undefined && file !== 'bare') said.set(`${server.where}/${tag}.json`, file.digest);
+  const published = file === 'bare' ? undefined : file?.digest;
+  if (published !== undefined) said.set(`${server.where}/${tag}.json`, published);
   const [first] = said.values();
   if (first === undefined) {
     throw new UserError(
@@ -54,17 +55,20 @@ async function adoptedDigest(promotion: Promotion, tag: Tag): Promise<Digest> {
   if ([...said.values()].some((digest) => digest !== first)) {
     const all = [...said].map(([where, digest]) => `${where} is ${digest}`).join(', ');
     throw new UserError(
-      `label ${label} points at ${tag}, there is no ledger, and they disagree: ${all}; make them equal`,
+      `label ${label} points at ${tag}, there is no ledger, and they disagree: ${all}; ` +
+        (published === undefined || published === first
+          ? 'make them equal'
+          : `delete ${tag}.json, which was published since, and name ${tag} in input exclude of find-stable-tag`),
     );
   }
   return first;
 }
 
-/** What the tag is at the source; `promoted` where that is one of its platforms, which is all that RDO's copy took. */
+/** What the tag is at the source; undefined where `promoted` is one of its platforms, which is all that RDO's copy took. */
 async function sourceDigest({ registry, source }: Promotion, tag: Tag, promoted: Digest): Promise<Digest | undefined> {
   const found = await registry.resolve(source, tag);
   if (found === undefined || found.digest === promoted) return found?.digest;
   const manifest = await registry.getManifest(source, found.digest);
   const isPlatform = manifest.kind === 'index' && manifest.children.some(({ digest }) => digest === promoted);
-  return isPlatform ? promoted : found.digest;
+  return isPlatform ? undefined : found.digest;
 }

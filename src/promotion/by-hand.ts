@@ -2,13 +2,13 @@ import { rfc3339, unixSeconds } from '../base/clock.js';
 import { UserError } from '../base/errors.js';
 import { type Candidate, formatRepository, type Tag } from '../candidate/reference.js';
 import type { Ban, LedgerRecord, LedgerTarget } from '../image-server/ledger-record.js';
-import { describeBan } from './guards.js';
+import { describeBan, describePromoted } from './guards.js';
 import { findBack, wayBack } from './history.js';
 import type { Decided } from './outcome.js';
 import { banOf, candidateOf, isWayBack, previousOf } from './plan.js';
 import type { Promotion } from './promotion.js';
 import type { Request } from './request.js';
-import { candidateTargets, ownedTargets } from './targets.js';
+import { candidateTargets } from './targets.js';
 
 /** What a person decides about what was promoted before: each is one more record, none is ever taken back. */
 
@@ -23,7 +23,7 @@ export async function rolledBack(
   const ban = banOf(head, candidate.digest);
   if (ban !== undefined) throw new UserError(`input rollback-to: ${describeBan(ban.kind, ban.ban)}`);
   if (candidate.digest === left.digest) {
-    const told = `${head.candidate} is promoted already, by ledger record ${head.n}`;
+    const told = describePromoted(promotion, head);
     const previous = previousOf(head);
     return {
       outcome: { decision: 'unchanged', reason: told, candidate, previous, report: undefined },
@@ -137,11 +137,10 @@ async function amended(
 ): Promise<Decided> {
   const candidate = candidateOf(head.candidate);
   const previous = await wayBack(promotion, head, candidate.digest, [...holds, ...quarantine]);
-  // A target that was added since waits for a promotion: nothing is copied by lifting or banning.
-  const targets = ownedTargets(promotion.targets, head);
   return {
     outcome: { decision: 'unchanged', reason: told, candidate, previous, report: undefined },
-    change: { kind, reason, candidate, targets, previous, holds, quarantine, decision: null },
+    // A target that was added since waits for a promotion: nothing is copied by lifting or banning.
+    change: { kind, reason, candidate, targets: head.targets, previous, holds, quarantine, decision: null },
   };
 }
 

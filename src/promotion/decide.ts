@@ -4,7 +4,7 @@ import type { DecisionRecord } from '../criteria/decision-record.js';
 import { blockingJobs } from '../criteria/explain.js';
 import type { LedgerRecord, LedgerTarget } from '../image-server/ledger-record.js';
 import { lifted, quarantined, rolledBack } from './by-hand.js';
-import { checkName, checkSource, describeBan, directionOf } from './guards.js';
+import { checkName, checkSource, describeBan, describePromoted, directionOf } from './guards.js';
 import { findBack, wayBack } from './history.js';
 import type { Decided, Decision } from './outcome.js';
 import { banOf, candidateOf, holdsAfter, isOf, isPromoted, previousOf } from './plan.js';
@@ -61,7 +61,8 @@ function isRerun({ author }: Promotion): boolean {
 /** A person decided about the state that they saw: a re-run only finishes that, it never decides again. */
 async function rerun(promotion: Promotion, head: LedgerRecord | undefined): Promise<Decided> {
   const runOf = ({ id }: { readonly id: string }) => id.split('/')[0];
-  const isOurs = (record: LedgerRecord) => runOf(record) === runOf(promotion.author);
+  // What a label was before is nobody's decision.
+  const isOurs = (record: LedgerRecord) => record.kind !== 'adopted' && runOf(record) === runOf(promotion.author);
   const own = head && (await findBack(promotion, head, isOurs));
   if (head === undefined || own === undefined) {
     throw new UserError(
@@ -93,7 +94,8 @@ async function evaluated(
     outcome: { decision, reason, candidate, previous: head && previousOf(head), report },
     change: undefined,
   });
-  if (head !== undefined && isPromoted(head, promotion.targets, candidate)) return promotedAlready(head, report);
+  if (head !== undefined && isPromoted(head, promotion.targets, candidate))
+    return unchanged(head, describePromoted(promotion, head), report);
   const ban = banOf(head, candidate.digest);
   if (ban !== undefined) return nothing(ban.kind === 'hold' ? 'wait' : 'reject', describeBan(ban.kind, ban.ban));
   if (report.verdict !== 'promote') return nothing(report.verdict, report.reason);
@@ -101,10 +103,6 @@ async function evaluated(
   await checkSource(promotion, candidate);
   if (freeze !== undefined) return nothing('frozen', `the criteria are met, but promotion is frozen: ${freeze}`);
   return promoted(promotion, head, candidate, { kind: 'earned', decision: 'promote', reason: report.reason, report });
-}
-
-function promotedAlready(head: LedgerRecord, report: DecisionRecord): Decided {
-  return unchanged(head, `${head.candidate} is promoted already, by ledger record ${head.n}`, report);
 }
 
 function refuseDowngrade(promotion: Promotion, candidate: Candidate, head: LedgerRecord | undefined): void {
@@ -137,7 +135,8 @@ async function forced(
   const ban = banOf(head, candidate.digest);
   if (ban?.kind === 'quarantine') throw new UserError(`input force-tag: ${describeBan('quarantine', ban.ban)}`);
   const report = await promotion.evaluate(candidate);
-  if (head !== undefined && isPromoted(head, promotion.targets, candidate)) return promotedAlready(head, report);
+  if (head !== undefined && isPromoted(head, promotion.targets, candidate))
+    return unchanged(head, describePromoted(promotion, head), report);
   checkSkippedJobs(skipJobs, blockingJobs(report));
   await checkSource(promotion, candidate);
   const overridden: LedgerRecord['overridden'] = [];
@@ -200,14 +199,15 @@ async function promoted(
 }
 
 /** A companion stays on the digest that its tag was promoted with: versioned tags never move. */
-function companionTargets(
-  { registry, targets }: Promotion,
-  head: LedgerRecord | undefined,
-): Promise<readonly LedgerTarget[]> {
+function companionTargets(promotion: Promotion, head: LedgerRecord | undefined): Promise<readonly LedgerTarget[]> {
+  const { registry, targets } = promotion;
   return Promise.all(
     targets.companions.map(async ({ source, repository }) => {
       const name = formatRepository(repository);
-      const before = head?.targets.find((target) => target.repository === name && isOf(target, source));
+      const targetIn = (record: LedgerRecord) =>
+        record.targets.find((target) => target.repository === name && isOf(target, source));
+      const record = head && (await findBack(promotion, head, (one) => targetIn(one) !== undefined));
+      const before = record && targetIn(record);
       if (before !== undefined) return before;
       const found = await registry.resolve(source.repository, source.tag);
       if (found !== undefined) return ledgerTarget(repository, { ...source, digest: found.digest });

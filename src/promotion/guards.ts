@@ -43,6 +43,12 @@ export function directionOf(
   return order === undefined ? 'unknown' : order < 0 ? 'down' : 'up';
 }
 
+/** That the head's image is promoted, and by what: in a dry run a label that is adopted has no ledger record yet. */
+export function describePromoted({ dryRun, author }: Promotion, { candidate, id, n }: LedgerRecord): string {
+  const planned = `the label as it is; without dry-run it would be adopted as ledger record ${n}`;
+  return `${candidate} is promoted already, by ${dryRun && id === author.id ? planned : `ledger record ${n}`}`;
+}
+
 export function describeBan(kind: 'hold' | 'quarantine', ban: Ban): string {
   const way = kind === 'hold' ? '; a newer version, or lift-hold, ends it' : '';
   const state = kind === 'hold' ? 'on hold' : 'quarantined';

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { UserError } from '../base/errors.js';
+import { parseUser } from '../base/schema.js';
 import {
   type Candidate,
   candidateSchema,
@@ -44,7 +45,12 @@ export function parseRequest(inputs: RequestInputs, requester: Requester): Reque
   if (asked.length > 1) throw new UserError(`inputs ${asked.join(' and ')}: only one at a time`);
   const [name] = asked;
   if (name === undefined) {
-    refuseStray(inputs, ['force-confirm', 'force-reason']);
+    refuseStray(inputs);
+    if (inputs['force-reason'] !== undefined) {
+      throw new UserError(
+        'input force-reason: set, but there is nothing to do for it; set force-tag, rollback-to, lift-hold or quarantine too',
+      );
+    }
     return { kind: 'evaluate' };
   }
   const request = name === 'force-tag' ? force(inputs) : byHand(name, inputs[name] ?? '', inputs);
@@ -63,7 +69,7 @@ function force(inputs: RequestInputs): Request {
 }
 
 function byHand(name: 'rollback-to' | 'lift-hold' | 'quarantine', value: string, inputs: RequestInputs): Request {
-  refuseStray(inputs, ['force-confirm']);
+  refuseStray(inputs);
   const reason = reasonFor(name, inputs);
   switch (name) {
     case 'rollback-to':
@@ -80,9 +86,7 @@ function byHand(name: 'rollback-to' | 'lift-hold' | 'quarantine', value: string,
 }
 
 function tagIn(name: string, value: string): Tag {
-  const tag = v.safeParse(tagSchema, value);
-  if (!tag.success) throw new UserError(`input ${name}: ${JSON.stringify(value)} is not a tag`);
-  return tag.output;
+  return parseUser(tagSchema, value, `input ${name}`);
 }
 
 function reasonFor(name: string, inputs: RequestInputs): string {
@@ -91,12 +95,11 @@ function reasonFor(name: string, inputs: RequestInputs): string {
   return reason;
 }
 
-/** A confirmation or reason without its tag is a mistake on the way to forcing something. */
-function refuseStray(inputs: RequestInputs, names: readonly ('force-confirm' | 'force-reason')[]): void {
-  const stray = names.find((name) => inputs[name] !== undefined);
+/** A confirmation or jobs without the tag are a mistake on the way to forcing something. */
+function refuseStray(inputs: RequestInputs): void {
+  const stray =
+    inputs['force-confirm'] !== undefined ? 'force-confirm' : inputs['skip-jobs'].length > 0 ? 'skip-jobs' : undefined;
   if (stray !== undefined) throw new UserError(`input ${stray}: set, but nothing is forced; set force-tag too`);
-  if (inputs['skip-jobs'].length > 0)
-    throw new UserError('input skip-jobs: set, but nothing is forced; set force-tag too');
 }
 
 /**

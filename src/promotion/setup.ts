@@ -150,7 +150,7 @@ async function checkDlrn(dlrn: Dlrn | undefined, hasLogin: boolean): Promise<Che
 }
 
 function describeCriteria(text: string, label: Label, now: number): string {
-  const criteria = parseCriteria(text, label);
+  const criteria = parseCriteria(text, label, 'input criteria');
   const warnings = checkWaivers(criteria, now);
   return [`requirements of ${label}: ${criteria.requirements.length}`, ...warnings].join('; ');
 }

@@ -99,7 +99,10 @@ async function select(
     if (selection.kind === 'nothing') {
       const [message, ...more] = explain(selection);
       for (const line of more) log.info(line);
-      throw new UserError(`${formatRepository(repository)}: ${message}`);
+      const { reason } = selection;
+      // Rules are called as the inputs that ask for them.
+      const input = reason === 'no-tags' || reason === 'nothing-stable' ? '' : `input ${reason}: `;
+      throw new UserError(`${input}${formatRepository(repository)}: ${message}`);
     }
     platforms.set(selection.tag, await readPlatforms(registry, repository, await read(selection.tag)));
   }

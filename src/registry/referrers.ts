@@ -6,7 +6,7 @@ import { type Digest, type Repository, type Tag, tagSchema } from '../candidate/
 import { type Content, putBelow, readContent } from './content.js';
 import { readPage, type TagPage } from './distribution-listing.js';
 import { descriptorSchema, digestOf, MAX_MANIFEST_BYTES, named, OCI_INDEX } from './manifest.js';
-import { findManifest, getManifest, putManifest, resolve } from './manifests.js';
+import { findManifest, putManifest, resolve } from './manifests.js';
 import { nextPage } from './pages.js';
 import type { Access } from './session.js';
 
@@ -162,8 +162,9 @@ async function readListed(
   subject: Digest,
   entry: Entry,
 ): Promise<readonly Referral[]> {
-  const root = await getManifest(access, repository, entry.digest);
-  if (root.subject !== subject) return [];
+  // A list in a tag still names what was deleted.
+  const root = await findManifest(access, repository, entry.digest);
+  if (root?.subject !== subject) return [];
   return [{ kind: 'list', content: await readContent(access, repository, root), subject, entry }];
 }
 

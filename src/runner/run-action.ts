@@ -1,6 +1,6 @@
 import * as core from '@actions/core';
 import { errorLine, ServiceError, UserError } from '../base/errors.js';
-import { parseUser } from '../base/schema.js';
+import { parseWith } from '../base/schema.js';
 import type { Action, Result } from './action.js';
 import { readRunContext } from './context.js';
 import type { Input, Inputs, ParsedInputs } from './inputs.js';
@@ -48,7 +48,13 @@ function readInputs<I extends Inputs>(inputs: I, redactor: Redactor): ParsedInpu
 /** One input's value; throws a UserError that names the input. */
 export function parseInput<T>(name: string, input: Input<T>, value: string): T {
   const given = value === '' ? input.default : value;
-  if (given !== '') return parseUser(input.schema, given, `input ${name}`);
+  if (given !== '') {
+    return parseWith(input.schema, given, (problem) => {
+      // The path in a list begins with an index.
+      const line = problem.replace(/^(\d+)(?=[:.])/, (index) => `line ${Number(index) + 1}`);
+      return new UserError(`input ${name}: ${line}`);
+    });
+  }
   if (input.absent === 'error') throw new UserError(`input ${name}: required and not set: ${input.description}`);
   return input.absent.value;
 }

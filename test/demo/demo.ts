@@ -9,8 +9,8 @@ import { runWorkflow } from './act.js';
 import { showSandboxHistory } from './history.js';
 
 /**
- * Runs the real workflow with the real act against real servers on loopback, for two branches, and shows what came of
- * it. The registries' and the image server's data stay in .sandbox/demo, so that a second run finds what the first did.
+ * Runs the real workflow with the real act against real servers on loopback, for two branches, and for one of them
+ * the alternative without DLRN, and shows what came of it. The registries' and the image server's data stay in .sandbox/demo, so that a second run finds what the first did.
  */
 
 const BRANCHES: readonly BranchName[] = ['master', 'wallaby'];
@@ -30,18 +30,32 @@ async function newestRecord(info: SandboxInfo, branch: BranchName): Promise<Ledg
   return v.parse(ledgerRecordSchema, JSON.parse(await readFile(path.join(ledger, `${n - 1}.json`), 'utf8')));
 }
 
-/** act's lines that a person wants: each step's end, and what the actions say of themselves. */
-function isWorthShowing(line: string): boolean {
-  return /⭐ Run Main|❌|🏁|::error|::warning|\| (?!$|\|)|Error:/.test(line);
+/** Not what a summary says once more, its tables, and files of act's that are gone when it ends. */
+const WORTH_SHOWING =
+  /❌|🏁|::error|::warning|Error:|^\[[^\]]+\] +\| (?!$|\||writing |reported: |\w+: (?:ok|late|empty))/;
+
+/** Picks act's lines that a person wants: each step's start, and what the actions say of themselves. */
+function worthShowing(): (line: string) => boolean {
+  const starting = new Set<string>();
+  return (line) => {
+    const job = line.slice(0, line.indexOf(']'));
+    if (!line.includes('⭐ Run Main')) {
+      if (/(?:Success|Failure) - /.test(line)) starting.delete(job);
+      return WORTH_SHOWING.test(line);
+    }
+    // What starts in a step that has not ended is a step of the action that it uses.
+    return starting.size < starting.add(job).size;
+  };
 }
 
 async function run(info: SandboxInfo): Promise<void> {
   const newest = () => Promise.all(BRANCHES.map((branch) => newestRecord(info, branch)));
   const before = await newest();
-  for (const [workflow, inputs] of RUNS) {
-    say(`\n== .github/workflows/${workflow} ${JSON.stringify(inputs)}`);
+  for (const [index, { workflow, inputs, what }] of RUNS.entries()) {
+    say(`\n== ${index + 1} of ${RUNS.length}: .github/workflows/${workflow} for branch ${inputs.branch}: ${what}`);
+    const isShown = worthShowing();
     const { status } = await runWorkflow(info, workflow, { inputs }, (line) => {
-      if (isWorthShowing(line)) say(line);
+      if (isShown(line)) say(line.replace(/zed: empty$/, '$& (not run by the demo)'));
     });
     if (status !== 0) throw new Error(`${workflow} ended with ${status}`);
   }
@@ -54,20 +68,22 @@ async function run(info: SandboxInfo): Promise<void> {
     show(info, branch, record, before[index]?.n === record.n);
   }
   say();
-  if (after.every((record, index) => record?.n === before[index]?.n))
-    say('Nothing changed: all this was promoted before.');
+  const unchanged = after.every((record, index) => record?.n === before[index]?.n);
+  if (unchanged) say('Nothing changed: all this was promoted before.');
   const historyPage = await showSandboxHistory(info);
   say(`Dashboard of these runs:               file://${path.join(info.imageServer.root, PAGE)}`);
   say(`Dashboard of months, of sandbox data:  file://${path.join(info.imageServer.root, historyPage)}`);
-  say(
-    `Done in ${seconds()}. Run it again: nothing changes. To start anew: rm -r ${path.relative(process.cwd(), HOME)}`,
-  );
+  const again = unchanged ? '' : 'Run it again: nothing changes. ';
+  say(`Done in ${seconds()}. ${again}To start anew: rm -r ${path.relative(process.cwd(), HOME)}`);
 }
 
 const RUNS = [
-  ...BRANCHES.map((branch) => ['promotion.yml', { branch }] as const),
-  // The alternative: its own jobs are the evidence. It finds that its candidate is promoted already.
-  ['promotion-by-needs.yml', { branch: 'wallaby', flavor: 'pacific' }] as const,
+  ...BRANCHES.map((branch) => ({ workflow: 'promotion.yml', inputs: { branch }, what: 'find, test, report, promote' })),
+  {
+    workflow: 'promotion-by-needs.yml',
+    inputs: { branch: 'wallaby', flavor: 'pacific' },
+    what: 'the alternative without DLRN, whose own jobs are the evidence; its candidate is promoted already',
+  },
 ];
 
 function show(info: SandboxInfo, branch: BranchName, record: LedgerRecord, unchanged: boolean): void {
@@ -123,6 +139,7 @@ async function main(keep: boolean): Promise<void> {
   } finally {
     await sandbox.stop();
   }
+  if (!keep) say('The servers are stopped; `npm run demo -- --keep` leaves them up to look at.');
 }
 
 main(process.argv.includes('--keep')).catch((error: unknown) => {

@@ -97,6 +97,22 @@ test(
   TIMEOUT,
 );
 
+test.each([
+  ['mirror.yml', 'the variable UPSTREAM_URL is not set, so there is nothing to mirror'],
+  ['prune.yml', 'the variable IMAGE_SERVER_KNOWN_HOSTS is not set, so there is nothing to prune'],
+  ['verify.yml', ''],
+])(
+  'on day one %s is green and does nothing',
+  async (workflow, says) => {
+    const vars = { ...variables.servers, UPSTREAM_URL: '' };
+    const { status, log } = await run(workflow, { vars, secrets: {} });
+    expect(log).toContain(says);
+    expect(log).not.toMatch(/Run Main (?!Say )/);
+    expect({ status, log: status === 0 ? '' : log }).toEqual({ status: 0, log: '' });
+  },
+  TIMEOUT,
+);
+
 test(
   'a fork of this repository rehearses likewise',
   async () => {

@@ -157,7 +157,7 @@ test('what is promoted verifies', async () => {
 describe('prune.yml', () => {
   test('lists, and deletes nothing', async () => {
     const { status, log } = await run('prune.yml', { branch: 'master' });
-    expect(log).toContain('No rollback needs 0 artifacts and 0 tags; 0 were deleted.');
+    expect(log).toContain('Not needed by any rollback: artifacts 0, tags 0. Deleted: 0.');
     expect(status).toBe(0);
   }, 60_000);
 

@@ -19,11 +19,14 @@ const runnable = ['README.md', ...linksOf(read('README.md'))].filter(
 );
 
 let work: string;
+/** Where the reader's terminal is: a block that goes elsewhere takes those after it along. */
+let terminal: string;
 let servers: ChildProcess;
 
 // The tutorial's own servers, and what they say is to be pasted.
 beforeAll(async () => {
   work = await mkdtemp(path.join(tmpdir(), 'docs-'));
+  terminal = work;
   const child = spawn(process.execPath, [path.join(projectRoot, 'build/test/docs/servers.js')], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -43,13 +46,17 @@ afterAll(async () => {
   await rm(work, { recursive: true, force: true });
 });
 
-function run(script: string, cwd: string): Promise<{ status: number; printed: string }> {
+function run(script: string): Promise<{ status: number; printed: string }> {
+  const before = `source '${work}/pasted'\ntrap 'pwd > "${work}/terminal"' EXIT`;
   return new Promise((resolve) => {
     execFile(
       'bash',
-      ['--norc', '-euo', 'pipefail', '-c', `source '${work}/pasted'\n${script}`],
-      { cwd, env: { PATH: process.env.PATH, HOME: work }, maxBuffer: 2 ** 26 },
-      (error, stdout, stderr) => resolve({ status: error === null ? 0 : Number(error.code), printed: stdout + stderr }),
+      ['--norc', '-euo', 'pipefail', '-c', `${before}\n${script}`],
+      { cwd: terminal, env: { PATH: process.env.PATH, HOME: work }, maxBuffer: 2 ** 26 },
+      (error, stdout, stderr) => {
+        terminal = readFileSync(path.join(work, 'terminal'), 'utf8').trimEnd();
+        resolve({ status: error === null ? 0 : Number(error.code), printed: stdout + stderr });
+      },
     );
   });
 }
@@ -65,7 +72,7 @@ test.each(runnable)(
     const blocks = blocksOf(read(page));
     for (const [index, { info, text }] of blocks.entries()) {
       if (!info.startsWith('bash test')) continue;
-      const { status, printed } = await run(text, existsSync(path.join(work, 'ceph')) ? path.join(work, 'ceph') : work);
+      const { status, printed } = await run(text);
       const shown = blocks[index + 1];
       const expected = shown?.info === 'text' ? missingLine(shown.text, printed) : undefined;
       const fails = info === 'bash test fails';
@@ -99,7 +106,7 @@ test('each action is told of in the changelog', () => {
 describe.each(pages)('%s', (page) => {
   test('a command that no test runs says why', () => {
     const silent = blocksOf(read(page)).filter(
-      ({ info, after }) => info === 'bash' && after[0]?.startsWith('Not run in the tests: ') !== true,
+      ({ info, after }) => info === 'bash' && after[0]?.startsWith('<!-- Not run in the tests: ') !== true,
     );
     expect(silent.map((block) => block.text)).toEqual([]);
   });
@@ -117,6 +124,6 @@ test('each invariant of the threat model names tests that are there', () => {
 });
 
 test('the reference is what the schemas say', async () => {
-  const { status, printed } = await run(`node "$ACTIONS/build/scripts/reference.js" --check`, work);
+  const { status, printed } = await run(`node "$ACTIONS/build/scripts/reference.js" --check`);
   expect({ status, printed }).toEqual({ status: 0, printed: '' });
 });

@@ -11,7 +11,7 @@ const settings = path.join(info.directory, 'tutorial');
 const directory = await makeImageDirectory(info.imageServer, 'tutorial');
 await writeSettings(info, downstreamVariables(info, 'master', directory, 'tutorial/daemon'), settings);
 await copyCallable(path.join(settings, 'callable'));
-console.log(`The servers are up until you press Ctrl-C. Paste this into another terminal:
+console.log(`The servers are up until you press Ctrl-C, which deletes their data. Paste this into another terminal:
 
 export ACTIONS='${projectRoot}'
 export SETTINGS='${settings}'

@@ -98,7 +98,7 @@ describe('a required input that is missing', () => {
     ['publish-dashboard', 'zuul-url'],
     ['publish-dashboard', 'zuul-tenant'],
   ])('%s: %s', async (action, input) => {
-    await refused(action, { [input]: '' }, `input ${input}: `);
+    await refused(action, { [input]: '' }, new RegExp(`^input ${input}: (?:required|not set)`));
   });
 });
 
@@ -132,15 +132,26 @@ describe('a registry', () => {
       'find-stable-tag',
       'has no such repository',
       () => ({ image: `${sandbox().source.host}/ceph/demon` }),
-      /ceph\/demon.*repository name not known/,
+      /ceph\/demon.*repository name not known.*; see input image$/,
     ],
     [
       'check-image',
       'has no such repository',
       () => ({ reference: `${sandbox().source.host}/ceph/demon:v1@${DIGEST}` }),
-      /ceph\/demon/,
+      /ceph\/demon.*; see input reference$/,
     ],
-    ['check-image', 'has no such image', () => ({ reference: `${settings.image}:v1@${DIGEST}` }), /ceph\/daemon/],
+    [
+      'check-image',
+      'has no such image',
+      () => ({ reference: `${settings.image}:v1@${DIGEST}` }),
+      /see input reference$/,
+    ],
+    [
+      'resolve-tag',
+      'has no such tag',
+      () => ({ image: settings.image, tag: 'no-such-tag' }),
+      /no-such-tag: there is no such manifest or repository; see inputs image and tag$/,
+    ],
     [
       'find-stable-tag',
       'refuses the credentials',
@@ -250,10 +261,15 @@ describe('DLRN', () => {
 
 describe('criteria', () => {
   test.each([
-    ['no YAML', 'current-ceph: [', 'criteria: not YAML'],
-    ['no file', 'no-such-file.yml', 'input criteria: ENOENT'],
-    ['another label', 'other: [a]', 'criteria: no label "current-ceph"'],
-    ['no job', 'current-ceph: []', 'criteria: current-ceph'],
+    ['no YAML', 'current-ceph: [', /^input criteria: not YAML/],
+    [
+      'no file',
+      'no-such-file.yml',
+      /^input criteria: there is no file no-such-file\.yml in .* is a checkout missing\?$/,
+    ],
+    ['a directory', '.', 'input criteria: EISDIR'],
+    ['another label', 'other: [a]', /^input criteria: no label "current-ceph" in it; .* see input promoted-label$/],
+    ['no job', 'current-ceph: []', /^input criteria: current-ceph/],
     ['an unknown key', 'current-ceph: {jobs: [a]}', 'unknown key'],
     [
       'a waiver that ended',

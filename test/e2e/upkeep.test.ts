@@ -127,7 +127,7 @@ describe('prune-promotions', () => {
     ['by nobody', { 'allowed-actors': '' }, {}, 'input delete: alice is not in allowed-actors (empty: nobody is)'],
     ['run again by another', {}, { GITHUB_TRIGGERING_ACTOR: 'eve' }, 'input delete: eve is not in allowed-actors'],
     ['keeping nothing', { keep: '0' }, {}, 'input keep: at least 1 stays'],
-    ['without targets', { targets: '' }, {}, 'input targets: names no repository'],
+    ['without targets', { targets: '' }, {}, 'input targets: required and not set: Where'],
   ])('deletes nothing %s', async (_, inputs, env, message) => {
     const run = await prune({ delete: 'true', 'allowed-actors': 'alice', ...inputs }, { ...DISPATCH, ...env });
     expect(run.errors).toEqual([expect.stringContaining(message)]);

@@ -43,8 +43,8 @@ function fastClock(): Clock & { readonly waits: number[] } {
   };
 }
 
-function http(policy: Partial<HttpPolicy> = {}, clock: Clock = fastClock()) {
-  return createHttp({ transport: actionsTransport(), policy: { ...defaultPolicy, ...policy }, clock, log: silent });
+function http(policy: Partial<HttpPolicy> = {}, clock: Clock = fastClock(), log: Log = silent) {
+  return createHttp({ transport: actionsTransport(), policy: { ...defaultPolicy, ...policy }, clock, log });
 }
 
 const kindOf = async (work: Promise<unknown>) => {
@@ -89,8 +89,14 @@ describe('retries', () => {
     );
     expect((await http().sendForText({ ...GET, url }, { idempotent: true, maxBytes: 9 })).text).toBe('ok');
     expect(seen).toHaveLength(2);
-    const nowhere = http().send({ ...GET, url: new URL('http://127.0.0.1:1/') }, { idempotent: true });
+    const told: string[] = [];
+    const log = { ...silent, debug: (line: string) => told.push(line) };
+    const nowhere = http({}, fastClock(), log).send(
+      { ...GET, url: new URL('http://127.0.0.1:1/') },
+      { idempotent: true },
+    );
     await expect(nowhere).rejects.toThrow('GET http://127.0.0.1:1/: connect ECONNREFUSED 127.0.0.1:1');
+    expect(told.map((line) => /retry \d of \d/.exec(line)?.[0])).toEqual([1, 2, 3, 4].map((n) => `retry ${n} of 4`));
   });
 
   test('half a body is asked for again', async () => {
@@ -156,6 +162,15 @@ describe('redirects', () => {
     const { url } = await serve((_request, response) => response.writeHead(302, { location }).end());
     await expect(http().send({ ...GET, url }, { idempotent: true })).rejects.toThrow(message);
   });
+});
+
+test('a server is asked by http and by https', async () => {
+  const { url } = await serve((_, response) => response.end());
+  const { send } = http({ attempts: 1 });
+  expect(await send({ ...GET, url }, { idempotent: true })).toMatchObject({ status: 200 });
+  const secure = new URL(url.href.replace('http:', 'https:'));
+  // TLS is what it fails by: the server has none.
+  await expect(send({ ...GET, url: secure }, { idempotent: true })).rejects.toThrow(/wrong version number|SSL/);
 });
 
 test('the User-Agent says who asks', async () => {

@@ -198,6 +198,23 @@ describe('a force', () => {
   });
 });
 
+/** A label with its artifact, as artifact_promoter leaves them, and the image as skopeo copied it. */
+async function rdo(digestOf: 'same' | 'platform' | 'other' | 'none' = 'same') {
+  const scene = await freshScene();
+  const { path } = scene.directory;
+  writeFileSync(join(path, V1), V1);
+  symlinkSync(V1, join(path, CURRENT));
+  const image = tinyImage(V1);
+  const index = buildIndex([image, tinyImage('arm')]);
+  const source = { url: scene.source.url, repository: scene.repository };
+  await pushImage(source, digestOf === 'platform' ? index : image, [V1]);
+  const { url, login } = sandbox().target;
+  const authorization = `Basic ${Buffer.from(`${login.username}:${login.password}`).toString('base64')}`;
+  const target = { url, repository: scene.targetRepository, authorization };
+  if (digestOf !== 'none') await pushImage(target, digestOf === 'other' ? tinyImage('other') : image, [CURRENT]);
+  return { scene, digest: image.digest };
+}
+
 function rerunId(): string {
   return '77/2/00000000-0000-0000-0000-000000000000';
 }
@@ -221,6 +238,16 @@ describe('a re-run', () => {
     expect(await run(scene, again)).toMatchObject({ decision: 'unchanged', candidate: at(candidates, 0) });
     expect(ledger(scene)).toHaveLength(3);
     expect(await seen(scene)).toMatchObject({ label: V1 });
+  });
+
+  test('of a force that was refused is refused, though the run wrote what was promoted before', async () => {
+    const { scene } = await rdo();
+    await publish(scene, V2);
+    const wish = (id: string): Wish => ({ request: force(V2), with: { ...waiting, ...author(id) } });
+    const failed = await failure(run(scene, wish('77/1/00000000-0000-0000-0000-000000000000')));
+    expect(failed.message).toMatch(/input skip-jobs/);
+    expect(ledger(scene)).toMatchObject([{ kind: 'adopted' }]);
+    await refused(scene, wish(rerunId()), /has no record of this run/);
   });
 
   test('of a scheduled run evaluates again', async () => {
@@ -298,6 +325,14 @@ describe('a quarantine', () => {
     kind: 'quarantine',
     image: typeof image === 'string' ? tag(image) : image,
     reason: 'it eats data',
+  });
+
+  test('needs none of the targets that were configured before', async () => {
+    const { scene, candidates } = await promoted(V1);
+    const bad = await publish(scene, V2);
+    const moved = { ...scene, targets: [`${scene.target.host}/${freshRepository()}`] };
+    expect(await run(moved, { request: quarantine(bad) })).toMatchObject({ decision: 'unchanged' });
+    expect(ledger(scene).at(-1)).toMatchObject({ kind: 'quarantine', candidate: formatCandidate(at(candidates, 0)) });
   });
 
   test('is for good: not earned, not forced, not gone back to', async () => {
@@ -500,6 +535,10 @@ describe('companions', () => {
     expect(await run(newer, { candidate })).toMatchObject({ decision: 'unchanged' });
     await run(newer, { request: rollback('previous') });
     expect(await at(CURRENT)).toBe(tinyImage('first').digest);
+    // Also where the newest record does not name it.
+    await push('rebuilt once more', '2.4');
+    await run(newer, { candidate: await publish(scene, V3) });
+    expect(await at(CURRENT)).toBe(tinyImage('rebuilt').digest);
   });
 
   test('that do not exist are named', async () => {
@@ -652,23 +691,6 @@ describe('a ledger that is not trusted stops everything', () => {
 });
 
 describe('adoption of what RDO left', () => {
-  /** A label with its artifact, as artifact_promoter leaves them, and the image as skopeo copied it. */
-  async function rdo(digestOf: 'same' | 'platform' | 'other' | 'none' = 'same') {
-    const scene = await freshScene();
-    const { path } = scene.directory;
-    writeFileSync(join(path, V1), V1);
-    symlinkSync(V1, join(path, CURRENT));
-    const image = tinyImage(V1);
-    const index = buildIndex([image, tinyImage('arm')]);
-    const source = { url: scene.source.url, repository: scene.repository };
-    await pushImage(source, digestOf === 'platform' ? index : image, [V1]);
-    const { url, login } = sandbox().target;
-    const authorization = `Basic ${Buffer.from(`${login.username}:${login.password}`).toString('base64')}`;
-    const target = { url, repository: scene.targetRepository, authorization };
-    if (digestOf !== 'none') await pushImage(target, digestOf === 'other' ? tinyImage('other') : image, [CURRENT]);
-    return { scene, digest: image.digest };
-  }
-
   test.each(['same', 'platform'] as const)('becomes record 1: %s digest as at the source', async (digestOf) => {
     const { scene, digest } = await rdo(digestOf);
     const candidate = await publish(scene, V2);
@@ -682,7 +704,13 @@ describe('adoption of what RDO left', () => {
     expect(told).toContain('would write ledger record 2 of current-ceph: earned');
     expect(readdirSync(scene.directory.path).sort()).toEqual([CURRENT, V1]);
 
+    const adopted = { candidate: outcome.previous };
+    const would = await run(scene, { ...adopted, with: { dryRun: true } });
+    expect(would.reason).toMatch(/already, by the label as it is; without dry-run .* adopted as ledger record 1$/);
+
     await run(scene, { candidate, with: waiting });
+    const is = await run(scene, { ...adopted, with: { dryRun: true } });
+    expect(is.reason).toMatch(/already, by ledger record 1$/);
     expect(ledger(scene)).toMatchObject([{ kind: 'adopted', n: 1, previous: null, decision: null }]);
     expect(await digestAt(scene.target, scene.targetRepository, V1)).toBe(digest);
     expect(await seen(scene)).toEqual({ label: V1, previous: undefined, moving: digest });
@@ -690,6 +718,18 @@ describe('adoption of what RDO left', () => {
     expect(await seen(scene)).toMatchObject({ label: V2, previous: V1 });
     await run(scene, { request: rollback('previous') });
     expect(await seen(scene)).toMatchObject({ label: V1, moving: digest });
+  });
+
+  test('is refused where more of it was published since, and the way out is named', async () => {
+    const { scene } = await rdo('platform');
+    const candidate = await publish(scene, V2);
+    const index = await digestAt(scene.source, scene.repository, V1);
+    const reference = `${scene.source.host}/${scene.repository}:${V1}@${index}`;
+    const file = { reference, tag: V1, digest: index, created: '2026-01-01T00:00:00Z', 'run-url': null };
+    writeFileSync(join(scene.directory.path, `${V1}.json`), JSON.stringify({ ...file, 'tags-read': 1 }));
+    await refused(scene, { candidate }, /they disagree: .*; delete v1\.0\.1\.json, .* in input exclude of find/);
+    rmSync(join(scene.directory.path, `${V1}.json`));
+    expect(await run(scene, { candidate })).toMatchObject({ decision: 'promote' });
   });
 
   test('is refused where they disagree, or where nothing says which image it is', async () => {

@@ -53,8 +53,25 @@ describe('what is refused', () => {
     ['no confirmation', { ...FORCE, 'force-confirm': undefined }, ALICE, 'input force-confirm: ""'],
     ['no reason', { ...FORCE, 'force-reason': undefined }, ALICE, 'input force-reason: force-tag needs a reason'],
     ['no tag', { ...FORCE, 'force-tag': undefined }, ALICE, 'input force-confirm: set, but nothing is forced'],
+    [
+      'a reason alone',
+      { ...NOTHING, 'force-reason': 'why' },
+      ALICE,
+      'set force-tag, rollback-to, lift-hold or quarantine',
+    ],
+    [
+      'a confirmation of a rollback',
+      { ...NOTHING, 'rollback-to': 'v1', 'force-confirm': 'v1' },
+      ALICE,
+      'input force-confirm: set, but nothing is forced',
+    ],
     ['jobs without force', { ...NOTHING, 'skip-jobs': ['a'] }, ALICE, 'input skip-jobs: set, but nothing is forced'],
-    ['a path', { ...FORCE, 'force-tag': '../evil', 'force-confirm': '../evil' }, ALICE, 'is not a tag'],
+    [
+      'a path',
+      { ...FORCE, 'force-tag': '../evil', 'force-confirm': '../evil' },
+      ALICE,
+      'input force-tag: "../evil" is not a tag: letters, digits, ',
+    ],
     [
       'an option',
       { ...FORCE, 'force-tag': '-oProxyCommand=x', 'force-confirm': '-oProxyCommand=x' },

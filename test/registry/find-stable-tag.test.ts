@@ -216,10 +216,14 @@ describe('nothing is chosen, and the error says what there is', () => {
     [
       'no such flavor',
       { policy: { flavor: 'reef' } },
-      /^\S+: no stable tag of flavor reef; there is: 82 of flavor luminous .* 25 of flavor pacific \(v6\.0\.7-/,
+      /^input flavor: \S+: no stable tag of flavor reef; there is: 82 of flavor luminous .* 25 of flavor pacific \(v6\.0\.7-/,
     ],
-    ['no such distro', { policy: { distro: 'ubuntu' } }, /on ubuntu; there is: 22 on centos-8 /],
-    ['nothing stable', { policy: { scheme: ceph, flavor: undefined } }, /no tag is stable by scheme ceph; there is: /],
+    ['no such distro', { policy: { distro: 'ubuntu' } }, /^input distro: .* on ubuntu; there is: 22 on centos-8 /],
+    [
+      'nothing stable',
+      { policy: { scheme: ceph, flavor: undefined } },
+      /^127\S+: no tag is stable by scheme ceph; there is: /,
+    ],
     ['a listing that shrank', { knownTags: 800 }, /^input known-tags: 606 tags .* 800 .* set known-tags to 606$/],
   ])('%s', async (_, asked, message) => {
     const found = find(`${source.host}/${CEPH_DAEMON}`, asked);

@@ -156,6 +156,13 @@ describe('what was signed after the copy', () => {
   });
 });
 
+test('what is listed and was deleted is no referrer', async () => {
+  await pushImage({ url: source.url, repository: from }, signature, []);
+  await putManifest({ url: source.url, repository: from }, indexOf(entry), tagOf(image));
+  front.rules.push({ path: new RegExp(`manifests/${signature.digest}`), fault: { kind: 'answer', status: 404 } });
+  expect(await client().copy([copy()], on)).toMatchObject([{ referrers: 0 }]);
+});
+
 test('what is listed and says it is about another image is no referrer', async () => {
   const stranger = aboutIt(signature, 'stranger');
   await pushImage({ url: source.url, repository: from }, stranger, []);

@@ -80,8 +80,8 @@ describe('over TLS', () => {
     expect(requests).toHaveLength(33);
     expect(new Set(requests.map(({ protocol, connection }) => `${protocol} ${connection}`)).size).toBe(1);
     expect(requests[0]?.protocol).toBe('HTTP/2.0');
-    // One after the other they would take 33 times 50 ms.
-    expect(elapsed).toBeLessThan(1000);
+    // So long they would take one after the other.
+    expect(elapsed).toBeLessThan(33 * 50);
   });
 
   test('HTTP/2: across registries, both of which end their connections after a few requests', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import * as v from 'valibot';
 import { durationSchema, timeSchema } from '../../src/base/schema.js';
 import { readRunContext } from '../../src/runner/context.js';
 import {
@@ -46,6 +47,20 @@ test.each<[string, Input<unknown>, string, string]>([
     optional('', timeSchema),
     '2026-13-01T00:00:00Z',
     'input x: "2026-13-01T00:00:00Z" is neither',
+  ],
+  ['the second of a list', list('', countSchema), '1\nx', 'input x: line 2: "x" is not a whole number'],
+  [
+    'a part of the first',
+    list(
+      '',
+      v.pipe(
+        v.string(),
+        v.transform((a) => ({ a })),
+        v.object({ a: v.picklist(['b']) }),
+      ),
+    ),
+    'c',
+    'input x: line 1.a: ',
   ],
   ['two lines', optional('', lineSchema), 'a\nb', 'input x: "a'],
   ['a URL', optional('', urlSchema), 'ftp://a/', 'input x: "ftp://a/" is not an http or https URL'],

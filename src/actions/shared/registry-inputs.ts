@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import * as v from 'valibot';
 import { systemClock } from '../../base/clock.js';
-import { errorLine, UserError } from '../../base/errors.js';
+import { errorLine, ServiceError, UserError } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import type { Repository } from '../../candidate/reference.js';
 import { accountFor } from '../../registry/accounts.js';
@@ -69,6 +69,16 @@ export async function registryFrom(
     clock: systemClock,
     log,
   });
+}
+
+/** What is read of an image; where the registry does not have it, the error says which inputs name it. */
+export async function namedBy<T>(inputs: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!(error instanceof ServiceError && error.kind === 'not-found')) throw error;
+    throw new ServiceError('not-found', `${error.message}; see ${inputs}`);
+  }
 }
 
 function loginFrom(kind: 'registry' | 'target', username: string | undefined, password: string | undefined) {

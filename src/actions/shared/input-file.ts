@@ -1,0 +1,14 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { errorLine, oneLine, UserError } from '../../base/errors.js';
+
+/** The text of a file that an input names, from the working directory; throws a UserError that names both. */
+export async function readInputFile(input: string, file: string, workspace: string): Promise<string> {
+  try {
+    return await readFile(path.resolve(workspace, file), 'utf8');
+  } catch (error) {
+    const line = errorLine(error);
+    const missing = `there is no file ${oneLine(file, 200)} in the working directory; is a checkout missing?`;
+    throw new UserError(`input ${input}: ${line.startsWith('ENOENT') ? missing : line}`);
+  }
+}

@@ -11,7 +11,7 @@ const names = readdirSync(dist).filter((name) => !name.includes('.'));
 interface Budget {
   /** Bytes of index.js, all of which is read at each start. */
   readonly start: number;
-  /** Bytes of index.js and of what is loaded only where it is used; the toolkit's undici is 420 kB of it. */
+  /** Bytes of index.js and of what is loaded only where it is used; the toolkit's undici is 440 kB of it. */
   readonly whole: number;
 }
 

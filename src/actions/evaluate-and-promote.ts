@@ -39,6 +39,7 @@ import {
   list,
   optional,
   type ParsedInputs,
+  requiredList,
   secret,
   textSchema,
   urlSchema,
@@ -76,10 +77,10 @@ const inputs = {
   'zuul-url': optional('Evidence `zuul`: what `/api/tenant/…` is below', urlSchema),
   'zuul-tenant': optional('Evidence `zuul`: the tenant', lineSchema),
   'zuul-pipelines': list('Evidence `zuul`: pipelines whose builds count; empty: all', lineSchema),
-  targets: {
-    ...list('Where the image is copied to, a repository a line; companions as `image:tag -> repository`', lineSchema),
-    absent: 'error' as const,
-  },
+  targets: requiredList(
+    'Where the image is copied to, a repository a line; companions as `image:tag -> repository`',
+    lineSchema,
+  ),
   ...registryInputs,
   ...targetInputs,
   referrers: choice('Do signatures and other referrers follow?', ['on', 'off'], 'on'),

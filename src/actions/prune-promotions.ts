@@ -3,7 +3,7 @@ import { prune } from '../promotion/prune.js';
 import { authorise } from '../promotion/request.js';
 import { ownedRepositories, parseTargets } from '../promotion/targets.js';
 import { defineAction } from '../runner/action.js';
-import { countSchema, flag, lineSchema, list, secret, withDefault, words } from '../runner/inputs.js';
+import { countSchema, flag, lineSchema, requiredList, secret, withDefault, words } from '../runner/inputs.js';
 import { imageServerInputs, withImageServer } from './shared/image-server-inputs.js';
 import { registryFrom, registryInputs, targetInputs } from './shared/registry-inputs.js';
 
@@ -17,13 +17,10 @@ export const action = defineAction({
     '`allowed-actors`, the right to write both, and the concurrency group of evaluate-and-promote.',
   inputs: {
     ...imageServerInputs,
-    targets: {
-      ...list(
-        'Where images were promoted to, as for evaluate-and-promote; tags in other repositories are left alone',
-        lineSchema,
-      ),
-      absent: 'error' as const,
-    },
+    targets: requiredList(
+      'Where images were promoted to, as for evaluate-and-promote; tags in other repositories are left alone',
+      lineSchema,
+    ),
     ...targetInputs,
     'plain-http': plainHttp,
     'ca-file': caFile,

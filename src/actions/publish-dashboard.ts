@@ -28,6 +28,7 @@ import {
   list,
   optional,
   type ParsedInputs,
+  requiredList,
   textSchema,
   urlSchema,
   withDefault,
@@ -59,14 +60,11 @@ const branchLineSchema = v.pipe(
 );
 
 const inputs = {
-  branches: {
-    ...list(
-      'The branches, one a line: `<branch> <url>`, with the URL of the directory that its labels and ledger are in, ' +
-        '`https://…` or `sftp://user@host[:port]/absolute/directory`; and behind it, to tell votes as well, its DLRN API',
-      branchLineSchema,
-    ),
-    absent: 'error' as const,
-  },
+  branches: requiredList(
+    'The branches, one a line: `<branch> <url>`, with the URL of the directory that its labels and ledger are in, ' +
+      '`https://…` or `sftp://user@host[:port]/absolute/directory`; and behind it, to tell votes as well, its DLRN API',
+    branchLineSchema,
+  ),
   label: withDefault('The promoted label', 'current-ceph', labelSchema),
   'candidate-label': withDefault('The label of the candidate under test', 'ceph-ci-testing', labelSchema),
   title: withDefault('The title of the page', 'Ceph promotions', lineSchema),

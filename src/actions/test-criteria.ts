@@ -2,7 +2,7 @@ import { systemClock, unixSeconds } from '../base/clock.js';
 import { UserError } from '../base/errors.js';
 import { explainPolicyTest, type PolicyTest, policyTestFile, runPolicyTests } from '../criteria/policy-tests.js';
 import { defineAction } from '../runner/action.js';
-import { lineSchema, list } from '../runner/inputs.js';
+import { lineSchema, list, requiredList } from '../runner/inputs.js';
 import { readInputFile } from './shared/input-file.js';
 
 export const action = defineAction({
@@ -10,7 +10,7 @@ export const action = defineAction({
     'Tests criteria: holds votes that you make up against them, and compares the verdict with the expected one',
   needs: 'nothing: it reads files and asks nobody.',
   inputs: {
-    criteria: { ...list('Criteria files, one a line', lineSchema), absent: 'error' as const },
+    criteria: requiredList('Criteria files, one a line', lineSchema),
     tests: list(
       'Their tests, one a line in the same order; empty: beside each, as `criteria.test.yml` is beside `criteria.yml`',
       lineSchema,

@@ -31,7 +31,7 @@ export async function ensureImages(promotion: Promotion, record: LedgerRecord): 
 }
 
 /** Copies what came since to speak about the images of a record, as signatures do: never a reason to fail. */
-export async function copyWhatCame(promotion: Promotion, record: LedgerRecord): Promise<void> {
+export async function copyLaterReferrers(promotion: Promotion, record: LedgerRecord): Promise<void> {
   const { registry, log, referrers, dryRun } = promotion;
   if (!referrers || dryRun) return;
   try {

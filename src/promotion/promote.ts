@@ -5,7 +5,7 @@ import type { LedgerRecord } from '../image-server/ledger-record.js';
 import type { PlannedCopy } from '../registry/registry.js';
 import { type Asked, decide } from './decide.js';
 import { lastPromotion } from './history.js';
-import { copiesOf, copyWhatCame } from './images.js';
+import { copiesOf, copyLaterReferrers } from './images.js';
 import { look } from './look.js';
 import type { Outcome } from './outcome.js';
 import { describeStep, nextRecord, stepsTo } from './plan.js';
@@ -30,7 +30,7 @@ export async function promote(promotion: Promotion, asked: Asked): Promise<Outco
     if (unfinished !== undefined && !replaces) throw unfinished;
     if (unfinished !== undefined) log.warning(`what is promoted is not whole, and replaced: ${errorLine(unfinished)}`);
     if (change === undefined) {
-      if (outcome.decision === 'unchanged' && head !== undefined) await copyWhatCame(promotion, head.record);
+      if (outcome.decision === 'unchanged' && head !== undefined) await copyLaterReferrers(promotion, head.record);
       return { ...outcome, lastPromotion: head && (await lastPromotion(promotion, head.record)) };
     }
     const record = nextRecord(head, label, change, author, unixSeconds(clock));

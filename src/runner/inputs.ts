@@ -62,6 +62,11 @@ export function list<T>(description: string, item: v.GenericSchema<string, T>): 
   return { description, default: '', secret: false, schema, absent: { value: [] } };
 }
 
+/** A list with an item at least. */
+export function requiredList<T>(description: string, item: v.GenericSchema<string, T>): Input<T[]> {
+  return { ...list(description, item), absent: 'error' };
+}
+
 /** One of a few words. */
 export function choice<const W extends readonly string[]>(description: string, words: W, value: W[number]) {
   const schema = v.picklist(words, (issue) => `${issue.received} is none of ${words.join(', ')}`);

@@ -80,6 +80,8 @@ const DEBIAN_PACKAGES = {
   chromium: 'chromium',
   prometheus: 'prometheus',
   python3: 'python3',
+  git: 'git',
+  curl: 'curl',
 } as const;
 
 /** Programs that do in the place of Debian's: Ubuntu has no package of chromium, and a forge's runners have Chrome. */
@@ -163,6 +165,8 @@ async function findTools(): Promise<Tools | undefined> {
   const [sshd, sshKeygen, openssl, nginx, debianRegistry, chromium, prometheus, promtool] = await Promise.all(
     names.map(which),
   );
+  // Called by name, by tests, workflows and documentation.
+  if (!(await which('git')) || !(await which('curl'))) return undefined;
   if (!sshd || !sshKeygen || !openssl || !nginx || !debianRegistry) return undefined;
   if (!chromium || !prometheus || !promtool) return undefined;
   if (!(await exists(goHome)) || !(await exists(venvComplete))) return undefined;

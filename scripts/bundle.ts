@@ -36,7 +36,8 @@ async function bundle(name: string): Promise<void> {
     entry,
     `import { action } from './src/actions/${name}.js';\n` +
       `import { runAction } from './src/runner/run-action.js';\n` +
-      `runAction(action);\n`,
+      `import { wordHint } from './src/actions/shared/hints.js';\n` +
+      `runAction(action, wordHint);\n`,
   );
   const out = path.join(DIST, name);
   const ncc = path.join(ROOT, 'node_modules/@vercel/ncc/dist/ncc/cli.js');

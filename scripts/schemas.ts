@@ -6,10 +6,10 @@ import type * as v from 'valibot';
 import { criteriaFileSchema } from '../src/criteria/criteria-file.js';
 import { decisionRecordSchema } from '../src/criteria/decision-record.js';
 import { policyTestsSchema } from '../src/criteria/policy-tests.js';
-import { candidateFileSchema } from '../src/image-server/candidate-file.js';
-import { lastDecisionSchema } from '../src/image-server/last-decision.js';
-import { ledgerRecordSchema } from '../src/image-server/ledger-record.js';
+import { ledgerRecordSchema } from '../src/ledger/record.js';
 import { dashboardSchema } from '../src/monitoring/model.js';
+import { candidateFileSchema } from '../src/store/candidate-file.js';
+import { lastDecisionSchema } from '../src/store/last-decision.js';
 import { ROOT } from './actions.js';
 
 /**

@@ -1,9 +1,7 @@
 import { systemClock, unixSeconds } from '../base/clock.js';
 import { repositorySchema } from '../candidate/reference.js';
-import { labelSchema } from '../image-server/names.js';
-import { serverSchema } from '../image-server/server-url.js';
-import { replayRecord } from '../promotion/replay.js';
-import { checkSetup, explainSetup, type Setup } from '../promotion/setup.js';
+import { labelSchema } from '../ledger/names.js';
+import { replayRecord } from '../ledger/replay.js';
 import { ownedRepositories, parseTargets } from '../promotion/targets.js';
 import { defineAction, type Runner } from '../runner/action.js';
 import {
@@ -16,11 +14,13 @@ import {
   urlSchema,
   withDefault,
 } from '../runner/inputs.js';
+import { serverSchema } from '../store/server-url.js';
+import { checkSetup, explainSetup, type Setup } from '../upkeep/setup.js';
 import { dlrnFrom } from './shared/dlrn-inputs.js';
 import { smallApis } from './shared/http.js';
-import { imageServerInputs, withImageServer } from './shared/image-server-inputs.js';
 import { readInputFile } from './shared/input-file.js';
 import { registryFrom, registryInputs, targetInputs } from './shared/registry-inputs.js';
+import { storeInputs, withStore } from './shared/store-inputs.js';
 
 const inputs = {
   image: withDefault('The repository that candidates come from', 'quay.io/ceph/daemon', repositorySchema),
@@ -30,9 +30,9 @@ const inputs = {
     lineSchema,
   ),
   ...targetInputs,
-  server: optional(imageServerInputs.server.description, serverSchema),
-  'ssh-private-key': imageServerInputs['ssh-private-key'],
-  'ssh-known-hosts': optional(imageServerInputs['ssh-known-hosts'].description, textSchema),
+  server: optional(storeInputs.server.description, serverSchema),
+  'ssh-private-key': storeInputs['ssh-private-key'],
+  'ssh-known-hosts': optional(storeInputs['ssh-known-hosts'].description, textSchema),
   'promoted-label': withDefault(
     'The label that is moved, and the moving tag at the targets',
     'current-ceph',
@@ -86,7 +86,7 @@ async function setupOf(
     withServer:
       server === undefined || knownHosts === undefined || !canLogIn
         ? undefined
-        : (work) => withImageServer({ ...settings, server, 'ssh-known-hosts': knownHosts }, log, work),
+        : (work) => withStore({ ...settings, server, 'ssh-known-hosts': knownHosts }, log, work),
     label,
     rules: { label, key: settings['ledger-key'], replay: replayRecord },
     pages: url && { http, url, label: settings.label },

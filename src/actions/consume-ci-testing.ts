@@ -3,11 +3,11 @@ import path from 'node:path';
 import { errorLine, UserError } from '../base/errors.js';
 import { formatCandidate, formatRepository, repositorySchema } from '../candidate/reference.js';
 import { readStable } from '../candidate/schemes.js';
-import { extraVars, imageNameOf, namespaceOf } from '../image-server/extra-vars.js';
-import { readCandidate, readLabelledTag } from '../image-server/http-reader.js';
-import { labelSchema } from '../image-server/names.js';
+import { labelSchema } from '../ledger/names.js';
 import { defineAction } from '../runner/action.js';
 import { choice, flag, lineSchema, optional, required, urlSchema, withDefault } from '../runner/inputs.js';
+import { extraVars, imageNameOf, namespaceOf } from '../store/extra-vars.js';
+import { readCandidate, readLabelledTag } from '../store/http-reader.js';
 import { smallApis } from './shared/http.js';
 
 export const action = defineAction({

@@ -19,18 +19,13 @@ import { explain, explainMarkdown } from '../criteria/explain.js';
 import type { JobResult } from '../criteria/job-result.js';
 import { type EvidenceSource, gatherEvidence } from '../evidence/evidence.js';
 import type { Http } from '../http/policy.js';
-import { readCandidate } from '../image-server/http-reader.js';
-import type { ImageServer } from '../image-server/image-server.js';
-import type { LastDecision } from '../image-server/last-decision.js';
-import { labelSchema } from '../image-server/names.js';
-import { serverSchema } from '../image-server/server-url.js';
-import { unseenServer } from '../image-server/unseen-server.js';
+import { labelSchema } from '../ledger/names.js';
+import { replayRecord } from '../ledger/replay.js';
 import { decisionNotice, errorNotice, notify, silenceNotice } from '../promotion/notify.js';
-import type { Outcome } from '../promotion/outcome.js';
 import { promote } from '../promotion/promote.js';
-import { replayRecord } from '../promotion/replay.js';
-import { parseRequest, type Request } from '../promotion/request.js';
 import { checkTargets, ownedRepositories, parseTargets } from '../promotion/targets.js';
+import type { Outcome } from '../rules/outcome.js';
+import { parseRequest, type Request } from '../rules/request.js';
 import { defineAction, type Runner } from '../runner/action.js';
 import {
   choice,
@@ -46,11 +41,16 @@ import {
   withDefault,
   words,
 } from '../runner/inputs.js';
+import { readCandidate } from '../store/http-reader.js';
+import type { LastDecision } from '../store/last-decision.js';
+import { serverSchema } from '../store/server-url.js';
+import type { Store } from '../store/store.js';
+import { unseenStore } from '../store/unseen-store.js';
 import { dlrnFrom, dlrnInputs, subjectFrom } from './shared/dlrn-inputs.js';
 import { smallApis } from './shared/http.js';
-import { imageServerInputs, withImageServer } from './shared/image-server-inputs.js';
 import { readInputFile } from './shared/input-file.js';
 import { registryFrom, registryInputs, targetInputs } from './shared/registry-inputs.js';
+import { storeInputs, withStore } from './shared/store-inputs.js';
 
 const inputs = {
   reference: optional('The candidate, as `image:tag@digest`; empty: what `label` at `url` names', candidateSchema),
@@ -89,9 +89,9 @@ const inputs = {
     'current-ceph',
     labelSchema,
   ),
-  ...imageServerInputs,
-  server: optional(`${imageServerInputs.server.description}; may be empty in a dry run`, serverSchema),
-  'ssh-known-hosts': optional(imageServerInputs['ssh-known-hosts'].description, textSchema),
+  ...storeInputs,
+  server: optional(`${storeInputs.server.description}; may be empty in a dry run`, serverSchema),
+  'ssh-known-hosts': optional(storeInputs['ssh-known-hosts'].description, textSchema),
   'ledger-key': secret("Key of the HMAC that seals the ledger's records; empty: they are not sealed"),
   'if-criteria-unmet': choice(
     'What to do where the decision is to wait or to reject.',
@@ -193,7 +193,7 @@ function lastDecision({ decision, reason, candidate, report }: Outcome, runUrl: 
 
 /** What is promoted is promoted, whether or not the dashboard hears of it. */
 async function leaveDecision(
-  server: ImageServer,
+  server: Store,
   settings: Settings,
   { log, context }: Runner,
   outcome: Outcome,
@@ -262,22 +262,18 @@ async function run(settings: Settings, runner: Runner, http: Http): Promise<Outc
   return outcome;
 }
 
-function withServer(
-  settings: Settings,
-  runner: Runner,
-  work: (server: ImageServer) => Promise<Outcome>,
-): Promise<Outcome> {
+function withServer(settings: Settings, runner: Runner, work: (server: Store) => Promise<Outcome>): Promise<Outcome> {
   const { server, 'ssh-known-hosts': knownHosts } = settings;
   if (server === undefined) {
     if (!isDry(settings, runner))
       throw new UserError(`input server: required and not set: ${inputs.server.description}`);
     runner.log.warning('input server: not set, so this dry run does not know what is promoted');
-    return work(unseenServer);
+    return work(unseenStore);
   }
   if (knownHosts === undefined) {
     throw new UserError(`input ssh-known-hosts: required and not set: ${inputs['ssh-known-hosts'].description}`);
   }
-  return withImageServer({ ...settings, server, 'ssh-known-hosts': knownHosts }, runner.log, work);
+  return withStore({ ...settings, server, 'ssh-known-hosts': knownHosts }, runner.log, work);
 }
 
 /** A file, or YAML as it is: a mapping has a colon, and blanks or lines. */

@@ -1,11 +1,11 @@
 import * as v from 'valibot';
-import { prune } from '../promotion/prune.js';
-import { authorise } from '../promotion/request.js';
 import { ownedRepositories, parseTargets } from '../promotion/targets.js';
+import { authorise } from '../rules/request.js';
 import { defineAction } from '../runner/action.js';
 import { countSchema, flag, lineSchema, requiredList, secret, withDefault, words } from '../runner/inputs.js';
-import { imageServerInputs, withImageServer } from './shared/image-server-inputs.js';
+import { prune } from '../upkeep/prune.js';
 import { registryFrom, registryInputs, targetInputs } from './shared/registry-inputs.js';
+import { storeInputs, withStore } from './shared/store-inputs.js';
 
 const { 'plain-http': plainHttp, 'ca-file': caFile } = registryInputs;
 
@@ -16,7 +16,7 @@ export const action = defineAction({
     'an SFTP user that may read the directory of `server`, and read access to the targets. To delete: `workflow_dispatch` by one of ' +
     '`allowed-actors`, the right to write both, and the concurrency group of evaluate-and-promote.',
   inputs: {
-    ...imageServerInputs,
+    ...storeInputs,
     targets: requiredList(
       'Where images were promoted to, as for evaluate-and-promote; tags in other repositories are left alone',
       lineSchema,
@@ -43,7 +43,7 @@ export const action = defineAction({
     const repositories = ownedRepositories(parseTargets(inputs.targets));
     const settings = { ...inputs, 'registry-username': undefined, 'registry-password': undefined };
     const registry = await registryFrom(settings, log, undefined, repositories);
-    const { artifacts, images, removed } = await withImageServer(inputs, log, (server) =>
+    const { artifacts, images, removed } = await withStore(inputs, log, (server) =>
       prune({
         server,
         registry,

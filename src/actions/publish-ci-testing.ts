@@ -1,10 +1,10 @@
 import { systemClock, unixSeconds } from '../base/clock.js';
 import { candidateSchema, formatCandidate } from '../candidate/reference.js';
-import { labelSchema } from '../image-server/names.js';
-import { publishCandidate } from '../image-server/publish.js';
+import { labelSchema } from '../ledger/names.js';
 import { defineAction } from '../runner/action.js';
 import { countSchema, flag, required, withDefault } from '../runner/inputs.js';
-import { imageServerInputs, withImageServer } from './shared/image-server-inputs.js';
+import { publishCandidate } from '../store/publish.js';
+import { storeInputs, withStore } from './shared/store-inputs.js';
 
 export const action = defineAction({
   description: 'Names the candidate for the test jobs, by a label on the image server',
@@ -13,7 +13,7 @@ export const action = defineAction({
     "`ssh-keygen` on the runner. No permissions of the workflow's token.",
   inputs: {
     reference: required('The candidate, as `image:tag@digest`', candidateSchema),
-    ...imageServerInputs,
+    ...storeInputs,
     label: withDefault('The label', 'ceph-ci-testing', labelSchema),
     'tags-read': withDefault(
       'How many tags find-stable-tag read; kept for the next run to compare with',
@@ -28,7 +28,7 @@ export const action = defineAction({
     label: 'The label',
   },
   async run(inputs, { log, context }) {
-    const published = await withImageServer(inputs, log, (server) =>
+    const published = await withStore(inputs, log, (server) =>
       publishCandidate({
         server,
         candidate: inputs.reference,

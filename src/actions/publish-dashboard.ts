@@ -8,9 +8,7 @@ import { durationSchema } from '../base/schema.js';
 import { jobNameSchema } from '../criteria/job-result.js';
 import { dlrnEvidence } from '../evidence/dlrn.js';
 import type { Http } from '../http/policy.js';
-import type { ImageServer } from '../image-server/image-server.js';
-import { labelSchema } from '../image-server/names.js';
-import { formatServer, type ServerAddress, serverSchema } from '../image-server/server-url.js';
+import { labelSchema } from '../ledger/names.js';
 import { filesOverHttp, filesOverSftp } from '../monitoring/branch-files.js';
 import {
   branchWords,
@@ -33,9 +31,11 @@ import {
   urlSchema,
   withDefault,
 } from '../runner/inputs.js';
+import { formatServer, type ServerAddress, serverSchema } from '../store/server-url.js';
+import type { Store } from '../store/store.js';
 import { dlrnFrom, dlrnInputs } from './shared/dlrn-inputs.js';
 import { smallApis } from './shared/http.js';
-import { imageServerInputs, withImageServer } from './shared/image-server-inputs.js';
+import { storeInputs, withStore } from './shared/store-inputs.js';
 
 const whereSchema: v.GenericSchema<string, URL | ServerAddress> = v.lazy((where) =>
   String(where).startsWith('sftp:') ? serverSchema : urlSchema,
@@ -84,17 +84,17 @@ const inputs = {
     jobNameSchema,
   ),
   output: withDefault('The directory to write to', 'dashboard', lineSchema),
-  ...imageServerInputs,
+  ...storeInputs,
   server: optional(
-    `${imageServerInputs.server.description}, to put the files to as well, each at once; not that of a branch`,
+    `${storeInputs.server.description}, to put the files to as well, each at once; not that of a branch`,
     serverSchema,
   ),
   'ssh-private-key': {
-    ...imageServerInputs['ssh-private-key'],
+    ...storeInputs['ssh-private-key'],
     description:
       'Private key for `server` and `sftp://` branches, of any type that OpenSSH writes; empty: the agent at SSH_AUTH_SOCK',
   },
-  'ssh-known-hosts': optional(imageServerInputs['ssh-known-hosts'].description, textSchema),
+  'ssh-known-hosts': optional(storeInputs['ssh-known-hosts'].description, textSchema),
   'dry-run': flag('Read and render, and write nothing', 'false'),
 };
 
@@ -147,7 +147,7 @@ function nightlyFrom(
   return () => readNightlyJobs({ http, url, tenant }, jobs);
 }
 
-type WithSftp = <T>(server: ServerAddress, work: (there: ImageServer) => Promise<T>) => Promise<T>;
+type WithSftp = <T>(server: ServerAddress, work: (there: Store) => Promise<T>) => Promise<T>;
 
 /** Of all servers: one user's key, and the hosts that are known. */
 function sftpFrom(settings: Settings, log: Log): WithSftp {
@@ -159,7 +159,7 @@ function sftpFrom(settings: Settings, log: Log): WithSftp {
     );
   }
   return (server, work) =>
-    withImageServer({ server, 'ssh-known-hosts': knownHosts ?? '', 'ssh-private-key': privateKey }, log, work);
+    withStore({ server, 'ssh-known-hosts': knownHosts ?? '', 'ssh-private-key': privateKey }, log, work);
 }
 
 function branchFrom(

@@ -1,8 +1,8 @@
-import { labelSchema } from '../image-server/names.js';
+import { labelSchema } from '../ledger/names.js';
 import { ownedRepositories, parseTargets } from '../promotion/targets.js';
-import { verifyPromotion } from '../promotion/verify.js';
 import { defineAction } from '../runner/action.js';
 import { lineSchema, list, required, secret, urlSchema, withDefault } from '../runner/inputs.js';
+import { verifyPromotion } from '../upkeep/verify.js';
 import { smallApis } from './shared/http.js';
 import { registryFrom, registryInputs, targetInputs } from './shared/registry-inputs.js';
 

@@ -1,11 +1,34 @@
 import { isNativeError } from 'node:util/types';
 
 /**
+ * The way out of an error, as data. Code below src/actions knows no input's name: the action that fails puts the hint
+ * into words, with its own inputs' names (src/actions/shared/hints.ts). The set is closed: each hint has its words.
+ */
+export type Hint =
+  | 'exclude-tag' // do not choose this tag
+  | 'allow-unpinned' // accept a tag whose digest nobody knows
+  | 'log-in-to-source' // credentials for the registry that is read
+  | 'log-in-to-target' // credentials for the registry that is written
+  | 'trust-certificate' // name the authority that signed the server's certificate
+  | 'use-plain-http'; // the registry speaks http
+
+/** What an error carries besides its message. */
+export interface ErrorDetails extends ErrorOptions {
+  readonly hint?: Hint | undefined;
+}
+
+/**
  * A mistake that a person can mend: a bad input, a guard that refuses, a file that does not parse.
- * The message is one line that names what was wrong and what would be right.
+ * The message is one line that names what was wrong; the hint names the way out.
  */
 export class UserError extends Error {
   override readonly name = 'UserError';
+  readonly hint: Hint | undefined;
+
+  constructor(message: string, { hint, ...options }: ErrorDetails = {}) {
+    super(message, options);
+    this.hint = hint;
+  }
 }
 
 /** How a service failed us. The kind is the error's name: tests and callers tell failures apart by it. */
@@ -24,16 +47,18 @@ export type ServiceErrorKind =
   | 'unsupported' // a capability that we need is missing
   | 'server-error'; // 5xx, after all retries
 
-/** A service that did not do what its contract says. The message names the service, what was asked, and the way out. */
+/** A service that did not do what its contract says. The message names the service and what was asked; the hint names the way out. */
 export class ServiceError extends Error {
   override readonly name = 'ServiceError';
+  readonly hint: Hint | undefined;
 
   constructor(
     readonly kind: ServiceErrorKind,
     message: string,
-    options?: ErrorOptions,
+    { hint, ...options }: ErrorDetails = {},
   ) {
     super(message, options);
+    this.hint = hint;
   }
 }
 
@@ -56,4 +81,12 @@ export function oneLine(text: string, limit = 1000): string {
     .replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ')
     .trim();
   return line.length > limit ? `${line.slice(0, limit - 1)}…` : line;
+}
+
+/** The first hint among an error and its causes. */
+export function hintOf(error: unknown): Hint | undefined {
+  if (error instanceof UserError || error instanceof ServiceError) {
+    if (error.hint !== undefined) return error.hint;
+  }
+  return isNativeError(error) && error.cause !== undefined ? hintOf(error.cause) : undefined;
 }

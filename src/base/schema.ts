@@ -75,3 +75,11 @@ export const timestampSchema = v.pipe(
   v.regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/, (issue) => `${issue.received} is not a time in UTC by RFC 3339`),
   v.check((text) => !Number.isNaN(Date.parse(text)), 'is not a time'),
 );
+
+/** The page of a run; null outside a runner. Only http and https: pages link to it. */
+export const runUrlSchema = v.nullable(
+  v.pipe(
+    v.string(),
+    v.regex(/^https?:\/\/[^\s"'<>]{1,2000}$/, (issue) => `${issue.received} is not the URL of a run`),
+  ),
+);

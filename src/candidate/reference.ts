@@ -95,3 +95,13 @@ export function formatCandidate(candidate: Candidate): string {
 export function sameRepository(a: Repository, b: Repository): boolean {
   return a.registry === b.registry && a.path === b.path;
 }
+
+/** `repository:tag@digest`, kept as text; candidateSchema takes it apart. */
+export const referenceSchema = v.pipe(
+  v.string(),
+  v.regex(/^[^@\s]+:[^:@/\s]+@sha256:[0-9a-f]{64}$/, (issue) => `${issue.received} is not a reference with its digest`),
+  v.check(
+    (text) => v.is(candidateSchema, text),
+    'is not a reference such as quay.io/ceph/daemon:<tag>@sha256:<digest>',
+  ),
+);

@@ -1,11 +1,11 @@
 import type { Tag } from '../candidate/reference.js';
 import type { Http } from '../http/policy.js';
-import type { CandidateFile } from '../image-server/candidate-file.js';
-import { httpLedger, readCandidateFile, readLabelledTag, readLastDecision } from '../image-server/http-reader.js';
-import { type ImageServer, ledgerOf } from '../image-server/image-server.js';
-import type { LastDecision } from '../image-server/last-decision.js';
-import type { LedgerReader } from '../image-server/ledger.js';
-import type { Label } from '../image-server/names.js';
+import type { LedgerReader } from '../ledger/chain.js';
+import type { Label } from '../ledger/names.js';
+import type { CandidateFile } from '../store/candidate-file.js';
+import { httpLedger, readCandidateFile, readLabelledTag, readLastDecision } from '../store/http-reader.js';
+import type { LastDecision } from '../store/last-decision.js';
+import { ledgerOf, type Store } from '../store/store.js';
 
 /** What is read of a branch's directory, whatever it is read by. */
 export interface BranchFiles {
@@ -27,7 +27,7 @@ export function filesOverHttp(http: Http, directory: URL): BranchFiles {
   };
 }
 
-export function filesOverSftp(server: ImageServer): BranchFiles {
+export function filesOverSftp(server: Store): BranchFiles {
   return {
     ledger: (label) => ledgerOf(server, label),
     labelledTag: (label) => server.readLabel(label),

@@ -1,5 +1,5 @@
 import type { JobState } from '../criteria/decision-record.js';
-import { lastDecisionPath } from '../image-server/last-decision.js';
+import { lastDecisionPath } from '../store/last-decision.js';
 import { type Content, type Markup, markup } from './markup.js';
 import type { BranchModel, Cell, Evaluation, Promotion } from './model.js';
 import {

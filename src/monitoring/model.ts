@@ -1,12 +1,11 @@
 import * as v from 'valibot';
-import { timestampSchema } from '../base/schema.js';
-import { digestSchema, tagSchema } from '../candidate/reference.js';
+import { runUrlSchema, timestampSchema } from '../base/schema.js';
+import { digestSchema, referenceSchema, tagSchema } from '../candidate/reference.js';
 import { decisionRecordSchema } from '../criteria/decision-record.js';
 import { jobNameSchema, linkSchema } from '../criteria/job-result.js';
-import { referenceSchema, runUrlSchema } from '../image-server/candidate-file.js';
-import { lastDecisionSchema } from '../image-server/last-decision.js';
-import { ledgerRecordSchema } from '../image-server/ledger-record.js';
-import { labelSchema } from '../image-server/names.js';
+import { labelSchema } from '../ledger/names.js';
+import { ledgerRecordSchema } from '../ledger/record.js';
+import { lastDecisionSchema } from '../store/last-decision.js';
 
 /** All that the dashboard says, and what data.json holds. Durations are in seconds. */
 

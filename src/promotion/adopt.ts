@@ -1,7 +1,7 @@
 import { unixSeconds } from '../base/clock.js';
 import { UserError } from '../base/errors.js';
 import { type Candidate, type Digest, formatCandidate, formatRepository, type Tag } from '../candidate/reference.js';
-import type { LedgerRecord } from '../image-server/ledger-record.js';
+import type { LedgerRecord } from '../ledger/record.js';
 import { type Change, movingTag, nextRecord } from './plan.js';
 import type { Promotion } from './promotion.js';
 import { candidateTargets } from './targets.js';

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { ServiceError } from '../base/errors.js';
 import { parseJson } from '../base/schema.js';
 import type { Candidate, Digest } from '../candidate/reference.js';
-import { ledgerOf } from '../image-server/image-server.js';
-import type { LedgerReader } from '../image-server/ledger.js';
-import { type Ban, type LedgerRecord, ledgerRecordSchema } from '../image-server/ledger-record.js';
+import type { LedgerReader } from '../ledger/chain.js';
+import { type Ban, type LedgerRecord, ledgerRecordSchema } from '../ledger/record.js';
+import { ledgerOf } from '../store/store.js';
 import { candidateOf, isWayBack } from './plan.js';
 import type { Promotion } from './promotion.js';
 

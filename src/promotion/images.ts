@@ -6,7 +6,7 @@ import {
   type Repository,
   sameRepository,
 } from '../candidate/reference.js';
-import type { LedgerRecord, LedgerTarget } from '../image-server/ledger-record.js';
+import type { LedgerRecord, LedgerTarget } from '../ledger/record.js';
 import type { Copy } from '../registry/registry.js';
 import { candidateOf, previousOf, repositoryOf } from './plan.js';
 import type { Promotion } from './promotion.js';

@@ -1,6 +1,6 @@
 import type { Tag } from '../candidate/reference.js';
-import type { LedgerRecord } from '../image-server/ledger-record.js';
-import { previousLabel } from '../image-server/names.js';
+import { previousLabel } from '../ledger/names.js';
+import type { LedgerRecord } from '../ledger/record.js';
 import { candidateOf, movingTag, previousOf, repositoryOf, type Visible } from './plan.js';
 import type { Promotion } from './promotion.js';
 import { ownedTargets } from './targets.js';

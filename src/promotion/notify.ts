@@ -2,7 +2,7 @@ import { errorLine } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { formatCandidate } from '../candidate/reference.js';
 import type { Http } from '../http/policy.js';
-import type { Outcome } from './outcome.js';
+import type { Outcome } from '../rules/outcome.js';
 
 /** What a webhook is told, in one line. */
 export function decisionNotice({ decision, candidate, reason }: Outcome, label: string): string {

@@ -12,8 +12,8 @@ import {
   type Tag,
   tagSchema,
 } from '../candidate/reference.js';
-import type { Ban, LedgerRecord, LedgerTarget } from '../image-server/ledger-record.js';
-import type { Label } from '../image-server/names.js';
+import type { Label } from '../ledger/names.js';
+import type { Ban, LedgerRecord, LedgerTarget } from '../ledger/record.js';
 import { ownedTargets, type Targets } from './targets.js';
 
 /** What a run would change, and the words for it. Pure: a dry run is this and nothing else. */

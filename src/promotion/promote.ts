@@ -1,13 +1,13 @@
 import { unixSeconds } from '../base/clock.js';
 import { errorLine, ServiceError } from '../base/errors.js';
 import { formatCandidate, formatRepository } from '../candidate/reference.js';
-import type { LedgerRecord } from '../image-server/ledger-record.js';
+import type { LedgerRecord } from '../ledger/record.js';
 import type { PlannedCopy } from '../registry/registry.js';
-import { type Asked, decide } from './decide.js';
+import { type Asked, decide } from '../rules/decide.js';
+import type { Outcome } from '../rules/outcome.js';
 import { lastPromotion } from './history.js';
 import { copiesOf, copyLaterReferrers } from './images.js';
 import { look } from './look.js';
-import type { Outcome } from './outcome.js';
 import { describeStep, nextRecord, stepsTo } from './plan.js';
 import type { Promotion } from './promotion.js';
 import { commit, reconcile } from './reconcile.js';

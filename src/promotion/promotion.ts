@@ -2,16 +2,16 @@ import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
 import type { Candidate, Repository, Tag } from '../candidate/reference.js';
 import type { DecisionRecord } from '../criteria/decision-record.js';
-import type { ImageServer } from '../image-server/image-server.js';
-import type { LedgerRecord } from '../image-server/ledger-record.js';
-import type { Label } from '../image-server/names.js';
+import type { Label } from '../ledger/names.js';
+import type { LedgerRecord } from '../ledger/record.js';
 import type { Registry } from '../registry/registry.js';
+import type { Store } from '../store/store.js';
 import type { Author } from './plan.js';
 import type { Targets } from './targets.js';
 
 /** All that one promotion works on: one label, its ledger, its targets. */
 export interface Promotion {
-  readonly server: ImageServer;
+  readonly server: Store;
   readonly registry: Registry;
   readonly label: Label;
   /** Where candidates come from. */

@@ -1,5 +1,4 @@
 import { ServiceError } from '../base/errors.js';
-import { ledgerOf } from '../image-server/image-server.js';
 import {
   checkRecord,
   type Head,
@@ -8,9 +7,10 @@ import {
   readHead,
   sealRecord,
   verifyHead,
-} from '../image-server/ledger.js';
-import type { LedgerRecord } from '../image-server/ledger-record.js';
-import { previousLabel } from '../image-server/names.js';
+} from '../ledger/chain.js';
+import { previousLabel } from '../ledger/names.js';
+import type { LedgerRecord } from '../ledger/record.js';
+import { ledgerOf } from '../store/store.js';
 import { adoptedRecord } from './adopt.js';
 import { ensureImages } from './images.js';
 import { look } from './look.js';

@@ -9,8 +9,8 @@ import {
   type Tag,
   tagSchema,
 } from '../candidate/reference.js';
-import type { LedgerRecord, LedgerTarget } from '../image-server/ledger-record.js';
-import type { Label } from '../image-server/names.js';
+import type { Label } from '../ledger/names.js';
+import type { LedgerRecord, LedgerTarget } from '../ledger/record.js';
 
 /** An image that is promoted along with the candidate: which one, and where to. */
 export interface Companion {

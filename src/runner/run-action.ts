@@ -1,5 +1,5 @@
 import * as core from '@actions/core';
-import { errorLine, ServiceError, UserError } from '../base/errors.js';
+import { errorLine, type Hint, hintOf, ServiceError, UserError } from '../base/errors.js';
 import { parseWith } from '../base/schema.js';
 import type { Action, Result } from './action.js';
 import { readRunContext } from './context.js';
@@ -10,7 +10,10 @@ import { createLog, inert, Redactor, secretLines } from './log.js';
  * Runs an action as a runner calls it: secrets masked, inputs parsed, outputs and summary written, one try/catch.
  * Ends the process: a connection that a dead server keeps open must not hold a job for minutes.
  */
-export async function runAction<I extends Inputs, O extends string>(action: Action<I, O>): Promise<never> {
+export async function runAction<I extends Inputs, O extends string>(
+  action: Action<I, O>,
+  wordHint: (hint: Hint, inputs: Inputs) => string,
+): Promise<never> {
   const redactor = new Redactor();
   const log = createLog(redactor);
   try {
@@ -24,7 +27,8 @@ export async function runAction<I extends Inputs, O extends string>(action: Acti
       // Neither a user's mistake nor a service's: ours, so say where.
       log.info(error instanceof Error ? (error.stack ?? error.message) : String(error));
     }
-    fail(errorLine(error), redactor);
+    const hint = hintOf(error);
+    fail(hint === undefined ? errorLine(error) : `${errorLine(error)}; ${wordHint(hint, action.inputs)}`, redactor);
   }
   process.exit();
 }

@@ -2,7 +2,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import * as v from 'valibot';
-import { type LedgerRecord, ledgerRecordSchema } from '../../src/image-server/ledger-record.js';
+import { type LedgerRecord, ledgerRecordSchema } from '../../src/ledger/record.js';
 import { sandboxHome } from '../sandbox/project.js';
 import { type BranchName, type SandboxInfo, startSandbox } from '../sandbox/sandbox.js';
 import { runWorkflow } from './act.js';

@@ -13,14 +13,14 @@ import { parseCriteria } from '../../src/criteria/criteria-file.js';
 import type { DecisionRecord } from '../../src/criteria/decision-record.js';
 import { evaluate } from '../../src/criteria/evaluate.js';
 import type { JobResult } from '../../src/criteria/job-result.js';
-import { type CandidateFile, candidateFileSchema } from '../../src/image-server/candidate-file.js';
-import { type LastDecision, lastDecisionSchema } from '../../src/image-server/last-decision.js';
-import { sealRecord } from '../../src/image-server/ledger.js';
-import { type Ban, type LedgerRecord, ledgerRecordSchema } from '../../src/image-server/ledger-record.js';
-import { type Label, labelSchema } from '../../src/image-server/names.js';
+import { sealRecord } from '../../src/ledger/chain.js';
+import { type Label, labelSchema } from '../../src/ledger/names.js';
+import { type Ban, type LedgerRecord, ledgerRecordSchema } from '../../src/ledger/record.js';
 import type { NightlyHistory } from '../../src/monitoring/nightly.js';
 import type { BranchHistory, Failure } from '../../src/monitoring/read-branch.js';
 import type { DashboardSettings } from '../../src/monitoring/summarize.js';
+import { type CandidateFile, candidateFileSchema } from '../../src/store/candidate-file.js';
+import { type LastDecision, lastDecisionSchema } from '../../src/store/last-decision.js';
 
 /** A branch as a pipeline would have left it: evaluated, promoted, forced, rolled back, by one seed and without chance. */
 

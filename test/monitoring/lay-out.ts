@@ -1,11 +1,11 @@
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { ImageServerOptions } from '../../src/image-server/image-server.js';
-import { lastDecisionPath } from '../../src/image-server/last-decision.js';
-import { sealRecord } from '../../src/image-server/ledger.js';
+import { sealRecord } from '../../src/ledger/chain.js';
 import { filesOverHttp, filesOverSftp } from '../../src/monitoring/branch-files.js';
 import type { Branch, BranchHistory } from '../../src/monitoring/read-branch.js';
-import { http, withServer } from '../image-server/fixture.js';
+import { lastDecisionPath } from '../../src/store/last-decision.js';
+import type { SftpStoreOptions } from '../../src/store/sftp/sftp-store.js';
+import { http, withServer } from '../store/fixture.js';
 import { SETTINGS } from './fixture.js';
 
 /** Lays a branch out in a directory of the image server, as its writers do. */
@@ -30,7 +30,7 @@ export function overHttp({ url }: { readonly url: string }): Branch {
 }
 
 /** The same over SFTP. */
-export function overSftp({ server }: { readonly server: string }, changes?: Partial<ImageServerOptions>): Branch {
+export function overSftp({ server }: { readonly server: string }, changes?: Partial<SftpStoreOptions>): Branch {
   const withFiles: Branch['withFiles'] = (read) => withServer(server, (there) => read(filesOverSftp(there)), changes);
   return { branch: 'master', url: server, withFiles, dlrn: undefined };
 }

@@ -3,11 +3,11 @@ import fc from 'fast-check';
 import * as v from 'valibot';
 import { rfc3339 } from '../../src/base/clock.js';
 import { formatCandidate } from '../../src/candidate/reference.js';
-import type { LastDecision } from '../../src/image-server/last-decision.js';
-import type { LedgerRecord } from '../../src/image-server/ledger-record.js';
+import type { LedgerRecord } from '../../src/ledger/record.js';
 import { type BranchModel, type DashboardModel, dashboardSchema } from '../../src/monitoring/model.js';
 import type { BranchHistory, Failure } from '../../src/monitoring/read-branch.js';
 import { summarize } from '../../src/monitoring/summarize.js';
+import type { LastDecision } from '../../src/store/last-decision.js';
 import {
   ban,
   busyHistory,

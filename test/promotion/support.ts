@@ -15,22 +15,23 @@ import { compareTags } from '../../src/candidate/schemes.js';
 import { parseCriteria } from '../../src/criteria/criteria-file.js';
 import type { Verdict } from '../../src/criteria/decision-record.js';
 import { evaluate } from '../../src/criteria/evaluate.js';
-import { type ImageServer, type ImageServerOptions, openImageServer } from '../../src/image-server/image-server.js';
-import { type LedgerRecord, ledgerRecordSchema } from '../../src/image-server/ledger-record.js';
-import type { Asked } from '../../src/promotion/decide.js';
-import type { Outcome } from '../../src/promotion/outcome.js';
+import { type LedgerRecord, ledgerRecordSchema } from '../../src/ledger/record.js';
+import { replayRecord } from '../../src/ledger/replay.js';
 import { promote } from '../../src/promotion/promote.js';
 import type { Promotion } from '../../src/promotion/promotion.js';
-import { replayRecord } from '../../src/promotion/replay.js';
 import { parseTargets } from '../../src/promotion/targets.js';
 import { createRegistry } from '../../src/registry/create-registry.js';
 import type { Registry } from '../../src/registry/registry.js';
-import { label, optionsFor, silent } from '../image-server/fixture.js';
+import type { Asked } from '../../src/rules/decide.js';
+import type { Outcome } from '../../src/rules/outcome.js';
+import { openSftpStore, type SftpStoreOptions } from '../../src/store/sftp/sftp-store.js';
+import type { Store } from '../../src/store/store.js';
 import { hastyClock } from '../registry/support.js';
 import { freshImageDirectory, freshRepository, sandbox } from '../sandbox/current.js';
 import { buildImage, buildLayer, type Image, pushImage } from '../sandbox/images.js';
 import { basicAuthorization, type Login } from '../sandbox/registry.js';
 import type { ImageDirectory } from '../sandbox/sandbox.js';
+import { label, optionsFor, silent } from '../store/fixture.js';
 
 /** One promotion of its own on the sandbox's servers, run in this process. */
 
@@ -93,13 +94,13 @@ export function verdict(says: Verdict): Promotion['evaluate'] {
 }
 
 export interface Open {
-  readonly server: ImageServer;
+  readonly server: Store;
   readonly registry: Registry;
   close(): Promise<void>;
 }
 
 /** A session on each server of a scene. Waits for registries are a fiftieth as long as they would be. */
-export async function open(scene: Scene, changes: Partial<ImageServerOptions> = {}): Promise<Open> {
+export async function open(scene: Scene, changes: Partial<SftpStoreOptions> = {}): Promise<Open> {
   const { login } = scene.target;
   const inputs = 'inputs target-username and target-password';
   const registry = createRegistry({
@@ -108,7 +109,7 @@ export async function open(scene: Scene, changes: Partial<ImageServerOptions> = 
     clock: hastyClock,
     log: silent,
   });
-  const server = await openImageServer(optionsFor(scene.directory.server, changes));
+  const server = await openSftpStore(optionsFor(scene.directory.server, changes));
   const close = async () => {
     left.delete(close);
     server.close();
@@ -147,7 +148,7 @@ export function promotionIn(scene: Scene, { server, registry }: Open, changes: P
 export type Wish = Partial<Asked> & { readonly with?: Partial<Promotion> };
 
 /** One run, with sessions of its own; of a candidate whose criteria are met, unless it says otherwise. */
-export async function run(scene: Scene, wish: Wish, changes: Partial<ImageServerOptions> = {}): Promise<Outcome> {
+export async function run(scene: Scene, wish: Wish, changes: Partial<SftpStoreOptions> = {}): Promise<Outcome> {
   const opened = await open(scene, changes);
   try {
     return await runOn(scene, opened, wish);

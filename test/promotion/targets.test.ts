@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import * as v from 'valibot';
 import { candidateSchema, formatRepository, repositorySchema } from '../../src/candidate/reference.js';
-import { labelSchema } from '../../src/image-server/names.js';
+import { labelSchema } from '../../src/ledger/names.js';
 import { candidateTargets, checkTargets, ownedRepositories, parseTargets } from '../../src/promotion/targets.js';
 
 const DIGEST = `sha256:${'a'.repeat(64)}`;

@@ -1,0 +1,33 @@
+import * as v from 'valibot';
+import { ServiceError } from '../base/errors.js';
+import { parseJson, runUrlSchema, timestampSchema } from '../base/schema.js';
+import { referenceSchema } from '../candidate/reference.js';
+import { decisionRecordSchema } from '../criteria/decision-record.js';
+import type { Label } from '../ledger/names.js';
+
+/**
+ * What the newest run decided about a label, whether or not it promoted. Replaced by every run: it tells that the
+ * pipeline lives, and why a candidate waits. Only the ledger is history.
+ */
+export const lastDecisionSchema = v.strictObject({
+  version: v.literal(1),
+  'decided-at': timestampSchema,
+  decision: v.picklist(['promote', 'wait', 'reject', 'force', 'rollback', 'unchanged', 'frozen']),
+  reason: v.pipe(v.string(), v.description('The decision in one sentence')),
+  /** The candidate that it is about. */
+  reference: referenceSchema,
+  'run-url': runUrlSchema,
+  /** The evaluation, where there was one. */
+  report: v.nullable(decisionRecordSchema),
+});
+export type LastDecision = v.InferOutput<typeof lastDecisionSchema>;
+
+/** Parses what `ledger/<label>.json` holds, wherever it was read; `where` is its address. */
+export function parseLastDecision(text: string, where: string): LastDecision {
+  return parseJson(lastDecisionSchema, text, (problem) => new ServiceError('bad-answer', `${where}: ${problem}`));
+}
+
+/** Where it lies: beside the ledger, which holds records and nothing else. */
+export function lastDecisionPath(label: Label): string {
+  return `ledger/${label}.json`;
+}

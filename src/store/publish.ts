@@ -1,0 +1,92 @@
+import { rfc3339 } from '../base/clock.js';
+import { ServiceError, UserError } from '../base/errors.js';
+import { parseWith } from '../base/schema.js';
+import { type Candidate, formatCandidate, type Tag } from '../candidate/reference.js';
+import type { Label } from '../ledger/names.js';
+import { type CandidateFile, candidateFileSchema } from './candidate-file.js';
+import { refuseOtherImage } from './sftp/artifact.js';
+import type { Store } from './store.js';
+
+/** What publishing a candidate would change. */
+export interface PublishPlan {
+  readonly file: CandidateFile;
+  readonly label: Label;
+  readonly writesArtifact: boolean;
+  readonly movesLabel: boolean;
+}
+
+export interface PublishOptions {
+  readonly server: Store;
+  readonly candidate: Candidate;
+  readonly label: Label;
+  /** How many tags the candidate was chosen from; 0 where nobody knows. */
+  readonly tagsRead: number;
+  readonly runUrl: string | undefined;
+  /** Unix seconds. */
+  readonly createdAt: number;
+  readonly dryRun: boolean;
+}
+
+export interface Published {
+  /** Whether anything was changed; in a dry run, whether it would be. */
+  readonly changed: boolean;
+  /** What the label pointed at before. */
+  readonly previousTag: Tag | undefined;
+  readonly label: Label;
+}
+
+/** Names the candidate for the test jobs: its artifact, its candidate file, and then the label that points there. */
+export async function publishCandidate(options: PublishOptions): Promise<Published> {
+  const { server, candidate, label } = options;
+  const file = candidateFile(options);
+  if ((await server.readLedger(label, 1)) !== undefined) {
+    throw new UserError(
+      `input label: ${label} has a ledger: what it names is promoted, and only evaluate-and-promote may`,
+    );
+  }
+  const artifact = await server.readArtifact(candidate.tag);
+  const previousTag = await server.readLabel(label);
+  const plan = planPublish(file, label, artifact, previousTag);
+  const changed = plan.writesArtifact || plan.movesLabel;
+  if (changed && !options.dryRun) await applyPublish(server, plan);
+  return { changed, previousTag, label };
+}
+
+function candidateFile({ candidate, label, tagsRead, runUrl, createdAt }: PublishOptions): CandidateFile {
+  const { tag, digest } = candidate;
+  if (String(tag) === String(label)) throw new UserError(`input label: ${label} is the name of the tag to publish`);
+  const file = {
+    reference: formatCandidate(candidate),
+    tag,
+    digest,
+    created: rfc3339(createdAt),
+    'run-url': runUrl ?? null,
+    'tags-read': tagsRead,
+  };
+  return parseWith(candidateFileSchema, file, (problem) => new UserError(`input reference: ${problem}`));
+}
+
+/** Pure: what has to be done, by what is there. */
+export function planPublish(
+  file: CandidateFile,
+  label: Label,
+  artifact: CandidateFile | 'bare' | undefined,
+  labelled: Tag | undefined,
+): PublishPlan {
+  const written = artifact !== undefined && artifact !== 'bare';
+  if (written) refuseOtherImage(artifact, file);
+  return { file, label, writesArtifact: !written, movesLabel: labelled !== file.tag };
+}
+
+async function applyPublish(server: Store, plan: PublishPlan): Promise<void> {
+  await server.sweep();
+  if (plan.writesArtifact) await server.writeArtifact(plan.file);
+  if (plan.movesLabel) await moveAndReadBack(server, plan.label, plan.file.tag);
+}
+
+async function moveAndReadBack(server: Store, label: Label, tag: Tag): Promise<void> {
+  await server.moveLabel(label, tag);
+  const now = await server.readLabel(label);
+  if (now === tag) return;
+  throw new ServiceError('conflict', `${server.where}: label ${label} was moved to ${tag} and points at ${now}`);
+}

@@ -1,0 +1,140 @@
+import * as v from 'valibot';
+import { ServiceError, UserError } from '../../base/errors.js';
+import { parseWith } from '../../base/schema.js';
+import type { Tag } from '../../candidate/reference.js';
+import { artifactTagSchema } from '../../ledger/names.js';
+import {
+  type CandidateFile,
+  candidateFileName,
+  candidateFileSchema,
+  MAX_CANDIDATE_FILE,
+  parseCandidateFile,
+} from '../candidate-file.js';
+import { createFile, type Directory, pathOf, replaceFile } from './directory.js';
+
+/**
+ * An artifact as RDO's artifact_promoter leaves it: a file named after a tag whose content is the tag. Beside it lies
+ * `<tag>.json`, which says what the tag meant. The file comes first: one without `<tag>.json` is as RDO's are.
+ */
+
+/** The whole artifact, only its beginning (a write of RDO's that was cut off; ours cannot be), or nothing. */
+async function artifactState(directory: Directory, tag: Tag): Promise<'whole' | 'torn' | 'absent'> {
+  const entry = await directory.session.stat(pathOf(directory, tag));
+  if (entry === undefined) return 'absent';
+  const refuse = (what: string) =>
+    new ServiceError('conflict', `${pathUrl(directory, tag)}: is ${what}, not the artifact`);
+  if (entry.kind === 'symlink') throw refuse('a label');
+  if (entry.kind !== 'file') throw refuse(`a ${entry.kind}`);
+  if (entry.size > tag.length + 1) throw refuse('another file');
+  const bytes = await directory.session.readFile(pathOf(directory, tag), tag.length + 1);
+  if (bytes === undefined) return 'absent';
+  const content = bytes.toString('latin1');
+  if (content === tag || content === `${tag}\n`) return 'whole';
+  if (tag.startsWith(content)) return 'torn';
+  throw refuse('another file');
+}
+
+/** Whether there is a whole artifact of a tag, with or without its candidate file. */
+export async function isWhole(directory: Directory, tag: Tag): Promise<boolean> {
+  return (await artifactState(directory, tag)) === 'whole';
+}
+
+async function readCandidateFile(directory: Directory, tag: Tag): Promise<CandidateFile | undefined> {
+  const name = candidateFileName(tag);
+  const entry = await directory.session.stat(pathOf(directory, name));
+  if (entry === undefined) return undefined;
+  const where = pathUrl(directory, name);
+  if (entry.kind !== 'file') throw new ServiceError('conflict', `${where}: is a ${entry.kind}, not a candidate file`);
+  const bytes = await directory.session.readFile(pathOf(directory, name), MAX_CANDIDATE_FILE);
+  if (bytes === undefined) return undefined;
+  return parseCandidateFile(bytes.toString('utf8'), tag, where);
+}
+
+/** The candidate file of a tag; `bare` without one; undefined where there is no whole artifact. */
+export async function readArtifact(directory: Directory, tag: Tag): Promise<CandidateFile | 'bare' | undefined> {
+  if (!(await isWhole(directory, tag))) return undefined;
+  return (await readCandidateFile(directory, tag)) ?? 'bare';
+}
+
+/** Throws where a tag means another image already. */
+export function refuseOtherImage(existing: CandidateFile, file: CandidateFile): void {
+  if (existing.reference === file.reference) return;
+  throw new ServiceError(
+    'conflict',
+    `tag ${file.tag} is published as ${existing.reference} and does not change to ${file.reference}: ` +
+      `add ${file.tag} to input exclude of find-stable-tag`,
+  );
+}
+
+/**
+ * Writes an artifact and its candidate file where they are absent, and reads them back. The beginning of an artifact
+ * is replaced by the whole: nothing else could it have become. Anything else under its name is somebody's, and stays.
+ */
+export async function writeArtifact(directory: Directory, file: CandidateFile): Promise<void> {
+  parseWith(candidateFileSchema, file, (problem) => new UserError(`cannot publish ${file.tag}: ${problem}`));
+  const { tag } = file;
+  const content = Buffer.from(tag);
+  const state = await artifactState(directory, tag);
+  const published = await readCandidateFile(directory, tag);
+  if (state === 'whole' && published !== undefined) return refuseOtherImage(published, file);
+  if (state === 'absent') await unlessThere(createFile(directory, tag, content));
+  if (state === 'torn') await replaceFile(directory, tag, content);
+  if (published === undefined) {
+    const json = Buffer.from(`${JSON.stringify(file, undefined, 2)}\n`);
+    await unlessThere(createFile(directory, candidateFileName(tag), json));
+  }
+  const written = await readArtifact(directory, tag);
+  if (written === undefined || written === 'bare') {
+    throw new ServiceError(
+      'conflict',
+      `${pathUrl(directory, tag)}: was written and is not there; who else writes there?`,
+    );
+  }
+  refuseOtherImage(written, file);
+}
+
+/** Lets another run have written the same at the same time: what is there is read afterwards. */
+async function unlessThere(creation: Promise<void>): Promise<void> {
+  try {
+    await creation;
+  } catch (error) {
+    if (!(error instanceof ServiceError && error.kind === 'conflict')) throw error;
+  }
+}
+
+/** The tags that have an artifact, by the names and sizes of files. */
+export async function listArtifacts(directory: Directory): Promise<Tag[]> {
+  const entries = await directory.session.list(directory.path);
+  return entries.flatMap(({ name, kind, size }) => {
+    const tag = v.safeParse(artifactTagSchema, name);
+    const fits = kind === 'file' && (size === name.length || size === name.length + 1);
+    return fits && tag.success ? [tag.output] : [];
+  });
+}
+
+/** What each symlink of the directory points at, whoever made it. */
+export async function listLinks({ session, path }: Directory): Promise<Map<string, string>> {
+  const links = new Map<string, string>();
+  for (const { name, kind } of await session.list(path)) {
+    const target = kind === 'symlink' ? await session.readLink(`${path}/${name}`) : undefined;
+    if (target !== undefined) links.set(name, target);
+  }
+  return links;
+}
+
+/** Removes an artifact, its candidate file first; refused while a label points at it. */
+export async function removeArtifact(directory: Directory, tag: Tag): Promise<void> {
+  const { session } = directory;
+  for (const [name, target] of await listLinks(directory)) {
+    if (target === tag) throw new UserError(`${pathUrl(directory, tag)}: label ${name} points at it: it stays`);
+  }
+  const state = await artifactState(directory, tag);
+  if ((await readCandidateFile(directory, tag)) !== undefined) {
+    await session.remove(pathOf(directory, candidateFileName(tag)));
+  }
+  if (state !== 'absent') await session.remove(pathOf(directory, tag));
+}
+
+function pathUrl(directory: Directory, name: string): string {
+  return `${directory.where}/${name}`;
+}

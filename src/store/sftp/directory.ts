@@ -1,0 +1,93 @@
+import { randomUUID } from 'node:crypto';
+import { type Clock, unixSeconds } from '../../base/clock.js';
+import { ServiceError } from '../../base/errors.js';
+import type { SftpSession } from './session.js';
+
+/** The one directory that we work in, and the ways in which we write there: always beside, then into place. */
+export interface Directory {
+  readonly session: SftpSession;
+  /** `sftp://user@host/directory`, for messages. */
+  readonly where: string;
+  readonly path: string;
+}
+
+/** What a run writes before it has its name. No tag begins with a dot, so that nobody takes it for one. */
+const TEMPORARY = /^\.promotion-[0-9a-f-]{36}\.tmp$/;
+const STALE_SECONDS = 86_400;
+
+export function pathOf(directory: Directory, name: string): string {
+  return `${directory.path}/${name}`;
+}
+
+/** Makes something under a temporary name and lets `place` take it from there; nothing is left behind, save by a kill. */
+async function beside(
+  directory: Directory,
+  make: (temporary: string) => Promise<void>,
+  place: (temporary: string) => Promise<void>,
+): Promise<void> {
+  const temporary = pathOf(directory, `.promotion-${randomUUID()}.tmp`);
+  try {
+    await make(temporary);
+    await place(temporary);
+  } catch (error) {
+    await directory.session.remove(temporary).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Creates a file whole or not at all; a `conflict` where something has the name. */
+export async function createFile(directory: Directory, name: string, bytes: Uint8Array): Promise<void> {
+  const { session } = directory;
+  await beside(
+    directory,
+    (temporary) => session.createFile(temporary, bytes),
+    async (temporary) => {
+      await session.hardLink(temporary, pathOf(directory, name));
+      await session.remove(temporary);
+    },
+  );
+}
+
+/** Puts a whole file in the place of another. */
+export async function replaceFile(directory: Directory, name: string, bytes: Uint8Array): Promise<void> {
+  const { session } = directory;
+  await beside(
+    directory,
+    (temporary) => session.createFile(temporary, bytes),
+    (temporary) => session.rename(temporary, pathOf(directory, name)),
+  );
+}
+
+/**
+ * Puts a symlink there, also in the place of another: readers see the one or the other. `lastLook` comes right before
+ * that one request; what it throws leaves all as it was.
+ */
+export async function replaceLink(
+  directory: Directory,
+  name: string,
+  target: string,
+  lastLook?: () => Promise<void>,
+): Promise<void> {
+  const { session } = directory;
+  await beside(
+    directory,
+    (temporary) => session.symlink(target, temporary),
+    async (temporary) => {
+      await lastLook?.();
+      await session.rename(temporary, pathOf(directory, name));
+    },
+  );
+}
+
+/** Removes what killed runs left a day ago or earlier. What another user left may stay: it is in nobody's way. */
+export async function sweep(directory: Directory, clock: Clock): Promise<void> {
+  const { session } = directory;
+  for (const { name, modified } of await session.list(directory.path)) {
+    if (!TEMPORARY.test(name) || modified > unixSeconds(clock) - STALE_SECONDS) continue;
+    try {
+      await session.remove(pathOf(directory, name));
+    } catch (error) {
+      if (!(error instanceof ServiceError && error.kind === 'forbidden')) throw error;
+    }
+  }
+}

@@ -1,0 +1,112 @@
+import * as v from 'valibot';
+import { errorLine, ServiceError } from '../../base/errors.js';
+import { parseWith } from '../../base/schema.js';
+import { type Label, labelSchema } from '../../ledger/names.js';
+import { MAX_RECORD, recordPath } from '../../ledger/record.js';
+import { type LastDecision, lastDecisionPath, lastDecisionSchema, parseLastDecision } from '../last-decision.js';
+import { createFile, type Directory, pathOf, replaceFile } from './directory.js';
+
+export function readRecord(directory: Directory, label: Label, n: number): Promise<Buffer | undefined> {
+  return directory.session.readFile(pathOf(directory, recordPath(label, n)), MAX_RECORD);
+}
+
+/**
+ * Creates record n, which is exclusive. Whatever the server answers, what is there afterwards decides: our own id was
+ * won, another's was lost. Where nothing is there, or nothing can be read, the failure is thrown.
+ */
+export async function appendRecord(
+  directory: Directory,
+  label: Label,
+  n: number,
+  bytes: Uint8Array,
+  id: string,
+): Promise<'won' | 'lost'> {
+  const name = recordPath(label, n);
+  if (bytes.length > MAX_RECORD) {
+    throw new ServiceError(
+      'too-large',
+      `${directory.where}/${name}: a record of ${bytes.length} bytes, over ${MAX_RECORD}`,
+    );
+  }
+  await refuseHole(directory, label, n);
+  if (n === 1) await makeDirectories(directory, ['ledger', `ledger/${label}`]);
+  let failure: unknown;
+  try {
+    await createFile(directory, name, bytes);
+  } catch (error) {
+    failure = error;
+  }
+  let there: Buffer | undefined;
+  try {
+    there = await readRecord(directory, label, n);
+  } catch (error) {
+    throw new ServiceError(
+      'unreachable',
+      `${directory.where}/${name}: perhaps written (the next run finds out): ${errorLine(failure ?? error)}`,
+    );
+  }
+  if (there === undefined) {
+    throw failure ?? new ServiceError('conflict', `${directory.where}/${name}: was written and is not there`);
+  }
+  return idOf(there) === id ? 'won' : 'lost';
+}
+
+/** The labels that have a ledger; an error where a directory beside them is none. */
+export async function listLedgers(directory: Directory): Promise<Label[]> {
+  const path = pathOf(directory, 'ledger');
+  if (!(await directory.session.isDirectory(path))) return [];
+  const entries = await directory.session.list(path);
+  return entries
+    .filter(({ kind }) => kind === 'directory')
+    .map(({ name }) =>
+      parseWith(labelSchema, name, (problem) => new ServiceError('conflict', `${directory.where}/ledger: ${problem}`)),
+    );
+}
+
+/** What the newest run decided about a label; undefined where no run has said. */
+export async function readLastDecision(directory: Directory, label: Label): Promise<LastDecision | undefined> {
+  const name = lastDecisionPath(label);
+  const json = await directory.session.readFile(pathOf(directory, name), MAX_RECORD);
+  return json && parseLastDecision(json.toString('utf8'), `${directory.where}/${name}`);
+}
+
+/** Replaces what lies beside the ledger about the newest run. */
+export async function writeLastDecision(directory: Directory, label: Label, decision: LastDecision): Promise<void> {
+  const text = JSON.stringify(v.parse(lastDecisionSchema, decision), undefined, 2);
+  await makeDirectories(directory, ['ledger']);
+  await replaceFile(directory, lastDecisionPath(label), Buffer.from(`${text}\n`));
+}
+
+/** A record goes behind the one before it, and is not what is missing before a later one. */
+async function refuseHole(directory: Directory, label: Label, n: number): Promise<void> {
+  const isThere = async (record: number) =>
+    (await directory.session.stat(pathOf(directory, recordPath(label, record)))) !== undefined;
+  const refuse = (missing: number) =>
+    new ServiceError(
+      'conflict',
+      `${directory.where}/${recordPath(label, n)}: not written, record ${missing} is missing`,
+    );
+  if (n > 1 && !(await isThere(n - 1))) throw refuse(n - 1);
+  // In this order: a later record is written only after this one is there.
+  if ((await isThere(n + 1)) && !(await isThere(n))) throw refuse(n);
+}
+
+async function makeDirectories(directory: Directory, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    const path = pathOf(directory, name);
+    if (await directory.session.isDirectory(path)) continue;
+    try {
+      await directory.session.makeDirectory(path);
+    } catch (error) {
+      // Another run may have been as quick.
+      if (!(await directory.session.isDirectory(path))) throw error;
+    }
+  }
+}
+
+const idSchema = v.pipe(v.string(), v.parseJson(), v.object({ id: v.string() }));
+
+function idOf(bytes: Buffer): string | undefined {
+  const parsed = v.safeParse(idSchema, bytes.toString('utf8'));
+  return parsed.success ? parsed.output.id : undefined;
+}

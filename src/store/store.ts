@@ -1,0 +1,61 @@
+import type { Tag } from '../candidate/reference.js';
+import type { LedgerReader } from '../ledger/chain.js';
+import type { Label } from '../ledger/names.js';
+import type { CandidateFile } from './candidate-file.js';
+import type { LastDecision } from './last-decision.js';
+
+/** Right before the one request that changes a label; what it throws leaves the label as it is. */
+export type LastLook = () => Promise<void>;
+
+/** One directory of the image server, over SFTP: what writers use. Every call is idempotent. */
+export interface Store {
+  /** `sftp://user@host/dir`: what errors and logs call it. */
+  readonly where: string;
+
+  /** What the label points at; undefined where there is none. A label that is no symlink to a plain name is an error. */
+  readLabel(label: Label): Promise<Tag | undefined>;
+  /** Moves (or creates) a label by renaming a new symlink over it. The artifact must exist and be whole. */
+  moveLabel(label: Label, tag: Tag, lastLook?: LastLook): Promise<void>;
+  /** Removes a label, as `previous-…` is where there is no previous any more. */
+  removeLabel(label: Label, lastLook?: LastLook): Promise<void>;
+
+  /**
+   * The candidate file of a tag; `bare` where the artifact has none (RDO's); undefined where there is no whole
+   * artifact. A file with another content than its name is an error.
+   */
+  readArtifact(tag: Tag): Promise<CandidateFile | 'bare' | undefined>;
+  /** Writes an artifact and its candidate file where they are absent; one with another reference is a conflict. */
+  writeArtifact(file: CandidateFile): Promise<void>;
+  /** For retention: the tags of all artifacts. */
+  listArtifacts(): Promise<Tag[]>;
+  /** For retention: what each label points at, ours or not. */
+  listLinks(): Promise<Map<string, string>>;
+  /** For retention: the labels that have a ledger. */
+  listLedgers(): Promise<Label[]>;
+  /** For retention: removes an artifact and its candidate file; refused while a label points at it. */
+  removeArtifact(tag: Tag): Promise<void>;
+
+  /** The bytes of record n of a label's ledger; undefined where there is none. */
+  readLedger(label: Label, n: number): Promise<Buffer | undefined>;
+  /** Creates record n exclusively; `id` is the record's own. `lost`: another's record has this number. */
+  appendLedger(label: Label, n: number, bytes: Uint8Array, id: string): Promise<'won' | 'lost'>;
+
+  /** What the newest run decided about a label; undefined where no run has said. */
+  readLastDecision(label: Label): Promise<LastDecision | undefined>;
+  /** Puts what this run decided about a label in the place of what the run before did. */
+  writeLastDecision(label: Label, decision: LastDecision): Promise<void>;
+
+  /** What a page of at most `maxBytes` holds; undefined where there is none. */
+  readPage(name: string, maxBytes: number): Promise<string | undefined>;
+  /** Puts a whole page in the place of the one before. For a directory of pages: names are not held against labels. */
+  writePage(name: string, text: string): Promise<void>;
+
+  /** Removes what killed runs left behind, a day after. */
+  sweep(): Promise<void>;
+  close(): void;
+}
+
+/** A label's ledger as a writer reads it. */
+export function ledgerOf(server: Store, label: Label): LedgerReader {
+  return { read: (n) => server.readLedger(label, n) };
+}

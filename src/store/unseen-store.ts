@@ -1,0 +1,27 @@
+import type { Store } from './store.js';
+
+/** Stands where a dry run was given no image server: nothing is known of it, and nothing can be written. */
+export const unseenStore: Store = {
+  where: 'no image server',
+  readLabel: async () => undefined,
+  readArtifact: async () => undefined,
+  listArtifacts: async () => [],
+  listLinks: async () => new Map(),
+  listLedgers: async () => [],
+  readLedger: async () => undefined,
+  readLastDecision: async () => undefined,
+  readPage: async () => undefined,
+  moveLabel: refuse,
+  removeLabel: refuse,
+  writeArtifact: refuse,
+  removeArtifact: refuse,
+  appendLedger: refuse,
+  writeLastDecision: refuse,
+  writePage: refuse,
+  sweep: refuse,
+  close() {},
+};
+
+async function refuse(): Promise<never> {
+  throw new Error('a dry run writes nothing');
+}

@@ -1,0 +1,111 @@
+import { ServiceError } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import { formatRepository, type Repository } from '../candidate/reference.js';
+import { verifyLedger } from '../ledger/chain.js';
+import type { Label } from '../ledger/names.js';
+import type { LedgerRecord, LedgerTarget } from '../ledger/record.js';
+import { replayRecord } from '../ledger/replay.js';
+import { repositoryOf } from '../promotion/plan.js';
+import type { Registry } from '../registry/registry.js';
+import type { CandidateFile } from '../store/candidate-file.js';
+import { ledgerOf, type Store } from '../store/store.js';
+import { type Removable, removable } from './retention.js';
+
+export interface PruneOptions {
+  readonly server: Store;
+  readonly registry: Registry;
+  /** The repositories in which tags may be deleted. */
+  readonly repositories: readonly Repository[];
+  readonly ledgerKey: string | undefined;
+  /** How many images, the newest of each ledger, can always be gone back to. */
+  readonly keep: number;
+  /** Otherwise they are only listed. */
+  readonly delete: boolean;
+  readonly log: Log;
+}
+
+export interface Pruned extends Removable {
+  /** What was deleted, as the server or registry calls it. */
+  readonly removed: readonly string[];
+}
+
+/**
+ * Lists what no rollback needs, by all ledgers of the directory, and deletes it where that is asked for.
+ *
+ * @throws ServiceError where a ledger is not trusted, or grows meanwhile.
+ */
+export async function prune(options: PruneOptions): Promise<Pruned> {
+  const { server, repositories, keep } = options;
+  const ledgers = await readLedgers(options);
+  const found = removable([...ledgers.values()], await readCandidateFiles(server), {
+    keep,
+    repositories: repositories.map(formatRepository),
+    labelled: new Set((await server.listLinks()).values()),
+  });
+  const images = await thoseThere(options, found.images);
+  const listed = { artifacts: found.artifacts, images };
+  return { ...listed, removed: options.delete ? await remove(options, listed, ledgers) : [] };
+}
+
+async function readLedgers({ server, ledgerKey }: PruneOptions): Promise<Map<Label, readonly LedgerRecord[]>> {
+  const ledgers = new Map<Label, readonly LedgerRecord[]>();
+  for (const label of await server.listLedgers()) {
+    const rules = { label, key: ledgerKey, replay: replayRecord };
+    const { records, problem } = await verifyLedger(ledgerOf(server, label), rules);
+    if (problem !== undefined) throw new ServiceError('bad-answer', `ledger of ${label}: ${problem}`);
+    ledgers.set(label, records);
+  }
+  return ledgers;
+}
+
+/** Those of our artifacts; what has none is RDO's, and not ours to delete. */
+async function readCandidateFiles(server: Store): Promise<CandidateFile[]> {
+  const files: CandidateFile[] = [];
+  for (const tag of await server.listArtifacts()) {
+    const file = await server.readArtifact(tag);
+    if (file !== undefined && file !== 'bare') files.push(file);
+  }
+  return files;
+}
+
+/** Those that are still there and still that image: another is not ours to delete. */
+async function thoseThere({ registry }: PruneOptions, targets: readonly LedgerTarget[]): Promise<LedgerTarget[]> {
+  const there: LedgerTarget[] = [];
+  for (const target of targets) {
+    const found = await registry.resolve(repositoryOf(target), target.tag);
+    if (found?.digest === target.digest) there.push(target);
+  }
+  return there;
+}
+
+async function remove(
+  { server, registry, log }: PruneOptions,
+  { artifacts, images }: Removable,
+  ledgers: ReadonlyMap<Label, readonly LedgerRecord[]>,
+): Promise<string[]> {
+  const removed: string[] = [];
+  const note = (what: string) => {
+    log.info(`removed ${what}`);
+    removed.push(what);
+  };
+  /** A rollback that begins meanwhile may need what is to go. */
+  const lastLook = async () => {
+    for (const label of await server.listLedgers()) {
+      const end = ledgers.get(label)?.length ?? 0;
+      if ((await server.readLedger(label, end + 1)) === undefined) continue;
+      throw new ServiceError('conflict', `the ledger of ${label} has a new record; run again when that run has ended`);
+    }
+  };
+  for (const target of images) {
+    await lastLook();
+    const name = `${target.repository}:${target.tag}`;
+    if (await registry.deleteTag(repositoryOf(target), target.tag)) note(name);
+    else log.warning(`${name}: the registry does not delete tags, or not for this account; delete it there`);
+  }
+  for (const tag of artifacts) {
+    await lastLook();
+    await server.removeArtifact(tag);
+    note(`${server.where}/${tag}`);
+  }
+  return removed;
+}

@@ -1,0 +1,82 @@
+import type { Tag } from '../candidate/reference.js';
+import type { LedgerRecord, LedgerTarget } from '../ledger/record.js';
+import { candidateOf, previousOf } from '../promotion/plan.js';
+import type { CandidateFile } from '../store/candidate-file.js';
+
+/** What may be deleted, and no rollback misses. Pure. */
+export interface Removable {
+  /** Of artifacts on the image server. */
+  readonly artifacts: readonly Tag[];
+  /** Versioned tags at targets. */
+  readonly images: readonly LedgerTarget[];
+}
+
+export interface RetentionOptions {
+  /** How many images, the newest of each ledger, can always be gone back to. */
+  readonly keep: number;
+  /** The repositories in which tags may be deleted. */
+  readonly repositories: readonly string[];
+  /** Tags that a label of any kind points at. */
+  readonly labelled: ReadonlySet<string>;
+}
+
+/**
+ * What none of the ledgers (each oldest first) needs. An artifact that was never promoted is a candidate, and stays
+ * while it is younger than the oldest promotion that is kept. Without a ledger nobody knows, and all stays.
+ */
+export function removable(
+  ledgers: readonly (readonly LedgerRecord[])[],
+  files: readonly CandidateFile[],
+  { keep, repositories, labelled }: RetentionOptions,
+): Removable {
+  const records = ledgers.flat();
+  const needed = ledgers.flatMap((ledger) => neededRecords(ledger, keep, labelled));
+  const [oldest] = needed.map(({ when }) => when).sort();
+  if (oldest === undefined) return { artifacts: [], images: [] };
+
+  const kept = new Set<string>([...labelled, ...needed.map(tagOf)]);
+  const promoted = new Set<string>(records.map(tagOf));
+  const artifacts = files
+    .filter(({ tag, created }) => !kept.has(tag) && (promoted.has(tag) || created < oldest))
+    .map(({ tag }) => tag);
+
+  const keptImages = new Set(needed.flatMap(({ targets }) => targets.map(nameOf)));
+  const images = new Map(
+    records
+      .flatMap(({ targets }) => targets)
+      .filter((target) => repositories.includes(target.repository) && !keptImages.has(nameOf(target)))
+      .map((target) => [nameOf(target), target]),
+  );
+  return { artifacts, images: [...images.values()] };
+}
+
+/**
+ * The records of the newest `keep` images that can be gone back to, of what is promoted, of the way back, of what is on
+ * hold, and of what a label points at.
+ */
+function neededRecords(
+  ledger: readonly LedgerRecord[],
+  keep: number,
+  labelled: RetentionOptions['labelled'],
+): LedgerRecord[] {
+  const head = ledger.at(-1);
+  if (head === undefined) return [];
+  const digestOf = (record: LedgerRecord) => candidateOf(record.candidate).digest;
+  const quarantined = new Set(head.quarantine.map(({ digest }) => digest));
+  const newest = [...new Set(ledger.toReversed().map(digestOf))].filter((digest) => !quarantined.has(digest));
+  const digests = new Set([
+    ...newest.slice(0, keep),
+    digestOf(head),
+    previousOf(head)?.digest,
+    ...head.holds.map(({ digest }) => digest),
+  ]);
+  return ledger.filter((record) => digests.has(digestOf(record)) || labelled.has(tagOf(record)));
+}
+
+function tagOf({ candidate }: LedgerRecord): Tag {
+  return candidateOf(candidate).tag;
+}
+
+function nameOf({ repository, tag }: LedgerTarget): string {
+  return `${repository}:${tag}`;
+}

@@ -1,0 +1,186 @@
+import { errorLine, ServiceError, UserError } from '../base/errors.js';
+import { type Digest, formatRepository, type Repository } from '../candidate/reference.js';
+import { parseCriteria } from '../criteria/criteria-file.js';
+import { checkWaivers } from '../criteria/evaluate.js';
+import type { Dlrn } from '../dlrn/client.js';
+import type { Http } from '../http/policy.js';
+import { type LedgerRules, readHead, verifyHead } from '../ledger/chain.js';
+import type { Label } from '../ledger/names.js';
+import { candidateOf, movingTag } from '../promotion/plan.js';
+import type { Registry } from '../registry/registry.js';
+import { readLabelledTag } from '../store/http-reader.js';
+import { ledgerOf, type Store } from '../store/store.js';
+
+/** What is to be checked; undefined is what is not set. */
+export interface Setup {
+  readonly image: Repository;
+  readonly registry: Registry;
+  readonly targets: readonly Repository[];
+  readonly hasTargetLogin: boolean;
+  /** Logs in to the image server, runs `work`, and logs out. */
+  readonly withServer: (<T>(work: (server: Store) => Promise<T>) => Promise<T>) | undefined;
+  /** The label that is moved. */
+  readonly label: Label;
+  readonly rules: LedgerRules;
+  /** Where the label of the candidate is read over HTTP. */
+  readonly pages: { readonly http: Http; readonly url: URL; readonly label: Label } | undefined;
+  readonly dlrn: Dlrn | undefined;
+  readonly hasDlrnLogin: boolean;
+  readonly criteria: string | undefined;
+  /** Unix seconds. */
+  readonly now: number;
+}
+
+export interface Check {
+  readonly what: string;
+  /** `not asked`: it is set, and could not be asked for. */
+  readonly state: 'ok' | 'not set' | 'not asked' | 'wrong';
+  /** What was found, or the way out; one line. */
+  readonly line: string;
+}
+
+/** Checks all that is set, by reading only. */
+export async function checkSetup(setup: Setup): Promise<Check[]> {
+  const { image, registry, label, pages, dlrn } = setup;
+  const moving = new Map<string, Digest>();
+  return [
+    await check(`read ${formatRepository(image)}`, async () => {
+      const { tags } = await registry.listTags(image, { listing: 'auto' });
+      return `${tags.length} tags`;
+    }),
+    ...(await checkTargets(setup, moving)),
+    ...(await checkServer(setup, moving)),
+    pages === undefined
+      ? notSet('image server over HTTP', 'set input url, which test jobs read the candidate at')
+      : await check(`read ${pages.url.href}`, async () => {
+          const tag = await readLabelledTag(pages.http, pages.url, pages.label);
+          return tag === undefined ? `no label ${pages.label} yet` : `label ${pages.label} is ${tag}`;
+        }),
+    ...(await checkDlrn(dlrn, setup.hasDlrnLogin)),
+    setup.criteria === undefined
+      ? notSet('criteria', 'set input criteria: the file')
+      : await check('criteria', async () => describeCriteria(setup.criteria ?? '', label, setup.now)),
+  ];
+}
+
+/** The right to write each target, where something is there already. Remembers what the moving tags are. */
+async function checkTargets(setup: Setup, moving: Map<string, Digest>): Promise<Check[]> {
+  const { registry, targets, hasTargetLogin, label } = setup;
+  if (targets.length === 0) return [notSet('targets', 'set input targets: a repository a line')];
+  const checks: Check[] = [];
+  for (const repository of targets) {
+    const name = formatRepository(repository);
+    const what = `write ${name}`;
+    if (!hasTargetLogin) {
+      checks.push(notSet(what, 'set inputs target-username and target-password'));
+      continue;
+    }
+    let found: Digest | undefined;
+    const asked = await check(what, async () => {
+      found = (await registry.resolve(repository, movingTag(label)))?.digest;
+      if (found !== undefined) await registry.checkPush(repository);
+      return `allowed; tag ${label} is ${found}`;
+    });
+    if (found !== undefined) moving.set(name, found);
+    checks.push(
+      asked.state === 'ok' && found === undefined
+        ? { what, state: 'not asked', line: `no tag ${label} there yet; asking could create the repository` }
+        : asked,
+    );
+  }
+  return checks;
+}
+
+async function checkServer(setup: Setup, moving: ReadonlyMap<string, Digest>): Promise<Check[]> {
+  const { withServer, label } = setup;
+  const ledger = `label ${label} and its ledger`;
+  if (withServer === undefined) {
+    return [
+      notSet('image server over SFTP', 'set inputs server, ssh-known-hosts and ssh-private-key'),
+      { what: ledger, state: 'not set', line: 'is read over SFTP' },
+    ];
+  }
+  const what = 'image server over SFTP';
+  try {
+    return await withServer(async (server) => [
+      { what, state: 'ok', line: 'host key, login, extensions and directory' },
+      await check(ledger, () => describeLedger(server, setup, moving)),
+    ]);
+  } catch (error) {
+    return [wrong(what, error), { what: ledger, state: 'not asked', line: 'is read over SFTP' }];
+  }
+}
+
+/** Throws where the label, or a moving tag, is not what the ledger's head says. */
+async function describeLedger(server: Store, { label, rules }: Setup, moving: ReadonlyMap<string, Digest>) {
+  const reader = ledgerOf(server, label);
+  const [tag, head] = await Promise.all([server.readLabel(label), readHead(reader)]);
+  if (head === undefined) return tag === undefined ? 'neither yet' : `${tag}, and no ledger: the first run adopts it`;
+  await verifyHead(reader, head, rules);
+  const { n, record } = head;
+  const said = `ledger record ${n} (${record.kind}) says ${record.candidate}`;
+  const finish = 'the next run of evaluate-and-promote makes them equal';
+  if (tag !== candidateOf(record.candidate).tag) {
+    throw new ServiceError('conflict', `label ${label} is ${tag ?? 'not there'}, and ${said}; ${finish}`);
+  }
+  for (const { repository, digest } of record.targets) {
+    const found = moving.get(repository);
+    if (found === undefined || found === digest) continue;
+    throw new ServiceError(
+      'conflict',
+      `${repository}:${label} is ${found}, and ledger record ${n} says ${digest}; ${finish}`,
+    );
+  }
+  return said;
+}
+
+async function checkDlrn(dlrn: Dlrn | undefined, hasLogin: boolean): Promise<Check[]> {
+  if (dlrn === undefined) {
+    return [notSet('DLRN', 'set input dlrn-url'), { what: 'DLRN login', state: 'not set', line: 'set input dlrn-url' }];
+  }
+  const health = await check('DLRN', () => dlrn.health());
+  if (!hasLogin) return [health, notSet('DLRN login', 'set inputs username and password')];
+  return [
+    health,
+    await check('DLRN login', async () => {
+      await dlrn.checkCredentials();
+      return 'taken';
+    }),
+  ];
+}
+
+function describeCriteria(text: string, label: Label, now: number): string {
+  const criteria = parseCriteria(text, label, 'input criteria');
+  const warnings = checkWaivers(criteria, now);
+  return [`requirements of ${label}: ${criteria.requirements.length}`, ...warnings].join('; ');
+}
+
+async function check(what: string, work: () => Promise<string>): Promise<Check> {
+  try {
+    return { what, state: 'ok', line: await work() };
+  } catch (error) {
+    return wrong(what, error);
+  }
+}
+
+function wrong(what: string, error: unknown): Check {
+  if (error instanceof UserError || error instanceof ServiceError)
+    return { what, state: 'wrong', line: errorLine(error) };
+  throw error;
+}
+
+function notSet(what: string, line: string): Check {
+  return { what, state: 'not set', line };
+}
+
+const SIGN = { ok: '✅', 'not set': '➖', 'not asked': '❔', wrong: '❌' } as const;
+
+/** The checks as a Markdown table. */
+export function explainSetup(checks: readonly Check[]): string {
+  const cell = (text: string) => text.replaceAll('|', '\\|');
+  return [
+    '| | check | state | |',
+    '| --- | --- | --- | --- |',
+    ...checks.map(({ what, state, line }) => `| ${SIGN[state]} | ${cell(what)} | ${state} | ${cell(line)} |`),
+  ].join('\n');
+}

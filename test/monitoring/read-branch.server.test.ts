@@ -1,0 +1,177 @@
+import { rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { ServiceError } from '../../src/base/errors.js';
+import type { Http } from '../../src/http/policy.js';
+import { sealRecord } from '../../src/ledger/chain.js';
+import type { LedgerRecord } from '../../src/ledger/record.js';
+import { filesOverHttp } from '../../src/monitoring/branch-files.js';
+import { type BranchHistory, readBranch } from '../../src/monitoring/read-branch.js';
+import { lastDecisionPath } from '../../src/store/last-decision.js';
+import { freshImageDirectory } from '../sandbox/current.js';
+import type { ImageDirectory } from '../sandbox/sandbox.js';
+import { failure, http } from '../store/fixture.js';
+import { busyHistory, candidate, DAY, emptyHistory, jobsOf, NOW, record, result, SETTINGS } from './fixture.js';
+import { layOut, overHttp, overSftp } from './lay-out.js';
+
+async function publish(history: Partial<BranchHistory>): Promise<ImageDirectory> {
+  const directory = await freshImageDirectory();
+  await layOut(directory.path, history);
+  return directory;
+}
+
+test.each([overHttp, overSftp])('reads back what the pipeline left: %o', async (open) => {
+  const history = busyHistory('master', 20);
+  const branch = open(await publish(history));
+  expect(await readBranch(branch, SETTINGS)).toEqual({ ...history, url: branch.url });
+});
+
+test.each([overHttp, overSftp])('an empty directory is no problem: nothing was promoted yet: %o', async (open) => {
+  const branch = open(await freshImageDirectory());
+  expect(await readBranch(branch, SETTINGS)).toEqual(emptyHistory('master', { url: branch.url }));
+});
+
+test.each([overHttp, overSftp])("a tag of RDO's, without a candidate file: %o", async (open) => {
+  const { tag } = candidate('v6.0.7-rdo');
+  const directory = await publish({ labelTag: tag, candidateTag: tag });
+  await writeFile(path.join(directory.path, tag), tag);
+  const branch = open(directory);
+  expect(await readBranch(branch, SETTINGS)).toEqual(
+    emptyHistory('master', { url: branch.url, labelTag: tag, candidateTag: tag }),
+  );
+});
+
+test('a web server that is down is a problem of each thing, and no error', async () => {
+  const { port } = new URL((await freshImageDirectory()).url);
+  const url = `http://127.0.0.2:${port}/nothing`;
+  const { records, failures } = await readBranch(overHttp({ url }), SETTINGS);
+  expect(records).toEqual([]);
+  expect(failures.map(({ source }) => source).sort()).toEqual(['candidate label', 'label', 'last decision', 'ledger']);
+  expect(failures.find(({ source }) => source === 'ledger')?.why).toContain(`GET ${url}/ledger/current-ceph/1.json: `);
+});
+
+test('an SFTP server that does not let us in is one problem, and no error', async () => {
+  const directory = await freshImageDirectory();
+  const server = directory.server.replace(/[^/]*$/, 'nothing');
+  const { records, failures } = await readBranch(overSftp({ server }), SETTINGS);
+  expect(records).toEqual([]);
+  expect(failures).toEqual([{ source: 'image server', why: expect.stringContaining(`${server}: no such directory`) }]);
+});
+
+test('a mistake of the user is an error', async () => {
+  const branch = overSftp(await freshImageDirectory(), { knownHosts: '' });
+  expect(await failure(readBranch(branch, SETTINGS))).toMatchObject({ kind: 'UserError' });
+});
+
+describe('votes', () => {
+  const history = busyHistory('master', 2);
+  const jobs = jobsOf('master');
+  const vote = result(jobs[0] ?? '', candidate('v6.0.1-superseded'), 'failure', NOW - DAY);
+
+  test('of the jobs of the newest criteria are asked for', async () => {
+    const asked: (readonly string[])[] = [];
+    const votes = async (jobs: readonly string[]) => {
+      asked.push(jobs);
+      return [vote];
+    };
+    const branch = { ...overHttp(await publish(history)), dlrn: { url: 'https://dlrn.example/api', votes } };
+    expect(await readBranch(branch, SETTINGS)).toMatchObject({ dlrn: 'https://dlrn.example/api', votes: [vote] });
+    expect(asked).toEqual([jobs]);
+    // Nobody knows the jobs before there is a decision.
+    await readBranch({ ...branch, ...overHttp(await freshImageDirectory()), dlrn: branch.dlrn }, SETTINGS);
+    expect(asked).toHaveLength(1);
+  });
+
+  test('that cannot be read leave the rest', async () => {
+    const votes = async () => {
+      throw new ServiceError('timeout', 'GET https://dlrn.example/api: no answer');
+    };
+    const branch = { ...overHttp(await publish(history)), dlrn: { url: 'https://dlrn.example/api', votes } };
+    const { failures, records } = await readBranch(branch, SETTINGS);
+    expect(failures).toEqual([{ source: 'DLRN', why: 'GET https://dlrn.example/api: no answer' }]);
+    expect(records).toHaveLength(2);
+  });
+});
+
+describe.each([overHttp, overSftp])('what is wrong in one place leaves the rest: %o', (open) => {
+  const history = busyHistory('master', 6);
+  const last = history.records?.[0]?.n ?? 0;
+
+  test('a last decision that is none', async () => {
+    const directory = await publish(history);
+    await writeFile(path.join(directory.path, lastDecisionPath(SETTINGS.label)), '{"version":2}');
+    const { failures, records, lastDecision } = await readBranch(open(directory), SETTINGS);
+    expect(failures).toEqual([
+      { source: 'last decision', why: expect.stringContaining('/ledger/current-ceph.json: ') },
+    ]);
+    expect([records?.length, lastDecision]).toEqual([last, undefined]);
+  });
+
+  const rewritten = () => {
+    const record = history.records?.find(({ n }) => n === 4);
+    return record === undefined ? '' : sealRecord({ ...record, reason: 'nothing happened' }, undefined);
+  };
+  test.each<[string, number, (directory: string) => Promise<void>, string, number[]]>([
+    ['is missing', 3, (file) => rm(file), 'ledger record 4 not trusted: record 3 is missing', [6, 5]],
+    [
+      'hides the end',
+      4,
+      (file) => rm(file),
+      'ledger record 4 not trusted: it is missing, and record 5 is there',
+      [3, 2, 1],
+    ],
+    ['is not JSON', 6, (file) => writeFile(file, '{'), 'ledger record 6 not trusted: it is not JSON', []],
+    [
+      'was rewritten',
+      4,
+      (file) => writeFile(file, rewritten()),
+      'ledger record 5 not trusted: its prev-sha256 is not that of record 4',
+      [6],
+    ],
+  ])('a record that %s: those that are trusted are shown', async (_, n, spoil, problem, shown) => {
+    const directory = await publish(history);
+    await spoil(path.join(directory.path, `ledger/current-ceph/${n}.json`));
+    const { failures, records } = await readBranch(open(directory), SETTINGS);
+    expect(failures).toEqual([{ source: 'ledger', why: problem }]);
+    expect(records?.map((one) => one.n)).toEqual(shown);
+  });
+});
+
+describe('a long ledger', () => {
+  const image = candidate('v6.0.7-old');
+  const records: LedgerRecord[] = [];
+  for (let n = 1; n <= 1010; n += 1) {
+    records.unshift(
+      record(records.slice(0, 1), image, NOW - 2000 * DAY + n * DAY, n === 1 ? {} : { kind: 'lift', reason: 'x' }),
+    );
+  }
+
+  test('is read from its end, so many records at most, a few at a time', async () => {
+    const directory = await publish({ records });
+    let open = 0;
+    let most = 0;
+    let sent = 0;
+    const counting: Http = {
+      ...http,
+      async sendForText(request, options) {
+        sent += 1;
+        open += 1;
+        most = Math.max(most, open);
+        try {
+          return await http.sendForText(request, options);
+        } finally {
+          open -= 1;
+        }
+      },
+    };
+    const branch = overHttp(directory);
+    const history = await readBranch(
+      { ...branch, withFiles: (read) => read(filesOverHttp(counting, new URL(directory.url))) },
+      SETTINGS,
+    );
+    expect(history.failures).toEqual([]);
+    expect(history.records?.map(({ n }) => n)).toEqual(Array.from({ length: 1000 }, (_, index) => 1010 - index));
+    expect(most).toBeLessThanOrEqual(8);
+    expect(sent).toBeLessThan(1000 + 2 * Math.log2(1010) + 25);
+  });
+});

@@ -1,0 +1,100 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { UserError } from '../../src/base/errors.js';
+import type { Candidate } from '../../src/candidate/reference.js';
+import { verifyLedger } from '../../src/ledger/chain.js';
+import { replayRecord } from '../../src/ledger/replay.js';
+import { candidateOf } from '../../src/promotion/plan.js';
+import type { Outcome } from '../../src/rules/outcome.js';
+import { httpLedger } from '../../src/store/http-reader.js';
+import { sandbox } from '../sandbox/current.js';
+import { runDirectory, type Stoppable } from '../sandbox/process.js';
+import { type Registry, startRegistry } from '../sandbox/registry.js';
+import { http } from '../store/fixture.js';
+import {
+  CURRENT,
+  freshScene,
+  ledger,
+  type Open,
+  open,
+  publish,
+  runOn,
+  type Scene,
+  seen,
+  type Wish,
+} from './support.js';
+
+/** Eight runs at once on one label, each with sessions of its own; 20 rounds on one ledger. */
+
+const RUNS = 8;
+const ROUNDS = 20;
+
+let home: Stoppable & { readonly path: string };
+let target: Registry;
+let scene: Scene;
+let sessions: Open[];
+
+beforeAll(async () => {
+  home = await runDirectory();
+  // Debian's registry writes files in place: who pushes the same manifest at the same time may be refused.
+  target = await startRegistry({ tools: sandbox().tools, directory: home.path });
+  scene = await freshScene({ target });
+  sessions = await Promise.all(Array.from({ length: RUNS }, () => open(scene)));
+});
+
+afterAll(async () => {
+  await Promise.all(sessions.map((session) => session.close()));
+  await target.stop();
+  await home.stop();
+});
+
+/** What the runs of a round want; `images` are that round's, newer than all before, in order. */
+const wishes: readonly ((index: number, images: readonly Candidate[]) => Wish)[] = [
+  (_, images) => ({ candidate: images[0] }),
+  (index, images) => ({ candidate: images[index % images.length] }),
+  (index, images) =>
+    index < 2
+      ? { request: { kind: 'rollback', to: 'previous', reason: 'race' } }
+      : { candidate: images[index % images.length] },
+];
+
+/** A run may be refused, since others were first: its image would be a downgrade, or there is no way back. */
+async function outcomeOf(work: Promise<Outcome>): Promise<Outcome['decision'] | 'refused'> {
+  try {
+    return (await work).decision;
+  } catch (error) {
+    if (error instanceof UserError) return 'refused';
+    throw error;
+  }
+}
+
+test(
+  'exactly one record a number, and readers find the head when all have ended',
+  async () => {
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      const images: Candidate[] = [];
+      for (const patch of [1, 2, 3]) images.push(await publish(scene, `v${round}.0.${patch}`));
+      const wish = wishes[round % wishes.length];
+      if (wish === undefined) throw new Error('no wish');
+      const before = round === 1 ? 0 : ledger(scene).length;
+      const decisions = await Promise.all(
+        sessions.map((session, index) => outcomeOf(runOn(scene, session, wish(index, images)))),
+      );
+      const records = ledger(scene);
+      const written = decisions.filter((decision) => decision === 'promote' || decision === 'rollback');
+      expect(records.length - before).toBe(written.length);
+      expect(written.length).toBeGreaterThan(0);
+      const head = records.at(-1);
+      if (head === undefined) throw new Error('no head');
+      expect(await seen(scene)).toEqual({
+        label: candidateOf(head.candidate).tag,
+        previous: head.previous === null ? undefined : candidateOf(head.previous).tag,
+        moving: candidateOf(head.candidate).digest,
+      });
+    }
+    const reader = httpLedger(http, new URL(scene.directory.url), CURRENT);
+    const { records, problem } = await verifyLedger(reader, { label: CURRENT, replay: replayRecord });
+    expect(problem).toBeUndefined();
+    expect(new Set(records.map(({ id }) => id)).size).toBe(records.length);
+  },
+  10 * 60_000,
+);

@@ -1,0 +1,324 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { appendFileSync, chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { openSftpStore } from '../../../src/store/sftp/sftp-store.js';
+import { freshImageDirectory, sandbox } from '../../sandbox/current.js';
+import { type ServerProcess, startServer } from '../../sandbox/process.js';
+import { candidateFile, failure, optionsFor, withServer } from '../fixture.js';
+import { mountTmpfs, testWithMounts, unmount } from '../mounts.js';
+import { startProxy } from './proxy.js';
+
+const isRoot = process.getuid?.() === 0;
+const scratch = mkdtempSync(join(tmpdir(), 'sftp-test-'));
+afterAll(() => rmSync(scratch, { recursive: true }));
+const sshd = () => sandbox().imageServer.sshd;
+
+function generate(...args: string[]): { privateKey: string; publicKey: string } {
+  const file = join(mkdtempSync(join(scratch, 'key-')), 'key');
+  execFileSync('ssh-keygen', ['-q', '-C', '', '-f', file, ...args]);
+  return { privateKey: readFileSync(file, 'utf8'), publicKey: readFileSync(`${file}.pub`, 'utf8') };
+}
+
+const open = async (url: string, changes: Parameters<typeof optionsFor>[1] = {}) =>
+  withServer(url, async (server) => server.where, changes);
+
+describe('private keys', () => {
+  test.each([
+    ['ed25519', ['-t', 'ed25519']],
+    ['rsa', ['-t', 'rsa', '-b', '2048']],
+    ['rsa, PEM', ['-t', 'rsa', '-b', '2048', '-m', 'PEM']],
+    ['rsa, PKCS 8', ['-t', 'rsa', '-b', '2048', '-m', 'PKCS8']],
+    ['ecdsa 256', ['-t', 'ecdsa', '-b', '256']],
+    ['ecdsa 384', ['-t', 'ecdsa', '-b', '384']],
+    ['ecdsa 521', ['-t', 'ecdsa', '-b', '521']],
+    ['ecdsa, PEM', ['-t', 'ecdsa', '-m', 'PEM']],
+    ['ecdsa, PKCS 8', ['-t', 'ecdsa', '-m', 'PKCS8']],
+  ])('%s logs in', async (_, args) => {
+    const { privateKey, publicKey } = generate('-N', '', ...args);
+    appendFileSync(sshd().authorizedKeys, publicKey);
+    const { server } = await freshImageDirectory();
+    // As a form field or a secret brings it.
+    expect(await open(server, { privateKey: `\r\n${privateKey.replaceAll('\n', '\r\n').trimEnd()}` })).toBe(server);
+  });
+
+  test('ed25519, PKCS 8, which newer ssh-keygen writes, logs in', async () => {
+    const { generateKeyPairSync } = await import('node:crypto');
+    const pair = generateKeyPairSync('ed25519');
+    const { x = '' } = pair.publicKey.export({ format: 'jwk' });
+    const blob = Buffer.concat([
+      Buffer.from('\0\0\0\x0bssh-ed25519\0\0\0\x20', 'latin1'),
+      Buffer.from(x, 'base64url'),
+    ]).toString('base64');
+    appendFileSync(sshd().authorizedKeys, `ssh-ed25519 ${blob}\n`);
+    const privateKey = pair.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+    const { server } = await freshImageDirectory();
+    expect(await open(server, { privateKey })).toBe(server);
+  });
+
+  test.each([
+    ['no key', () => 'secret-text', /is not a private key/],
+    ['half a key', () => sshd().privateKey.slice(0, 150), /is not a private key/],
+    ['a public key', () => generate('-N', '', '-t', 'ed25519').publicKey, /is a public key/],
+    ['an encrypted key', () => generate('-N', 'a-passphrase', '-t', 'ed25519').privateKey, /is encrypted/],
+    ['an encrypted PEM', () => generate('-N', 'a-passphrase', '-t', 'rsa', '-m', 'PEM').privateKey, /is encrypted/],
+    [
+      'an encrypted PKCS 8',
+      () => generate('-N', 'a-passphrase', '-t', 'rsa', '-m', 'PKCS8').privateKey,
+      /is encrypted/,
+    ],
+  ])('%s is refused', async (_, key, why) => {
+    const { server } = await freshImageDirectory();
+    const { kind, message } = await failure(open(server, { privateKey: key() }));
+    expect({ kind, message }).toEqual({ kind: 'UserError', message: expect.stringMatching(why) });
+    expect(message).toMatch(/^input ssh-private-key: /);
+    expect(message).not.toContain('secret-text');
+  });
+
+  test('one that the server does not know is unauthorized', async () => {
+    const { server } = await freshImageDirectory();
+    const { privateKey } = generate('-N', '', '-t', 'ed25519');
+    const { kind, message } = await failure(open(server, { privateKey }));
+    expect(kind).toBe('unauthorized');
+    expect(message).toContain('input ssh-private-key');
+  });
+});
+
+describe('an agent', () => {
+  const socket = join(scratch, 'agent');
+  const agent = spawn('ssh-agent', ['-D', '-a', socket], { stdio: 'ignore' });
+  afterAll(() => {
+    agent.kill();
+  });
+
+  test('logs in by the key it holds, and is named where that fails', async () => {
+    const { server } = await freshImageDirectory();
+    while (!readdirSync(scratch).includes('agent')) await new Promise((resolve) => setTimeout(resolve, 10));
+    const byAgent = { privateKey: undefined, agentSocket: socket };
+    expect(await failure(open(server, byAgent))).toEqual({
+      kind: 'unauthorized',
+      message: expect.stringContaining(`the agent at ${socket}`),
+    });
+    const add = spawn('ssh-add', ['-q', '-'], {
+      env: { ...process.env, SSH_AUTH_SOCK: socket },
+      stdio: ['pipe', 'ignore', 'ignore'],
+    });
+    add.stdin.end(sshd().privateKey);
+    await once(add, 'exit');
+    expect(await open(server, byAgent)).toBe(server);
+  });
+
+  test.each([
+    ['that is not there', join(scratch, 'no-agent'), 'unauthorized'],
+    ['that is not set', undefined, 'UserError'],
+  ])('%s is an error', async (_, agentSocket, kind) => {
+    const { server } = await freshImageDirectory();
+    expect(await failure(open(server, { privateKey: undefined, agentSocket }))).toMatchObject({ kind });
+  });
+});
+
+describe('the host key', () => {
+  test.each([
+    ['another', () => `[127.0.0.1]:${sshd().port} ${generate('-N', '', '-t', 'ed25519').publicKey}`],
+    ['another type', () => `[127.0.0.1]:${sshd().port} ${generate('-N', '', '-t', 'ecdsa').publicKey}`],
+    ['unknown', () => sshd().knownHosts.replace('127.0.0.1', 'other.example')],
+    ['revoked', () => `${sshd().knownHosts}\n@revoked ${sshd().knownHosts}`],
+  ])('%s: refused, nothing is sent, and its fingerprint is named', async (_, knownHosts) => {
+    const { server } = await freshImageDirectory();
+    const { kind, message } = await failure(open(server, { knownHosts: knownHosts() }));
+    expect(kind).toBe('host-key');
+    expect(message).toMatch(/ offered the key ssh-ed25519 SHA256:/);
+    expect(message).toMatch(/input ssh-known-hosts/);
+  });
+});
+
+describe('a server of another make', () => {
+  const servers: ServerProcess[] = [];
+  afterAll(async () => {
+    for (const server of servers) await server.stop();
+  });
+
+  /** An sshd with host keys and lines of its own; who may log in is the sandbox's. */
+  async function ownSshd(lines: string[], hostKeyTypes = ['ed25519']): Promise<{ port: number; publicKeys: string[] }> {
+    const directory = mkdtempSync(join(scratch, 'sshd-'));
+    const publicKeys = hostKeyTypes.map((type) => {
+      execFileSync('ssh-keygen', ['-q', '-t', type, '-N', '', '-C', '', '-f', join(directory, type)]);
+      return readFileSync(join(directory, `${type}.pub`), 'utf8').trim();
+    });
+    const server = await startServer({
+      name: 'sshd',
+      directory,
+      command: async (port) => {
+        const config = [
+          `ListenAddress 127.0.0.1:${port}`,
+          ...hostKeyTypes.map((type) => `HostKey ${join(directory, type)}`),
+          `AuthorizedKeysFile ${sshd().authorizedKeys}`,
+          'StrictModes no',
+          'PidFile none',
+          `UsePAM ${isRoot ? 'yes' : 'no'}`,
+          ...lines,
+        ];
+        writeFileSync(join(directory, 'config'), `${config.join('\n')}\n`);
+        return [sandbox().tools.sshd, '-D', '-e', '-f', join(directory, 'config')];
+      },
+      ready: async (port) =>
+        new Promise((resolve) => {
+          const probe = createServer().listen(port, '127.0.0.1');
+          probe.once('error', () => resolve(true)).once('listening', () => probe.close(() => resolve(false)));
+        }),
+    });
+    servers.push(server);
+    return { port: server.port, publicKeys };
+  }
+
+  const at = async (port: number) => (await freshImageDirectory()).server.replace(/:\d+\//, `:${port}/`);
+
+  test('offers the one of its keys that we know', async () => {
+    const { port, publicKeys } = await ownSshd(['Subsystem sftp internal-sftp'], ['ed25519', 'ecdsa', 'rsa']);
+    for (const publicKey of publicKeys) {
+      const server = await at(port);
+      expect(await open(server, { knownHosts: `[127.0.0.1]:${port} ${publicKey}` })).toBe(server);
+    }
+  });
+
+  test.each(['posix-rename', 'hardlink', 'fsync', 'statvfs'])('lacks %s', async (extension) => {
+    const { port, publicKeys } = await ownSshd([`Subsystem sftp internal-sftp -P ${extension}`]);
+    expect(await failure(open(await at(port), { knownHosts: `[127.0.0.1]:${port} ${publicKeys[0]}` }))).toEqual({
+      kind: 'unsupported',
+      message: expect.stringMatching(`lacks ${extension}@openssh.com$`),
+    });
+  });
+
+  test('has no SFTP', async () => {
+    const { port, publicKeys } = await ownSshd(['AllowTcpForwarding no']);
+    const { kind } = await failure(open(await at(port), { knownHosts: `[127.0.0.1]:${port} ${publicKeys[0]}` }));
+    expect(kind).toBe('unsupported');
+  });
+});
+
+describe('what a server cannot give', () => {
+  test('a directory that is not there', async () => {
+    const { server } = await freshImageDirectory();
+    expect(await failure(open(`${server}/missing`))).toEqual({
+      kind: 'not-found',
+      message: `${server}/missing: no such directory; make it, or mend input server`,
+    });
+  });
+
+  test('a directory that is a file', async () => {
+    const { server, path } = await freshImageDirectory();
+    writeFileSync(join(path, 'file'), '');
+    expect(await failure(open(`${server}/file`))).toMatchObject({ kind: 'not-found' });
+  });
+
+  test('a directory that is not ours to write', async () => {
+    const { server, path } = await freshImageDirectory();
+    chmodSync(path, 0o555);
+    // Permissions do not bind root: nobody logs in instead.
+    const url = isRoot ? server.replace(/\/\/[^@]*@/, '//nobody@') : server;
+    if (isRoot) letOthersRead(sshd().authorizedKeys, path);
+    const { kind, message } = await failure(withServer(url, (opened) => opened.writeArtifact(candidateFile('v1'))));
+    expect(kind).toBe('forbidden');
+    expect(message).toMatch(/may not$/);
+    expect(readdirSync(path)).toEqual([]);
+  });
+
+  /** Makes the directories above each path passable: a run's directory may be ours alone. */
+  function letOthersRead(...paths: string[]): void {
+    for (const path of paths) {
+      for (let above = dirname(path); above !== '/' && above !== tmpdir(); above = dirname(above)) {
+        if (above.includes('run-')) chmodSync(above, 0o755);
+      }
+    }
+  }
+
+  testWithMounts('space', async () => {
+    const { server, path } = await freshImageDirectory();
+    mountTmpfs(path, '16k');
+    try {
+      const result = await withServer(server, async (opened) => {
+        await opened.writeArtifact(candidateFile('v1'));
+        writeFileSync(join(path, 'filler'), 'x'.repeat(4096));
+        const full = await failure(opened.writeArtifact(candidateFile('v2')));
+        execFileSync('rm', [join(path, 'filler')]);
+        await opened.writeArtifact(candidateFile('v2'));
+        return full;
+      });
+      expect(result).toEqual({ kind: 'full', message: expect.stringContaining('no space left') });
+      expect(readdirSync(path).sort()).toEqual(['v1', 'v1.json', 'v2', 'v2.json']);
+    } finally {
+      unmount(path);
+    }
+  });
+});
+
+describe('a connection', () => {
+  const silent = createServer();
+  beforeAll(async () => {
+    await once(silent.listen(0, '127.0.0.1'), 'listening');
+  });
+  afterAll(() => {
+    silent.close();
+  });
+
+  const knownAt = (port: number) => sshd().knownHosts.replace(`]:${sshd().port}`, `]:${port}`);
+  const at = (server: string, port: number) => server.replace(/:\d+\//, `:${port}/`);
+
+  test('that is refused is unreachable', async () => {
+    const { server } = await freshImageDirectory();
+    expect(await failure(open(at(server, 1), { knownHosts: knownAt(1) }))).toEqual({
+      kind: 'unreachable',
+      message: expect.stringContaining('ECONNREFUSED'),
+    });
+  });
+
+  test('that nobody answers on times out', async () => {
+    const address = silent.address();
+    if (address === null || typeof address === 'string') throw new Error('no port');
+    const { server } = await freshImageDirectory();
+    const limits = { connectMs: 200, answerMs: 200 };
+    const work = open(at(server, address.port), { knownHosts: knownAt(address.port), limits });
+    expect(await failure(work)).toEqual({
+      kind: 'timeout',
+      message: expect.stringContaining('log in: no answer within 0.2 s'),
+    });
+  });
+
+  test('that stalls times out, and every later call fails at once', async () => {
+    const { server } = await freshImageDirectory();
+    const proxy = await startProxy(sshd().port);
+    try {
+      const limits = { connectMs: 5000, answerMs: 500 };
+      const options = optionsFor(at(server, proxy.port), { knownHosts: knownAt(proxy.port), limits });
+      const opened = await openSftpStore(options);
+      proxy.stall();
+      expect(await failure(opened.listArtifacts())).toMatchObject({ kind: 'timeout' });
+      const before = Date.now();
+      expect(await failure(opened.listArtifacts())).toMatchObject({ kind: 'timeout' });
+      expect(Date.now() - before).toBeLessThan(limits.answerMs);
+    } finally {
+      proxy.close();
+    }
+  });
+
+  test('that breaks is tried again while it is made, and unreachable afterwards', async () => {
+    const { server } = await freshImageDirectory();
+    const proxy = await startProxy(sshd().port);
+    try {
+      proxy.cutAfter(2);
+      const options = optionsFor(at(server, proxy.port), { knownHosts: knownAt(proxy.port) });
+      const opening = openSftpStore({
+        ...options,
+        clock: { ...options.clock, sleep: async () => proxy.cutAfter(Infinity) },
+      });
+      const opened = await opening;
+      proxy.cutAfter(1);
+      expect(await failure(opened.listArtifacts())).toMatchObject({ kind: 'unreachable' });
+    } finally {
+      proxy.close();
+    }
+  });
+});

@@ -1,9 +1,9 @@
 import { checkImage, type ImageFacts } from '../candidate/image-check.js';
-import { type Candidate, candidateSchema, formatCandidate } from '../candidate/reference.js';
-import type { Registry } from '../registry/registry.js';
+import { candidateSchema, type Digest, formatCandidate } from '../candidate/reference.js';
+import type { RepositoryClient } from '../registry/registry.js';
 import { defineAction } from '../runner/action.js';
 import { required } from '../runner/inputs.js';
-import { namedBy, registryFrom, registryInputs } from './shared/registry-inputs.js';
+import { namedBy, registryInputs, withRegistry } from './shared/registry-inputs.js';
 
 export const action = defineAction({
   description:
@@ -19,9 +19,10 @@ export const action = defineAction({
   },
   async run(inputs, { log }) {
     const { reference } = inputs;
-    const registry = await registryFrom(inputs, log, reference.repository);
-    const check = checkImage(reference.tag, await namedBy('input reference', readFacts(registry, reference)));
-    await registry.close();
+    const facts = withRegistry(inputs, log, { source: reference.repository }, (registry) =>
+      readFacts(registry.repository(reference.repository), reference.digest),
+    );
+    const check = checkImage(reference.tag, await namedBy('input reference', facts));
     const lines = check.findings.map(
       ({ state, what }) => `- ${state === 'same' ? '✅' : state === 'other' ? '❌' : '❔'} ${what}`,
     );
@@ -33,15 +34,15 @@ export const action = defineAction({
 });
 
 /** The configurations of an image, of every platform that it has. */
-async function readFacts(registry: Registry, { repository, digest }: Candidate): Promise<ImageFacts> {
-  const manifest = await registry.getManifest(repository, digest);
+async function readFacts(repository: RepositoryClient, digest: Digest): Promise<ImageFacts> {
+  const manifest = await repository.getManifest(digest);
   if (manifest.kind === 'image') {
-    return { isIndex: false, configs: [await registry.getConfig(repository, manifest)] };
+    return { isIndex: false, configs: [await repository.getConfig(manifest)] };
   }
   const configs = [];
   for (const child of manifest.children.filter(({ platform }) => platform !== undefined)) {
-    const image = await registry.getManifest(repository, child.digest);
-    if (image.kind === 'image') configs.push(await registry.getConfig(repository, image));
+    const image = await repository.getManifest(child.digest);
+    if (image.kind === 'image') configs.push(await repository.getConfig(image));
   }
   return { isIndex: true, configs };
 }

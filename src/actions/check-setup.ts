@@ -19,7 +19,7 @@ import { checkSetup, explainSetup, type Setup } from '../upkeep/setup.js';
 import { dlrnFrom } from './shared/dlrn-inputs.js';
 import { smallApis } from './shared/http.js';
 import { readInputFile } from './shared/input-file.js';
-import { registryFrom, registryInputs, targetInputs } from './shared/registry-inputs.js';
+import { registryInputs, targetInputs, withRegistry } from './shared/registry-inputs.js';
 import { storeInputs, withStore } from './shared/store-inputs.js';
 
 const inputs = {
@@ -57,9 +57,10 @@ export const action = defineAction({
   },
   async run(settings, runner) {
     const targets = settings.targets.length === 0 ? [] : ownedRepositories(parseTargets(settings.targets));
-    const registry = await registryFrom(settings, runner.log, settings.image, targets);
-    const checks = await checkSetup({ ...(await setupOf(settings, runner)), registry, targets });
-    await registry.close();
+    const setup = await setupOf(settings, runner);
+    const checks = await withRegistry(settings, runner.log, { source: settings.image, targets }, (registry) =>
+      checkSetup({ ...setup, registry, targets }),
+    );
     const wrong = checks.filter(({ state }) => state === 'wrong');
     return {
       outputs: {

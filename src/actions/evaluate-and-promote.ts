@@ -49,7 +49,7 @@ import { unseenStore } from '../store/unseen-store.js';
 import { dlrnFrom, dlrnInputs, subjectFrom } from './shared/dlrn-inputs.js';
 import { smallApis } from './shared/http.js';
 import { readInputFile } from './shared/input-file.js';
-import { registryFrom, registryInputs, targetInputs } from './shared/registry-inputs.js';
+import { registryInputs, targetInputs, withRegistry } from './shared/registry-inputs.js';
 import { storeInputs, withStore } from './shared/store-inputs.js';
 
 const inputs = {
@@ -219,47 +219,46 @@ async function run(settings: Settings, runner: Runner, http: Http): Promise<Outc
   const candidate = await readReference(settings, request, http);
   const image = candidate?.repository ?? settings.image;
   checkTargets(targets, image, settings['promoted-label']);
-  const registry = await registryFrom(settings, log, image, ownedRepositories(targets));
-  const outcome = await withServer(settings, runner, async (server) => {
-    const decided = await promote(
-      {
-        server,
-        registry,
-        label: settings['promoted-label'],
-        source: image,
-        targets,
-        ledgerKey: settings['ledger-key'],
-        referrers: settings.referrers === 'on',
-        dryRun: isDry(settings, runner),
-        author: {
-          id: `${context.runId || 'local'}/${context.attempt}/${randomUUID()}`,
-          who: context.triggeringActor || context.actor || 'nobody',
-          runUrl: context.runUrl ?? null,
-          event: context.event,
+  return withRegistry(settings, log, { source: image, targets: ownedRepositories(targets) }, (registry) =>
+    withServer(settings, runner, async (server) => {
+      const decided = await promote(
+        {
+          server,
+          registry,
+          label: settings['promoted-label'],
+          source: image,
+          targets,
+          ledgerKey: settings['ledger-key'],
+          referrers: settings.referrers === 'on',
+          dryRun: isDry(settings, runner),
+          author: {
+            id: `${context.runId || 'local'}/${context.attempt}/${randomUUID()}`,
+            who: context.triggeringActor || context.actor || 'nobody',
+            runUrl: context.runUrl ?? null,
+            event: context.event,
+          },
+          clock: systemClock,
+          log,
+          evaluate: async (one) => {
+            if (criteria === undefined || source === undefined)
+              throw new UserError('input criteria: required and not set');
+            const now = unixSeconds(systemClock);
+            const jobs = criteria.requirements.flat();
+            const evidence = source().then((from) => gatherEvidence(from, jobs, one, now, log));
+            const results = await tolerant(request, log, evidence);
+            const record = evaluate(criteria, results, one, { evaluatedAt: now });
+            for (const line of explain(record)) log.info(line);
+            return record;
+          },
+          replay: replayRecord,
+          compareTags,
         },
-        clock: systemClock,
-        log,
-        evaluate: async (one) => {
-          if (criteria === undefined || source === undefined)
-            throw new UserError('input criteria: required and not set');
-          const now = unixSeconds(systemClock);
-          const jobs = criteria.requirements.flat();
-          const evidence = source().then((from) => gatherEvidence(from, jobs, one, now, log));
-          const results = await tolerant(request, log, evidence);
-          const record = evaluate(criteria, results, one, { evaluatedAt: now });
-          for (const line of explain(record)) log.info(line);
-          return record;
-        },
-        replay: replayRecord,
-        compareTags,
-      },
-      { request, candidate, freeze: settings.freeze },
-    );
-    if (!isDry(settings, runner)) await leaveDecision(server, settings, runner, decided);
-    return decided;
-  });
-  await registry.close();
-  return outcome;
+        { request, candidate, freeze: settings.freeze },
+      );
+      if (!isDry(settings, runner)) await leaveDecision(server, settings, runner, decided);
+      return decided;
+    }),
+  );
 }
 
 function withServer(settings: Settings, runner: Runner, work: (server: Store) => Promise<Outcome>): Promise<Outcome> {

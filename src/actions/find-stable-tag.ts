@@ -9,7 +9,7 @@ import { schemeNames, schemeSchema } from '../candidate/schemes.js';
 import { findStableTag } from '../registry/find-stable-tag.js';
 import { defineAction } from '../runner/action.js';
 import { choice, countSchema, flag, lineSchema, list, optional, withDefault } from '../runner/inputs.js';
-import { namedBy, registryFrom, registryInputs } from './shared/registry-inputs.js';
+import { namedBy, registryInputs, withRegistry } from './shared/registry-inputs.js';
 
 /** Within this there is an answer or an error. Registries that pace us ask for a minute or two. */
 const LIMIT_MS = 180_000;
@@ -61,9 +61,7 @@ export const action = defineAction({
       'those that could not be stable are not among them',
   },
   async run(inputs, { log }) {
-    const registry = await registryFrom(inputs, log, inputs.image);
-    const { candidate, selection, aliases, tagsRead } = await namedBy(
-      'input image',
+    const finding = withRegistry(inputs, log, { source: inputs.image }, (registry) =>
       findStableTag({
         registry,
         repository: inputs.image,
@@ -84,7 +82,7 @@ export const action = defineAction({
         log,
       }),
     );
-    await registry.close();
+    const { candidate, selection, aliases, tagsRead } = await namedBy('input image', finding);
     for (const warning of selection.warnings) log.warning(warning);
     return {
       outputs: {

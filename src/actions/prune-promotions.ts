@@ -4,7 +4,7 @@ import { authorise } from '../rules/request.js';
 import { defineAction } from '../runner/action.js';
 import { countSchema, flag, lineSchema, requiredList, secret, withDefault, words } from '../runner/inputs.js';
 import { prune } from '../upkeep/prune.js';
-import { registryFrom, registryInputs, targetInputs } from './shared/registry-inputs.js';
+import { registryInputs, targetInputs, withRegistry } from './shared/registry-inputs.js';
 import { storeInputs, withStore } from './shared/store-inputs.js';
 
 const { 'plain-http': plainHttp, 'ca-file': caFile } = registryInputs;
@@ -41,20 +41,19 @@ export const action = defineAction({
   async run(inputs, { log, context }) {
     if (inputs.delete) authorise('delete', inputs['allowed-actors'], context);
     const repositories = ownedRepositories(parseTargets(inputs.targets));
-    const settings = { ...inputs, 'registry-username': undefined, 'registry-password': undefined };
-    const registry = await registryFrom(settings, log, undefined, repositories);
-    const { artifacts, images, removed } = await withStore(inputs, log, (server) =>
-      prune({
-        server,
-        registry,
-        repositories,
-        ledgerKey: inputs['ledger-key'],
-        keep: inputs.keep,
-        delete: inputs.delete,
-        log,
-      }),
+    const { artifacts, images, removed } = await withRegistry(inputs, log, { targets: repositories }, (registry) =>
+      withStore(inputs, log, (server) =>
+        prune({
+          server,
+          registry,
+          repositories,
+          ledgerKey: inputs['ledger-key'],
+          keep: inputs.keep,
+          delete: inputs.delete,
+          log,
+        }),
+      ),
     );
-    await registry.close();
     const names = images.map(({ repository, tag, digest }) => `${repository}:${tag}@${digest}`);
     const all = [...artifacts, ...names];
     return {

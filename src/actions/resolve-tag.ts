@@ -1,7 +1,7 @@
 import { formatCandidate, repositorySchema, tagSchema } from '../candidate/reference.js';
 import { defineAction } from '../runner/action.js';
 import { required, withDefault } from '../runner/inputs.js';
-import { namedBy, registryFrom, registryInputs } from './shared/registry-inputs.js';
+import { namedBy, registryInputs, withRegistry } from './shared/registry-inputs.js';
 
 export const action = defineAction({
   description: 'Reads which digest a tag has now, so that all jobs of a run test the same image although the tag moves',
@@ -17,9 +17,10 @@ export const action = defineAction({
   },
   async run(inputs, { log }) {
     const { image: repository, tag } = inputs;
-    const registry = await registryFrom(inputs, log, repository);
-    const { digest } = await namedBy('inputs image and tag', registry.getManifest(repository, tag));
-    await registry.close();
+    const reading = withRegistry(inputs, log, { source: repository }, (registry) =>
+      registry.repository(repository).getManifest(tag),
+    );
+    const { digest } = await namedBy('inputs image and tag', reading);
     const reference = formatCandidate({ repository, tag, digest });
     return { outputs: { reference, digest }, summary: `\`${reference}\`` };
   },

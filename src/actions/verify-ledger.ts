@@ -4,7 +4,7 @@ import { defineAction } from '../runner/action.js';
 import { lineSchema, list, required, secret, urlSchema, withDefault } from '../runner/inputs.js';
 import { verifyPromotion } from '../upkeep/verify.js';
 import { smallApis } from './shared/http.js';
-import { registryFrom, registryInputs, targetInputs } from './shared/registry-inputs.js';
+import { registryInputs, targetInputs, withRegistry } from './shared/registry-inputs.js';
 
 const { 'plain-http': plainHttp, 'ca-file': caFile } = registryInputs;
 
@@ -36,17 +36,16 @@ export const action = defineAction({
   async run(inputs, { log }) {
     const { url, label } = inputs;
     const repositories = inputs.targets.length === 0 ? [] : ownedRepositories(parseTargets(inputs.targets));
-    const settings = { ...inputs, 'registry-username': undefined, 'registry-password': undefined };
-    const registry = await registryFrom(settings, log, undefined, repositories);
-    const { records, problem } = await verifyPromotion({
-      http: smallApis(log),
-      registry,
-      url,
-      label,
-      ledgerKey: inputs['ledger-key'],
-      repositories,
-    });
-    await registry.close();
+    const { records, problem } = await withRegistry(inputs, log, { targets: repositories }, (registry) =>
+      verifyPromotion({
+        http: smallApis(log),
+        registry,
+        url,
+        label,
+        ledgerKey: inputs['ledger-key'],
+        repositories,
+      }),
+    );
     const head = records.at(-1);
     const where = head?.targets.map((target) => `- \`${target.repository}:${label}\` is \`${target.digest}\``) ?? [];
     return {

@@ -4,6 +4,7 @@ import { oneLine, ServiceError, type ServiceErrorKind } from '../base/errors.js'
 import type { Log } from '../base/log.js';
 import { parseJson } from '../base/schema.js';
 import { backoffMs, describe, type Http, type TextResponse } from '../http/policy.js';
+import { kindOfStatus } from '../http/status.js';
 import type { HttpRequest } from '../http/transport.js';
 import type { Subject } from './hashes.js';
 
@@ -306,23 +307,22 @@ function refusal(asked: HttpRequest, { status, headers, text }: TextResponse, ha
   const said = messageOf(text);
   const line = `${describe(asked)} answered ${status}${said === '' ? '' : `: ${said}`}`;
   const fail = (kind: ServiceErrorKind, wayOut = '') => new ServiceError(kind, line + wayOut);
-  if (status >= 500) return fail('server-error');
   if (status >= 300 && status < 400) {
     return fail('bad-answer', `, a redirect to ${oneLine(headers.location ?? '', 200)}; give that as input dlrn-url`);
   }
   if (status === 401) {
     const wayOut = hasCredentials ? 'DLRN refuses them' : 'DLRN asks for them';
-    return fail('unauthorized', `; inputs username and password: ${wayOut}`);
+    return fail(kindOfStatus(status), `; inputs username and password: ${wayOut}`);
   }
-  if (status === 403) return fail('forbidden');
-  if (status === 404) return fail('not-found', '; input dlrn-url: no DLRN API there, give …/api-centos9-master-uc');
+  if (status === 404)
+    return fail(kindOfStatus(status), '; input dlrn-url: no DLRN API there, give …/api-centos9-master-uc');
   if (status === 400 && said === 'aggregate_hash not found') {
     return fail('not-found', `; input aggregate-hash: DLRN knows ${KNOWN_HASHES}`);
   }
   if (status === 400 && said.endsWith('combination not found')) {
     return fail('not-found', '; inputs commit-hash, distro-hash and extended-hash: DLRN has no such build');
   }
-  return fail('bad-answer');
+  return fail(kindOfStatus(status));
 }
 
 function messageOf(body: string): string {

@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { oneLine, ServiceError } from '../base/errors.js';
 import { parseWith } from '../base/schema.js';
 import type { Http } from '../http/policy.js';
+import { kindOfStatus } from '../http/status.js';
 
 /** DLRN's md5 over the repository files of all components, lower-case: an upper-case one is unknown to the server. */
 export const aggregateHashSchema = v.pipe(
@@ -40,8 +41,7 @@ export async function readAggregateHash(http: Http, labelDirectory: URL): Promis
   if (status === 404) {
     throw new ServiceError('not-found', `${what} is not there; give the directory of a label, as …/current-tripleo`);
   }
-  if (status !== 200)
-    throw new ServiceError(status >= 500 ? 'server-error' : 'bad-answer', `${what} answered ${status}`);
+  if (status !== 200) throw new ServiceError(kindOfStatus(status), `${what} answered ${status}`);
   return parseWith(
     aggregateHashSchema,
     text.trim(),

@@ -5,6 +5,7 @@ import { parseJson } from '../base/schema.js';
 import { type Candidate, candidateSchema, formatCandidate } from '../candidate/reference.js';
 import { type JobResult, linkSchema } from '../criteria/job-result.js';
 import type { Http } from '../http/policy.js';
+import { kindOfStatus } from '../http/status.js';
 import { inParallel } from './in-parallel.js';
 
 export interface Zuul {
@@ -134,8 +135,10 @@ function isOneOf(names: readonly string[], name: string): boolean {
 function refusal(what: string, status: number, text: string): ServiceError {
   if (status === 404)
     return new ServiceError('not-found', `${what}: inputs zuul-url and zuul-tenant: there is no such tenant`);
-  const kind = status >= 500 ? 'server-error' : status === 401 ? 'unauthorized' : 'bad-answer';
-  return new ServiceError(kind, `${what} answered ${status}: ${oneLine(text.replace(/<[^>]*>/g, ' '), 200)}`);
+  return new ServiceError(
+    kindOfStatus(status),
+    `${what} answered ${status}: ${oneLine(text.replace(/<[^>]*>/g, ' '), 200)}`,
+  );
 }
 
 function toJobResult(build: Build): JobResult[] {

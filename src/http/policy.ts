@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.js';
 import { errorLine, oneLine, ServiceError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
+import { isTransient } from './status.js';
 import type { HttpRequest, HttpResponse, Transport } from './transport.js';
 
 /**
@@ -74,11 +75,6 @@ export interface HttpParts {
   readonly policy: HttpPolicy;
   readonly clock: Clock;
   readonly log: Log;
-}
-
-/** Statuses that pass by themselves: the server is busy or between two states (RFC 9110 and RFC 6585). */
-export function isTransient(status: number): boolean {
-  return status === 408 || status === 425 || status === 429 || (status >= 500 && status !== 501 && status !== 505);
 }
 
 /** A refusal for pace (429) was not acted on, so that even what is not idempotent may be sent again. */

@@ -36,7 +36,7 @@ async function adoptedDigest(promotion: Promotion, tag: Tag): Promise<Digest> {
   const said = new Map<string, Digest>();
   for (const repository of targets.candidate) {
     for (const name of [movingTag(label), tag]) {
-      const found = await registry.resolve(repository, name);
+      const found = await registry.repository(repository).resolve(name);
       if (found !== undefined) said.set(`${formatRepository(repository)}:${name}`, found.digest);
     }
   }
@@ -66,9 +66,9 @@ async function adoptedDigest(promotion: Promotion, tag: Tag): Promise<Digest> {
 
 /** What the tag is at the source; undefined where `promoted` is one of its platforms, which is all that RDO's copy took. */
 async function sourceDigest({ registry, source }: Promotion, tag: Tag, promoted: Digest): Promise<Digest | undefined> {
-  const found = await registry.resolve(source, tag);
+  const found = await registry.repository(source).resolve(tag);
   if (found === undefined || found.digest === promoted) return found?.digest;
-  const manifest = await registry.getManifest(source, found.digest);
+  const manifest = await registry.repository(source).getManifest(found.digest);
   const isPlatform = manifest.kind === 'index' && manifest.children.some(({ digest }) => digest === promoted);
   return isPlatform ? undefined : found.digest;
 }

@@ -77,7 +77,7 @@ async function findCopy(promotion: Promotion, target: LedgerTarget): Promise<Cop
 
 async function has({ registry }: Promotion, repository: Repository, digest: Digest): Promise<boolean> {
   try {
-    await registry.getManifest(repository, digest);
+    await registry.repository(repository).getManifest(digest);
     return true;
   } catch (error) {
     if (isGone(error)) return false;

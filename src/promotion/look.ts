@@ -17,8 +17,9 @@ export async function look(promotion: Promotion, record: LedgerRecord): Promise<
     Promise.all(tags.map(async (tag): Promise<Tag[]> => ((await isPublished(promotion, tag)) ? [tag] : []))),
     Promise.all(
       ownedTargets(promotion.targets, record).map(async (target) => {
+        const repository = registry.repository(repositoryOf(target));
         const [versioned, moving] = await Promise.all(
-          [target.tag, movingTag(label)].map((tag) => registry.resolve(repositoryOf(target), tag)),
+          [target.tag, movingTag(label)].map((tag) => repository.resolve(tag)),
         );
         return [target.repository, { versioned: versioned?.digest, moving: moving?.digest }] as const;
       }),

@@ -123,7 +123,7 @@ async function move(promotion: Promotion, head: Head, steps: readonly Step[]): P
     for (const step of steps) {
       switch (step.kind) {
         case 'move-tag':
-          await registry.moveTag(repositoryOf(step.target), movingTag(label), step.target.digest, lastLook);
+          await registry.repository(repositoryOf(step.target)).moveTag(movingTag(label), step.target.digest, lastLook);
           break;
         case 'move-label':
           await server.moveLabel(label, step.tag, lastLook);

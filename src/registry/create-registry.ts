@@ -1,4 +1,4 @@
-import type { Digest, Repository } from '../candidate/reference.js';
+import type { Digest } from '../candidate/reference.js';
 import { createHttp, defaultPolicy, type HttpPolicy } from '../http/policy.js';
 import { copyImage } from './copy.js';
 import { grantsFor, type Preparation, prepare, toPlan, withoutConflicts } from './copy-plan.js';
@@ -9,6 +9,7 @@ import { checkPush } from './push-right.js';
 import type { CopiedImage, Copy, CopyOptions, Registry, RegistryOptions } from './registry.js';
 import { type Access, createSession } from './session.js';
 import { listTags } from './tags.js';
+import type { Grant } from './tokens.js';
 import { undiciTransport } from './undici-transport.js';
 
 /** A copy is a hundred requests to a busy server: each has a little more patience than a single small one. */
@@ -24,7 +25,6 @@ export function createRegistry(options: RegistryOptions): Registry {
     account,
     originOf: (registry) => originOf(registry, plainHttp, ca !== undefined),
   });
-  const pull = (repository: Repository) => session.access([{ repository, actions: 'pull' }]);
   /** The roots of what was copied: a tag is moved to one of them without reading it again. */
   const copied = new Map<Digest, Manifest>();
 
@@ -32,10 +32,24 @@ export function createRegistry(options: RegistryOptions): Registry {
     Promise.all(copies.map((copy) => prepare(access, copy, copyOptions, log)));
 
   return {
-    listTags: (repository, listOptions) => listTags(pull(repository), repository, listOptions, log),
-    resolve: (repository, tag) => resolve(pull(repository), repository, tag),
-    getManifest: (repository, reference) => getManifest(pull(repository), repository, reference),
-    getConfig: (repository, manifest) => getConfig(pull(repository), repository, manifest),
+    repository: (repository) => {
+      const access = (actions: Grant['actions']) => session.access([{ repository, actions }]);
+      return {
+        listTags: (listOptions) => listTags(access('pull'), repository, listOptions, log),
+        resolve: (tag) => resolve(access('pull'), repository, tag),
+        getManifest: (reference) => getManifest(access('pull'), repository, reference),
+        getConfig: (manifest) => getConfig(access('pull'), repository, manifest),
+
+        async moveTag(tag, digest, lastLook) {
+          const manifest = copied.get(digest) ?? (await getManifest(access('pull,push'), repository, digest));
+          await lastLook?.();
+          await putManifest(access('pull,push'), repository, tag, manifest);
+        },
+
+        deleteTag: (tag) => deleteTag(access('pull,push,delete'), repository, tag),
+        checkPush: () => checkPush(access('pull,push'), repository),
+      };
+    },
 
     async planCopy(copies, copyOptions) {
       return (await prepareAll(session.access(grantsFor(copies, 'pull')), copies, copyOptions)).map(toPlan);
@@ -51,18 +65,6 @@ export function createRegistry(options: RegistryOptions): Registry {
       }
       return report;
     },
-
-    async moveTag(repository, tag, digest, lastLook) {
-      const access = session.access([{ repository, actions: 'pull,push' }]);
-      const manifest = copied.get(digest) ?? (await getManifest(access, repository, digest));
-      await lastLook?.();
-      await putManifest(access, repository, tag, manifest);
-    },
-
-    deleteTag: (repository, tag) =>
-      deleteTag(session.access([{ repository, actions: 'pull,push,delete' }]), repository, tag),
-
-    checkPush: (repository) => checkPush(session.access([{ repository, actions: 'pull,push' }]), repository),
 
     close,
   };

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { oneLine, ServiceError, type ServiceErrorKind } from '../base/errors.js';
-import { isTransient } from '../http/policy.js';
+import { kindOfStatus } from '../http/status.js';
 
 /** OCI distribution spec v1.1, "Error Codes". */
 const errorsSchema = v.object({
@@ -34,13 +34,8 @@ export function failure(what: string, status: number, body: string, inputs: stri
 }
 
 function kindOf(status: number, code: string | undefined): ServiceErrorKind {
-  if (status === 401) return 'unauthorized';
-  if (status === 403) return 'forbidden';
-  if (status === 404) return 'not-found';
-  if (status === 409 || code === 'TAG_IMMUTABLE') return 'conflict';
-  if (status === 413) return 'too-large';
-  if (status === 405 || code === 'UNSUPPORTED') return 'unsupported';
-  return isTransient(status) ? 'server-error' : 'bad-answer';
+  if (code === 'TAG_IMMUTABLE') return 'conflict';
+  return code === 'UNSUPPORTED' ? 'unsupported' : kindOfStatus(status);
 }
 
 function hint(kind: ServiceErrorKind, inputs: string): string {

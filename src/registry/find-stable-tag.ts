@@ -6,7 +6,7 @@ import type { Policy } from '../candidate/policy.js';
 import { type Candidate, formatRepository, type Repository, type Tag } from '../candidate/reference.js';
 import { type Chosen, selectCandidate } from '../candidate/selection.js';
 import { type Manifest, platforms as platformsOf } from './manifest.js';
-import type { ListOptions, Registry } from './registry.js';
+import type { ListOptions, Registry, RepositoryClient } from './registry.js';
 
 export interface FindOptions {
   readonly registry: Registry;
@@ -53,7 +53,7 @@ async function find(options: FindOptions): Promise<Found> {
   const { registry, repository, policy, log } = options;
   const image = formatRepository(repository);
   const { filter, prefix } = policy.scheme;
-  const { tags, listing, narrowed } = await registry.listTags(repository, {
+  const { tags, listing, narrowed } = await registry.repository(repository).listTags({
     listing: options.listing,
     times: policy.minimumAge > 0,
     ...(filter !== undefined && { filter }),
@@ -86,10 +86,11 @@ async function select(
   { registry, repository, policy, log }: FindOptions,
   tags: readonly ListedTag[],
 ): Promise<{ readonly selection: Chosen; readonly manifest: Manifest }> {
+  const image = registry.repository(repository);
   const manifests = new Map<Tag, Manifest>();
   const platforms = new Map<string, readonly string[]>();
   const read = async (tag: Tag) => {
-    const manifest = manifests.get(tag) ?? (await registry.getManifest(repository, tag));
+    const manifest = manifests.get(tag) ?? (await image.getManifest(tag));
     manifests.set(tag, manifest);
     return manifest;
   };
@@ -104,11 +105,11 @@ async function select(
       const input = reason === 'no-tags' || reason === 'nothing-stable' ? '' : `input ${reason}: `;
       throw new UserError(`${input}${formatRepository(repository)}: ${message}`);
     }
-    platforms.set(selection.tag, await readPlatforms(registry, repository, await read(selection.tag)));
+    platforms.set(selection.tag, await readPlatforms(image, await read(selection.tag)));
   }
 }
 
-async function readPlatforms(registry: Registry, repository: Repository, manifest: Manifest) {
+async function readPlatforms(image: RepositoryClient, manifest: Manifest) {
   if (manifest.kind === 'index') return platformsOf(manifest);
-  return [(await registry.getConfig(repository, manifest)).platform];
+  return [(await image.getConfig(manifest)).platform];
 }

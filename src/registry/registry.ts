@@ -28,16 +28,10 @@ export interface RegistryOptions {
   readonly log: Log;
 }
 
-/** What this project does with registries. Reading asks for pull only; `copy` and `moveTag` ask for push. */
+/** A client for all registries of one run; it shares connections, tokens and rate limits. */
 export interface Registry {
-  /** The whole listing or an error; never a part of it. */
-  listTags(repository: Repository, options: ListOptions): Promise<TagListing>;
-  /** What a tag points at now; undefined where there is no such tag or repository. One HEAD. */
-  resolve(repository: Repository, tag: Tag): Promise<Descriptor | undefined>;
-  /** A manifest, its bytes checked against the digest. */
-  getManifest(repository: Repository, reference: Tag | Digest): Promise<Manifest>;
-  /** The configuration of an image manifest, checked against its digest. */
-  getConfig(repository: Repository, manifest: ImageManifest): Promise<ImageConfig>;
+  /** A client for one repository. Costs nothing: requests start with its methods. */
+  repository(repository: Repository): RepositoryClient;
   /** What `copy` would do. Changes nothing, and asks for no right to. */
   planCopy(copies: readonly Copy[], options: CopyOptions): Promise<CopyPlan>;
   /**
@@ -45,18 +39,30 @@ export interface Registry {
    * conflict, and then nothing at all is copied.
    */
   copy(copies: readonly Copy[], options: CopyOptions): Promise<CopyReport>;
-  /**
-   * Points a tag at a digest that its repository has. Resolves when the registry has named that digest. `lastLook` comes
-   * right before the one request that does it; what it throws leaves the tag as it is.
-   */
-  moveTag(repository: Repository, tag: Tag, digest: Digest, lastLook?: () => Promise<void>): Promise<void>;
-  /** Deletes a tag and nothing else; false where the registry does not let us. */
-  deleteTag(repository: Repository, tag: Tag): Promise<boolean>;
-  /**
-   * Throws where we may not push to a repository; changes nothing. Only for one that exists: some registries create
-   * what is asked for with the right to push.
-   */
-  checkPush(repository: Repository): Promise<void>;
   /** Ends all connections. */
   close(): Promise<void>;
+}
+
+/** Requests about one repository. Reading asks for the pull scope only; `moveTag`, `deleteTag` and `checkPush` ask for more. */
+export interface RepositoryClient {
+  /** Lists all tags, or throws; never returns a part of the list. */
+  listTags(options: ListOptions): Promise<TagListing>;
+  /** Reads what a tag points at now; undefined where there is no such tag or repository. */
+  resolve(tag: Tag): Promise<Descriptor | undefined>;
+  /** Reads a manifest and checks its bytes against the digest. */
+  getManifest(reference: Tag | Digest): Promise<Manifest>;
+  /** Reads the configuration of an image manifest and checks it against its digest. */
+  getConfig(manifest: ImageManifest): Promise<ImageConfig>;
+  /**
+   * Points a tag at a digest that the repository has, and returns when the registry has confirmed that digest.
+   * `lastLook` runs right before the one request that moves the tag; if it throws, the tag stays as it is.
+   */
+  moveTag(tag: Tag, digest: Digest, lastLook?: () => Promise<void>): Promise<void>;
+  /** Deletes a tag and nothing else; false where the registry refuses. */
+  deleteTag(tag: Tag): Promise<boolean>;
+  /**
+   * Throws if this account may not push here; changes nothing. Call it only for a repository that exists: some
+   * registries create a repository when a client asks for a token that may push to it.
+   */
+  checkPush(): Promise<void>;
 }

@@ -4,6 +4,7 @@ import { ServiceError } from '../base/errors.js';
 import { parseJson } from '../base/schema.js';
 import type { Repository } from '../candidate/reference.js';
 import type { Http } from '../http/policy.js';
+import { kindOfStatus } from '../http/status.js';
 import { type Account, type BearerChallenge, basic } from './challenge.js';
 
 /** A right that a token gives. */
@@ -111,7 +112,7 @@ async function fetchToken(
     throw new ServiceError('unauthorized', `${what}: answered ${status}; check ${inputs}`);
   }
   if (status !== 200) {
-    throw new ServiceError(status >= 500 ? 'server-error' : 'bad-answer', `${what}: answered ${status}`);
+    throw new ServiceError(kindOfStatus(status), `${what}: answered ${status}`);
   }
   const bad = (problem: string) => new ServiceError('bad-answer', `${what}: not a token: ${problem}`);
   const { value, seconds } = parseJson(tokenSchema, text, bad);

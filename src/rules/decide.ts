@@ -122,7 +122,7 @@ async function forced(
   tested: Candidate | undefined,
   head: LedgerRecord | undefined,
 ): Promise<Decided> {
-  const found = await promotion.registry.resolve(promotion.source, tag);
+  const found = await promotion.registry.repository(promotion.source).resolve(tag);
   const image = `${formatRepository(promotion.source)}:${tag}`;
   if (found === undefined) throw new UserError(`input force-tag: ${image} does not exist`);
   const candidate: Candidate = { repository: promotion.source, tag, digest: found.digest };
@@ -209,7 +209,7 @@ function companionTargets(promotion: Promotion, head: LedgerRecord | undefined):
       const record = head && (await findBack(promotion, head, (one) => targetIn(one) !== undefined));
       const before = record && targetIn(record);
       if (before !== undefined) return before;
-      const found = await registry.resolve(source.repository, source.tag);
+      const found = await registry.repository(source.repository).resolve(source.tag);
       if (found !== undefined) return ledgerTarget(repository, { ...source, digest: found.digest });
       throw new UserError(
         `input targets: companion ${formatRepository(source.repository)}:${source.tag} does not exist`,

@@ -16,7 +16,7 @@ export function checkName(candidate: Candidate, label: Label): void {
 /** The digest tested is the digest promoted: a tag that moved since, or that is gone, is refused. */
 export async function checkSource({ registry, server }: Promotion, candidate: Candidate): Promise<void> {
   const image = `${formatRepository(candidate.repository)}:${candidate.tag}`;
-  const now = await registry.resolve(candidate.repository, candidate.tag);
+  const now = await registry.repository(candidate.repository).resolve(candidate.tag);
   if (now === undefined) throw new UserError(`${image} does not exist any more; find a candidate again`);
   if (now.digest !== candidate.digest) {
     throw new UserError(

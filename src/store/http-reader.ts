@@ -1,7 +1,8 @@
 import * as v from 'valibot';
 import { oneLine, ServiceError } from '../base/errors.js';
 import { candidateSchema, type Digest, type Repository, type Tag, tagSchema } from '../candidate/reference.js';
-import { describe, type Http, type TextResponse } from '../http/policy.js';
+import { describe, type Http } from '../http/policy.js';
+import { kindOfStatus } from '../http/status.js';
 import type { LedgerReader } from '../ledger/chain.js';
 import type { Label } from '../ledger/names.js';
 import { MAX_RECORD, recordPath } from '../ledger/record.js';
@@ -96,11 +97,5 @@ async function get(http: Http, url: URL, maxBytes: number): Promise<string | und
   const answer = await http.sendForText(request, { idempotent: true, maxBytes });
   if (answer.status === 200) return answer.text;
   if (answer.status === 404) return undefined;
-  throw new ServiceError(kindOf(answer), `${describe(request)}: answered ${answer.status}`);
-}
-
-function kindOf({ status }: TextResponse): ServiceError['kind'] {
-  if (status === 401) return 'unauthorized';
-  if (status === 403) return 'forbidden';
-  return status >= 500 ? 'server-error' : 'bad-answer';
+  throw new ServiceError(kindOfStatus(answer.status), `${describe(request)}: answered ${answer.status}`);
 }

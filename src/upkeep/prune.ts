@@ -72,7 +72,7 @@ async function readCandidateFiles(server: Store): Promise<CandidateFile[]> {
 async function thoseThere({ registry }: PruneOptions, targets: readonly LedgerTarget[]): Promise<LedgerTarget[]> {
   const there: LedgerTarget[] = [];
   for (const target of targets) {
-    const found = await registry.resolve(repositoryOf(target), target.tag);
+    const found = await registry.repository(repositoryOf(target)).resolve(target.tag);
     if (found?.digest === target.digest) there.push(target);
   }
   return there;
@@ -99,7 +99,7 @@ async function remove(
   for (const target of images) {
     await lastLook();
     const name = `${target.repository}:${target.tag}`;
-    if (await registry.deleteTag(repositoryOf(target), target.tag)) note(name);
+    if (await registry.repository(repositoryOf(target)).deleteTag(target.tag)) note(name);
     else log.warning(`${name}: the registry does not delete tags, or not for this account; delete it there`);
   }
   for (const tag of artifacts) {

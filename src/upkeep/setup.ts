@@ -45,7 +45,7 @@ export async function checkSetup(setup: Setup): Promise<Check[]> {
   const moving = new Map<string, Digest>();
   return [
     await check(`read ${formatRepository(image)}`, async () => {
-      const { tags } = await registry.listTags(image, { listing: 'auto' });
+      const { tags } = await registry.repository(image).listTags({ listing: 'auto' });
       return `${tags.length} tags`;
     }),
     ...(await checkTargets(setup, moving)),
@@ -77,8 +77,9 @@ async function checkTargets(setup: Setup, moving: Map<string, Digest>): Promise<
     }
     let found: Digest | undefined;
     const asked = await check(what, async () => {
-      found = (await registry.resolve(repository, movingTag(label)))?.digest;
-      if (found !== undefined) await registry.checkPush(repository);
+      const client = registry.repository(repository);
+      found = (await client.resolve(movingTag(label)))?.digest;
+      if (found !== undefined) await client.checkPush();
       return `allowed; tag ${label} is ${found}`;
     });
     if (found !== undefined) moving.set(name, found);

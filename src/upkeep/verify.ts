@@ -16,7 +16,7 @@ import { httpLedger, readCandidateFile, readLabelledTag } from '../store/http-re
 
 export interface VerifyOptions {
   readonly http: Http;
-  readonly registry: Pick<Registry, 'resolve'>;
+  readonly registry: Registry;
   /** The URL of the directory that the label and `ledger/` are in. */
   readonly url: URL;
   readonly label: Label;
@@ -97,7 +97,7 @@ async function* labelProblems(
 }
 
 async function* imageProblems({ registry }: VerifyOptions, target: LedgerTarget, tag: Tag): AsyncGenerator<string> {
-  const digest = (await registry.resolve(repositoryOf(target), tag))?.digest;
+  const digest = (await registry.repository(repositoryOf(target)).resolve(tag))?.digest;
   if (digest === target.digest) return;
   yield `${target.repository}:${tag} is ${digest ?? 'not there'}, and the ledger says ${target.digest}`;
 }

@@ -50,7 +50,9 @@ describe('kill -9 at any request of a copy, and a second run', () => {
     const copy = copyOf(from, small, to);
     const registry = client(isAcross ? { login: target.login } : {});
     await registry.copy([copy], { referrers: false });
-    expect(await registry.resolve(copy.target.repository, tag('v1'))).toMatchObject({ digest: small.digest });
+    expect(await registry.repository(copy.target.repository).resolve(tag('v1'))).toMatchObject({
+      digest: small.digest,
+    });
 
     const uploads = [...new Set([front, back])].flatMap(({ requests }) =>
       requests.flatMap(({ method, path, status }) =>

@@ -34,7 +34,7 @@ if (what === 'copy') {
   const copies = [{ source: { repository: source, digest: named }, target: { repository: target, tag } }];
   await registry.copy(copies, { referrers: false });
 } else {
-  await registry.moveTag(source, tag, named);
+  await registry.repository(source).moveTag(tag, named);
 }
 await registry.close();
 // Not resourceUsage, which on Linux counts what the process was before it became this program.

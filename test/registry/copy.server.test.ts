@@ -62,10 +62,9 @@ async function tagged(name: string): Promise<string | undefined> {
   const [host = '', ...path] = name.split('/');
   const isSource = proxies[0]?.host === host;
   const direct = client(isSource ? {} : { login: target.login });
-  const found = await direct.resolve(
-    repository(`${isSource ? source.host : target.host}/${path.join('/')}`),
-    tag('v1'),
-  );
+  const found = await direct
+    .repository(repository(`${isSource ? source.host : target.host}/${path.join('/')}`))
+    .resolve(tag('v1'));
   return found?.digest;
 }
 
@@ -104,13 +103,13 @@ describe('requests', () => {
 
   test('2 to move a tag, 1 after the copy', async () => {
     const { front, registry, from, to } = await scene(wide);
-    await registry.moveTag(repository(from), tag('moving'), copyOf(from, wide, to).source.digest);
+    await registry.repository(repository(from)).moveTag(tag('moving'), copyOf(from, wide, to).source.digest);
     expect(front.requests.map(({ method }) => method)).toEqual(['GET', 'PUT']);
     await registry.copy([copyOf(from, wide, to)], plain);
     front.requests.length = 0;
-    await registry.moveTag(repository(to), tag('moving'), copyOf(from, wide, to).source.digest);
+    await registry.repository(repository(to)).moveTag(tag('moving'), copyOf(from, wide, to).source.digest);
     expect(front.requests.map(({ method }) => method)).toEqual(['PUT']);
-    expect((await registry.resolve(repository(to), tag('moving')))?.digest).toBe(wide.digest);
+    expect((await registry.repository(repository(to)).resolve(tag('moving')))?.digest).toBe(wide.digest);
   });
 
   test('within one repository, only the tag', async () => {

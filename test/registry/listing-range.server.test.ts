@@ -23,7 +23,9 @@ describe('distribution v3 at 100 tags a page', () => {
     const front = await startFaultProxy({ upstream: sandbox().source.url, path: tagsAPage(100) });
     stops.push(front.stop);
     const options = { listing: 'auto', ...(prefix !== undefined && { prefix }) } as const;
-    const { tags, narrowed } = await client().listTags(repository(`${front.host}/${CEPH_DAEMON}`), options);
+    const { tags, narrowed } = await client()
+      .repository(repository(`${front.host}/${CEPH_DAEMON}`))
+      .listTags(options);
     const asked = front.requests.map(({ path }) => path.replace(`/v2/${CEPH_DAEMON}/tags/list`, ''));
     return { names: tags.map(({ name }) => name), narrowed, asked };
   }

@@ -33,13 +33,13 @@ const target = () => repository(`${registry.host}/tripleo/daemon`);
 const stored = async () => (await readdir(storage, { recursive: true })).filter((name) => name.includes('tripleo'));
 
 test('who may push is told so, and nothing is created', async () => {
-  await expect(client({ login }).checkPush(target())).resolves.toBeUndefined();
+  await expect(client({ login }).repository(target()).checkPush()).resolves.toBeUndefined();
   expect(tokens.requests.at(-1)).toEqual({ scopes: ['repository:tripleo/daemon:pull,push'], who: 'login' });
   expect(await stored()).toEqual([]);
 });
 
 test('who may only pull is refused, and the inputs are named', async () => {
-  await expect(client().checkPush(target())).rejects.toThrow(
+  await expect(client().repository(target()).checkPush()).rejects.toThrow(
     /tripleo\/daemon: PATCH blobs\/uploads.* answered 40[13] .*inputs user and password/,
   );
   expect(await stored()).toEqual([]);

@@ -35,7 +35,7 @@ const answer = (status: number, code: string) =>
 test('a mount from a repository that the token may not read is silently an upload', async () => {
   const copy = await scene({ path: (path) => path.replace(/\?mount=.*/, '') });
   expect(await client().copy([copy], { referrers: false })).toMatchObject([{ uploaded: { blobs: 6 } }]);
-  expect(await client().resolve(copy.target.repository, tag('v1'))).toMatchObject({ digest: image.digest });
+  expect(await client().repository(copy.target.repository).resolve(tag('v1'))).toMatchObject({ digest: image.digest });
 });
 
 test('an index whose children it does not find is invalid', async () => {
@@ -82,7 +82,7 @@ test('a small blob goes with the request that asks for it', async () => {
 
   const to = copyOf(`${front.host}/${copy.source.repository.path}`, image, `${back.host}/${freshRepository()}`);
   expect(await client().copy([to], { referrers: false })).toMatchObject([{ uploaded: { blobs: 6 } }]);
-  expect(await client().resolve(to.target.repository, tag('v1'))).toMatchObject({ digest: image.digest });
+  expect(await client().repository(to.target.repository).resolve(tag('v1'))).toMatchObject({ digest: image.digest });
   const aboutBlobs = back.requests.filter(({ path }) => path.includes('/blobs/'));
   expect(aboutBlobs.map(({ method, status }) => `${method} ${status}`)).toEqual(Array(6).fill('POST 201'));
   await back.stop();

@@ -58,10 +58,12 @@ afterEach(async () => {
 
 const at = (name: string) => repository(`${front.host}/${name}`);
 const copy = () => copyOf(`${front.host}/${from}`, image, `${front.host}/${to}`);
-const digestAt = async (name: string) => (await client().resolve(at(to), tag(name)))?.digest;
+const digestAt = async (name: string) => (await client().repository(at(to)).resolve(tag(name)))?.digest;
 
 async function listAt(subject: Content): Promise<unknown> {
-  const manifest = await client().getManifest(at(to), tag(tagOf(subject)));
+  const manifest = await client()
+    .repository(at(to))
+    .getManifest(tag(tagOf(subject)));
   return JSON.parse(manifest.bytes.toString()).manifests;
 }
 
@@ -101,7 +103,9 @@ describe.each(['by tag', 'by API'])('a list of referrers %s', (way) => {
 
   test('follows, and the target, which has no API, gets it by tag', async () => {
     await client().copy([copy()], on);
-    expect(await client().getManifest(at(to), digest(signature.digest))).toMatchObject({ subject: image.digest });
+    expect(await client().repository(at(to)).getManifest(digest(signature.digest))).toMatchObject({
+      subject: image.digest,
+    });
     expect(await listAt(image)).toEqual([entry]);
   });
 

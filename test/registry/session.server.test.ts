@@ -75,8 +75,8 @@ describe('bearer tokens', () => {
   test('one is used again for what it covers', async () => {
     const registry = client({ login });
     await registry.copy([copyOf(from, image, to)], plain);
-    await registry.moveTag(repository(to), tag('moving'), copyOf(from, image, to).source.digest);
-    await registry.resolve(repository(from), tag('v1'));
+    await registry.repository(repository(to)).moveTag(tag('moving'), copyOf(from, image, to).source.digest);
+    await registry.repository(repository(from)).resolve(tag('v1'));
     expect(tokens.asked).toHaveLength(1);
   });
 
@@ -93,23 +93,23 @@ describe('bearer tokens', () => {
   test('one that says when it ends is renewed before', async () => {
     tokens.lifetime = { real: 1, said: 1 };
     const registry = client({ login });
-    await registry.resolve(repository(from), tag('v1'));
+    await registry.repository(repository(from)).resolve(tag('v1'));
     await new Promise((resolve) => setTimeout(resolve, 900));
     front.requests.length = 0;
-    await registry.resolve(repository(from), tag('v1'));
+    await registry.repository(repository(from)).resolve(tag('v1'));
     expect(front.requests.map(({ status }) => status)).toEqual([200]);
     expect(tokens.asked).toHaveLength(2);
   });
 
   test('anonymous ones', async () => {
     tokens.allows = (_, __, action) => action === 'pull';
-    expect(await client().resolve(repository(from), tag('v1'))).toMatchObject({ digest: image.digest });
+    expect(await client().repository(repository(from)).resolve(tag('v1'))).toMatchObject({ digest: image.digest });
     expect(front.requests.map(({ status }) => status)).toEqual([401, 200]);
   });
 
   test('a wrong password', async () => {
     const registry = client({ login: { ...login, password: 'wrong' } });
-    await expect(registry.resolve(repository(from), tag('v1'))).rejects.toMatchObject({
+    await expect(registry.repository(repository(from)).resolve(tag('v1'))).rejects.toMatchObject({
       kind: 'unauthorized',
       message: expect.stringMatching(/^token for .*: answered 401; check inputs user and password$/),
     });
@@ -121,7 +121,9 @@ describe('bearer tokens', () => {
   ])('a scope that is denied, %s', async (_, as) => {
     tokens.allows = () => false;
     await expect(
-      client(as === undefined ? {} : { login: as }).resolve(repository(from), tag('v1')),
+      client(as === undefined ? {} : { login: as })
+        .repository(repository(from))
+        .resolve(tag('v1')),
     ).rejects.toMatchObject({
       kind: 'unauthorized',
       message: expect.stringContaining('check inputs user and password'),
@@ -135,14 +137,14 @@ describe('basic', () => {
   const there = repository(`${target.host}/no/such`);
 
   test('a login', async () => {
-    expect(await client({ login: target.login }).resolve(there, tag('v1'))).toBeUndefined();
+    expect(await client({ login: target.login }).repository(there).resolve(tag('v1'))).toBeUndefined();
   });
 
   test.each([
     ['none', {}],
     ['a wrong one', { login: { ...target.login, password: 'wrong' } }],
   ])('%s', async (_, options) => {
-    await expect(client(options).resolve(there, tag('v1'))).rejects.toMatchObject({
+    await expect(client(options).repository(there).resolve(tag('v1'))).rejects.toMatchObject({
       kind: 'unauthorized',
       message: expect.stringMatching(
         /no\/such: HEAD manifests\/v1: the registry answered 401.*check inputs user and password/,
@@ -155,7 +157,7 @@ describe('errors name what was asked', () => {
   afterEach(closeAll);
 
   test('nobody is there', async () => {
-    await expect(client().resolve(repository('127.0.0.1:1/a/b'), tag('v1'))).rejects.toMatchObject({
+    await expect(client().repository(repository('127.0.0.1:1/a/b')).resolve(tag('v1'))).rejects.toMatchObject({
       kind: 'unreachable',
       message: expect.stringMatching(/^HEAD http:\/\/127.0.0.1:1\/v2\/a\/b\/manifests\/v1: .*ECONNREFUSED/),
     });
@@ -166,7 +168,7 @@ describe('errors name what was asked', () => {
     ['by digest', digest(`sha256:${'0'.repeat(64)}`)],
   ])('a manifest that is not there, %s', async (_, reference) => {
     const name = `${source.host}/no/such`;
-    const asked = client().getManifest(repository(name), reference);
+    const asked = client().repository(repository(name)).getManifest(reference);
     await expect(asked).rejects.toMatchObject({ kind: 'not-found', message: expect.stringContaining(name) });
   });
 });

@@ -56,7 +56,9 @@ async function standIn(answer: (url: URL, host: string) => Answer | undefined): 
 }
 
 const list = (name: string, options: Partial<ListOptions> = {}) =>
-  client().listTags(repository(name), { listing: 'auto', ...options });
+  client()
+    .repository(repository(name))
+    .listTags({ listing: 'auto', ...options });
 
 const names = async (listing: ReturnType<typeof list>) => (await listing).tags.map(({ name }) => name);
 
@@ -77,10 +79,12 @@ describe('the distribution API', () => {
       'v1-stable-1',
       'devel',
     ]);
-    const found = await client({ login }).listTags(repository(`${host}/${to}`), {
-      listing: 'auto',
-      filter: '-stable-',
-    });
+    const found = await client({ login })
+      .repository(repository(`${host}/${to}`))
+      .listTags({
+        listing: 'auto',
+        filter: '-stable-',
+      });
     expect(found.tags.map(({ name }) => name).sort()).toEqual(['devel', 'v1-stable-1']);
   });
 
@@ -261,7 +265,7 @@ describe("Quay's API", () => {
       if (url.pathname === '/v2/auth') return { body: { token: 'x' } };
       return server.asked.filter((path) => path.startsWith('/v2/ns')).length < 2 ? challenge(host) : { body: { tags } };
     });
-    const found = await client({ log }).listTags(repository(server.name), { listing: 'auto' });
+    const found = await client({ log }).repository(repository(server.name)).listTags({ listing: 'auto' });
     expect(found).toMatchObject({ listing: 'distribution', narrowed: false, tags: [{ name: 't1' }, { name: 't2' }] });
     expect(log.lines).toContainEqual(
       expect.stringMatching(/no tag listing by Quay's API; listing by the distribution/),

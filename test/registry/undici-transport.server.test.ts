@@ -92,7 +92,9 @@ describe('over TLS', () => {
     const copy = copyOf(`${front.host}/${await pushed()}`, image, `${back.host}/${freshRepository()}`);
     const registry = client({ ca: front.ca + back.ca });
     expect(await registry.copy([copy], plain)).toMatchObject([{ state: 'copied' }]);
-    expect(await registry.resolve(copy.target.repository, copy.target.tag)).toMatchObject({ digest: image.digest });
+    expect(await registry.repository(copy.target.repository).resolve(copy.target.tag)).toMatchObject({
+      digest: image.digest,
+    });
     expect(new Set((await front.requests()).map(({ connection }) => connection)).size).toBeGreaterThan(1);
   });
 
@@ -108,7 +110,9 @@ describe('over TLS', () => {
   test('a certificate that nobody trusts', async () => {
     const front = await tlsFront({});
     const other = await tlsFront({});
-    const asked = client({ ca: other.ca }).resolve(repository(`${front.host}/a/b`), tag('v1'));
+    const asked = client({ ca: other.ca })
+      .repository(repository(`${front.host}/a/b`))
+      .resolve(tag('v1'));
     await expect(asked).rejects.toMatchObject({
       kind: 'unreachable',
       message: expect.stringContaining('input ca-file'),
@@ -124,7 +128,11 @@ describe('over TLS', () => {
 
   test('a loopback host that speaks none is asked without, also where there is a CA', async () => {
     const { ca } = await tlsFront({});
-    expect(await client({ ca }).resolve(repository(`${source.host}/no/such`), tag('v1'))).toBeUndefined();
+    expect(
+      await client({ ca })
+        .repository(repository(`${source.host}/no/such`))
+        .resolve(tag('v1')),
+    ).toBeUndefined();
   });
 });
 

@@ -3,19 +3,20 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import * as v from 'valibot';
 import { repositorySchema } from '../../src/candidate/reference.js';
+import type { Registry } from '../../src/registry/registry.js';
 import { publishCandidate } from '../../src/store/publish.js';
 import { type Pruned, type PruneOptions, prune } from '../../src/upkeep/prune.js';
 import { CURRENT, digestAt, freshScene, open, publish, run, type Scene, seen, tag } from '../promotion/support.js';
 import { createLines } from '../registry/support.js';
 import { sandbox } from '../sandbox/current.js';
 import { runDirectory, type Stoppable } from '../sandbox/process.js';
-import { type Registry, startRegistry } from '../sandbox/registry.js';
+import { type Registry as RegistryServer, startRegistry } from '../sandbox/registry.js';
 import { failure, label, silent, TESTING } from '../store/fixture.js';
 
 jest.setTimeout(120_000);
 
 let home: Stoppable & { readonly path: string };
-let target: Registry;
+let target: RegistryServer;
 
 beforeAll(async () => {
   home = await runDirectory();
@@ -179,11 +180,17 @@ test('a ledger that is not trusted, or that grows meanwhile, stops it', async ()
   const { path } = scene.directory;
   const opened = await open(scene);
   const candidate = await publish(scene, 'v1.0.9');
-  const registry = {
+  const registry: Registry = {
     ...opened.registry,
-    resolve: async (...args: Parameters<typeof opened.registry.resolve>) => {
-      if (args[1] === 'v1.0.3') await run(scene, { candidate });
-      return opened.registry.resolve(...args);
+    repository: (name) => {
+      const client = opened.registry.repository(name);
+      return {
+        ...client,
+        resolve: async (tag) => {
+          if (tag === 'v1.0.3') await run(scene, { candidate });
+          return client.resolve(tag);
+        },
+      };
     },
   };
   const failed = await failure(pruneIn(scene, { registry, delete: true }));

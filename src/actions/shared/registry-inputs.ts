@@ -39,21 +39,27 @@ export const targetInputs = {
 };
 
 interface RegistrySettings {
-  readonly 'registry-username': string | undefined;
-  readonly 'registry-password': string | undefined;
+  readonly 'registry-username'?: string | undefined;
+  readonly 'registry-password'?: string | undefined;
   readonly 'target-username'?: string | undefined;
   readonly 'target-password'?: string | undefined;
   readonly 'plain-http': readonly string[];
   readonly 'ca-file': string | undefined;
 }
 
-/** A registry client as the inputs say, for what comes from `source`, and for the targets where there are any. */
-export async function registryFrom(
+/** The repositories that an action reads and writes. They decide which login goes where. */
+interface Repositories {
+  readonly source?: Repository | undefined;
+  readonly targets?: readonly Repository[];
+}
+
+/** Runs `work` with a registry client, and closes its connections when `work` ends or throws. */
+export async function withRegistry<T>(
   inputs: RegistrySettings,
   log: Log,
-  source: Repository | undefined,
-  targets: readonly Repository[] = [],
-): Promise<Registry> {
+  { source, targets = [] }: Repositories,
+  work: (registry: Registry) => Promise<T>,
+): Promise<T> {
   const logins = {
     source,
     sourceLogin: loginFrom('registry', inputs['registry-username'], inputs['registry-password']),
@@ -62,13 +68,18 @@ export async function registryFrom(
     others: await readDockerLogins(process.env),
   };
   const file = inputs['ca-file'];
-  return createRegistry({
+  const registry = createRegistry({
     account: (repository) => accountFor(repository, logins),
     plainHttp: inputs['plain-http'],
     ...(file !== undefined && { ca: await readCertificates(file) }),
     clock: systemClock,
     log,
   });
+  try {
+    return await work(registry);
+  } finally {
+    await registry.close();
+  }
 }
 
 /** What is read of an image; where the registry does not have it, the error says which inputs name it. */

@@ -17,7 +17,7 @@ const GENERATED = '# Generated from src/actions/NAME.ts by `npm run build`.\n';
 
 /** A composite action whose one step calls the bundle, each input as the variable that `core.getInput` reads. */
 function actionYaml(name: string, action: Action): string {
-  const inputs = Object.entries(action.inputs);
+  const inputs = Object.entries(action.inputs).flatMap(withAlias);
   const step = {
     name: titleOf(name),
     id: 'run',
@@ -40,6 +40,21 @@ function actionYaml(name: string, action: Action): string {
   return GENERATED.replace('NAME', name) + stringify(document, { lineWidth: 0 });
 }
 
+/** An input, and its former name, which action.yml must declare to hand it over. */
+function withAlias([name, input]: [string, Input<unknown>]): [string, Input<unknown>][] {
+  if (input.alias === undefined) return [[name, input]];
+  const former = {
+    ...input,
+    description: `The former name of \`${name}\``,
+    default: '',
+    absent: { value: undefined },
+  };
+  return [
+    [name, input],
+    [input.alias, former],
+  ];
+}
+
 function inputYaml(input: Input<unknown>) {
   return { description: input.description, required: isRequired(input), default: input.default };
 }
@@ -59,7 +74,8 @@ const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('\n', ' ')
 function actionMarkdown(action: Action): string {
   const inputs = Object.entries(action.inputs).map(([name, input]) => {
     const value = isRequired(input) ? '**required**' : input.default === '' ? '' : `\`${cell(input.default)}\``;
-    return `| \`${name}\` | ${cell(input.description)} | ${value} |`;
+    const former = input.alias === undefined ? '' : `; formerly \`${input.alias}\``;
+    return `| \`${name}\` | ${cell(input.description)}${former} | ${value} |`;
   });
   const outputs = Object.entries(action.outputs).map(([name, text]) => `| \`${name}\` | ${cell(text)} |`);
   return [

@@ -25,7 +25,7 @@ import { decisionNotice, errorNotice, notify, silenceNotice } from '../promotion
 import { promote } from '../promotion/promote.js';
 import { checkTargets, ownedRepositories, parseTargets } from '../promotion/targets.js';
 import type { Outcome } from '../rules/outcome.js';
-import { parseRequest, type Request } from '../rules/request.js';
+import type { Request } from '../rules/request.js';
 import { defineAction, type Runner } from '../runner/action.js';
 import {
   choice,
@@ -39,7 +39,6 @@ import {
   textSchema,
   urlSchema,
   withDefault,
-  words,
 } from '../runner/inputs.js';
 import { readCandidate } from '../store/http-reader.js';
 import type { LastDecision } from '../store/last-decision.js';
@@ -50,6 +49,7 @@ import { dlrnFrom, dlrnInputs, subjectFrom } from './shared/dlrn-inputs.js';
 import { smallApis } from './shared/http.js';
 import { readInputFile } from './shared/input-file.js';
 import { registryInputs, targetInputs, withRegistry } from './shared/registry-inputs.js';
+import { checkRef, parseRequest, requestInputs } from './shared/request-inputs.js';
 import { storeInputs, withStore } from './shared/store-inputs.js';
 
 const inputs = {
@@ -99,15 +99,8 @@ const inputs = {
     'warn',
   ),
   'report-file': optional('A file to write the decision record to, as JSON', lineSchema),
-  'force-tag': optional('Promote this tag although the criteria are not met', lineSchema),
-  'force-confirm': optional('The same tag once more', lineSchema),
-  'force-reason': optional('Why: to force, roll back, lift a hold or quarantine', lineSchema),
-  'skip-jobs': words('Each unmet job that a force skips, and no other; one a line, or separated by blanks'),
-  'rollback-to': optional('`previous`, or a tag that was promoted before', lineSchema),
-  'lift-hold': optional('A tag or digest that is on hold', lineSchema),
-  quarantine: optional('A tag, or `image:tag@digest`, never to be promoted', lineSchema),
+  ...requestInputs,
   freeze: optional('A reason; while it is set nothing is promoted, forced or rolled back', lineSchema),
-  'allowed-actors': words('Who may force, roll back, lift a hold and quarantine; empty: nobody'),
   'webhook-url': {
     ...optional('Where each decision and error is posted, as JSON with `text`', urlSchema),
     secret: true,
@@ -213,6 +206,7 @@ function isDry(settings: Settings, { context }: Runner): boolean {
 async function run(settings: Settings, runner: Runner, http: Http): Promise<Outcome> {
   const { log, context } = runner;
   const request = parseRequest(settings, context);
+  if (!isDry(settings, runner)) checkRef(settings['allowed-refs'], context);
   const targets = parseTargets(settings.targets);
   const criteria = await readCriteria(settings, request, context.workspace);
   const source = criteria && (await heldBack(evidenceSource(settings, http, log)));

@@ -1,10 +1,10 @@
 import * as v from 'valibot';
 import { ownedRepositories, parseTargets } from '../promotion/targets.js';
-import { authorise } from '../rules/request.js';
 import { defineAction } from '../runner/action.js';
 import { countSchema, flag, lineSchema, requiredList, secret, withDefault, words } from '../runner/inputs.js';
 import { prune } from '../upkeep/prune.js';
 import { registryInputs, targetInputs, withRegistry } from './shared/registry-inputs.js';
+import { authorise } from './shared/request-inputs.js';
 import { storeInputs, withStore } from './shared/store-inputs.js';
 
 const { 'plain-http': plainHttp, 'ca-file': caFile } = registryInputs;

@@ -1,7 +1,7 @@
 import { labelSchema } from '../ledger/names.js';
 import { ownedRepositories, parseTargets } from '../promotion/targets.js';
 import { defineAction } from '../runner/action.js';
-import { lineSchema, list, required, secret, urlSchema, withDefault } from '../runner/inputs.js';
+import { lineSchema, list, renamed, required, secret, urlSchema, withDefault } from '../runner/inputs.js';
 import { verifyPromotion } from '../upkeep/verify.js';
 import { smallApis } from './shared/http.js';
 import { registryInputs, targetInputs, withRegistry } from './shared/registry-inputs.js';
@@ -14,7 +14,7 @@ export const action = defineAction({
     'nothing but to read: the image server over HTTP, and the targets. It changes nothing. With `ledger-key`, seals are checked as well.',
   inputs: {
     url: required('The URL of the directory that the label and its ledger are in', urlSchema),
-    label: withDefault('The promoted label', 'current-ceph', labelSchema),
+    'promoted-label': renamed(withDefault('The promoted label', 'current-ceph', labelSchema), 'label'),
     targets: list(
       'The only repositories that may be promoted to, as for evaluate-and-promote; empty: whatever the ledger names',
       lineSchema,
@@ -34,7 +34,7 @@ export const action = defineAction({
     problem: 'The first thing that is wrong; empty where nothing is',
   },
   async run(inputs, { log }) {
-    const { url, label } = inputs;
+    const { url, 'promoted-label': label } = inputs;
     const repositories = inputs.targets.length === 0 ? [] : ownedRepositories(parseTargets(inputs.targets));
     const { records, problem } = await withRegistry(inputs, log, { targets: repositories }, (registry) =>
       verifyPromotion({

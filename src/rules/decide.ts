@@ -36,6 +36,9 @@ export async function decide(promotion: Promotion, asked: Asked, head: LedgerRec
     throw new UserError(`nothing was ever promoted to ${promotion.label}: there is nothing to ${WORDS[request.kind]}`);
   }
   switch (request.kind) {
+    case 'hold':
+    case 'adopt':
+      throw new UserError(`${request.kind} is not supported yet`);
     case 'rollback':
       refuseFrozen('rollback-to', freeze);
       return rolledBack(promotion, request, head);
@@ -46,7 +49,7 @@ export async function decide(promotion: Promotion, asked: Asked, head: LedgerRec
   }
 }
 
-const WORDS = { rollback: 'go back to', lift: 'lift', quarantine: 'quarantine' } as const;
+const WORDS = { rollback: 'go back to', hold: 'hold', adopt: 'adopt', lift: 'lift', quarantine: 'quarantine' } as const;
 
 function refuseFrozen(input: string, reason: string | undefined): void {
   if (reason === undefined) return;

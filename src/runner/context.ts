@@ -1,3 +1,6 @@
+import { readFileSync } from 'node:fs';
+import * as v from 'valibot';
+
 /** What the runner tells of the run, from the variables that GitHub, Gitea, Forgejo and act all set. */
 export interface RunContext {
   /** `schedule`, `workflow_dispatch`, `pull_request` …; empty outside a runner. */
@@ -5,6 +8,10 @@ export interface RunContext {
   readonly actor: string;
   /** Who started this attempt; empty where the forge does not say. */
   readonly triggeringActor: string;
+  /** The ref of the workflow that was called first; empty where a forge hides it, undefined without a forge. */
+  readonly ref: string | undefined;
+  /** Without `refs/heads/`; undefined where the event does not name it. */
+  readonly defaultBranch: string | undefined;
   /** `owner/name`. */
   readonly repository: string;
   readonly runId: string;
@@ -25,12 +32,38 @@ export function readRunContext(env: Environment): RunContext {
     event: env.GITHUB_EVENT_NAME ?? '',
     actor: env.GITHUB_ACTOR ?? '',
     triggeringActor: env.GITHUB_TRIGGERING_ACTOR ?? '',
+    ref: env.GITHUB_REF,
+    defaultBranch: defaultBranch(env),
     repository: env.GITHUB_REPOSITORY ?? '',
     runId: env.GITHUB_RUN_ID ?? '',
     attempt: Number.isSafeInteger(attempt) && attempt > 0 ? attempt : 1,
     runUrl: runUrl(env),
     workspace: env.GITHUB_WORKSPACE || process.cwd(),
   };
+}
+
+const eventSchema = v.pipe(
+  v.string(),
+  v.parseJson(),
+  v.object({ repository: v.object({ default_branch: v.pipe(v.string(), v.nonEmpty()) }) }),
+);
+
+/**
+ * The default branch as the event's payload names it; undefined where it does not, or cannot be read. act's payload
+ * names none: it runs the branch that a person has checked out, with that person's secrets.
+ */
+function defaultBranch({ GITHUB_EVENT_PATH: file, GITHUB_REF: ref, ACT: act }: Environment): string | undefined {
+  const named = file ? readDefaultBranch(file) : undefined;
+  return named ?? (act === 'true' ? ref?.replace(/^refs\/heads\//, '') : undefined);
+}
+
+function readDefaultBranch(file: string): string | undefined {
+  try {
+    const event = v.safeParse(eventSchema, readFileSync(file, 'utf8'));
+    return event.success ? event.output.repository.default_branch : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /**

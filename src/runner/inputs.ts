@@ -12,8 +12,10 @@ export interface Input<T> {
   /** Masked in the log before anything else is done. */
   readonly secret: boolean;
   readonly schema: v.GenericSchema<string, T>;
-  /** What it is where it is left empty and has no default. */
+  /** The value where the input is left empty and has no default. */
   readonly absent: 'error' | { readonly value: T };
+  /** The former name, which is still read. */
+  readonly alias?: string;
 }
 
 export type Inputs = Readonly<Record<string, Input<unknown>>>;
@@ -34,6 +36,11 @@ export function withDefault<T>(description: string, value: string, schema: v.Gen
 
 export function secret(description: string): Input<string | undefined> {
   return { ...optional(description, v.string()), secret: true };
+}
+
+/** An input that was renamed: its former name is still read, with a warning. */
+export function renamed<T>(input: Input<T>, formerName: string): Input<T> {
+  return { ...input, alias: formerName };
 }
 
 /** A boolean by YAML 1.2's core schema, as `core.getBooleanInput` reads it. */

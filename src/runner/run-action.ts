@@ -1,5 +1,6 @@
 import * as core from '@actions/core';
 import { errorLine, type Hint, hintOf, ServiceError, UserError } from '../base/errors.js';
+import type { Log } from '../base/log.js';
 import { parseWith } from '../base/schema.js';
 import type { Action, Result } from './action.js';
 import { readRunContext } from './context.js';
@@ -17,7 +18,7 @@ export async function runAction<I extends Inputs, O extends string>(
   const redactor = new Redactor();
   const log = createLog(redactor);
   try {
-    const inputs = readInputs(action.inputs, redactor);
+    const inputs = readInputs(action.inputs, redactor, log);
     const context = readRunContext(process.env);
     const result = await action.run(inputs, { log, context, redact: (text) => redactor.redact(text) });
     await write(action, result, redactor);
@@ -37,8 +38,8 @@ function fail(reason: string, redactor: Redactor): void {
   core.setFailed(inert(redactor.redact(reason)));
 }
 
-function readInputs<I extends Inputs>(inputs: I, redactor: Redactor): ParsedInputs<I> {
-  const raw = Object.entries(inputs).map(([name, input]) => [name, input, core.getInput(name)] as const);
+function readInputs<I extends Inputs>(inputs: I, redactor: Redactor, log: Log): ParsedInputs<I> {
+  const raw = Object.entries(inputs).map(([name, input]) => [name, input, readInput(name, input, log)] as const);
   for (const [, input, value] of raw) {
     if (!input.secret || value === '') continue;
     redactor.add(value);
@@ -47,6 +48,23 @@ function readInputs<I extends Inputs>(inputs: I, redactor: Redactor): ParsedInpu
   }
   const parsed = raw.map(([name, input, value]) => [name, parseInput(name, input, value)] as const);
   return Object.fromEntries(parsed) as ParsedInputs<I>;
+}
+
+function readInput(name: string, input: Input<unknown>, log: Log): string {
+  const value = core.getInput(name);
+  const former = input.alias === undefined ? '' : core.getInput(input.alias);
+  if (former === '') return value;
+  log.warning(`input ${input.alias} is now ${name}; the old name goes away with the next major version`);
+  return chooseName(name, input, value, former);
+}
+
+/**
+ * The value of a renamed input, given by either name. action.yml sets the new name to its default where a user sets
+ * only the old one. Throws a UserError where the two disagree.
+ */
+export function chooseName(name: string, input: Input<unknown>, value: string, former: string): string {
+  if (['', input.default, former].includes(value)) return former;
+  throw new UserError(`inputs ${name} and ${input.alias}: two names of one input with two values; set only ${name}`);
 }
 
 /** One input's value; throws a UserError that names the input. */

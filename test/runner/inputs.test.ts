@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
 import { durationSchema, timeSchema } from '../../src/base/schema.js';
@@ -10,12 +13,13 @@ import {
   lineSchema,
   list,
   optional,
+  renamed,
   required,
   urlSchema,
   withDefault,
 } from '../../src/runner/inputs.js';
 import { inert, Redactor } from '../../src/runner/log.js';
-import { parseInput } from '../../src/runner/run-action.js';
+import { chooseName, parseInput } from '../../src/runner/run-action.js';
 
 const parse = (input: Input<unknown>, value: string) => parseInput('x', input, value);
 
@@ -74,6 +78,22 @@ test.each<[string, Input<unknown>, string, string]>([
   expect(() => parse(input, value)).toThrow(expect.objectContaining({ message: expect.stringContaining(message) }));
 });
 
+describe('a renamed input', () => {
+  const input = renamed(withDefault('', 'current-ceph', lineSchema), 'label');
+
+  test.each([
+    ['', 'old', 'old'],
+    ['current-ceph', 'old', 'old'],
+    ['same', 'same', 'same'],
+  ])('%j by its new name and %j by its former name is %j', (value, former, expected) => {
+    expect(chooseName('promoted-label', input, value, former)).toBe(expected);
+  });
+
+  test('refuses two values', () => {
+    expect(() => chooseName('promoted-label', input, 'a', 'b')).toThrow('inputs promoted-label and label: two names');
+  });
+});
+
 describe('the run', () => {
   const env = {
     GITHUB_SERVER_URL: 'https://forge',
@@ -92,7 +112,28 @@ describe('the run', () => {
   });
 
   test('outside a runner nothing is made up', () => {
-    expect(readRunContext({})).toMatchObject({ event: '', actor: '', attempt: 1, runUrl: undefined });
+    expect(readRunContext({})).toMatchObject({
+      event: '',
+      actor: '',
+      attempt: 1,
+      runUrl: undefined,
+      ref: undefined,
+      defaultBranch: undefined,
+    });
+  });
+
+  test.each([
+    ['as the event names it', '{"repository": {"default_branch": "trunk"}}', {}, 'trunk'],
+    ['unknown where the event names no repository', '{"schedule": "0 1 * * *"}', {}, undefined],
+    ['unknown where the event is no JSON', '{', {}, undefined],
+    ['what is checked out for act, which names none', '{"inputs": {}}', { ACT: 'true' }, 'try'],
+    ['what the event names for act, where it does', '{"repository": {"default_branch": "a"}}', { ACT: 'true' }, 'a'],
+  ])('its default branch is %s', async (_, event, more, expected) => {
+    const file = path.join(await mkdtemp(path.join(tmpdir(), 'event-')), 'event.json');
+    await writeFile(file, event);
+    const context = readRunContext({ ...env, GITHUB_REF: 'refs/heads/try', GITHUB_EVENT_PATH: file, ...more });
+    expect(context).toMatchObject({ ref: 'refs/heads/try', defaultBranch: expected });
+    await rm(path.dirname(file), { recursive: true });
   });
 });
 

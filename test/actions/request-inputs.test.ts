@@ -1,22 +1,32 @@
 import { describe, expect, test } from '@jest/globals';
-import { parseRequest, type Requester, type RequestInputs } from '../../src/rules/request.js';
+import { parseRequest, type RequestSettings } from '../../src/actions/shared/request-inputs.js';
+import type { Requester } from '../../src/rules/requester.js';
 
-const NOTHING: RequestInputs = {
+const NOTHING: RequestSettings = {
   'force-tag': undefined,
   'force-confirm': undefined,
   'force-reason': undefined,
   'skip-jobs': [],
   'rollback-to': undefined,
+  hold: undefined,
   'lift-hold': undefined,
   quarantine: undefined,
+  adopt: undefined,
   'allowed-actors': ['alice'],
+  'allowed-refs': [],
 };
 const FORCE = { ...NOTHING, 'force-tag': 'v1', 'force-confirm': 'v1', 'force-reason': 'why' };
-const ALICE: Requester = { event: 'workflow_dispatch', actor: 'alice', triggeringActor: '' };
+const ALICE: Requester = {
+  event: 'workflow_dispatch',
+  actor: 'alice',
+  triggeringActor: '',
+  ref: undefined,
+  defaultBranch: undefined,
+};
 const DIGEST = `sha256:${'a'.repeat(64)}`;
 
 describe('what is asked', () => {
-  test.each<[RequestInputs, unknown]>([
+  test.each<[RequestSettings, unknown]>([
     [NOTHING, { kind: 'evaluate' }],
     [
       { ...FORCE, 'skip-jobs': ['a'] },
@@ -35,6 +45,14 @@ describe('what is asked', () => {
       { kind: 'lift', image: DIGEST, reason: 'why' },
     ],
     [
+      { ...NOTHING, hold: 'v1', 'force-reason': 'why' },
+      { kind: 'hold', image: 'v1', reason: 'why' },
+    ],
+    [
+      { ...NOTHING, adopt: `v1@${DIGEST}`, 'force-reason': 'why' },
+      { kind: 'adopt', image: { tag: 'v1', digest: DIGEST }, reason: 'why' },
+    ],
+    [
       { ...NOTHING, quarantine: 'v1', 'force-reason': 'why' },
       { kind: 'quarantine', image: 'v1', reason: 'why' },
     ],
@@ -43,12 +61,12 @@ describe('what is asked', () => {
   });
 
   test('an evaluation needs no person', () => {
-    expect(parseRequest(NOTHING, { event: 'schedule', actor: '', triggeringActor: '' })).toEqual({ kind: 'evaluate' });
+    expect(parseRequest(NOTHING, { ...ALICE, event: 'schedule', actor: '' })).toEqual({ kind: 'evaluate' });
   });
 });
 
 describe('what is refused', () => {
-  test.each<[string, RequestInputs, Requester, string]>([
+  test.each<[string, RequestSettings, Requester, string]>([
     ['two at once', { ...FORCE, 'rollback-to': 'previous' }, ALICE, 'inputs force-tag and rollback-to: only one'],
     ['no confirmation', { ...FORCE, 'force-confirm': undefined }, ALICE, 'input force-confirm: ""'],
     ['no reason', { ...FORCE, 'force-reason': undefined }, ALICE, 'input force-reason: force-tag needs a reason'],
@@ -57,7 +75,7 @@ describe('what is refused', () => {
       'a reason alone',
       { ...NOTHING, 'force-reason': 'why' },
       ALICE,
-      'set force-tag, rollback-to, lift-hold or quarantine',
+      'set force-tag, rollback-to, hold, lift-hold, quarantine or adopt too',
     ],
     [
       'a confirmation of a rollback',
@@ -79,6 +97,19 @@ describe('what is refused', () => {
       'is not a tag',
     ],
     ['a newline', { ...FORCE, 'force-tag': 'v1\nv2', 'force-confirm': 'v1\nv2' }, ALICE, 'is not a tag'],
+    ['an adoption of a tag alone', { ...NOTHING, adopt: 'v1', 'force-reason': 'x' }, ALICE, 'is not <tag>@<digest>'],
+    [
+      'an adoption with half a digest',
+      { ...NOTHING, adopt: 'v1@sha256:1', 'force-reason': 'x' },
+      ALICE,
+      'input adopt: ',
+    ],
+    [
+      'a branch that is not allowed',
+      FORCE,
+      { ...ALICE, ref: 'refs/heads/try', defaultBranch: 'main' },
+      'input allowed-refs: this run is on refs/heads/try; it may change something only on main',
+    ],
     ['a schedule', FORCE, { ...ALICE, event: 'schedule' }, 'only by workflow_dispatch, this run is by schedule'],
     ['no event', FORCE, { ...ALICE, event: '' }, 'this run is by no event'],
     ['another actor', FORCE, { ...ALICE, actor: 'bob' }, 'bob is not in allowed-actors (alice)'],

@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { isLoopback } from '../base/loopback.js';
 
 /**
  * Names of images, by the grammar of the OCI distribution spec (v1.1, "Pulling manifests") and of
@@ -42,7 +43,8 @@ const splitRepository = (text: string): Repository | undefined => {
   const registry = text.slice(0, slash);
   const path = text.slice(slash + 1);
   const named = slash > 0 && (/[.:]/.test(registry) || registry === 'localhost');
-  return named && HOST.test(registry) && PATH.test(path) && text.length <= 255 ? { registry, path } : undefined;
+  const valid = named && HOST.test(registry) && URL.canParse(`http://${registry}`);
+  return valid && PATH.test(path) && text.length <= 255 ? { registry, path } : undefined;
 };
 
 /** `quay.io/ceph/daemon`, parsed to a Repository. */
@@ -92,8 +94,29 @@ export function formatCandidate(candidate: Candidate): string {
   return `${formatRepository(candidate.repository)}:${candidate.tag}@${candidate.digest}`;
 }
 
+/** Docker Hub's registry under all its names. */
+const DOCKER_HUB = ['docker.io', 'index.docker.io', 'registry-1.docker.io', 'registry.hub.docker.com'];
+
+/**
+ * One name for a registry that has several, to compare registries by. Host names ignore case; every name of this
+ * machine is `localhost`; the ports of http and https are left out; Docker Hub is `docker.io`.
+ */
+export function canonicalRegistry(registry: string): string {
+  // URL normalizes case, leading zeros of ports, and the spellings of IPv4 and IPv6 addresses.
+  const { hostname, port } = new URL(`http://${registry}`);
+  const host = DOCKER_HUB.includes(hostname) ? 'docker.io' : isLoopback(hostname) ? 'localhost' : hostname;
+  return port === '' || port === '443' ? host : `${host}:${port}`;
+}
+
+/** One name for a repository that has several, to compare repositories by. On Docker Hub `x` is short for `library/x`. */
+export function canonicalRepository({ registry, path }: Repository): string {
+  const host = canonicalRegistry(registry);
+  return host === 'docker.io' && !path.includes('/') ? `${host}/library/${path}` : `${host}/${path}`;
+}
+
+/** Are these two names of one repository? */
 export function sameRepository(a: Repository, b: Repository): boolean {
-  return a.registry === b.registry && a.path === b.path;
+  return canonicalRepository(a) === canonicalRepository(b);
 }
 
 /** `repository:tag@digest`, kept as text; candidateSchema takes it apart. */

@@ -2,10 +2,12 @@ import * as v from 'valibot';
 import { UserError } from '../base/errors.js';
 import {
   type Candidate,
+  canonicalRepository,
   formatCandidate,
   formatRepository,
   type Repository,
   repositorySchema,
+  sameRepository,
   type Tag,
   tagSchema,
 } from '../candidate/reference.js';
@@ -67,22 +69,18 @@ function taggedIn(text: string, line: string): Companion['source'] {
 
 function refuseCollisions(repositories: readonly Repository[]): void {
   const seen = new Set<string>();
-  for (const name of repositories.map(formatRepository)) {
-    const key = nameKey(name);
-    if (seen.has(key)) throw new UserError(`input targets: two lines end in the same repository ${name}`);
+  for (const repository of repositories) {
+    const key = canonicalRepository(repository);
+    if (seen.has(key)) {
+      throw new UserError(`input targets: two lines end in the same repository ${formatRepository(repository)}`);
+    }
     seen.add(key);
   }
 }
 
-/** Host names are the same in any case; paths are lower case by their grammar. */
-function nameKey(repository: string): string {
-  return repository.toLowerCase();
-}
-
 /** Nothing is pushed where candidates come from, and no versioned tag bears the name of the moving one. */
 export function checkTargets(targets: Targets, source: Repository, label: Label): void {
-  const key = nameKey(formatRepository(source));
-  const own = ownedRepositories(targets).find((target) => nameKey(formatRepository(target)) === key);
+  const own = ownedRepositories(targets).find((target) => sameRepository(target, source));
   if (own !== undefined) {
     throw new UserError(`input targets: ${formatRepository(own)} is the repository that the candidate comes from`);
   }

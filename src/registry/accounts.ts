@@ -1,4 +1,4 @@
-import { type Repository, sameRepository } from '../candidate/reference.js';
+import { canonicalRegistry, type Repository, sameRepository } from '../candidate/reference.js';
 import type { Account, Login } from './challenge.js';
 import type { Logins } from './docker-config.js';
 
@@ -20,7 +20,8 @@ const TARGET_INPUTS = 'inputs target-username and target-password';
 export function accountFor(repository: Repository, logins: GivenLogins): Account {
   const { source, sourceLogin, targets, targetLogin, others } = logins;
   const isTarget = targets.some((target) => sameRepository(target, repository));
-  const isAtSource = repository.registry === source?.registry;
+  const isAtSource =
+    source !== undefined && canonicalRegistry(repository.registry) === canonicalRegistry(source.registry);
   const given = (isTarget ? targetLogin : undefined) ?? (isAtSource ? sourceLogin : undefined);
   const login = given ?? others(repository.registry);
   const inputs = isTarget

@@ -1,24 +1,21 @@
 import { connect } from 'node:tls';
+import { isLoopback } from '../base/loopback.js';
+import { canonicalRegistry } from '../candidate/reference.js';
 
 /**
- * Where a registry is asked: those in `plainHttp` speak http, and loopback hosts, as Docker has it; all others https.
- * Whoever brings a CA may mean a loopback host of its own, so that such a host is then asked whether it speaks TLS.
+ * The origin of a registry. Registries in `plainHttp` speak http, and so do loopback hosts, as with Docker; all others
+ * speak https. With a CA of one's own a loopback host may speak TLS, so it is probed.
  */
 export async function originOf(registry: string, plainHttp: readonly string[], ownCa: boolean): Promise<URL> {
-  // Docker Hub's images carry one name, and its registry another.
-  if (registry === 'docker.io') return new URL('https://registry-1.docker.io');
+  // Docker Hub's images bear another name than its registry.
+  if (canonicalRegistry(registry) === 'docker.io') return new URL('https://registry-1.docker.io');
   const https = new URL(`https://${registry}`);
   const http = new URL(`http://${registry}`);
   if (plainHttp.includes(registry)) return http;
   return !isLoopback(https.hostname) || (ownCa && (await speaksTls(https))) ? https : http;
 }
 
-/** `hostname` as URL has it: IPv6 in brackets. */
-export function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname);
-}
-
-/** Whether a server answers in TLS at all; whether it is to be trusted is seen when it is asked for something. */
+/** Does the server answer a TLS handshake? Its certificate is not checked here: each request does that. */
 function speaksTls({ hostname, port }: URL): Promise<boolean> {
   const host = hostname.replace(/^\[|\]$/g, '');
   return new Promise((resolve) => {

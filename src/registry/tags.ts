@@ -1,7 +1,7 @@
 import { ServiceError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { ListedTag } from '../candidate/listing.js';
-import { formatRepository, type Repository } from '../candidate/reference.js';
+import { canonicalRegistry, formatRepository, type Repository } from '../candidate/reference.js';
 import type { Challenge } from './challenge.js';
 import { listByDistribution, readPage } from './distribution-listing.js';
 import { listByQuay } from './quay-listing.js';
@@ -51,7 +51,7 @@ export async function listTags(
  * that the distribution listing would not begin with.
  */
 async function clues(access: Access, repository: Repository) {
-  if (repository.registry === 'quay.io') return { isQuay: true };
+  if (canonicalRegistry(repository.registry) === 'quay.io') return { isQuay: true };
   if (isQuayChallenge(await access.challenge(repository))) return { isQuay: true };
   const firstPage = await readPage(access, repository, undefined, 'say 401');
   if (firstPage === undefined) return { isQuay: isQuayChallenge(await access.challenge(repository)) };

@@ -4,8 +4,8 @@ import { createSecureContext, rootCertificates, TLSSocket } from 'node:tls';
 import { setFlagsFromString } from 'node:v8';
 import type { buildConnector as connectors, Dispatcher } from 'undici';
 import { errorLine, ServiceError } from '../base/errors.js';
+import { isLoopback } from '../base/loopback.js';
 import { joinedHeaders, type Transport } from '../http/transport.js';
-import { isLoopback } from './origin.js';
 
 /**
  * Carries requests by undici: over TLS as HTTP/2 where the server has it, all on one connection; else as HTTP/1.1.

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
 import {
   candidateSchema,
+  canonicalRepository,
   digestSchema,
   formatCandidate,
   formatRepository,
@@ -53,13 +54,61 @@ describe('a repository', () => {
     'quay.io/x:tag',
     'user@quay.io/x',
     'quay.io/x\n',
+    'quay.io:99999/x',
+    '999.0.0.1/x',
+    '[:::]/x',
     `quay.io/${'a'.repeat(250)}`,
   ])('is not %j', (text) => expect(v.is(repositorySchema, text)).toBe(false));
 
-  test('is another on another registry or path', () => {
-    const [a, b, c] = ['quay.io/a', 'quay.io/b', 'quay.io:443/a'].map((text) => v.parse(repositorySchema, text));
-    if (a === undefined || b === undefined || c === undefined) throw new Error('no repositories');
-    expect([sameRepository(a, { ...a }), sameRepository(a, b), sameRepository(a, c)]).toEqual([true, false, false]);
+  test.each([
+    // Names of one repository, then the name to compare them by.
+    ['quay.io/a/b', 'quay.io/a/b'],
+    ['Quay.IO/a/b', 'quay.io/a/b'],
+    ['quay.io:443/a/b', 'quay.io/a/b'],
+    ['quay.io:80/a/b', 'quay.io/a/b'],
+    ['quay.io:0443/a/b', 'quay.io/a/b'],
+    ['quay.io:05000/a/b', 'quay.io:5000/a/b'],
+    ['localhost/a', 'localhost/a'],
+    ['localhost:443/a', 'localhost/a'],
+    ['LOCALHOST:5000/a', 'localhost:5000/a'],
+    ['127.0.0.1:5000/a', 'localhost:5000/a'],
+    ['127.1:5000/a', 'localhost:5000/a'],
+    ['127.0.1.1:5000/a', 'localhost:5000/a'],
+    ['0177.0.0.1:5000/a', 'localhost:5000/a'],
+    ['0.0.0.0:5000/a', 'localhost:5000/a'],
+    ['[::1]:5000/a', 'localhost:5000/a'],
+    ['[0:0:0:0:0:0:0:1]:5000/a', 'localhost:5000/a'],
+    ['[::ffff:7f00:1]:5000/a', 'localhost:5000/a'],
+    ['[::]:5000/a', 'localhost:5000/a'],
+    ['registry.localhost:5000/a', 'localhost:5000/a'],
+    ['docker.io/ceph/daemon', 'docker.io/ceph/daemon'],
+    ['index.docker.io/ceph/daemon', 'docker.io/ceph/daemon'],
+    ['registry-1.docker.io:443/ceph/daemon', 'docker.io/ceph/daemon'],
+    ['Registry.Hub.Docker.com/ceph/daemon', 'docker.io/ceph/daemon'],
+    ['docker.io/alpine', 'docker.io/library/alpine'],
+    ['docker.io/library/alpine', 'docker.io/library/alpine'],
+    // Others.
+    ['quay.io/a', 'quay.io/a'],
+    ['quay.io:5000/a/b', 'quay.io:5000/a/b'],
+    ['docker.io.example.org/a', 'docker.io.example.org/a'],
+    ['localhost.example.org/a', 'localhost.example.org/a'],
+    ['127.0.0.1.example.org/a', '127.0.0.1.example.org/a'],
+    ['128.0.0.1:5000/a', '128.0.0.1:5000/a'],
+    ['[2001:db8::1]/a', '[2001:db8::1]/a'],
+  ])('%s is compared as %s', (text, canonical) => {
+    const repository = v.parse(repositorySchema, text);
+    expect(canonicalRepository(repository)).toBe(canonical);
+    expect(sameRepository(repository, v.parse(repositorySchema, canonical))).toBe(true);
+    expect(formatRepository(repository)).toBe(text);
+  });
+
+  test.each([
+    ['quay.io/a', 'quay.io/b'],
+    ['quay.io/a', 'quay.io:5000/a'],
+    ['localhost:5000/a', 'localhost:5001/a'],
+    ['docker.io/a/b', 'quay.io/a/b'],
+  ])('%s is not %s', (a, b) => {
+    expect(sameRepository(v.parse(repositorySchema, a), v.parse(repositorySchema, b))).toBe(false);
   });
 });
 

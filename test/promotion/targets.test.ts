@@ -30,6 +30,8 @@ test.each([
   [['quay.io/t/daemon', 'quay.io/a/b -> quay.io/c/b'], 'nor a companion'],
   [['quay.io/t/daemon', 'quay.io/a/b:v1 -> quay.io/c/b -> quay.io/d/b'], 'nor a companion'],
   [['quay.io/t/daemon', 'quay.io/t/daemon'], 'two lines end in the same repository quay.io/t/daemon'],
+  [['quay.io/t/daemon', 'quay.io:443/t/daemon'], 'two lines end in the same repository quay.io:443/t/daemon'],
+  [['localhost:5000/d', '127.0.0.1:5000/d'], 'two lines end in the same repository 127.0.0.1:5000/d'],
   [['quay.io/t/daemon', 'QUAY.io/t/daemon'], 'two lines end in the same repository QUAY.io/t/daemon'],
   [['quay.io/t/daemon', 'quay.io/a/x:v1 -> quay.io/t/daemon'], 'two lines end in the same repository'],
   [['-oProxyCommand=x/y'], 'is neither a repository'],
@@ -43,6 +45,7 @@ const LABEL = v.parse(labelSchema, 'current-ceph');
 
 test.each([
   [['quay.io/ceph/daemon'], 'is the repository that the candidate comes from'],
+  [['quay.io:443/ceph/daemon'], 'is the repository that the candidate comes from'],
   [['Quay.io/ceph/daemon'], 'is the repository that the candidate comes from'],
   [['quay.io/t/daemon', 'quay.io/a/b:v1 -> quay.io/ceph/daemon'], 'is the repository that the candidate comes from'],
   [['quay.io/t/daemon', 'quay.io/a/b:current-ceph -> quay.io/t/b'], 'has the name of the moving tag'],

@@ -2,15 +2,59 @@ import { isNativeError } from 'node:util/types';
 
 /**
  * The way out of an error, as data. Code below src/actions knows no input's name: the action that fails puts the hint
- * into words, with its own inputs' names (src/actions/shared/hints.ts). The set is closed: each hint has its words.
+ * into words, with the names of its own inputs (src/actions/shared/hints.ts). The set is closed: each hint has its words.
  */
 export type Hint =
+  // The candidate and the registries
   | 'exclude-tag' // do not choose this tag
-  | 'allow-unpinned' // accept a tag whose digest nobody knows
+  | 'allow-unpinned' // accept a tag whose digest is not known
+  | 'image' // the repositories that are accepted
+  | 'known-tags' // the listing shrank
+  | 'distribution-listing' // list tags without Quay's own API
+  | 'reference' // the candidate itself
   | 'log-in-to-source' // credentials for the registry that is read
   | 'log-in-to-target' // credentials for the registry that is written
-  | 'trust-certificate' // name the authority that signed the server's certificate
-  | 'use-plain-http'; // the registry speaks http
+  | 'trust-certificate' // the authority that signed the server's certificate
+  | 'use-plain-http' // the registry may speak http
+  | 'targets' // the repositories that are promoted to
+  | 'referrers-off' // promote without signatures and other referrers
+  // The store
+  | 'server' // the store that is written
+  | 'url' // the store that is read
+  | 'candidate-label' // the label of the candidate
+  | 'promoted-label' // the label that is promoted
+  | 'private-key' // the SSH key
+  | 'known-hosts' // the SSH host's key
+  | 'git-token' // the token for a store in git
+  | 'ledger-key' // the key of the ledger's seals
+  // Evidence
+  | 'criteria' // the criteria file
+  | 'max-age' // how old evidence may be
+  | 'needs' // results of the workflow's own jobs
+  | 'dlrn-url'
+  | 'log-in-to-dlrn'
+  | 'dlrn-hash' // the hash that the votes are on
+  | 'dlrn-repository' // the directory whose delorean.repo.md5 is read
+  | 'zuul' // Zuul's URL and tenant
+  | 'zuul-pipelines'
+  // A report to DLRN
+  | 'job-id'
+  | 'job-url'
+  | 'timestamp'
+  // A person's decision
+  | 'force' // promote although the criteria are not met
+  | 'skip-jobs' // name the unmet jobs that a force skips
+  | 'roll-back'
+  | 'hold'
+  | 'lift-hold'
+  | 'quarantine'
+  | 'adopt' // start a ledger for what is promoted already
+  | 'dispatch-anew' // a re-run makes no decision for a person
+  | 'freeze' // promotion is stopped
+  // What is written
+  | 'branches' // the dashboard's branches
+  | 'output' // the dashboard's directory
+  | 'webhook';
 
 /** What an error carries besides its message. */
 export interface ErrorDetails extends ErrorOptions {

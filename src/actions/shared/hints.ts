@@ -1,46 +1,132 @@
 import type { Hint } from '../../base/errors.js';
 
-/** A hint in words, for an action that has the inputs it names. */
-interface Wording {
-  /** Inputs that the sentence names; an action that lacks one needs another wording. */
-  readonly inputs: readonly string[];
-  readonly text: string;
-}
-
-/** Each hint's wordings, the best first. The last names no input, so that every action has one. */
-const WORDINGS: Readonly<Record<Hint, readonly Wording[]>> = {
-  'exclude-tag': [
-    { inputs: ['exclude'], text: 'add the tag to the input exclude' },
-    { inputs: [], text: 'add the tag to the input exclude of find-stable-tag' },
-  ],
+/**
+ * The wordings of each hint, the best first. `{name}` is an input of the action that fails, `{action.name}` one of
+ * another action. An action says the first wording whose own inputs it all has.
+ */
+const WORDINGS: Readonly<Record<Hint, readonly [string, ...string[]]>> = {
+  'exclude-tag': ['add the tag to {exclude}', 'add the tag to {find-stable-tag.exclude}'],
   'allow-unpinned': [
-    { inputs: ['allow-unpinned'], text: 'set the input allow-unpinned to accept it without a digest' },
-    { inputs: [], text: 'publish it again with publish-ci-testing, which records the digest' },
+    'set {allow-unpinned} to accept the tag without a digest',
+    'publish it again with publish-ci-testing, which records the digest',
   ],
+  image: ['check {image}', 'check {reference}', 'check the repository of the image'],
+  'known-tags': [
+    'if tags were deleted on purpose, set {known-tags} to 0',
+    'if tags were deleted on purpose, set {find-stable-tag.known-tags} to 0',
+  ],
+  'distribution-listing': [
+    'set {listing} to distribution',
+    'set {find-stable-tag.listing} to distribution where it lists tags',
+  ],
+  reference: ['check {reference}', 'check {branches}', 'check what {publish-ci-testing.reference} was'],
   'log-in-to-source': [
-    {
-      inputs: ['registry-username', 'registry-password'],
-      text: 'set the inputs registry-username and registry-password',
-    },
-    { inputs: [], text: 'log in to the registry' },
+    'set {registry-username} and {registry-password}',
+    'log in to the registry with `docker login` before this step',
   ],
   'log-in-to-target': [
-    { inputs: ['target-username', 'target-password'], text: 'set the inputs target-username and target-password' },
-    { inputs: [], text: 'log in to the registry' },
+    'set {target-username} and {target-password}',
+    'log in to the registry with `docker login` before this step',
   ],
   'trust-certificate': [
-    { inputs: ['ca-file'], text: 'name the certificate of its authority in the input ca-file' },
-    { inputs: [], text: 'name the certificate of its authority in NODE_EXTRA_CA_CERTS' },
+    'name a PEM file with the certificate of its authority in {ca-file}, or in the variable NODE_EXTRA_CA_CERTS',
+    'name a PEM file with the certificate of its authority in the variable NODE_EXTRA_CA_CERTS',
   ],
   'use-plain-http': [
-    { inputs: ['plain-http'], text: 'list the registry in the input plain-http if it speaks http' },
-    { inputs: [], text: 'the registry may speak http' },
+    'if the registry speaks http, add it to {plain-http}',
+    'only registries on loopback may speak http here',
   ],
+  targets: ['check {targets}', 'check {evaluate-and-promote.targets}'],
+  'referrers-off': [
+    'set {referrers} to off to promote without signatures and other referrers',
+    'set {evaluate-and-promote.referrers} to off to promote without signatures and other referrers',
+  ],
+  server: ['check {server}', 'check the address of the store'],
+  url: [
+    'check {url} and {label}',
+    'check {url} and {promoted-label}',
+    'check {branches}',
+    'check {server}',
+    'check the address of the store',
+  ],
+  'candidate-label': ['check {candidate-label}', 'check {label}', 'check {publish-ci-testing.label}'],
+  'promoted-label': ['check {promoted-label}', 'check {label}', 'check {evaluate-and-promote.promoted-label}'],
+  'private-key': [
+    'set {ssh-private-key} to a private key of OpenSSH or PEM form, or run an agent (SSH_AUTH_SOCK)',
+    'run an agent that has the key (SSH_AUTH_SOCK)',
+  ],
+  'known-hosts': ['check {ssh-known-hosts}', 'check the known hosts of the store'],
+  'git-token': ['check {git-token}', 'check the token for the git store'],
+  'ledger-key': ['check {ledger-key}', 'check {evaluate-and-promote.ledger-key}'],
+  criteria: ['check {criteria}', 'check {evaluate-and-promote.criteria}'],
+  'max-age': ['run the jobs again, or raise max-age in the criteria'],
+  needs: ['set {needs} to ${{ toJSON(needs) }}', 'set {evaluate-and-promote.needs} to ${{ toJSON(needs) }}'],
+  'dlrn-url': [
+    'check {dlrn-url}, such as https://trunk.rdoproject.org/api-centos9-master-uc',
+    'check {branches}, whose third word is a DLRN API',
+    'check the URL of the DLRN API',
+  ],
+  'log-in-to-dlrn': ['set {username} and {password}', 'set the login for DLRN'],
+  'dlrn-hash': [
+    'check {aggregate-hash}, or {commit-hash}, {distro-hash} and {extended-hash}',
+    'check {dlrn-label}',
+    'check the hash in DLRN',
+  ],
+  'dlrn-repository': ['check {repository-url}', 'check the URL of the DLRN repository'],
+  zuul: ['check {zuul-url} and {zuul-tenant}', 'check the URL and the tenant of Zuul'],
+  'zuul-pipelines': ['check {zuul-pipelines}', 'check {evaluate-and-promote.zuul-pipelines}'],
+  'job-id': ['check {job-id}', 'check {report-dlrn.job-id}'],
+  'job-url': ['check {job-url}', 'check {report-dlrn.job-url}'],
+  timestamp: ['check {timestamp}', 'check {report-dlrn.timestamp}'],
+  force: [
+    'a person can promote it with {force-tag}, {force-confirm} and {force-reason}',
+    'a person can promote it with {evaluate-and-promote.force-tag}',
+  ],
+  'skip-jobs': [
+    'name in {skip-jobs} every unmet job, and no other',
+    'name in {evaluate-and-promote.skip-jobs} every unmet job, and no other',
+  ],
+  'roll-back': [
+    'go back with {rollback-to} and {force-reason}',
+    'go back with {evaluate-and-promote.rollback-to} and {evaluate-and-promote.force-reason}',
+  ],
+  hold: ['hold it with {hold} and {force-reason}', 'hold it with {evaluate-and-promote.hold}'],
+  'lift-hold': [
+    'lift the hold with {lift-hold} and {force-reason}',
+    'lift the hold with {evaluate-and-promote.lift-hold}',
+  ],
+  quarantine: [
+    'check {quarantine}; name an image that is not known yet as image:tag@digest',
+    'check {evaluate-and-promote.quarantine}',
+  ],
+  adopt: [
+    'check what the moving tags point at, then let a person adopt it with {adopt} and {force-reason}',
+    'check what the moving tags point at, then let a person adopt it with {evaluate-and-promote.adopt}',
+  ],
+  'dispatch-anew': ['start a new run instead of running this one again'],
+  freeze: ['clear {freeze} first', 'clear {evaluate-and-promote.freeze} first'],
+  branches: ['check {branches}', 'check {publish-dashboard.branches}'],
+  output: ['check {output}', 'check {publish-dashboard.output}'],
+  webhook: ['check {webhook-url}', 'check {evaluate-and-promote.webhook-url}'],
 };
+
+/** All hints, for the test that words each of them for each action. */
+export const HINTS = Object.keys(WORDINGS) as Hint[];
 
 /** A hint in the words of an action with these inputs. */
 export function wordHint(hint: Hint, inputs: Readonly<Record<string, unknown>>): string {
-  const wording = WORDINGS[hint].find((one) => one.inputs.every((name) => name in inputs));
-  if (wording === undefined) throw new Error(`no wording for the hint ${hint}`);
-  return wording.text;
+  const isOurs = (wording: string) => namesIn(wording).every((name) => name.includes('.') || name in inputs);
+  const [first, ...others] = WORDINGS[hint];
+  const wording = [first, ...others].find(isOurs) ?? first;
+  return wording.replace(NAME, (_, name: string) => {
+    const [owner = '', input] = name.split('.');
+    return input === undefined ? `the input ${owner}` : `the input ${input} of ${owner}`;
+  });
+}
+
+/** Inputs that a wording names, as `input` or `action.input`. GitHub's expressions have two braces. */
+const NAME = /(?<![{$])\{([a-z][a-z.-]*)\}/g;
+
+function namesIn(wording: string): string[] {
+  return [...wording.matchAll(NAME)].map(([, name = '']) => name);
 }

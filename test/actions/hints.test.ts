@@ -1,0 +1,62 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { parse } from 'yaml';
+import { HINTS, wordHint } from '../../src/actions/shared/hints.js';
+import type { Hint } from '../../src/base/errors.js';
+import { projectRoot } from '../sandbox/project.js';
+
+const SOURCE = path.join(projectRoot, 'src');
+const ACTIONS = readdirSync(path.join(SOURCE, 'actions'))
+  .filter((file) => file.endsWith('.ts'))
+  .map((file) => path.basename(file, '.ts'));
+
+const INPUTS = new Map(
+  ACTIONS.map((name) => {
+    const manifest: { inputs: Record<string, unknown> } = parse(
+      readFileSync(path.join(projectRoot, 'actions', name, 'action.yml'), 'utf8'),
+    );
+    return [name, manifest.inputs] as const;
+  }),
+);
+
+/** All files that a file of src imports, at the start or later, itself included. */
+function reachedFrom(file: string, reached = new Set<string>()): Set<string> {
+  if (reached.has(file)) return reached;
+  reached.add(file);
+  const text = readFileSync(file, 'utf8');
+  for (const [, specifier = ''] of text.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)\.js'/g)) {
+    reachedFrom(path.resolve(path.dirname(file), `${specifier}.ts`), reached);
+  }
+  return reached;
+}
+
+/** The hints that the text of a file raises: quoted names after the word `hint`, in the same statement. */
+function hintsIn(file: string): Hint[] {
+  const statements = readFileSync(file, 'utf8').matchAll(/\bhint\b[^;]*/g);
+  const quoted = [...statements].flatMap(([statement]) =>
+    [...statement.matchAll(/'([a-z-]+)'/g)].map(([, name]) => name),
+  );
+  return HINTS.filter((hint) => quoted.includes(hint));
+}
+
+describe.each(ACTIONS)('%s', (name) => {
+  const inputs = INPUTS.get(name) ?? {};
+
+  // More than the action can raise: an input that is not there is wrong in any sentence.
+  test.each(HINTS)('words %s with inputs that exist', (hint) => {
+    const words = wordHint(hint, inputs);
+    expect(words).not.toMatch(/(?<![{$])\{/);
+    for (const [, input = '', owner = name] of words.matchAll(/the input ([a-z-]+)(?: of ([a-z-]+))?/g)) {
+      expect(Object.keys(INPUTS.get(owner) ?? {})).toContain(input);
+    }
+  });
+
+  test('sends nobody to another action for an input that it has itself', () => {
+    const raised = new Set([...reachedFrom(path.join(SOURCE, 'actions', `${name}.ts`))].flatMap(hintsIn));
+    for (const hint of raised) {
+      const foreign = [...wordHint(hint, inputs).matchAll(/the input ([a-z-]+) of /g)].map(([, input]) => input);
+      expect(foreign.filter((input) => input !== undefined && input in inputs)).toEqual([]);
+    }
+  });
+});

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
+import { parseBranches, writeBranches } from '../scripts/workflows.js';
 import { sandbox } from './sandbox/current.js';
 import { projectRoot } from './sandbox/project.js';
 
@@ -19,10 +20,11 @@ const run = (program: string, args: readonly string[]) =>
 
 const actions = readdirSync(join(projectRoot, 'actions'));
 
-test('actions, READMEs, schemas and the Grafana dashboard are what the code says', async () => {
+test('actions, READMEs, schemas, the Grafana dashboard and the workflows are what their sources say', async () => {
   expect(await run(process.execPath, ['build/scripts/describe.js', '--check'])).toBe('');
   expect(await run(process.execPath, ['build/scripts/schemas.js', '--check'])).toBe('');
   expect(await run(process.execPath, ['build/scripts/grafana.js', '--check'])).toBe('');
+  expect(await run(process.execPath, ['build/scripts/workflows.js', '--check'])).toBe('');
 }, 60_000);
 
 test('there is a bundle, a description and a README for each entry, and no other', () => {
@@ -86,56 +88,57 @@ describe('no findings', () => {
 
 const WORKFLOWS = '.github/workflows';
 const readText = (file: string) => readFileSync(join(projectRoot, file), 'utf8');
-const workflow = (name: string) => parse(readText(join(WORKFLOWS, `${name}.yml`)));
 
-describe('every branch of promotion.yml is in', () => {
-  const promotion = workflow('promotion');
-  const called = Object.entries<{
-    uses?: string;
-    with?: { branch: string; 'target-namespace': string; companions: string };
-  }>(promotion.jobs);
-  const branches = called.flatMap(([, job]) => (job.uses?.endsWith('branch-promotion.yml') ? (job.with ?? []) : []));
-  const names = branches.map(({ branch }) => branch);
-  const matrix = (name: string, job: string) => workflow(name).jobs[job].strategy.matrix;
+interface Job {
+  readonly concurrency?: { readonly group: string; readonly 'cancel-in-progress': boolean };
+  readonly steps?: readonly { readonly uses?: string; readonly with?: Readonly<Record<string, unknown>> }[];
+}
 
-  test('its own lists', () => {
-    expect(names.length).toBeGreaterThan(2);
-    expect(promotion.on.workflow_dispatch.inputs.branch.options).toEqual(['all', ...names]);
-    expect(promotion.jobs.dashboard.needs).toEqual(names);
-    const { branches: lines } = promotion.jobs.dashboard.steps.at(-1).with;
-    expect(
-      lines
-        .trim()
-        .split('\n')
-        .map((line: string) => line.split(' ')[0]),
-    ).toEqual(names);
+/** The inputs by which a person decides. */
+const DECISIONS = ['force-tag', 'rollback-to', 'lift-hold', 'quarantine', 'adopt', 'hold'];
+
+describe('branches', () => {
+  const names = Object.keys(parseBranches(readText('.github/branches.yml')));
+  const workflows = readdirSync(join(projectRoot, WORKFLOWS));
+
+  test.each(workflows)('%s names no branch outside of what is generated from .github/branches.yml', (name) => {
+    const written = readText(join(WORKFLOWS, name)).replace(/# becomes:\n[\s\S]*?# end\n/g, '');
+    const named = names.filter((branch) => new RegExp(`\\b${branch}\\b`, 'i').test(written));
+    expect(named).toEqual([]);
   });
 
-  test.each(['prune', 'promotion-by-needs'])('%s.yml', (name) => {
-    expect(workflow(name).on.workflow_dispatch.inputs.branch.options).toEqual(names);
-    const companions = [...readText(join(WORKFLOWS, `${name}.yml`)).matchAll(/'(\w+)' && vars\.COMPANIONS_(\w+)/g)];
-    expect(companions.map(([, branch = '', variable]) => [branch, variable])).toEqual(
-      names.map((branch) => [branch, branch.toUpperCase()]),
-    );
+  test.each(names)('%s has criteria, and tests of them', (branch) => {
+    expect(existsSync(join(projectRoot, `.github/criteria/${branch}.yml`))).toBe(true);
+    expect(existsSync(join(projectRoot, `.github/criteria/${branch}.test.yml`))).toBe(true);
   });
 
-  test('verify.yml and check-setup.yml', () => {
-    const targets = branches.map((one) => ({
-      branch: one.branch,
-      'target-namespace': one['target-namespace'],
-      companions: one.companions,
-    }));
-    expect(matrix('verify', 'verify').include).toEqual(targets);
-    expect(matrix('check-setup', 'promotion').include).toEqual(targets);
-    expect(matrix('check-setup', 'candidate').branch).toEqual(names);
-    expect(matrix('check-setup', 'scenario').include.map(({ branch }: { branch: string }) => branch)).toEqual(names);
+  test('a template that names an unknown key is an error', () => {
+    const text = '# each branch:\n#   - <no-such-key>\n# becomes:\n# end\n';
+    expect(() => writeBranches(text, { master: {} })).toThrow('master has no key no-such-key');
+  });
+});
+
+describe("a person's decision neither waits nor is replaced", () => {
+  const promoting = [WORKFLOWS, 'examples/downstream/.github/workflows'].flatMap((folder) =>
+    readdirSync(join(projectRoot, folder)).flatMap((name) => {
+      const { concurrency, jobs } = parse(readText(join(folder, name)));
+      return Object.entries<Job>(jobs).flatMap(([id, job]) =>
+        (job.steps ?? [])
+          .filter(({ uses = '', with: inputs }) => /evaluate-and-promote/.test(uses) && inputs?.['dry-run'] !== true)
+          .map(({ with: inputs }) => ({ name: `${folder}/${name}, job ${id}`, concurrency, job, inputs })),
+      );
+    }),
+  );
+
+  test.each(promoting)('$name', ({ concurrency, job, inputs }) => {
+    expect(concurrency.group).toContain('github.run_id');
+    expect(job.concurrency?.['cancel-in-progress']).toBe(false);
+    const decisions = DECISIONS.filter((input) => inputs?.[input] !== undefined);
+    for (const input of decisions) expect(job.concurrency?.group).toContain(`inputs.${input}`);
+    if (decisions.length > 0) expect(job.concurrency?.group).toContain("format('-{0}', github.run_id)");
   });
 
-  test('the criteria that ci.yml tests', () => {
-    const [{ with: inputs }] = workflow('ci').jobs.ci.steps.filter(({ uses = '' }) => uses.endsWith('test-criteria'));
-    const files = inputs.criteria.trim().split('\n');
-    expect(files).toEqual(expect.arrayContaining(names.map((name) => `.github/criteria/${name}.yml`)));
-  });
+  test('there are such jobs', () => expect(promoting.length).toBeGreaterThan(3));
 });
 
 describe('what a repository has to set is told, and nothing else', () => {
@@ -150,7 +153,7 @@ describe('what a repository has to set is told, and nothing else', () => {
 
   test('by the README', () => {
     const inReadme = told('README.md');
-    const ofBranch = (name: string) => name.replace(/^(CEPH_FLAVOR|COMPANIONS)_.*/, '$1_<BRANCH>');
+    const ofBranch = (name: string) => name.replace(/^(CEPH_FLAVOR|COMPANIONS|NIGHTLY_TAG)_.*/, '$1_<BRANCH>');
     const missing = [...used(WORKFLOWS)].map(ofBranch).filter((name) => !readText('README.md').includes(`\`${name}\``));
     expect(missing).toEqual([]);
     const known = new Set([...used(WORKFLOWS), ...used('examples/downstream/.github/workflows')]);

@@ -18,6 +18,9 @@ export function repositorySettings({ source, target, imageServer, dlrn }: Sandbo
       // Both branches were on pacific when the listing was taken.
       CEPH_FLAVOR_MASTER: 'pacific',
       CEPH_FLAVOR_WALLABY: 'pacific',
+      NIGHTLY_IMAGE: `${source.host}/ceph/daemon`,
+      NIGHTLY_TAG_MASTER: 'latest-pacific-devel',
+      NIGHTLY_TAG_WALLABY: 'latest-pacific-devel',
       IMAGE_SERVER: `sftp://${sshd.username}@127.0.0.1:${sshd.port}${root}/${directory}`,
       IMAGE_SERVER_URL: `${web.url}/${directory}`,
       IMAGE_SERVER_KNOWN_HOSTS: sshd.knownHosts,

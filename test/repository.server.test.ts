@@ -94,6 +94,11 @@ interface Job {
   readonly steps?: readonly { readonly uses?: string; readonly with?: Readonly<Record<string, unknown>> }[];
 }
 
+interface Directories {
+  readonly directory: string;
+  readonly directories?: readonly string[];
+}
+
 /** The inputs by which a person decides. */
 const DECISIONS = ['force-tag', 'rollback-to', 'lift-hold', 'quarantine', 'adopt', 'hold'];
 
@@ -139,6 +144,39 @@ describe("a person's decision neither waits nor is replaced", () => {
   });
 
   test('there are such jobs', () => expect(promoting.length).toBeGreaterThan(3));
+});
+
+describe('what a maintainer looks for', () => {
+  const patterns = readText('.github/CODEOWNERS').match(/^\/\S+/gm) ?? [];
+
+  test.each(patterns)('CODEOWNERS names what exists: %s', (pattern) => {
+    expect(existsSync(join(projectRoot, pattern))).toBe(true);
+  });
+
+  test('the criteria have owners of their own', () => expect(patterns).toContain('/.github/criteria/'));
+
+  test('dependabot.yml names directories that exist', () => {
+    const { updates } = parse(readText('.github/dependabot.yml'));
+    const folders: string[] = updates.flatMap(({ directory, directories = [directory] }: Directories) => directories);
+    expect(folders.length).toBeGreaterThan(2);
+    expect(folders.filter((folder) => !existsSync(join(projectRoot, folder)))).toEqual([]);
+  });
+
+  test('each issue form has a name, a description and fields', () => {
+    const folder = '.github/ISSUE_TEMPLATE';
+    for (const name of readdirSync(join(projectRoot, folder)).filter((one) => one !== 'config.yml')) {
+      const form = parse(readText(join(folder, name)));
+      expect(form).toMatchObject({ name: expect.any(String), description: expect.any(String) });
+      expect(form.body.length).toBeGreaterThan(1);
+    }
+  });
+
+  test('each decision record is in the list', () => {
+    const records = readdirSync(join(projectRoot, 'docs/decisions')).filter((name) => name !== 'README.md');
+    const list = readText('docs/decisions/README.md');
+    expect(records.length).toBeGreaterThan(5);
+    expect(records.filter((name) => !list.includes(`](${name})`))).toEqual([]);
+  });
 });
 
 describe('what a repository has to set is told, and nothing else', () => {

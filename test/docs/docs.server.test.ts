@@ -84,7 +84,7 @@ test.each(runnable)(
   180_000,
 );
 
-const below = ['actions', 'docs', 'examples'].flatMap((folder) =>
+const below = ['.github', 'actions', 'docs', 'examples'].flatMap((folder) =>
   readdirSync(path.join(projectRoot, folder), { recursive: true, encoding: 'utf8' }).map((name) =>
     path.join(folder, name),
   ),

@@ -1,22 +1,49 @@
 import { execFile } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { minify } from '@swc/core';
 import { actionNames, ROOT } from './actions.js';
 
 /**
- * Bundles each entry under src/actions to dist/<name>/index.js.
+ * One bundle of all actions, dist/bundle, and for each action a stub of two lines, dist/<name>/index.js.
  *
- * ncc makes CommonJS of an entry whose nearest package.json names no type, and ES modules otherwise. The bundles must
+ * ncc makes CommonJS of an entry whose nearest package.json names no type, and ES modules otherwise. The bundle must
  * be CommonJS, since ssh2 uses __dirname: so the compiled sources are bundled from a copy with a package.json of its own.
  */
 const STAGE = path.join(ROOT, 'build/bundle');
-const DIST = path.join(ROOT, 'dist');
+const OUT = path.join(ROOT, 'build/bundled');
 
-function stage(): void {
+/** The oldest Node that runs the bundle. */
+const OLDEST_NODE = 20;
+
+export async function bundles(): Promise<ReadonlyMap<string, string>> {
+  const names = actionNames();
+  stage(names);
+  await bundle();
+  return new Map([
+    ['dist/package.json', `${JSON.stringify({ type: 'commonjs' }, undefined, 2)}\n`],
+    ...names.map((name) => [`dist/${name}/index.js`, stub(name)] as const),
+    ...(await Promise.all(
+      readdirSync(OUT)
+        .filter((file) => file.endsWith('.js'))
+        .map(async (file) => [`dist/bundle/${file}`, await minified(path.join(OUT, file))] as const),
+    )),
+  ]);
+}
+
+/** Its first line is for any Node: an old one gets one line about its version, not a syntax error. */
+function stub(name: string): string {
+  return [
+    `if (parseInt(process.versions.node, 10) < ${OLDEST_NODE}) { console.log('::error::Node ${OLDEST_NODE} or newer is needed, and ' + process.execPath + ' is Node ' + process.versions.node); process.exit(1); }`,
+    `require('../bundle/index.js').run('${name}');`,
+    '',
+  ].join('\n');
+}
+
+function stage(names: readonly string[]): void {
   rmSync(STAGE, { recursive: true, force: true });
+  rmSync(OUT, { recursive: true, force: true });
   mkdirSync(STAGE, { recursive: true });
   cpSync(path.join(ROOT, 'build/src'), path.join(STAGE, 'src'), {
     recursive: true,
@@ -28,38 +55,29 @@ function stage(): void {
   cpSync(path.join(ROOT, 'node_modules/@actions/core'), core, { recursive: true });
   const manifest: object = JSON.parse(readFileSync(path.join(core, 'package.json'), 'utf8'));
   writeFileSync(path.join(core, 'package.json'), JSON.stringify({ ...manifest, sideEffects: false }));
+  writeFileSync(path.join(STAGE, 'index.js'), entry(names));
 }
 
-async function bundle(name: string): Promise<void> {
-  const entry = path.join(STAGE, `${name}.js`);
-  writeFileSync(
-    entry,
-    `import { action } from './src/actions/${name}.js';\n` +
-      `import { runAction } from './src/runner/run-action.js';\n` +
-      `import { wordHint } from './src/actions/shared/hints.js';\n` +
-      `runAction(action, wordHint);\n`,
-  );
-  const out = path.join(DIST, name);
+/** Each action is evaluated only when it is run. It is not a chunk of its own: a change would rewrite many of them. */
+function entry(names: readonly string[]): string {
+  return [
+    `import { runAction } from './src/runner/run-action.js';`,
+    `import { wordHint } from './src/actions/shared/hints.js';`,
+    'const actions = {',
+    ...names.map((name) => `  '${name}': () => import(/* webpackMode: "eager" */ './src/actions/${name}.js'),`),
+    '};',
+    `export const run = async (name) => runAction((await actions[name]()).action, wordHint);`,
+    '',
+  ].join('\n');
+}
+
+async function bundle(): Promise<void> {
   const ncc = path.join(ROOT, 'node_modules/@vercel/ncc/dist/ncc/cli.js');
-  const args = [ncc, 'build', entry, '--out', out, '--minify', '--no-cache', '--quiet'];
+  const args = [ncc, 'build', path.join(STAGE, 'index.js'), '--out', OUT, '--no-cache', '--quiet'];
   await promisify(execFile)(process.execPath, args, { cwd: ROOT });
-  // An asset of ssh2 for agents on Windows.
-  rmSync(path.join(out, 'pagent.exe'), { force: true });
-  // ncc minifies what is loaded at the start, and leaves the rest.
-  for (const chunk of readdirSync(out).filter((file) => file.endsWith('.index.js'))) {
-    const file = path.join(out, chunk);
-    const { code } = await minify(readFileSync(file, 'utf8'), { compress: false, mangle: true });
-    writeFileSync(file, code);
-  }
 }
 
-stage();
-rmSync(DIST, { recursive: true, force: true });
-mkdirSync(DIST);
-writeFileSync(path.join(DIST, 'package.json'), `${JSON.stringify({ type: 'commonjs' }, undefined, 2)}\n`);
-const queue = actionNames();
-const worker = async () => {
-  for (let name = queue.shift(); name !== undefined; name = queue.shift()) await bundle(name);
-};
-await Promise.all(Array.from({ length: availableParallelism() }, worker));
-console.log(`bundled ${readdirSync(DIST).length - 1} actions`);
+async function minified(file: string): Promise<string> {
+  const options = { compress: true, mangle: true, module: false } as const;
+  return (await minify(readFileSync(file, 'utf8'), options)).code;
+}

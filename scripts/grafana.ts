@@ -1,5 +1,3 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
 import {
   BigValueColorMode,
   BigValueTextMode,
@@ -18,14 +16,9 @@ import {
 import { DataqueryBuilder } from '@grafana/grafana-foundation-sdk/prometheus';
 import { PanelBuilder as StatPanel } from '@grafana/grafana-foundation-sdk/stat';
 import { PanelBuilder as TimeSeriesPanel } from '@grafana/grafana-foundation-sdk/timeseries';
-import { ROOT } from './actions.js';
 
-/**
- * Writes examples/monitoring/grafana-dashboard.json, for a Grafana whose Prometheus scrapes metrics.prom.
- * With `--check` it writes nothing and fails where the file is not what it would write.
- */
+/** A dashboard for a Grafana whose Prometheus scrapes metrics.prom. */
 
-const FILE = path.join(ROOT, 'examples/monitoring/grafana-dashboard.json');
 const BRANCHES = '{branch=~"$branch"}';
 
 function query(expression: string, legend: string, refId = 'A') {
@@ -201,16 +194,6 @@ function dashboard() {
     .build();
 }
 
-function main(check: boolean): void {
-  const text = `${JSON.stringify(dashboard(), undefined, 2)}\n`;
-  if (existsSync(FILE) && readFileSync(FILE, 'utf8') === text) return;
-  if (check) {
-    console.error(`not up to date, run \`npm run build\`: ${path.relative(ROOT, FILE)}`);
-    process.exitCode = 1;
-    return;
-  }
-  mkdirSync(path.dirname(FILE), { recursive: true });
-  writeFileSync(FILE, text);
+export function grafanaDashboard(): ReadonlyMap<string, string> {
+  return new Map([['examples/monitoring/grafana-dashboard.json', `${JSON.stringify(dashboard(), undefined, 2)}\n`]]);
 }
-
-main(process.argv.includes('--check'));

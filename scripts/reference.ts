@@ -1,14 +1,11 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import * as v from 'valibot';
 import { ROOT } from './actions.js';
 import { replacePart } from './markers.js';
 import { jsonSchemas } from './schemas.js';
 
-/**
- * Writes the tables of docs/reference/ from the JSON Schemas, between markers named after the schema. With `--check` it
- * writes nothing and fails where a page is not what it would write.
- */
+/** The pages of docs/reference/ whose tables come from the JSON Schemas, between markers named after the schema. */
 
 const PAGES = {
   'criteria.md': ['criteria', 'criteria-test'],
@@ -97,25 +94,19 @@ function table(schema: Schema): string {
   ].join('\n');
 }
 
-function main(check: boolean): void {
+export function referencePages(): ReadonlyMap<string, string> {
   const schemas = jsonSchemas();
-  const stale = Object.entries(PAGES).flatMap(([page, names]) => {
-    const file = path.join(ROOT, 'docs/reference', page);
-    const before = readFileSync(file, 'utf8');
-    const after = names.reduce((text, name) => {
-      const schema = v.parse(schemaSchema, JSON.parse(schemas.get(`${name}.schema.json`) ?? ''));
-      return replacePart(text, name, table(schema));
-    }, before);
-    return before === after ? [] : [{ file, after }];
-  });
-  if (check && stale.length > 0) {
-    console.error(
-      `not up to date, run \`npm run build\`: ${stale.map(({ file }) => path.relative(ROOT, file)).join(', ')}`,
-    );
-    process.exitCode = 1;
-    return;
-  }
-  for (const { file, after } of stale) writeFileSync(file, after);
+  return new Map(
+    Object.entries(PAGES).map(([page, names]) => {
+      const file = `docs/reference/${page}`;
+      const text = names.reduce(
+        (before, name) => {
+          const schema = v.parse(schemaSchema, JSON.parse(schemas.get(`${name}.schema.json`) ?? ''));
+          return replacePart(before, name, table(schema));
+        },
+        readFileSync(path.join(ROOT, file), 'utf8'),
+      );
+      return [file, text];
+    }),
+  );
 }
-
-main(process.argv.includes('--check'));

@@ -1,6 +1,3 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { toJsonSchema } from '@valibot/to-json-schema';
 import type * as v from 'valibot';
 import { criteriaFileSchema } from '../src/criteria/criteria-file.js';
@@ -10,12 +7,8 @@ import { ledgerRecordSchema } from '../src/ledger/record.js';
 import { dashboardSchema } from '../src/monitoring/model.js';
 import { candidateFileSchema } from '../src/store/candidate-file.js';
 import { lastDecisionSchema } from '../src/store/last-decision.js';
-import { ROOT } from './actions.js';
 
-/**
- * Writes schemas/<name>.schema.json, for editors and other readers of our files, from the schemas that we parse by.
- * With `--check` it writes nothing and fails where a file is not what it would write.
- */
+/** schemas/<name>.schema.json, for editors and other readers of our files, from the schemas that we parse by. */
 
 const SCHEMAS: Readonly<Record<string, v.GenericSchema>> = {
   'candidate-file': candidateFileSchema,
@@ -37,19 +30,6 @@ export function jsonSchemas(): Map<string, string> {
   );
 }
 
-function main(check: boolean): void {
-  const folder = path.join(ROOT, 'schemas');
-  const stale = [...jsonSchemas()].filter(([file, text]) => {
-    const written = path.join(folder, file);
-    return !existsSync(written) || readFileSync(written, 'utf8') !== text;
-  });
-  if (check && stale.length > 0) {
-    console.error(`not up to date, run \`npm run build\`: ${stale.map(([file]) => `schemas/${file}`).join(', ')}`);
-    process.exitCode = 1;
-    return;
-  }
-  mkdirSync(folder, { recursive: true });
-  for (const [file, text] of stale) writeFileSync(path.join(folder, file), text);
+export function schemaFiles(): ReadonlyMap<string, string> {
+  return new Map([...jsonSchemas()].map(([name, text]) => [`schemas/${name}`, text]));
 }
-
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) main(process.argv.includes('--check'));

@@ -1,12 +1,11 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { pathToFileURL } from 'node:url';
 import * as v from 'valibot';
 import { parse } from 'yaml';
 import { ROOT } from './actions.js';
 
 /**
- * Writes the branches of .github/branches.yml into the workflows. The template stands in the workflow, as comments:
+ * The workflows, with the branches of .github/branches.yml written into them. The template stands in the workflow, as comments:
  *
  *     # each branch:
  *     #   - <branch>
@@ -15,8 +14,7 @@ import { ROOT } from './actions.js';
  *     # end
  *
  * `# each branch with nightly:` leaves out the branches without that key. ``# each branch, below `key: |`:`` writes the
- * lines into that text, where comments cannot stand. With `--check` it writes nothing and fails where a workflow is
- * not what it would write.
+ * lines into that text, where comments cannot stand.
  */
 
 const branchesSchema = v.record(v.string(), v.record(v.string(), v.string()));
@@ -50,21 +48,12 @@ export function writeBranches(text: string, branches: ReturnType<typeof parseBra
   });
 }
 
-function main(check: boolean): void {
+export function workflows(): ReadonlyMap<string, string> {
   const branches = parseBranches(readFileSync(path.join(ROOT, '.github/branches.yml'), 'utf8'));
-  const stale = readdirSync(WORKFLOWS).flatMap((name) => {
-    const file = path.join(WORKFLOWS, name);
-    const before = readFileSync(file, 'utf8');
-    const after = writeBranches(before, branches);
-    return before === after ? [] : [{ file, after }];
-  });
-  if (check && stale.length > 0) {
-    const files = stale.map(({ file }) => path.relative(ROOT, file)).join(', ');
-    console.error(`not up to date, run \`npm run build\`: ${files}`);
-    process.exitCode = 1;
-    return;
-  }
-  for (const { file, after } of stale) writeFileSync(file, after);
+  return new Map(
+    readdirSync(WORKFLOWS).map((name) => [
+      `.github/workflows/${name}`,
+      writeBranches(readFileSync(path.join(WORKFLOWS, name), 'utf8'), branches),
+    ]),
+  );
 }
-
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) main(process.argv.includes('--check'));

@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -21,17 +21,24 @@ const run = (program: string, args: readonly string[]) =>
 const actions = readdirSync(join(projectRoot, 'actions'));
 
 test('actions, READMEs, schemas, the Grafana dashboard and the workflows are what their sources say', async () => {
-  expect(await run(process.execPath, ['build/scripts/describe.js', '--check'])).toBe('');
-  expect(await run(process.execPath, ['build/scripts/schemas.js', '--check'])).toBe('');
-  expect(await run(process.execPath, ['build/scripts/grafana.js', '--check'])).toBe('');
-  expect(await run(process.execPath, ['build/scripts/workflows.js', '--check'])).toBe('');
+  const names = ['actions', 'schemas', 'grafana', 'workflows'];
+  expect(await run(process.execPath, ['build/scripts/generate.js', '--check', ...names])).toBe('');
 }, 60_000);
 
 test('there is a bundle, a description and a README for each entry, and no other', () => {
   const entries = readdirSync(join(projectRoot, 'src/actions')).flatMap((file) => /^(.*)\.ts$/.exec(file)?.[1] ?? []);
   expect(actions).toEqual(entries.sort());
   const bundles = readdirSync(join(projectRoot, 'dist'), { withFileTypes: true });
-  expect(bundles.filter((entry) => entry.isDirectory()).map(({ name }) => name)).toEqual(actions);
+  expect(bundles.filter((entry) => entry.isDirectory()).map(({ name }) => name)).toEqual(['bundle', ...actions]);
+});
+
+test.each(actions)('%s: on an old Node it says in one line which one is needed', async (name) => {
+  const stub = readText(`dist/${name}/index.js`);
+  expect(stub.trimEnd().split('\n')).toHaveLength(2);
+  // The stub as an old Node sees it.
+  const old = `Object.defineProperty(process, 'versions', { value: { node: '12.22.9' } });${stub}`;
+  const { stdout } = spawnSync(process.execPath, ['-e', old], { encoding: 'utf8' });
+  expect(stdout).toBe(`::error::Node 20 or newer is needed, and ${process.execPath} is Node 12.22.9\n`);
 });
 
 test('the README lists each action', () => {

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { projectRoot } from '../sandbox/project.js';
 
@@ -32,19 +32,17 @@ function milliseconds(args: readonly string[]): number {
 const quickest = (values: readonly number[]) => Math.min(...values);
 
 const rows = readdirSync(dist)
-  .filter((name) => !name.includes('.'))
+  .filter((name) => !name.includes('.') && name !== 'bundle')
   .map((name) => {
     const bundle = path.join(dist, name, 'index.js');
     const pairs = Array.from({ length: ROUNDS }, () => [milliseconds(['-e', '0']), milliseconds([bundle])] as const);
     const [bare, own] = [quickest(pairs.map(([one]) => one)), quickest(pairs.map(([, other]) => other))];
-    return { name, bare, own, over: own - bare, bytes: readFileSync(bundle).length };
+    return { name, bare, own, over: own - bare };
   });
 
-console.log('| action | bare node, ms | bundle, ms | over, ms | bundle, kB |\n| --- | --- | --- | --- | --- |');
-for (const { name, bare, own, over, bytes } of rows) {
-  console.log(
-    `| ${name} | ${bare.toFixed(0)} | ${own.toFixed(0)} | ${over.toFixed(0)} | ${(bytes / 1000).toFixed(0)} |`,
-  );
+console.log('| action | bare node, ms | bundle, ms | over, ms |\n| --- | --- | --- | --- |');
+for (const { name, bare, own, over } of rows) {
+  console.log(`| ${name} | ${bare.toFixed(0)} | ${own.toFixed(0)} | ${over.toFixed(0)} |`);
 }
 const slow = rows.filter(({ over }) => over > BUDGET).map(({ name }) => name);
 console.log(slow.length === 0 ? `All within ${BUDGET} ms.` : `Over ${BUDGET} ms: ${slow.join(', ')}`);

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { stringify } from 'yaml';
 import type { Action } from '../src/runner/action.js';
@@ -7,10 +7,9 @@ import { actionNames, loadAction, ROOT } from './actions.js';
 import { replacePart } from './markers.js';
 
 /**
- * Writes what is told of the actions from their one declaration: actions/<name>/action.yml whole, the part between
- * `<!-- <name> -->` and `<!-- /<name> -->` in actions/<name>/README.md, and into README.md the list of all actions; and
- * there, too, the workflow of examples/downstream.
- * With `--check` it writes nothing and fails where a file is not what it would write.
+ * What is told of the actions, from their one declaration: actions/<name>/action.yml whole; the part between
+ * `<!-- <name> -->` and `<!-- /<name> -->` in actions/<name>/README.md; and in README.md the list of all actions. The
+ * README also shows the workflow of examples/downstream.
  */
 
 const GENERATED = '# Generated from src/actions/NAME.ts by `npm run build`.\n';
@@ -93,31 +92,18 @@ function actionMarkdown(action: Action): string {
   ].join('\n');
 }
 
-async function main(check: boolean): Promise<void> {
+export async function actionFiles(): Promise<ReadonlyMap<string, string>> {
+  const read = (file: string) => readFileSync(path.join(ROOT, file), 'utf8');
   const files = new Map<string, string>();
-  const read = (file: string) => (existsSync(file) ? readFileSync(file, 'utf8') : '');
-  const readme = path.join(ROOT, 'README.md');
-  const workflow = readFileSync(path.join(ROOT, 'examples/downstream/.github/workflows/promotion.yml'), 'utf8');
   const rows = ['| action | what it does |', '| --- | --- |'];
   for (const name of actionNames()) {
     const action = await loadAction(name);
-    const folder = path.join(ROOT, 'actions', name);
-    files.set(path.join(folder, 'action.yml'), actionYaml(name, action));
-    const page = path.join(folder, 'README.md');
+    files.set(`actions/${name}/action.yml`, actionYaml(name, action));
+    const page = `actions/${name}/README.md`;
     files.set(page, replacePart(read(page), name, actionMarkdown(action)));
-    rows.push(`| [${name}](actions/${name}/README.md) | ${cell(action.description)} |`);
+    rows.push(`| [${name}](${page}) | ${cell(action.description)} |`);
   }
-  const withWorkflow = replacePart(read(readme), 'workflow', `\`\`\`yaml\n${workflow}\`\`\``);
-  files.set(readme, replacePart(withWorkflow, 'actions', rows.join('\n')));
-  const stale = [...files].filter(([file, text]) => !existsSync(file) || readFileSync(file, 'utf8') !== text);
-  if (check && stale.length > 0) {
-    console.error(
-      `not up to date, run \`npm run build\`: ${stale.map(([file]) => path.relative(ROOT, file)).join(', ')}`,
-    );
-    process.exitCode = 1;
-    return;
-  }
-  for (const [file, text] of stale) writeFileSync(file, text);
+  const workflow = read('examples/downstream/.github/workflows/promotion.yml');
+  const withWorkflow = replacePart(read('README.md'), 'workflow', `\`\`\`yaml\n${workflow}\`\`\``);
+  return files.set('README.md', replacePart(withWorkflow, 'actions', rows.join('\n')));
 }
-
-await main(process.argv.includes('--check'));

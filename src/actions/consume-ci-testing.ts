@@ -6,8 +6,9 @@ import { readStable } from '../candidate/schemes.js';
 import { labelSchema } from '../ledger/names.js';
 import { defineAction } from '../runner/action.js';
 import { choice, flag, lineSchema, optional, required, urlSchema, withDefault } from '../runner/inputs.js';
+import { readCandidate } from '../store/consume.js';
 import { extraVars, imageNameOf, namespaceOf } from '../store/extra-vars.js';
-import { readCandidate, readLabelledTag } from '../store/http-reader.js';
+import { httpReader } from '../store/http-reader.js';
 import { smallApis } from './shared/http.js';
 
 export const action = defineAction({
@@ -51,14 +52,13 @@ export const action = defineAction({
     'openstack-repository': 'Where the OpenStack packages of the branch are',
   },
   async run(inputs, { log, context }) {
-    const http = smallApis(log);
-    const { url, label } = inputs;
-    if (inputs['if-missing'] === 'ignore' && (await readLabelledTag(http, url, label)) === undefined) {
+    const { label } = inputs;
+    const store = httpReader(smallApis(log), inputs.url);
+    if (inputs['if-missing'] === 'ignore' && (await store.readLabel(label)) === undefined) {
       return { outputs: {}, summary: `There is no label \`${label}\` yet.` };
     }
     const candidate = await readCandidate({
-      http,
-      url,
+      store,
       label,
       unpinnedRepository: inputs['allow-unpinned'] ? inputs.image : undefined,
     });

@@ -40,7 +40,8 @@ import {
   urlSchema,
   withDefault,
 } from '../runner/inputs.js';
-import { readCandidate } from '../store/http-reader.js';
+import { readCandidate } from '../store/consume.js';
+import { httpReader } from '../store/http-reader.js';
 import type { LastDecision } from '../store/last-decision.js';
 import { serverSchema } from '../store/server-url.js';
 import type { Store } from '../store/store.js';
@@ -317,7 +318,11 @@ async function readReference(settings: Settings, request: Request, http: Http): 
   const { reference, url, label } = settings;
   if (reference !== undefined || request.kind !== 'evaluate') return reference;
   if (url === undefined) throw new UserError('input reference: required and not set; give it, or url');
-  const { repository, tag, digest } = await readCandidate({ http, url, label, unpinnedRepository: undefined });
+  const { repository, tag, digest } = await readCandidate({
+    store: httpReader(http, url),
+    label,
+    unpinnedRepository: undefined,
+  });
   if (digest === undefined) throw new UserError(`input reference: ${tag} has no digest`);
   return { repository, tag, digest };
 }

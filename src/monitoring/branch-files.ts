@@ -3,9 +3,10 @@ import type { Http } from '../http/policy.js';
 import type { LedgerReader } from '../ledger/chain.js';
 import type { Label } from '../ledger/names.js';
 import type { CandidateFile } from '../store/candidate-file.js';
-import { httpLedger, readCandidateFile, readLabelledTag, readLastDecision } from '../store/http-reader.js';
+import { httpReader } from '../store/http-reader.js';
 import type { LastDecision } from '../store/last-decision.js';
-import { ledgerOf, type Store } from '../store/store.js';
+import { ledgerOf, type StoreReader } from '../store/reader.js';
+import type { Store } from '../store/store.js';
 
 /** What is read of a branch's directory, whatever it is read by. */
 export interface BranchFiles {
@@ -19,22 +20,18 @@ export interface BranchFiles {
 }
 
 export function filesOverHttp(http: Http, directory: URL): BranchFiles {
-  return {
-    ledger: (label) => httpLedger(http, directory, label),
-    labelledTag: (label) => readLabelledTag(http, directory, label),
-    candidateFile: (tag) => readCandidateFile(http, directory, tag),
-    lastDecision: (label) => readLastDecision(http, directory, label),
-  };
+  return filesOf(httpReader(http, directory));
 }
 
 export function filesOverSftp(server: Store): BranchFiles {
+  return filesOf(server);
+}
+
+function filesOf(store: StoreReader): BranchFiles {
   return {
-    ledger: (label) => ledgerOf(server, label),
-    labelledTag: (label) => server.readLabel(label),
-    candidateFile: async (tag) => {
-      const artifact = await server.readArtifact(tag);
-      return artifact === 'bare' ? undefined : artifact;
-    },
-    lastDecision: (label) => server.readLastDecision(label),
+    ledger: (label) => ledgerOf(store, label),
+    labelledTag: (label) => store.readLabel(label),
+    candidateFile: (tag) => store.readCandidateFile(tag),
+    lastDecision: (label) => store.readLastDecision(label),
   };
 }

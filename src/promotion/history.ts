@@ -4,7 +4,7 @@ import { parseJson } from '../base/schema.js';
 import type { Candidate, Digest } from '../candidate/reference.js';
 import type { LedgerReader } from '../ledger/chain.js';
 import { type Ban, type LedgerRecord, ledgerRecordSchema } from '../ledger/record.js';
-import { ledgerOf } from '../store/store.js';
+import { ledgerOf } from '../store/reader.js';
 import { candidateOf, isWayBack } from './plan.js';
 import type { Promotion } from './promotion.js';
 

@@ -10,7 +10,7 @@ import {
 } from '../ledger/chain.js';
 import { previousLabel } from '../ledger/names.js';
 import type { LedgerRecord } from '../ledger/record.js';
-import { ledgerOf } from '../store/store.js';
+import { ledgerOf } from '../store/reader.js';
 import { adoptedRecord } from './adopt.js';
 import { ensureImages } from './images.js';
 import { look } from './look.js';
@@ -88,7 +88,7 @@ export async function commit(
   if ('problem' in checked) throw new Error(`would write a ledger record that nobody trusts: ${checked.problem}`);
   await server.sweep();
   await ensureImages(promotion, record);
-  const result = await server.appendLedger(label, record.n, bytes, record.id);
+  const result = await server.appendRecord(label, record.n, bytes, record.id);
   if (result === 'won') log.info(`ledger record ${record.n} of ${label} written: ${record.kind} ${record.candidate}`);
   else log.info(`another run wrote ledger record ${record.n} of ${label} first; looking again`);
   return result;
@@ -117,7 +117,7 @@ class Superseded extends Error {}
 async function move(promotion: Promotion, head: Head, steps: readonly Step[]): Promise<void> {
   const { server, registry, label } = promotion;
   const lastLook = async () => {
-    if ((await server.readLedger(label, head.n + 1)) !== undefined) throw new Superseded();
+    if ((await server.readRecord(label, head.n + 1)) !== undefined) throw new Superseded();
   };
   try {
     for (const step of steps) {

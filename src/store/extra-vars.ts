@@ -1,5 +1,5 @@
 import type { Repository } from '../candidate/reference.js';
-import type { ConsumedCandidate } from './http-reader.js';
+import type { ConsumedCandidate } from './consume.js';
 
 /**
  * The variables of RDO's jobs, as YAML for `ansible-playbook -e @file`. All values are quoted: a tag such as 1.10 stays

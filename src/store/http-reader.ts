@@ -1,88 +1,51 @@
 import * as v from 'valibot';
 import { oneLine, ServiceError } from '../base/errors.js';
-import { candidateSchema, type Digest, type Repository, type Tag, tagSchema } from '../candidate/reference.js';
+import { type Tag, tagSchema } from '../candidate/reference.js';
 import { describe, type Http } from '../http/policy.js';
 import { kindOfStatus } from '../http/status.js';
-import type { LedgerReader } from '../ledger/chain.js';
-import type { Label } from '../ledger/names.js';
 import { MAX_RECORD, recordPath } from '../ledger/record.js';
-import { type CandidateFile, candidateFileName, MAX_CANDIDATE_FILE, parseCandidateFile } from './candidate-file.js';
-import { type LastDecision, lastDecisionPath, parseLastDecision } from './last-decision.js';
+import { candidateFileName, MAX_CANDIDATE_FILE, parseCandidateFile } from './candidate-file.js';
+import { lastDecisionPath, parseLastDecision } from './last-decision.js';
+import type { StoreReader } from './reader.js';
 
-/** The image server as everyone reads it: plain files over HTTP, no listings. */
-
+/** Bytes; a tag has 128 at most. */
 const MAX_TAG_FILE = 1024;
 
-/** What a label names: an image by its digest, or only by a tag of RDO's. */
-export interface ConsumedCandidate {
-  readonly repository: Repository;
-  readonly tag: Tag;
-  /** Undefined where the tag has no candidate file. */
-  readonly digest: Digest | undefined;
-  /** 0 where nobody knows. */
-  readonly tagsRead: number;
-}
-
-export interface ReadCandidateOptions {
-  readonly http: Http;
-  /** The directory of the label. */
-  readonly url: URL;
-  readonly label: Label;
-  /** The repository of a tag that has no candidate file; undefined: such a tag is refused. */
-  readonly unpinnedRepository: Repository | undefined;
-}
-
-/** Reads which image a label names. It may move between the two requests: what it named stays as it is. */
-export async function readCandidate(options: ReadCandidateOptions): Promise<ConsumedCandidate> {
-  const { http, url, label, unpinnedRepository: repository } = options;
-  const tag = await readLabelledTag(http, url, label);
-  if (tag === undefined) {
-    throw new ServiceError('not-found', `${fileUrl(url, label)}: no such label; see inputs url and label`);
-  }
-  const file = await readCandidateFile(http, url, tag);
-  if (file !== undefined) return { ...v.parse(candidateSchema, file.reference), tagsRead: file['tags-read'] };
-  if (repository === undefined) {
-    throw new ServiceError(
-      'not-found',
-      `${fileUrl(url, candidateFileName(tag))}: not found, so nothing says which digest ${tag} is; ` +
-        'input allow-unpinned takes it without',
-    );
-  }
-  return { repository, tag, digest: undefined, tagsRead: 0 };
-}
-
-/** The tag that a label names; undefined where there is no label. */
-export async function readLabelledTag(http: Http, directory: URL, label: Label): Promise<Tag | undefined> {
-  const url = fileUrl(directory, label);
-  const text = await get(http, url, MAX_TAG_FILE);
-  if (text === undefined) return undefined;
-  const tag = v.safeParse(tagSchema, text.replace(/\n$/, ''));
-  if (tag.success) return tag.output;
-  throw new ServiceError('bad-answer', `${url}: holds ${JSON.stringify(oneLine(text, 80))}, which is not a tag`);
-}
-
-/** A tag's candidate file; undefined where it has none, as RDO's have. */
-export async function readCandidateFile(http: Http, directory: URL, tag: Tag): Promise<CandidateFile | undefined> {
-  const url = fileUrl(directory, candidateFileName(tag));
-  const json = await get(http, url, MAX_CANDIDATE_FILE);
-  return json === undefined ? undefined : parseCandidateFile(json, tag, url.href);
-}
-
-/** What the newest run decided about a label; undefined where no run has said. */
-export async function readLastDecision(http: Http, directory: URL, label: Label): Promise<LastDecision | undefined> {
-  const url = fileUrl(directory, lastDecisionPath(label));
-  const json = await get(http, url, MAX_RECORD);
-  return json === undefined ? undefined : parseLastDecision(json, url.href);
-}
-
-/** A label's ledger, as anyone reads it. */
-export function httpLedger(http: Http, url: URL, label: Label): LedgerReader {
+/** Reads a store over plain HTTP, file by file: a web server need not list directories. */
+export function httpReader(http: Http, directory: URL): StoreReader {
+  const read = async (name: string, maxBytes: number) => {
+    const url = fileUrl(directory, name);
+    return { where: url.href, text: await get(http, url, maxBytes) };
+  };
   return {
-    read: async (n) => {
-      const text = await get(http, fileUrl(url, recordPath(label, n)), MAX_RECORD);
+    where: directory.href,
+
+    async readLabel(label) {
+      const { where, text } = await read(label, MAX_TAG_FILE);
+      return text === undefined ? undefined : parseTagFile(text, where);
+    },
+
+    async readCandidateFile(tag) {
+      const { where, text } = await read(candidateFileName(tag), MAX_CANDIDATE_FILE);
+      return text === undefined ? undefined : parseCandidateFile(text, tag, where);
+    },
+
+    async readRecord(label, n) {
+      const { text } = await read(recordPath(label, n), MAX_RECORD);
       return text === undefined ? undefined : Buffer.from(text);
     },
+
+    async readLastDecision(label) {
+      const { where, text } = await read(lastDecisionPath(label), MAX_RECORD);
+      return text === undefined ? undefined : parseLastDecision(text, where);
+    },
   };
+}
+
+function parseTagFile(text: string, where: string): Tag {
+  const tag = v.safeParse(tagSchema, text.replace(/\n$/, ''));
+  if (tag.success) return tag.output;
+  throw new ServiceError('bad-answer', `${where}: holds ${JSON.stringify(oneLine(text, 80))}, which is not a tag`);
 }
 
 function fileUrl(directory: URL, name: string): URL {

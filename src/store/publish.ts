@@ -39,7 +39,7 @@ export interface Published {
 export async function publishCandidate(options: PublishOptions): Promise<Published> {
   const { server, candidate, label } = options;
   const file = candidateFile(options);
-  if ((await server.readLedger(label, 1)) !== undefined) {
+  if ((await server.readRecord(label, 1)) !== undefined) {
     throw new UserError(
       `input label: ${label} has a ledger: what it names is promoted, and only evaluate-and-promote may`,
     );

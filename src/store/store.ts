@@ -1,19 +1,14 @@
 import type { Tag } from '../candidate/reference.js';
-import type { LedgerReader } from '../ledger/chain.js';
 import type { Label } from '../ledger/names.js';
 import type { CandidateFile } from './candidate-file.js';
 import type { LastDecision } from './last-decision.js';
+import type { StoreReader } from './reader.js';
 
 /** Right before the one request that changes a label; what it throws leaves the label as it is. */
 export type LastLook = () => Promise<void>;
 
-/** One directory of the image server, over SFTP: what writers use. Every call is idempotent. */
-export interface Store {
-  /** `sftp://user@host/dir`: what errors and logs call it. */
-  readonly where: string;
-
-  /** What the label points at; undefined where there is none. A label that is no symlink to a plain name is an error. */
-  readLabel(label: Label): Promise<Tag | undefined>;
+/** A store as its writers use it. Every call is idempotent. */
+export interface Store extends StoreReader {
   /** Moves (or creates) a label by renaming a new symlink over it. The artifact must exist and be whole. */
   moveLabel(label: Label, tag: Tag, lastLook?: LastLook): Promise<void>;
   /** Removes a label, as `previous-…` is where there is no previous any more. */
@@ -35,13 +30,9 @@ export interface Store {
   /** For retention: removes an artifact and its candidate file; refused while a label points at it. */
   removeArtifact(tag: Tag): Promise<void>;
 
-  /** The bytes of record n of a label's ledger; undefined where there is none. */
-  readLedger(label: Label, n: number): Promise<Buffer | undefined>;
   /** Creates record n exclusively; `id` is the record's own. `lost`: another's record has this number. */
-  appendLedger(label: Label, n: number, bytes: Uint8Array, id: string): Promise<'won' | 'lost'>;
+  appendRecord(label: Label, n: number, bytes: Uint8Array, id: string): Promise<'won' | 'lost'>;
 
-  /** What the newest run decided about a label; undefined where no run has said. */
-  readLastDecision(label: Label): Promise<LastDecision | undefined>;
   /** Puts what this run decided about a label in the place of what the run before did. */
   writeLastDecision(label: Label, decision: LastDecision): Promise<void>;
 
@@ -53,9 +44,4 @@ export interface Store {
   /** Removes what killed runs left behind, a day after. */
   sweep(): Promise<void>;
   close(): void;
-}
-
-/** A label's ledger as a writer reads it. */
-export function ledgerOf(server: Store, label: Label): LedgerReader {
-  return { read: (n) => server.readLedger(label, n) };
 }

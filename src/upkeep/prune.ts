@@ -8,7 +8,8 @@ import { replayRecord } from '../ledger/replay.js';
 import { repositoryOf } from '../promotion/plan.js';
 import type { Registry } from '../registry/registry.js';
 import type { CandidateFile } from '../store/candidate-file.js';
-import { ledgerOf, type Store } from '../store/store.js';
+import { ledgerOf } from '../store/reader.js';
+import type { Store } from '../store/store.js';
 import { type Removable, removable } from './retention.js';
 
 export interface PruneOptions {
@@ -92,7 +93,7 @@ async function remove(
   const lastLook = async () => {
     for (const label of await server.listLedgers()) {
       const end = ledgers.get(label)?.length ?? 0;
-      if ((await server.readLedger(label, end + 1)) === undefined) continue;
+      if ((await server.readRecord(label, end + 1)) === undefined) continue;
       throw new ServiceError('conflict', `the ledger of ${label} has a new record; run again when that run has ended`);
     }
   };

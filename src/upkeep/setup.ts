@@ -8,8 +8,9 @@ import { type LedgerRules, readHead, verifyHead } from '../ledger/chain.js';
 import type { Label } from '../ledger/names.js';
 import { candidateOf, movingTag } from '../promotion/plan.js';
 import type { Registry } from '../registry/registry.js';
-import { readLabelledTag } from '../store/http-reader.js';
-import { ledgerOf, type Store } from '../store/store.js';
+import { httpReader } from '../store/http-reader.js';
+import { ledgerOf } from '../store/reader.js';
+import type { Store } from '../store/store.js';
 
 /** What is to be checked; undefined is what is not set. */
 export interface Setup {
@@ -53,7 +54,7 @@ export async function checkSetup(setup: Setup): Promise<Check[]> {
     pages === undefined
       ? notSet('image server over HTTP', 'set input url, which test jobs read the candidate at')
       : await check(`read ${pages.url.href}`, async () => {
-          const tag = await readLabelledTag(pages.http, pages.url, pages.label);
+          const tag = await httpReader(pages.http, pages.url).readLabel(pages.label);
           return tag === undefined ? `no label ${pages.label} yet` : `label ${pages.label} is ${tag}`;
         }),
     ...(await checkDlrn(dlrn, setup.hasDlrnLogin)),

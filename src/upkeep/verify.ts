@@ -12,7 +12,8 @@ import type { LedgerRecord, LedgerTarget } from '../ledger/record.js';
 import { replayRecord } from '../ledger/replay.js';
 import { candidateOf, movingTag, previousOf, repositoryOf } from '../promotion/plan.js';
 import type { Registry } from '../registry/registry.js';
-import { httpLedger, readCandidateFile, readLabelledTag } from '../store/http-reader.js';
+import { httpReader } from '../store/http-reader.js';
+import { ledgerOf } from '../store/reader.js';
 
 export interface VerifyOptions {
   readonly http: Http;
@@ -42,7 +43,7 @@ export interface Verified {
 export async function verifyPromotion(options: VerifyOptions): Promise<Verified> {
   const { http, url, label, ledgerKey } = options;
   const rules = { label, key: ledgerKey, replay: replayRecord };
-  const { records, problem } = await verifyLedger(httpLedger(http, url, label), rules);
+  const { records, problem } = await verifyLedger(ledgerOf(httpReader(http, url), label), rules);
   return { records, problem: problem ?? (await firstProblem(problemsOf(options, records))) };
 }
 
@@ -85,12 +86,13 @@ async function* labelProblems(
   label: Label,
   expected: Candidate | undefined,
 ): AsyncGenerator<string> {
-  const tag = await readLabelledTag(http, url, label);
+  const store = httpReader(http, url);
+  const tag = await store.readLabel(label);
   if (tag !== expected?.tag) {
     yield `label ${label} names ${tag ?? 'nothing'}, and the ledger says ${expected?.tag ?? 'nothing'}`;
   }
   if (expected === undefined) return;
-  const file = await readCandidateFile(http, url, expected.tag);
+  const file = await store.readCandidateFile(expected.tag);
   if (file?.digest !== expected.digest) {
     yield `${expected.tag}.json says ${file?.digest ?? 'nothing'}, and the ledger says ${formatCandidate(expected)}`;
   }

@@ -225,7 +225,7 @@ describe('the image server', () => {
   });
 
   test('consume-ci-testing: a label that is not there', async () => {
-    await refused('consume-ci-testing', { label: 'no-such-label' }, 'no such label');
+    await refused('consume-ci-testing', { label: 'no-such-label' }, 'there is no label');
   });
 });
 

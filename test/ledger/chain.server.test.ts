@@ -14,8 +14,8 @@ import {
   verifyLedger,
 } from '../../src/ledger/chain.js';
 import { type LedgerRecord, ledgerRecordSchema } from '../../src/ledger/record.js';
-import { httpLedger } from '../../src/store/http-reader.js';
-import { ledgerOf } from '../../src/store/store.js';
+import { httpReader } from '../../src/store/http-reader.js';
+import { ledgerOf } from '../../src/store/reader.js';
 import { freshImageDirectory } from '../sandbox/current.js';
 import { candidateFile, digestOf, failure, http, label, optionsFor, withServer } from '../store/fixture.js';
 
@@ -335,14 +335,14 @@ describe('on the image server', () => {
     mkdirSync(folder, { recursive: true });
     const ledger = chain(Array.from({ length: 1000 }, () => ({})));
     for (const [index, bytes] of ledger.entries()) writeFileSync(join(folder, `${index + 1}.json`), bytes);
-    const overHttp = httpLedger(http, new URL(url), CURRENT);
+    const overHttp = ledgerOf(httpReader(http, new URL(url)), CURRENT);
     expect(await verifyLedger(overHttp, RULES)).toMatchObject({ problem: undefined, records: { length: 1000 } });
 
     await withServer(server, async (opened) => {
       const head = await readHead(ledgerOf(opened, CURRENT));
       expect(head?.n).toBe(1000);
       const next = record(1001, head?.bytes);
-      expect(await opened.appendLedger(CURRENT, 1001, sealRecord(next, undefined), next.id)).toBe('won');
+      expect(await opened.appendRecord(CURRENT, 1001, sealRecord(next, undefined), next.id)).toBe('won');
     });
     expect((await readHead(overHttp))?.n).toBe(1001);
     writeFileSync(join(folder, '500.json'), forge(ledger[499], { reason: 'forged' }));
@@ -353,12 +353,12 @@ describe('on the image server', () => {
     const { server, path } = await freshImageDirectory();
     await withServer(server, async (opened) => {
       const [first, second] = [record(1, undefined), record(1, undefined)];
-      const append = (one: LedgerRecord) => opened.appendLedger(CURRENT, one.n, sealRecord(one, undefined), one.id);
+      const append = (one: LedgerRecord) => opened.appendRecord(CURRENT, one.n, sealRecord(one, undefined), one.id);
       expect(await append(first)).toBe('won');
       expect(await append(second)).toBe('lost');
       expect(await append(first)).toBe('won');
-      expect(await opened.readLedger(CURRENT, 1)).toEqual(sealRecord(first, undefined));
-      expect(await opened.readLedger(CURRENT, 2)).toBeUndefined();
+      expect(await opened.readRecord(CURRENT, 1)).toEqual(sealRecord(first, undefined));
+      expect(await opened.readRecord(CURRENT, 2)).toBeUndefined();
       expect(await failure(append(record(3, undefined)))).toEqual({
         kind: 'conflict',
         message: expect.stringMatching(/3\.json: not written, record 2 is missing$/),
@@ -375,7 +375,7 @@ describe('on the image server', () => {
     writeFileSync(join(path, 'ledger/current-ceph/1.json'), 'garbage');
     const own = record(1, undefined);
     const appended = withServer(server, (opened) =>
-      opened.appendLedger(CURRENT, 1, sealRecord(own, undefined), own.id),
+      opened.appendRecord(CURRENT, 1, sealRecord(own, undefined), own.id),
     );
     expect(await appended).toBe('lost');
     expect(readFileSync(join(path, 'ledger/current-ceph/1.json'), 'utf8')).toBe('garbage');
@@ -399,7 +399,7 @@ describe('on the image server', () => {
         const results = await Promise.all(
           servers.map(async (server) => {
             const own = record(n, before);
-            return { id: own.id, result: await server.appendLedger(CURRENT, n, sealRecord(own, undefined), own.id) };
+            return { id: own.id, result: await server.appendRecord(CURRENT, n, sealRecord(own, undefined), own.id) };
           }),
         );
         const winners = results.filter(({ result }) => result === 'won');

@@ -4,7 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { formatCandidate } from '../../src/candidate/reference.js';
 import { verifyLedger } from '../../src/ledger/chain.js';
 import { replayRecord } from '../../src/ledger/replay.js';
-import { httpLedger } from '../../src/store/http-reader.js';
+import { httpReader } from '../../src/store/http-reader.js';
+import { ledgerOf } from '../../src/store/reader.js';
 import { runDirectory, type Stoppable } from '../sandbox/process.js';
 import { http } from '../store/fixture.js';
 import { keepReading, readAsConsumer } from './consumer.js';
@@ -135,7 +136,7 @@ async function recovers(lane: Lane, start: Start): Promise<void> {
   expect([before, after]).toContainEqual(await stateOf(lane));
   await runOn(scene, opened, { candidate });
   expect(await stateOf(lane)).toEqual(after);
-  const { problem } = await verifyLedger(httpLedger(http, new URL(scene.directory.url), CURRENT), {
+  const { problem } = await verifyLedger(ledgerOf(httpReader(http, new URL(scene.directory.url)), CURRENT), {
     label: CURRENT,
     replay: replayRecord,
   });

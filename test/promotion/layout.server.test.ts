@@ -8,8 +8,9 @@ import { verifyLedger } from '../../src/ledger/chain.js';
 import { replayRecord } from '../../src/ledger/replay.js';
 import { candidateOf } from '../../src/promotion/plan.js';
 import type { Request } from '../../src/rules/request.js';
-import { httpLedger } from '../../src/store/http-reader.js';
+import { httpReader } from '../../src/store/http-reader.js';
 import { publishCandidate } from '../../src/store/publish.js';
+import { ledgerOf } from '../../src/store/reader.js';
 import { http, TESTING } from '../store/fixture.js';
 import {
   CURRENT,
@@ -122,7 +123,7 @@ test(`the layout of RDO's image server holds after ${OPERATIONS} operations of a
         expect(ledger(scene).length).toBeGreaterThan(5);
         expect(await seen(scene)).toMatchObject({ label: current?.tag, moving: current?.digest });
         expect(await (await fetch(`${url}/${CURRENT}`)).text()).toBe(current?.tag);
-        const reader = httpLedger(http, new URL(url), CURRENT);
+        const reader = ledgerOf(httpReader(http, new URL(url)), CURRENT);
         expect((await verifyLedger(reader, { label: CURRENT, replay: replayRecord })).problem).toBeUndefined();
       },
     ),

@@ -5,7 +5,8 @@ import { verifyLedger } from '../../src/ledger/chain.js';
 import { replayRecord } from '../../src/ledger/replay.js';
 import { candidateOf } from '../../src/promotion/plan.js';
 import type { Outcome } from '../../src/rules/outcome.js';
-import { httpLedger } from '../../src/store/http-reader.js';
+import { httpReader } from '../../src/store/http-reader.js';
+import { ledgerOf } from '../../src/store/reader.js';
 import { sandbox } from '../sandbox/current.js';
 import { runDirectory, type Stoppable } from '../sandbox/process.js';
 import { type Registry, startRegistry } from '../sandbox/registry.js';
@@ -91,7 +92,7 @@ test(
         moving: candidateOf(head.candidate).digest,
       });
     }
-    const reader = httpLedger(http, new URL(scene.directory.url), CURRENT);
+    const reader = ledgerOf(httpReader(http, new URL(scene.directory.url)), CURRENT);
     const { records, problem } = await verifyLedger(reader, { label: CURRENT, replay: replayRecord });
     expect(problem).toBeUndefined();
     expect(new Set(records.map(({ id }) => id)).size).toBe(records.length);

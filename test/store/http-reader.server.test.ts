@@ -4,13 +4,15 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
 import { type Repository, repositorySchema } from '../../src/candidate/reference.js';
-import { httpLedger, readCandidate } from '../../src/store/http-reader.js';
+import { readCandidate } from '../../src/store/consume.js';
+import { httpReader } from '../../src/store/http-reader.js';
 import { publishCandidate } from '../../src/store/publish.js';
+import { ledgerOf } from '../../src/store/reader.js';
 import { freshImageDirectory } from '../sandbox/current.js';
 import { candidate, candidateFile, failure, http, TESTING, withServer } from './fixture.js';
 
 const read = (url: string, unpinnedRepository?: Repository) =>
-  readCandidate({ http, url: new URL(url), label: TESTING, unpinnedRepository });
+  readCandidate({ store: httpReader(http, new URL(url)), label: TESTING, unpinnedRepository });
 
 describe('what a label names', () => {
   test('is what was published', async () => {
@@ -37,7 +39,7 @@ describe('what a label names', () => {
     symlinkSync('v1', join(path, 'ceph-ci-testing'));
     expect(await failure(read(url))).toEqual({
       kind: 'not-found',
-      message: expect.stringContaining('input allow-unpinned'),
+      message: expect.stringContaining('the digest of v1 is not known'),
     });
     const repository = v.parse(repositorySchema, 'quay.io/ceph/daemon');
     expect(await read(url, repository)).toEqual({ repository, tag: 'v1', digest: undefined, tagsRead: 0 });
@@ -96,19 +98,19 @@ describe('a server that does not say', () => {
   test.each([
     [401, 'unauthorized'],
     [403, 'forbidden'],
-    [410, 'bad-answer'],
+    [410, 'not-found'],
     [204, 'bad-answer'],
     [503, 'server-error'],
   ])('%i is not taken for an empty ledger, nor for no label', async (status, kind) => {
     const answer: RequestListener = (_, response) => response.writeHead(status).end();
     await answering(answer, async (url) => {
       expect(await failure(read(url))).toMatchObject({ kind });
-      expect(await failure(httpLedger(http, new URL(url), TESTING).read(1))).toMatchObject({ kind });
+      expect(await failure(ledgerOf(httpReader(http, new URL(url)), TESTING).read(1))).toMatchObject({ kind });
     });
   });
 
   test('404 is an empty ledger', async () => {
     const answer: RequestListener = (_, response) => response.writeHead(404).end('<html>');
-    expect(await answering(answer, (url) => httpLedger(http, new URL(url), TESTING).read(1))).toBeUndefined();
+    expect(await answering(answer, (url) => ledgerOf(httpReader(http, new URL(url)), TESTING).read(1))).toBeUndefined();
   });
 });

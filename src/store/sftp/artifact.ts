@@ -39,7 +39,8 @@ export async function isWhole(directory: Directory, tag: Tag): Promise<boolean> 
   return (await artifactState(directory, tag)) === 'whole';
 }
 
-async function readCandidateFile(directory: Directory, tag: Tag): Promise<CandidateFile | undefined> {
+/** The candidate file of a tag, whether or not its artifact is there; undefined without one. */
+export async function readCandidateFile(directory: Directory, tag: Tag): Promise<CandidateFile | undefined> {
   const name = candidateFileName(tag);
   const entry = await directory.session.stat(pathOf(directory, name));
   if (entry === undefined) return undefined;

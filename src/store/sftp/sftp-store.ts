@@ -4,7 +4,14 @@ import type { Log } from '../../base/log.js';
 import { backoffMs } from '../../http/policy.js';
 import { formatServer, type ServerAddress } from '../server-url.js';
 import type { Store } from '../store.js';
-import { listArtifacts, listLinks, readArtifact, removeArtifact, writeArtifact } from './artifact.js';
+import {
+  listArtifacts,
+  listLinks,
+  readArtifact,
+  readCandidateFile,
+  removeArtifact,
+  writeArtifact,
+} from './artifact.js';
 import { type Directory, pathOf, replaceFile, sweep } from './directory.js';
 import { findKnownHost } from './host-keys.js';
 import { moveLabel, readLabel, removeLabel } from './label.js';
@@ -75,14 +82,15 @@ export function createSftpStore(directory: Directory, clock: Clock): Store {
     readLabel: (label) => readLabel(directory, label),
     moveLabel: (label, tag, lastLook) => moveLabel(directory, label, tag, lastLook),
     removeLabel: (label, lastLook) => removeLabel(directory, label, lastLook),
+    readCandidateFile: (tag) => readCandidateFile(directory, tag),
     readArtifact: (tag) => readArtifact(directory, tag),
     writeArtifact: (file) => writeArtifact(directory, file),
     listArtifacts: () => listArtifacts(directory),
     listLinks: () => listLinks(directory),
     listLedgers: () => listLedgers(directory),
     removeArtifact: (tag) => removeArtifact(directory, tag),
-    readLedger: (label, n) => readRecord(directory, label, n),
-    appendLedger: (label, n, bytes, id) => appendRecord(directory, label, n, bytes, id),
+    readRecord: (label, n) => readRecord(directory, label, n),
+    appendRecord: (label, n, bytes, id) => appendRecord(directory, label, n, bytes, id),
     readLastDecision: (label) => readLastDecision(directory, label),
     writeLastDecision: (label, decision) => writeLastDecision(directory, label, decision),
     readPage: async (name, maxBytes) =>

@@ -19,7 +19,7 @@ import * as v from 'valibot';
 import { systemClock } from '../../../src/base/clock.js';
 import { type Tag, tagSchema } from '../../../src/candidate/reference.js';
 import { type Label, previousLabel } from '../../../src/ledger/names.js';
-import { readLastDecision } from '../../../src/store/http-reader.js';
+import { httpReader } from '../../../src/store/http-reader.js';
 import type { LastDecision } from '../../../src/store/last-decision.js';
 import { serverSchema } from '../../../src/store/server-url.js';
 import { findKnownHost } from '../../../src/store/sftp/host-keys.js';
@@ -262,7 +262,7 @@ test.each([32_767, 32_768, 65_536])('a record of %i bytes is read whole', async 
   const { server, path } = await freshImageDirectory();
   mkdirSync(join(path, 'ledger/current-ceph'), { recursive: true });
   writeFileSync(join(path, 'ledger/current-ceph/1.json'), 'x'.repeat(size));
-  expect(await withServer(server, (opened) => opened.readLedger(CURRENT, 1))).toHaveLength(size);
+  expect(await withServer(server, (opened) => opened.readRecord(CURRENT, 1))).toHaveLength(size);
 });
 
 test('what killed runs left is swept after a day', async () => {
@@ -346,18 +346,18 @@ test('the last decision is replaced whole, and read over HTTP', async () => {
     'run-url': null,
     report: null,
   });
-  expect(await readLastDecision(http, new URL(url), CURRENT)).toBeUndefined();
+  expect(await httpReader(http, new URL(url)).readLastDecision(CURRENT)).toBeUndefined();
   await withServer(server, async (opened) => {
     for (const n of [1, 2]) await opened.writeLastDecision(CURRENT, decision(n));
   });
-  expect(await readLastDecision(http, new URL(url), CURRENT)).toEqual(decision(2));
+  expect(await httpReader(http, new URL(url)).readLastDecision(CURRENT)).toEqual(decision(2));
   expect(readdirSync(join(path, 'ledger'))).toEqual(['current-ceph.json']);
 });
 
 test('directories that the ledger needs are made for everyone to read', async () => {
   const { server, path } = await freshImageDirectory();
   chmodSync(path, 0o755);
-  await withServer(server, (opened) => opened.appendLedger(CURRENT, 1, Buffer.from('{"id":"a"}'), 'a'));
+  await withServer(server, (opened) => opened.appendRecord(CURRENT, 1, Buffer.from('{"id":"a"}'), 'a'));
   expect(statSync(join(path, 'ledger/current-ceph')).mode & 0o777).toBe(0o755);
   expect(readdirSync(join(path, 'ledger/current-ceph'))).toEqual(['1.json']);
 });

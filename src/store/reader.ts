@@ -1,0 +1,27 @@
+import type { Tag } from '../candidate/reference.js';
+import type { LedgerReader } from '../ledger/chain.js';
+import type { Label } from '../ledger/names.js';
+import type { CandidateFile } from './candidate-file.js';
+import type { LastDecision } from './last-decision.js';
+
+/**
+ * What everyone can read of a store, whatever the transport: SFTP, HTTP or git. What is absent is undefined; a file
+ * that cannot be parsed is a ServiceError.
+ */
+export interface StoreReader {
+  /** The URL of the directory: what errors and logs call the store. */
+  readonly where: string;
+  /** The tag that the label names. */
+  readLabel(label: Label): Promise<Tag | undefined>;
+  /** The candidate file of a tag. */
+  readCandidateFile(tag: Tag): Promise<CandidateFile | undefined>;
+  /** The bytes of record n of the label's ledger. */
+  readRecord(label: Label, n: number): Promise<Buffer | undefined>;
+  /** What the newest run decided about the label. */
+  readLastDecision(label: Label): Promise<LastDecision | undefined>;
+}
+
+/** One label's ledger in a store. */
+export function ledgerOf(store: StoreReader, label: Label): LedgerReader {
+  return { read: (n) => store.readRecord(label, n) };
+}

@@ -2,16 +2,21 @@ import type { Log } from '../base/log.js';
 import type { RunContext } from './context.js';
 import type { Inputs, ParsedInputs } from './inputs.js';
 
-/** All that a run of an action may touch of its runner. */
+/** Everything of its runner that an action may touch. */
 export interface Runner {
   readonly log: Log;
   readonly context: RunContext;
-  /** Blanks the secrets among the inputs, for text that goes elsewhere than into the log, outputs and summary. */
+  /** Blanks the secrets among the inputs, for text that goes elsewhere than into the log and the summary. */
   redact(text: string): string;
+  /**
+   * Throws a UserError where an output would hold a secret of an input: a forge drops such an output. The runner checks
+   * all of them at the end; an action that changes something checks those that it knows before.
+   */
+  checkOutputs(outputs: Readonly<Record<string, string>>): void;
 }
 
 export interface Result<O extends string> {
-  /** What is not named stays empty. */
+  /** An output that is not named stays empty. */
   readonly outputs: Readonly<Partial<Record<O, string>>>;
   /** Markdown for the job's summary; the log says the same. */
   readonly summary: string;
@@ -19,10 +24,10 @@ export interface Result<O extends string> {
   readonly failure?: string;
 }
 
-/** An action: what action.yml says of it, and the one function that it calls. */
+/** An action: the contents of its action.yml, and the function that does its job. */
 export interface Action<I extends Inputs = Inputs, O extends string = string> {
   readonly description: string;
-  /** What it needs of the workflow that calls it: triggers, permissions, rights. Opens its README. */
+  /** What the action needs from the workflow that calls it: triggers, permissions, rights. Opens its README. */
   readonly needs: string;
   readonly inputs: I;
   readonly outputs: Readonly<Record<O, string>>;

@@ -1,26 +1,38 @@
 import * as core from '@actions/core';
 import type { Log } from '../base/log.js';
 
+/** Shorter lines of a secret are not secret: `{` of a JSON key stands in other texts too. */
+const LEAST_LINE = 16;
+
 /**
- * Replaces secrets in text. Runners mask by themselves what they are told of, but not in files, not in outputs, and
- * not where a bundle is run by hand; and a server's error page may echo what it was sent.
+ * Replaces secrets in text for people: the log, the summary, a webhook. Runners mask what they are told of by
+ * themselves, but not in files, and not where a bundle is run by hand; and a server's error page may echo what it was sent.
+ * Text for machines is never rewritten: an output that holds a secret is an error.
  */
 export class Redactor {
-  readonly #secrets = new Set<string>();
+  /** By the forms that stand for a secret, the input that it came from. */
+  readonly #secrets = new Map<string, string>();
 
-  /** Remembers a secret, each of its lines, and the forms in which it could come back from a server. */
-  add(value: string): void {
-    for (const line of secretLines(value)) {
-      for (const form of [line, encodeURIComponent(line), ...inBase64(line)]) this.#secrets.add(form);
+  /** Remembers the secret of an input, its longer lines, and the forms in which it could come back from a server. */
+  add(input: string, value: string): void {
+    for (const part of secretParts(value)) {
+      const escaped = [encodeURIComponent(part), JSON.stringify(part).slice(1, -1)];
+      for (const form of [part, ...escaped, ...inBase64(part)]) this.#secrets.set(form, input);
     }
   }
 
   redact(text: string): string {
     let redacted = text;
-    for (const secret of [...this.#secrets].sort((a, b) => b.length - a.length)) {
+    for (const secret of [...this.#secrets.keys()].sort((a, b) => b.length - a.length)) {
       redacted = redacted.replaceAll(secret, '***');
     }
     return redacted;
+  }
+
+  /** The input whose secret the text holds; undefined where it holds none. */
+  find(text: string): string | undefined {
+    for (const [secret, input] of this.#secrets) if (text.includes(secret)) return input;
+    return undefined;
   }
 }
 
@@ -35,14 +47,37 @@ function inBase64(secret: string): string[] {
     .filter(({ length }) => length >= 8);
 }
 
-/** The lines of a secret that are secret: not the blank ones, and not the frame of a PEM file. */
-export function secretLines(value: string): string[] {
-  return value.split(/\r?\n/).filter((line) => line.trim() !== '' && !line.startsWith('-----'));
+/** What to hide of a secret: all of it, and each line that is long enough and not the frame of a PEM file. */
+export function secretParts(value: string): string[] {
+  const whole = value.trim();
+  const lines = value
+    .split(/\r\n|\r|\n/)
+    .map((line) => line.trim())
+    .filter((line) => line.length >= LEAST_LINE && !line.startsWith('-----'));
+  return [...new Set([whole, ...lines])].filter((part) => part !== '');
 }
 
-/** Text that the runner cannot take for a workflow command, whatever it came from. */
+/**
+ * What a runner may be told to mask for the rest of the job. A runner splits a text of several lines and masks each,
+ * however short; so it is told of the longer lines only.
+ */
+export function runnerMasks(value: string): string[] {
+  return secretParts(value).filter((part) => !/[\r\n]/.test(part));
+}
+
+/** All control characters but line feed and tab, line separators, and what turns the direction of text. */
+const CONTROL = /(?![\n\t])[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+
+/**
+ * Text that a runner cannot take for a workflow command, wherever it came from. Control characters are shown as
+ * escapes: runners trim some of them, U+0085 among them, before they look for a command at a line's start.
+ */
 export function inert(text: string): string {
-  return text.replace(/^(\s*):(?=:)/gm, '$1: ').replaceAll('##[', '## [');
+  return text
+    .replaceAll('\r\n', '\n')
+    .replace(CONTROL, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    .replace(/^([\s\p{Z}\p{Cf}]*):(?=:)/gmu, '$1: ')
+    .replaceAll('##[', '## [');
 }
 
 /** The logger of a run: the toolkit's commands, with secrets blanked and outside text made inert. */

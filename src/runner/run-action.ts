@@ -2,10 +2,11 @@ import * as core from '@actions/core';
 import { errorLine, type Hint, hintOf, ServiceError, UserError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { parseWith } from '../base/schema.js';
-import type { Action, Result } from './action.js';
+import type { Action, Runner } from './action.js';
 import { readRunContext } from './context.js';
 import type { Input, Inputs, ParsedInputs } from './inputs.js';
-import { createLog, inert, Redactor, secretLines } from './log.js';
+import { createLog, inert, Redactor, runnerMasks } from './log.js';
+import { checkOutputs, checkResultFiles, writeOutputs, writeSummary } from './results.js';
 
 /**
  * Runs an action as a runner calls it: secrets masked, inputs parsed, outputs and summary written, one try/catch.
@@ -17,21 +18,47 @@ export async function runAction<I extends Inputs, O extends string>(
 ): Promise<never> {
   const redactor = new Redactor();
   const log = createLog(redactor);
+  // Temporary files belong into the runner's own folder: /tmp may be read-only there, and is not emptied after a job.
+  if (process.env.RUNNER_TEMP) process.env.TMPDIR = process.env.RUNNER_TEMP;
   try {
     const inputs = readInputs(action.inputs, redactor, log);
-    const context = readRunContext(process.env);
-    const result = await action.run(inputs, { log, context, redact: (text) => redactor.redact(text) });
-    await write(action, result, redactor);
-    if (result.failure !== undefined) fail(result.failure, redactor);
+    checkResultFiles(log);
+    const failure = await run(action, inputs, {
+      log,
+      context: readRunContext(process.env),
+      redact: (text) => redactor.redact(text),
+      checkOutputs: (outputs) => checkOutputs(outputs, redactor),
+    });
+    if (failure !== undefined) fail(failure, redactor);
   } catch (error) {
-    if (!(error instanceof UserError || error instanceof ServiceError)) {
-      // Neither a user's mistake nor a service's: ours, so say where.
-      log.info(error instanceof Error ? (error.stack ?? error.message) : String(error));
-    }
+    if (isOurs(error)) log.info(error instanceof Error ? (error.stack ?? error.message) : String(error));
     const hint = hintOf(error);
-    fail(hint === undefined ? errorLine(error) : `${errorLine(error)}; ${wordHint(hint, action.inputs)}`, redactor);
+    const line = hint === undefined ? errorLine(error) : `${errorLine(error)}; ${wordHint(hint, action.inputs)}`;
+    fail(line, redactor);
+    writeSummary(`### Error\n\n\`\`\`text\n${inert(redactor.redact(line)).replaceAll('`', "'")}\n\`\`\``, log);
   }
   process.exit();
+}
+
+/** The reason to end with exit status 1 although the action did its job; undefined where there is none. */
+async function run<I extends Inputs, O extends string>(
+  action: Action<I, O>,
+  inputs: ParsedInputs<I>,
+  runner: Runner,
+): Promise<string | undefined> {
+  const { outputs, summary, failure } = await action.run(inputs, runner);
+  const all = Object.fromEntries((Object.keys(action.outputs) as O[]).map((name) => [name, outputs[name] ?? '']));
+  runner.checkOutputs(all);
+  writeOutputs(all, runner.log);
+  runner.log.info(summary);
+  writeSummary(runner.redact(summary), runner.log);
+  return failure;
+}
+
+/** Neither a mistake of the user, nor of a service, nor of the system (a full disk, a missing file): say where it is. */
+function isOurs(error: unknown): boolean {
+  const isOfSystem = error instanceof Error && 'syscall' in error && 'code' in error;
+  return !(error instanceof UserError || error instanceof ServiceError || isOfSystem);
 }
 
 function fail(reason: string, redactor: Redactor): void {
@@ -40,11 +67,11 @@ function fail(reason: string, redactor: Redactor): void {
 
 function readInputs<I extends Inputs>(inputs: I, redactor: Redactor, log: Log): ParsedInputs<I> {
   const raw = Object.entries(inputs).map(([name, input]) => [name, input, readInput(name, input, log)] as const);
-  for (const [, input, value] of raw) {
+  for (const [name, input, value] of raw) {
     if (!input.secret || value === '') continue;
-    redactor.add(value);
+    redactor.add(name, value);
     // Only a runner takes this for a command; by hand it would print the secret.
-    if (process.env.GITHUB_ACTIONS === 'true') for (const line of secretLines(value)) core.setSecret(line);
+    if (process.env.GITHUB_ACTIONS === 'true') for (const mask of runnerMasks(value)) core.setSecret(mask);
   }
   const parsed = raw.map(([name, input, value]) => [name, parseInput(name, input, value)] as const);
   return Object.fromEntries(parsed) as ParsedInputs<I>;
@@ -79,14 +106,4 @@ export function parseInput<T>(name: string, input: Input<T>, value: string): T {
   }
   if (input.absent === 'error') throw new UserError(`input ${name}: required and not set: ${input.description}`);
   return input.absent.value;
-}
-
-async function write<O extends string>(action: Action<Inputs, O>, result: Result<O>, redactor: Redactor) {
-  for (const name of Object.keys(action.outputs) as O[]) {
-    core.setOutput(name, redactor.redact(result.outputs[name] ?? ''));
-  }
-  const summary = redactor.redact(result.summary);
-  core.info(inert(summary));
-  // The toolkit throws where the runner has no place for a summary.
-  if (process.env.GITHUB_STEP_SUMMARY) await core.summary.addRaw(summary, true).write();
 }

@@ -169,6 +169,7 @@ describe('the action', () => {
       log: silent,
       context: readRunContext({ GITHUB_WORKSPACE: directory }),
       redact: (text) => text,
+      checkOutputs: () => undefined,
     });
   const login = () => {
     const { knownHosts, privateKey } = sandbox().imageServer.sshd;

@@ -18,7 +18,6 @@ import {
   urlSchema,
   withDefault,
 } from '../../src/runner/inputs.js';
-import { inert, Redactor } from '../../src/runner/log.js';
 import { chooseName, parseInput } from '../../src/runner/run-action.js';
 
 const parse = (input: Input<unknown>, value: string) => parseInput('x', input, value);
@@ -134,32 +133,5 @@ describe('the run', () => {
     const context = readRunContext({ ...env, GITHUB_REF: 'refs/heads/try', GITHUB_EVENT_PATH: file, ...more });
     expect(context).toMatchObject({ ref: 'refs/heads/try', defaultBranch: expected });
     await rm(path.dirname(file), { recursive: true });
-  });
-});
-
-describe('what is written to the log', () => {
-  test('holds no secret, nor its lines, nor its form in a URL', () => {
-    const redactor = new Redactor();
-    redactor.add('-----BEGIN KEY-----\nabcd efgh\n-----END KEY-----');
-    redactor.add('p+ss');
-    expect(redactor.redact('abcd efgh p+ss p%2Bss -----BEGIN KEY-----')).toBe('*** *** *** -----BEGIN KEY-----');
-  });
-
-  test('has no secret in base64 either, whatever is before and behind it', () => {
-    const secret = 'correct horse';
-    const redactor = new Redactor();
-    redactor.add(secret);
-    for (const user of ['', 'u', 'us', 'use', 'user']) {
-      for (const end of ['', '\n', '!!']) {
-        const told = redactor.redact(Buffer.from(`${user}:${secret}${end}`).toString('base64'));
-        expect(told).toMatch(/^[A-Za-z0-9+/]*\*\*\*[A-Za-z0-9+/]{0,4}=*$/);
-      }
-    }
-  });
-
-  test('is never a command to the runner', () => {
-    expect(inert('::set-output name=x::y\n  ::error::z\n##[error]w\na::b')).toBe(
-      ': :set-output name=x::y\n  : :error::z\n## [error]w\na::b',
-    );
   });
 });

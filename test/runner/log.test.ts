@@ -1,0 +1,74 @@
+import { describe, expect, test } from '@jest/globals';
+import { inert, Redactor, runnerMasks } from '../../src/runner/log.js';
+
+const PEM = '-----BEGIN KEY-----\nabcdefgh ijklmnop\nshort\n-----END KEY-----\n';
+const JSON_KEY = '{\n  "type": "robot",\n  "private_key": "abcdefgh"\n}';
+
+function redactor(...secrets: string[]): Redactor {
+  const made = new Redactor();
+  for (const secret of secrets) made.add('password', secret);
+  return made;
+}
+
+describe('secrets in text for people', () => {
+  test.each([
+    ['a whole secret', 'daemon', 'ceph/daemon:v1', 'ceph/***:v1'],
+    ['its form in a URL', 'p+ss', 'p+ss p%2Bss', '*** ***'],
+    ['a longer line of a key, but not its frame', PEM, 'abcdefgh ijklmnop -----END KEY-----', '*** -----END KEY-----'],
+    ['all of a key', PEM, `<${PEM}>`, '<***\n>'],
+    ['all of a JSON key as JSON quotes it', JSON_KEY, JSON.stringify({ key: JSON_KEY }), '{"key":"***"}'],
+    ['not the short lines of a JSON key', JSON_KEY, '{"a": 1}\n}', '{"a": 1}\n}'],
+    ['not the short lines of a key', PEM, 'short', 'short'],
+  ])('%s is replaced', (_, secret, text, expected) => {
+    expect(redactor(secret).redact(text)).toBe(expected);
+  });
+
+  test('a secret in base64 is replaced, whatever stands before and after it', () => {
+    const secret = 'correct horse';
+    for (const user of ['', 'u', 'us', 'use', 'user']) {
+      for (const end of ['', '\n', '!!']) {
+        const told = redactor(secret).redact(Buffer.from(`${user}:${secret}${end}`).toString('base64'));
+        expect(told).toMatch(/^[A-Za-z0-9+/]*\*\*\*[A-Za-z0-9+/]{0,4}=*$/);
+      }
+    }
+  });
+
+  test('a text that holds a secret names the input', () => {
+    expect(redactor('daemon').find('ceph/daemon:v1')).toBe('password');
+    expect(redactor('daemon').find('ceph/ceph:v1')).toBeUndefined();
+  });
+});
+
+test.each([
+  ['a password', 'daemon', ['daemon']],
+  ['a key', PEM, ['abcdefgh ijklmnop']],
+  ['a JSON key', JSON_KEY, ['"type": "robot",', '"private_key": "abcdefgh"']],
+])('a runner masks of %s nothing that stands in other texts', (_, secret, expected) => {
+  expect(runnerMasks(secret)).toEqual(expected);
+});
+
+describe('text from outside is no command to the runner', () => {
+  test.each([
+    ['a command', '::set-output name=x::y', ': :set-output name=x::y'],
+    ['a command on a later line', 'a\n  ::error::z', 'a\n  : :error::z'],
+    ['a command of the older form', '##[error]w', '## [error]w'],
+    ['U+0085', 'hash\u0085::stop-commands::x', 'hash\\u0085::stop-commands::x'],
+    ['U+0085 at the start of a line', 'hash\n\u0085::stop-commands::x', 'hash\n\\u0085::stop-commands::x'],
+    ['a carriage return', 'a\r::error::z', 'a\\u000d::error::z'],
+    ['a line separator', 'a\u2028::error::z', 'a\\u2028::error::z'],
+    ['an escape sequence', 'a\u001b[2Jb', 'a\\u001b[2Jb'],
+    ['a change of direction', 'a\u202eb', 'a\\u202eb'],
+    // What .NET's String.TrimStart strips.
+    ...[0xa0, 0x1680, 0x2000, 0x200a, 0x202f, 0x205f, 0x3000].map((code) => {
+      const blank = String.fromCharCode(code);
+      return [`the blank ${code.toString(16)}`, `a\n${blank}::error::z`, `a\n${blank}: :error::z`] as const;
+    }),
+  ])('%s', (_, text, expected) => {
+    expect(inert(text)).toBe(expected);
+  });
+
+  test('other text stays as it is', () => {
+    const text = 'a::b\n\t- ünïcödé 👩‍🔬 [x](y)\n';
+    expect(inert(text)).toBe(text);
+  });
+});

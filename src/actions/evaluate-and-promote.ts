@@ -16,8 +16,8 @@ import { compareTags } from '../candidate/schemes.js';
 import { type Criteria, parseCriteria } from '../criteria/criteria-file.js';
 import { evaluate } from '../criteria/evaluate.js';
 import { explain, explainMarkdown } from '../criteria/explain.js';
-import type { JobResult } from '../criteria/job-result.js';
-import { type EvidenceSource, gatherEvidence } from '../evidence/evidence.js';
+import type { Evidence } from '../criteria/job-result.js';
+import { type EvidenceSource, readEvidence } from '../evidence/evidence.js';
 import type { Http } from '../http/policy.js';
 import { labelSchema } from '../ledger/names.js';
 import { replayRecord } from '../ledger/replay.js';
@@ -77,7 +77,7 @@ const inputs = {
   needs: optional('Evidence `needs`: `toJSON(needs)`', textSchema),
   'zuul-url': optional('Evidence `zuul`: what `/api/tenant/…` is below', urlSchema),
   'zuul-tenant': optional('Evidence `zuul`: the tenant', lineSchema),
-  'zuul-pipelines': list('Evidence `zuul`: pipelines whose builds count; empty: all', lineSchema),
+  'zuul-pipelines': list('Evidence `zuul`: the pipelines whose builds count; required there', lineSchema),
   targets: requiredList(
     'Where the image is copied to, a repository a line; companions as `image:tag -> repository`',
     lineSchema,
@@ -210,7 +210,7 @@ async function run(settings: Settings, runner: Runner, http: Http): Promise<Outc
   if (!isDry(settings, runner)) checkRef(settings['allowed-refs'], context);
   const targets = parseTargets(settings.targets);
   const criteria = await readCriteria(settings, request, context.workspace);
-  const source = criteria && (await heldBack(evidenceSource(settings, http, log)));
+  const source = criteria && (await heldBack(evidenceSource(settings, runner, http)));
   const candidate = await readReference(settings, request, http);
   const image = candidate?.repository ?? settings.image;
   checkTargets(targets, image, settings['promoted-label']);
@@ -238,10 +238,12 @@ async function run(settings: Settings, runner: Runner, http: Http): Promise<Outc
             if (criteria === undefined || source === undefined)
               throw new UserError('input criteria: required and not set');
             const now = unixSeconds(systemClock);
-            const jobs = criteria.requirements.flat();
-            const evidence = source().then((from) => gatherEvidence(from, jobs, one, now, log));
-            const results = await tolerant(request, log, evidence);
-            const record = evaluate(criteria, results, one, { evaluatedAt: now });
+            const { results, ...rest } = await tolerant(
+              request,
+              log,
+              source().then((from) => readEvidence(from, criteria.requirements.flat(), one, now, log)),
+            );
+            const record = evaluate(criteria, results, one, { evaluatedAt: now, ...rest });
             for (const line of explain(record)) log.info(line);
             return record;
           },
@@ -292,7 +294,7 @@ async function heldBack<T>(work: Promise<T>): Promise<() => Promise<T>> {
   }
 }
 
-async function evidenceSource(settings: Settings, http: Http, log: Log): Promise<EvidenceSource> {
+async function evidenceSource(settings: Settings, { log, context }: Runner, http: Http): Promise<EvidenceSource> {
   switch (settings.evidence) {
     case 'dlrn': {
       const dlrn = dlrnFrom(settings, given(settings['dlrn-url'], 'dlrn-url', settings), http, log);
@@ -300,11 +302,13 @@ async function evidenceSource(settings: Settings, http: Http, log: Log): Promise
       return { kind: 'dlrn', dlrn, scope: subject ?? { kind: 'label', label: settings['dlrn-label'] } };
     }
     case 'needs':
-      return { kind: 'needs', needs: given(settings.needs, 'needs', settings) };
+      return { kind: 'needs', needs: given(settings.needs, 'needs', settings), attempt: context.attempt };
     case 'zuul': {
       const url = given(settings['zuul-url'], 'zuul-url', settings);
       const tenant = given(settings['zuul-tenant'], 'zuul-tenant', settings);
-      return { kind: 'zuul', http, url, tenant, pipelines: settings['zuul-pipelines'] };
+      const pipelines = settings['zuul-pipelines'];
+      given(pipelines[0], 'zuul-pipelines', settings);
+      return { kind: 'zuul', http, url, tenant, pipelines };
     }
   }
 }
@@ -328,13 +332,17 @@ async function readReference(settings: Settings, request: Request, http: Http): 
 }
 
 /** To whoever forces, evidence that cannot be had is unknown: each job then has to be named. To others it is an error. */
-async function tolerant(request: Request, log: Log, evidence: Promise<JobResult[]>): Promise<JobResult[]> {
+async function tolerant(
+  request: Request,
+  log: Log,
+  evidence: Promise<Evidence>,
+): Promise<Pick<Evidence, 'results'> & Partial<Evidence>> {
   try {
     return await evidence;
   } catch (error) {
     if (request.kind !== 'force' || !(error instanceof ServiceError)) throw error;
     log.warning(`no evidence, so all jobs count as unknown: ${errorLine(error)}`);
-    return [];
+    return { results: [] };
   }
 }
 

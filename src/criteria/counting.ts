@@ -1,66 +1,95 @@
 import { oneLine } from '../base/errors.js';
 import type { Candidate } from '../candidate/reference.js';
 import type { Criteria } from './criteria-file.js';
+import type { DecisionRecord } from './decision-record.js';
 import type { JobResult } from './job-result.js';
 
 /** How far a reporter's clock may be ahead of ours, in seconds. */
-const CLOCK_SKEW = 5 * 60;
+export const CLOCK_SKEW = 5 * 60;
 
-/** What there is on the jobs of the criteria, parted by what counts. */
-export interface Evidence {
+/** The rules in force when a record was made: a record replays by its own. */
+export type Rules = DecisionRecord['version'];
+
+/** The results of the criteria's jobs, divided by whether they count. Both lists are newest first, without duplicates. */
+export interface Counting {
   readonly counted: readonly JobResult[];
   readonly refused: readonly Refused[];
 }
 
-interface Refused {
+export interface Refused {
   readonly result: JobResult;
   readonly why: string;
-  /** It would count, if its time could be. */
-  readonly onlyForItsTime: boolean;
+  /**
+   * A failure that does not count and still holds its job back: `undated` would count but for its time, so that nobody
+   * knows whether a pass is newer; `unproven` does not say which image it tested, so that only a newer pass clears it.
+   */
+  readonly holds?: 'undated' | 'unproven' | undefined;
 }
 
-/** Parts results by what counts for the candidate at `now` (unix seconds); both lists newest first, nothing twice. */
+/** Divides results by whether they count for the candidate at `now` (unix seconds). */
 export function countEvidence(
   criteria: Criteria,
   results: readonly JobResult[],
   candidate: Candidate,
   now: number,
-): Evidence {
+  rules: Rules,
+): Counting {
   const jobs = new Set(criteria.requirements.flat());
-  const own = new Map(results.filter(({ job }) => jobs.has(job)).map((result) => [identity(result), result]));
-  const heard = new Set(
-    [...own.values()].filter((result) => result.candidate.tag === candidate.tag).map(({ job }) => job),
-  );
-  const counted: JobResult[] = [];
-  const refused: Refused[] = [];
-  for (const [, result] of [...own].sort(newestFirst)) {
-    if (result.candidate.tag !== candidate.tag) {
+  const distinct = new Map(results.filter(({ job }) => jobs.has(job)).map((result) => [identity(result), result]));
+  const own = [...distinct].sort(newestFirst).map(([, result]) => result);
+  const refusalOf = refuser(criteria, candidate, now, rules);
+  const counted = own.filter((result) => refusalOf(result) === undefined);
+  const voted = new Set(counted.map(voteKey));
+
+  const heard = new Set(own.filter((result) => result.candidate?.tag === candidate.tag).map(({ job }) => job));
+  const refused = own.flatMap((result): Refused[] => {
+    const refusal = refusalOf(result);
+    if (refusal === undefined) return [];
+    const isOnCandidate = result.candidate?.tag === candidate.tag;
+    // DLRN's votes are on all kinds of things: one that names nothing matters only where its job tested this image.
+    const isStray = result.source === 'dlrn' && result.candidate === undefined && !voted.has(voteKey(result));
+    const holds = isStray ? undefined : refusal.holds;
+    if (!isOnCandidate && holds === undefined) {
       // Where a job never speaks of the tag, the newest that it speaks of instead explains why.
-      if (heard.has(result.job)) continue;
+      if (heard.has(result.job)) return [];
       heard.add(result.job);
     }
-    const refusal = refusalOf(result, criteria, candidate, now);
-    if (refusal === undefined) counted.push(result);
-    else refused.push({ result, ...refusal });
-  }
+    return [{ result, why: refusal.why, holds }];
+  });
   return { counted, refused };
 }
 
-function refusalOf(
-  { candidate: { tag, digest }, source, user, timestamp }: JobResult,
-  criteria: Criteria,
-  candidate: Candidate,
-  now: number,
-): Omit<Refused, 'result'> | undefined {
-  const refuse = (why: string) => ({ why, onlyForItsTime: false });
-  if (tag !== candidate.tag) return refuse(`it is on ${tag}`);
-  if (digest === undefined && !criteria.bareTags) return refuse('it names the tag without a digest');
-  if (digest !== undefined && digest !== candidate.digest) return refuse(`it is on another image, ${digest}`);
-  const isTrusted = source !== 'dlrn' || (criteria.trustedUsers?.includes(user ?? '') ?? true);
-  if (!isTrusted) return refuse(`it is by ${oneLine(user ?? 'nobody', 80)}, who is not in trusted-users`);
-  if (timestamp > now + CLOCK_SKEW) return { why: `its time is ${timestamp - now} s ahead`, onlyForItsTime: true };
-  if (timestamp < 0) return { why: 'its time is before 1970', onlyForItsTime: true };
-  return undefined;
+/** What a vote that names no image must share with one that does. */
+export function voteKey({ job, 'aggregate-hash': hash }: JobResult): string {
+  return JSON.stringify([job, hash ?? null]);
+}
+
+/** Why a result does not count; undefined where it does. */
+function refuser(criteria: Criteria, candidate: Candidate, now: number, rules: Rules) {
+  const trusted = criteria.trustedUsers;
+  return ({ candidate: tested, outcome, source, user, timestamp }: JobResult): Omit<Refused, 'result'> | undefined => {
+    if (tested !== undefined && tested.tag !== candidate.tag) return { why: `it is on ${tested.tag}` };
+    const isUnproven = tested === undefined || (tested.digest === undefined && !criteria.bareTags);
+    if (!isUnproven && tested.digest !== undefined && tested.digest !== candidate.digest) {
+      return { why: `it is on another image, ${tested.digest}` };
+    }
+    if (source === 'dlrn' && trusted !== undefined && !trusted.includes(user ?? '')) {
+      return { why: `it is by ${oneLine(user ?? 'nobody', 80)}, who is not in trusted-users` };
+    }
+    const isFailure = outcome === 'failure';
+    const time = timeProblem(timestamp, now);
+    if (isUnproven) {
+      const why = tested === undefined ? 'it does not say which image it tested' : 'it names the tag without a digest';
+      const holds = time === undefined ? 'unproven' : 'undated';
+      return { why: time === undefined ? why : `${why}, and ${time}`, ...(isFailure && rules >= 2 && { holds }) };
+    }
+    return time === undefined ? undefined : { why: time, ...(isFailure && { holds: 'undated' }) };
+  };
+}
+
+function timeProblem(timestamp: number, now: number): string | undefined {
+  if (timestamp > now + CLOCK_SKEW) return `its time is ${timestamp - now} s ahead`;
+  return timestamp < 0 ? 'its time is before 1970' : undefined;
 }
 
 /** Of equal times the failure is first, then what still runs: what decides is never chance, and never in favour. */
@@ -75,10 +104,11 @@ function identity(result: JobResult): string {
   return JSON.stringify([
     job,
     outcome,
-    candidate.tag,
-    candidate.digest,
+    candidate?.tag,
+    candidate?.digest,
     result['aggregate-hash'],
     timestamp,
+    result['age-unknown'],
     url,
     source,
     user,

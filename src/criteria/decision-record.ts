@@ -12,12 +12,13 @@ const jobSchema = v.strictObject({
   job: jobNameSchema,
   state: v.pipe(
     v.picklist(['met', 'unmet', 'unknown', 'waived']),
-    v.description('Unknown is neither pass nor fail: no vote, running, too old'),
+    v.description('Unmet: its newest result is a failure. Unknown is neither pass nor fail: no vote, running, too old'),
   ),
   why: v.pipe(v.string(), v.description('The state in words, as in `failed`')),
   since: v.pipe(v.nullable(timestampSchema), v.description('Since when the job has given the outcome that decides')),
   url: v.pipe(v.nullable(linkSchema), v.description('The page of the result that decides')),
   'aggregate-hash': aggregateHashSchema,
+  'way-out': v.exactOptional(v.pipe(v.string(), v.description('What helps the job where a new pass does not'))),
 });
 export type JobState = v.InferOutput<typeof jobSchema>;
 
@@ -32,7 +33,10 @@ export type Blockers = v.InferOutput<typeof blockersSchema>;
 
 /** All that a decision rests on, so that it evaluates again to its verdict. */
 export const decisionRecordSchema = v.strictObject({
-  version: v.literal(1),
+  version: v.pipe(
+    v.picklist([1, 2]),
+    v.description('2; by the rules of 1, which old records replay by, a failure without proof held nothing back'),
+  ),
   candidate: v.pipe(
     v.string(),
     v.check((text) => v.is(candidateSchema, text), 'is not a reference with its tag and digest'),
@@ -44,10 +48,18 @@ export const decisionRecordSchema = v.strictObject({
     sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/), v.description('Of the content, in UTF-8')),
     content: v.pipe(v.string(), v.description('The criteria file as it was')),
   }),
-  evidence: v.pipe(v.array(jobResultSchema), v.description('What the jobs of the criteria have said of this image')),
+  evidence: v.pipe(
+    v.array(jobResultSchema),
+    v.description(
+      'What the jobs of the criteria have said of this image: all that decides, and the newest of the rest',
+    ),
+  ),
   'not-counted': v.pipe(
     v.array(v.strictObject({ job: jobNameSchema, url: v.nullable(linkSchema), why: v.string() })),
-    v.description('Results among the evidence that do not count, and why'),
+    v.description('Results that do not count, and why: the newest few of each job'),
+  ),
+  'not-counted-total': v.exactOptional(
+    v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.description('How many results do not count in all')),
   ),
   verdict: v.picklist(['promote', 'wait', 'reject']),
   reason: v.pipe(v.string(), v.description('The verdict in one sentence')),
@@ -58,7 +70,7 @@ export const decisionRecordSchema = v.strictObject({
   ),
   'blocked-by': v.pipe(
     v.array(blockersSchema),
-    v.description('The smallest sets of jobs that block, nearest first; empty where it promotes'),
+    v.description('The smallest sets of jobs that block, nearest first, at most ten; empty where it promotes'),
   ),
   warnings: v.array(v.string()),
 });

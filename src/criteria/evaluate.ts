@@ -2,14 +2,25 @@ import * as v from 'valibot';
 import { rfc3339 } from '../base/clock.js';
 import { UserError } from '../base/errors.js';
 import { type Candidate, candidateSchema, formatCandidate } from '../candidate/reference.js';
-import { countEvidence, type Evidence } from './counting.js';
+import { CLOCK_SKEW, type Counting, countEvidence, type Refused, type Rules, voteKey } from './counting.js';
 import { type Criteria, parseCriteria, type Waiver } from './criteria-file.js';
 import type { DecisionRecord, JobState, Verdict } from './decision-record.js';
-import type { JobResult } from './job-result.js';
+import type { Evidence, JobResult } from './job-result.js';
+
+export interface EvaluateOptions {
+  /** Unix seconds. */
+  readonly evaluatedAt: number;
+  /** Where the results come from: options of the criteria that have no effect on that source are warned of. */
+  readonly source?: Evidence['source'] | undefined;
+  readonly remarks?: Evidence['remarks'] | undefined;
+  /** Those of the newest version, except in a replay. */
+  readonly rules?: Rules | undefined;
+}
 
 /**
- * Holds results against criteria; `evaluatedAt` in unix seconds. The order of the results makes no difference, and
- * results of other jobs or on other images may be among them. Throws a UserError for a waiver that has ended.
+ * Holds results against criteria. The order of the results makes no difference, and results of other jobs or on other
+ * images may be among them, so that one reading serves several candidates. Throws a UserError for a waiver that has
+ * ended.
  *
  * A job passes on an aggregate hash if its newest result there is a pass, and the last run that ended on this digest,
  * on whatever hash, did not fail. The verdict is to promote if on one hash every requirement has a job that passes.
@@ -18,40 +29,43 @@ export function evaluate(
   criteria: Criteria,
   results: readonly JobResult[],
   candidate: Candidate,
-  options: { readonly evaluatedAt: number },
+  { evaluatedAt, source, remarks = new Map(), rules = NEWEST_RULES }: EvaluateOptions,
 ): DecisionRecord {
-  const now = Math.floor(options.evaluatedAt);
-  const warnings = checkWaivers(criteria, now);
-  const evidence = countEvidence(criteria, results, candidate, now);
-  const histories = historiesOf(criteria, evidence);
-  const judge = (history: History, hash: Hash) => stateOn(history, hash, criteria, now);
+  const now = Math.floor(evaluatedAt);
+  const warnings = [...checkWaivers(criteria, now), ...idleOptions(criteria, source)];
+  const counting = countEvidence(criteria, results, candidate, now, rules);
+  const histories = historiesOf(criteria, counting, remarks);
   const requirements = criteria.requirements
-    .map((jobs) => histories.filter(({ job, waiver }) => jobs.includes(job) && waiver === undefined))
-    .filter((members) => members.length > 0);
+    .map((jobs) => requirementOf(histories.filter(({ job }) => jobs.includes(job))))
+    .filter(({ members }) => members.length > 0);
+  const judge = (history: History, hash: Hash) => stateOn(history, hash, criteria, now);
+  const isMet = ({ members, waived }: Requirement, hash: Hash) =>
+    [...members, ...(rules >= 2 ? waived : [])].some((member) => judge(member, hash).state === 'met');
+  const isRed = ({ members, waived }: Requirement) =>
+    members.every(hasFailed) && !(rules >= 2 && waived.some(({ results: [newest] }) => newest?.outcome === 'success'));
 
   const gaps = smallest(
-    hashesOf(evidence, criteria).map((hash) => ({
+    hashesOf(counting, criteria).map((hash) => ({
       hash,
-      unmet: requirements.filter((members) => !members.some((member) => judge(member, hash).state === 'met')),
+      unmet: requirements.filter((requirement) => !isMet(requirement, hash)),
     })),
   );
-  const failed = requirements.filter((members) => members.every(hasFailed));
   const nearest = gaps[0]?.hash ?? null;
-  const jobs = histories.map((history) => judge(history, nearest));
-  const decision = decide(gaps, failed, jobs);
+  const jobs = histories.map((history) => waivedOr(history, judge(history, nearest)));
+  const blockedBy = gaps.filter(({ unmet }) => unmet.length > 0).slice(0, MAX_GAPS);
   return {
-    version: 1,
+    version: rules,
     candidate: formatCandidate(candidate),
     'evaluated-at': rfc3339(now),
     criteria: { label: criteria.label, sha256: criteria.sha256, content: criteria.content },
-    evidence: [...evidence.counted, ...evidence.refused.map(({ result }) => result)],
-    'not-counted': evidence.refused.map(({ result, why }) => ({ job: result.job, url: result.url ?? null, why })),
-    ...decision,
+    ...recordOf(counting, histories, [nearest, ...blockedBy.map(({ hash }) => hash)], criteria),
+    ...decide(gaps, requirements.filter(isRed), jobs),
     jobs,
     'aggregate-hash': nearest,
-    'blocked-by': gaps
-      .filter(({ unmet }) => unmet.length > 0)
-      .map(({ hash, unmet }) => ({ 'aggregate-hash': hash, jobs: unmet.map(namesOf) })),
+    'blocked-by': blockedBy.map(({ hash, unmet }) => ({
+      'aggregate-hash': hash,
+      jobs: unmet.map(({ members }) => namesOf(members)),
+    })),
     warnings,
   };
 }
@@ -63,8 +77,12 @@ export function replay(record: DecisionRecord): Verdict {
   if (criteria.sha256 !== sha256) throw new UserError('decision record: its criteria have another hash than it says');
   const candidate = v.parse(candidateSchema, record.candidate);
   const evaluatedAt = Date.parse(record['evaluated-at']) / 1000;
-  return evaluate(criteria, record.evidence, candidate, { evaluatedAt }).verdict;
+  return evaluate(criteria, record.evidence, candidate, { evaluatedAt, rules: record.version }).verdict;
 }
+
+const NEWEST_RULES: Rules = 2;
+/** So many ways out are recorded. */
+const MAX_GAPS = 10;
 
 /** An aggregate hash; null for results without one, and for all of them where hashes add up. */
 type Hash = string | null;
@@ -74,34 +92,43 @@ function hashOf(result: JobResult, { acrossHashes }: Criteria): Hash {
 }
 
 /** Newest first; without any result, the one that is to come. */
-function hashesOf({ counted }: Evidence, criteria: Criteria): Hash[] {
+function hashesOf({ counted }: Counting, criteria: Criteria): Hash[] {
   const hashes = new Set(counted.map((result) => hashOf(result, criteria)));
   return hashes.size === 0 ? [null] : [...hashes];
 }
 
-/** What counts of one job, on whatever hash. */
+/** What there is of one job, on whatever hash. */
 interface History {
   readonly job: string;
   readonly waiver: Waiver | undefined;
-  /** Newest first. */
+  /** Those that count, newest first. */
   readonly results: readonly JobResult[];
-  /** A failure whose time cannot be: nobody knows that it is not the newest. */
-  readonly undatedFailure: boolean;
-  /** Why the newest of what does not count does not. */
-  readonly refusal: string | undefined;
+  /** Those that do not count, newest first. */
+  readonly refused: readonly Refused[];
+  readonly remark: string | undefined;
 }
 
-function historiesOf(criteria: Criteria, { counted, refused }: Evidence): History[] {
-  return criteria.requirements.flat().map((job) => {
-    const others = refused.filter(({ result }) => result.job === job);
-    return {
-      job,
-      waiver: criteria.waivers.find((waiver) => waiver.job === job),
-      results: counted.filter((result) => result.job === job),
-      undatedFailure: others.some(({ result, onlyForItsTime }) => onlyForItsTime && result.outcome === 'failure'),
-      refusal: others[0]?.why,
-    };
-  });
+function historiesOf(criteria: Criteria, counting: Counting, remarks: Evidence['remarks']): History[] {
+  return criteria.requirements.flat().map((job) => ({
+    job,
+    waiver: criteria.waivers.find((waiver) => waiver.job === job),
+    results: counting.counted.filter((result) => result.job === job),
+    refused: counting.refused.filter(({ result }) => result.job === job),
+    remark: remarks.get(job),
+  }));
+}
+
+/** Jobs of which one must pass. A waived job need not, and counts where it does. */
+interface Requirement {
+  readonly members: readonly History[];
+  readonly waived: readonly History[];
+}
+
+function requirementOf(histories: readonly History[]): Requirement {
+  return {
+    members: histories.filter(({ waiver }) => waiver === undefined),
+    waived: histories.filter(({ waiver }) => waiver !== undefined),
+  };
 }
 
 function hasFailed({ results: [newest] }: History): boolean {
@@ -112,58 +139,164 @@ function namesOf(members: readonly History[]): string[] {
   return members.map(({ job }) => job);
 }
 
-/** The state of a job as seen from one hash. */
+/** The state of a job as seen from one hash, its waiver left aside. */
 function stateOn(history: History, hash: Hash, criteria: Criteria, now: number): JobState {
-  const { job, waiver, results, undatedFailure, refusal } = history;
+  const { job, results, refused, remark } = history;
   const [newest] = results;
   const decider = (state: JobState['state'], why: string, result = newest): JobState => ({
     job,
     state,
     why,
-    since: result === undefined ? null : rfc3339(since(result, results)),
+    since: result === undefined ? null : rfc3339(sinceOf(result, results)),
     url: result?.url ?? null,
     'aggregate-hash': result?.['aggregate-hash'] ?? null,
   });
 
-  if (waiver !== undefined) return decider('waived', `waived until ${waiver.until}: ${waiver.reason}`);
+  if (newest?.outcome === 'failure') return decider('unmet', 'failed');
+  const held = holdOf(history, now);
+  if (held !== undefined) return held;
   if (newest === undefined) {
-    return decider('unknown', refusal === undefined ? 'no result' : `no result that counts: ${refusal}`);
+    const [refusal] = refused;
+    return decider(
+      'unknown',
+      refusal === undefined ? (remark ?? 'no result') : `no result that counts: ${refusal.why}`,
+    );
   }
-  if (newest.outcome === 'failure') return decider('unmet', 'failed');
-  if (undatedFailure) return decider('unknown', 'has a failure whose time cannot be');
   const finished = results.find(({ outcome }) => outcome !== 'running');
   if (finished?.outcome === 'failure') return decider('unknown', 'failed, and is running again');
   const here = results.find((result) => hashOf(result, criteria) === hash);
+  const there = hash === null ? 'without an aggregate hash' : `on aggregate hash ${hash}`;
   switch (here?.outcome) {
     case undefined:
-      return decider('unknown', 'no result on this aggregate hash');
+      return decider('unknown', `no result ${there}`);
     case 'failure':
-      return decider('unmet', 'failed on this aggregate hash, though not since', here);
+      return decider('unknown', `failed ${there}, and has passed since on another`, here);
     case 'running':
       return decider('unknown', 'running', here);
-    case 'success': {
-      const isOld = criteria.maxAge !== undefined && now - here.timestamp > criteria.maxAge;
-      return isOld ? decider('unknown', 'passed, longer ago than max-age', here) : decider('met', 'passed', here);
-    }
+    case 'success':
+      if (criteria.maxAge === undefined) return decider('met', 'passed', here);
+      if (here['age-unknown']) {
+        return decider(
+          'unknown',
+          'passed, perhaps in an earlier attempt of this run, whose age max-age cannot tell',
+          here,
+        );
+      }
+      return now - here.timestamp > criteria.maxAge
+        ? decider('unknown', 'passed, longer ago than max-age', here)
+        : decider('met', 'passed', here);
   }
 }
 
-/** When the unbroken run of equal outcomes began that `result` ends; in unix seconds. */
-function since(result: JobResult, results: readonly JobResult[]): number {
+/** The state of a job that a failure which does not count holds back; undefined where none does. */
+function holdOf({ job, results, refused }: History, now: number): JobState | undefined {
+  const held = (result: JobResult, why: string, wayOut?: string): JobState => ({
+    job,
+    state: 'unknown',
+    why,
+    since: null,
+    url: result.url ?? null,
+    'aggregate-hash': result['aggregate-hash'] ?? null,
+    ...(wayOut !== undefined && { 'way-out': wayOut }),
+  });
+  const undated = refused.find(({ holds }) => holds === 'undated');
+  if (undated !== undefined) {
+    const { result, why } = undated;
+    return held(result, `has a failure whose time cannot be: ${why}`, wayOutOf(result, now));
+  }
+  const unproven = refused.find(({ holds }) => holds === 'unproven');
+  const pass = results.find(({ outcome }) => outcome === 'success');
+  if (unproven === undefined || (pass !== undefined && pass.timestamp > unproven.result.timestamp)) return undefined;
+  return held(unproven.result, `failed, and ${unproven.why}; a newer pass that says so clears it`);
+}
+
+/** A time that is off by less is a clock's mistake, which is over soon. In seconds. */
+const SHORT_WHILE = 2 * 86_400;
+
+function wayOutOf({ source, timestamp }: JobResult, now: number): string {
+  if (timestamp > now && timestamp - now < SHORT_WHILE) {
+    return `from ${rfc3339(timestamp - CLOCK_SKEW)} on this failure counts, and a newer pass counts too`;
+  }
+  const removed = source === 'dlrn' ? "have the vote removed from DLRN's database" : 'have the result removed';
+  return `a new pass does not help; ${removed}, waive the job, or force the promotion`;
+}
+
+function waivedOr({ waiver }: History, state: JobState): JobState {
+  if (waiver === undefined) return state;
+  const { 'way-out': _, ...rest } = state;
+  return { ...rest, state: 'waived', why: `waived until ${waiver.until}: ${waiver.reason}` };
+}
+
+/** The unbroken run of equal outcomes that `result` ends, newest first, and the result that comes before it. */
+function runOf(result: JobResult, results: readonly JobResult[]): { run: JobResult[]; before: JobResult | undefined } {
   const older = results.slice(results.indexOf(result));
   const end = older.findIndex(({ outcome }) => outcome !== result.outcome);
-  return (end < 0 ? older : older.slice(0, end)).at(-1)?.timestamp ?? result.timestamp;
+  return end < 0 ? { run: older, before: undefined } : { run: older.slice(0, end), before: older[end] };
+}
+
+/** When that run began, in unix seconds. */
+function sinceOf(result: JobResult, results: readonly JobResult[]): number {
+  return runOf(result, results).run.at(-1)?.timestamp ?? result.timestamp;
+}
+
+/** Of each job so many of the newest results are recorded, whether or not they decide. */
+const NEWEST_COUNTED = 20;
+const NEWEST_REFUSED = 3;
+
+/**
+ * What a record keeps: nobody may make it too large by reporting often. Kept is what gives the same states on the
+ * hashes that the record speaks of, and no other hash a better one than it had.
+ */
+function recordOf(
+  { counted, refused }: Counting,
+  histories: readonly History[],
+  hashes: readonly Hash[],
+  criteria: Criteria,
+): Pick<DecisionRecord, 'evidence' | 'not-counted' | 'not-counted-total'> {
+  const kept = new Set<JobResult>();
+  const shown = new Set<Refused>();
+  for (const { results, refused: others } of histories) {
+    const keep = (...some: readonly (JobResult | undefined)[]) => {
+      for (const one of some) if (one !== undefined) kept.add(one);
+    };
+    const deciders = hashes.map((hash) => results.find((one) => hashOf(one, criteria) === hash));
+    const ended = (wanted: JobResult['outcome'][]) => results.find(({ outcome }) => wanted.includes(outcome));
+    for (const one of [results[0], ...deciders]) {
+      if (one === undefined) continue;
+      const { run, before } = runOf(one, results);
+      keep(one, run.at(-1), before);
+    }
+    keep(...results.slice(0, NEWEST_COUNTED), ended(['failure', 'success']), ended(['success']));
+
+    const holding = (['undated', 'unproven'] as const).map((how) => others.find(({ holds }) => holds === how));
+    for (const one of [...holding, ...others.slice(0, NEWEST_REFUSED)]) if (one !== undefined) shown.add(one);
+    // Without a vote that names the image, one that names none would hold nothing back.
+    for (const one of holding) if (one !== undefined) keep(newestAlike(results, voteKey, one.result));
+    for (const one of results) {
+      if (kept.has(one)) keep(newestAlike(results, (other) => hashOf(other, criteria), one));
+    }
+  }
+  const told = refused.filter((one) => shown.has(one));
+  return {
+    evidence: [...counted.filter((one) => kept.has(one)), ...told.map(({ result }) => result)],
+    'not-counted': told.map(({ result, why }) => ({ job: result.job, url: result.url ?? null, why })),
+    'not-counted-total': refused.length,
+  };
+}
+
+function newestAlike<K>(results: readonly JobResult[], keyOf: (result: JobResult) => K, one: JobResult) {
+  return results.find((other) => keyOf(other) === keyOf(one));
 }
 
 interface Gap {
   readonly hash: Hash;
   /** The requirements that are not met on it. */
-  readonly unmet: readonly (readonly History[])[];
+  readonly unmet: readonly Requirement[];
 }
 
 /** The gaps that contain no other one, smallest first; of equal gaps the newest hash's. */
 function smallest(gaps: readonly Gap[]): Gap[] {
-  const isWithin = (a: Gap, b: Gap) => a.unmet.every((members) => b.unmet.includes(members));
+  const isWithin = (a: Gap, b: Gap) => a.unmet.every((requirement) => b.unmet.includes(requirement));
   return gaps
     .filter((gap, index) =>
       gaps.every((other, place) => {
@@ -176,17 +309,41 @@ function smallest(gaps: readonly Gap[]): Gap[] {
 
 function decide(
   [nearest]: readonly Gap[],
-  failed: readonly (readonly History[])[],
+  red: readonly Requirement[],
   jobs: readonly JobState[],
 ): Pick<DecisionRecord, 'verdict' | 'reason'> {
-  const on = nearest === undefined || nearest.hash === null ? '' : ` on aggregate hash ${nearest.hash}`;
-  if (failed.length > 0) {
-    return { verdict: 'reject', reason: `${failed.flatMap(namesOf).join(', ')} failed on this image` };
-  }
+  if (red.length > 0) return { verdict: 'reject', reason: red.map(describeFailed).join(', ') };
+  const on = nearest === undefined ? '' : onHash(nearest.hash);
   if (nearest?.unmet.length === 0) return { verdict: 'promote', reason: `every requirement is met${on}` };
   const told = (job: string) => `${job} (${jobs.find((state) => state.job === job)?.why})`;
-  const missing = nearest?.unmet.map((members) => namesOf(members).map(told).join(' or ')) ?? [];
-  return { verdict: 'wait', reason: `not met${on}: ${missing.join(', ')}` };
+  const missing = nearest?.unmet.map(({ members }) => {
+    const names = namesOf(members).map(told);
+    return names.length === 1 ? names.join() : `one of ${names.join(' or ')}`;
+  });
+  return { verdict: 'wait', reason: `not met${on}: ${(missing ?? []).join(', ')}` };
+}
+
+/** `a failed on this image on aggregate hash h1`, or for a group `all of c, d failed …`. */
+function describeFailed({ members }: Requirement): string {
+  const hashes = new Set(members.map(({ results: [newest] }) => newest?.['aggregate-hash'] ?? null));
+  const names = namesOf(members).join(', ');
+  const [hash = null] = hashes;
+  return `${members.length === 1 ? names : `all of ${names}`} failed on this image${hashes.size === 1 ? onHash(hash) : ''}`;
+}
+
+function onHash(hash: Hash): string {
+  return hash === null ? '' : ` on aggregate hash ${hash}`;
+}
+
+/** Options that ask for what these results never have. */
+function idleOptions(criteria: Criteria, source: Evidence['source'] | undefined): string[] {
+  if (source === undefined || source === 'dlrn') return [];
+  const idle = [
+    ...(criteria.trustedUsers === undefined ? [] : ['trusted-users']),
+    ...(criteria.acrossHashes ? ['across-hashes'] : []),
+    ...(criteria.bareTags ? ['bare-tags'] : []),
+  ];
+  return idle.map((option) => `criteria: ${option} has no effect on evidence from ${source}`);
 }
 
 const DAY = 86_400;

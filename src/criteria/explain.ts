@@ -1,6 +1,6 @@
 import type { Blockers, DecisionRecord } from './decision-record.js';
 
-/** How many ways out are shown; the record has all of them. */
+/** How many ways out are shown. */
 const WAYS_SHOWN = 3;
 
 /** A decision in lines for a log. */
@@ -15,8 +15,9 @@ export function explain(record: DecisionRecord): string[] {
       const facts = [why, ...(since === null ? [] : [`since ${since}`]), ...(url === null ? [] : [url])];
       return `  ${state.padEnd(7)} ${job.padEnd(nameWidth)} ${facts.join(', ')}`;
     }),
-    ...record['blocked-by'].slice(0, WAYS_SHOWN).map((blockers) => `would promote if ${condition(blockers)}`),
+    ...waysOut(record),
     ...record['not-counted'].map(({ job, url, why }) => `not counted: ${job}: ${why}${url === null ? '' : `, ${url}`}`),
+    ...uncounted(record),
     ...warnings.map((warning) => `warning: ${warning}`),
   ];
 }
@@ -37,8 +38,9 @@ export function explainMarkdown(record: DecisionRecord): string {
       row([plain(job), state, plain(why), since ?? '', link(url)]),
     ),
     '',
-    ...list(record['blocked-by'].slice(0, WAYS_SHOWN).map((blockers) => `would promote if ${condition(blockers)}`)),
+    ...list(waysOut(record)),
     ...list(record['not-counted'].map(({ job, why }) => `not counted: ${job}: ${why}`)),
+    ...list(uncounted(record)),
     ...list(record.warnings.map((warning) => `warning: ${warning}`)),
     '',
   ].join('\n');
@@ -47,6 +49,26 @@ export function explainMarkdown(record: DecisionRecord): string {
 /** The jobs that stand between the candidate and its promotion; none where the verdict is to promote. */
 export function blockingJobs(record: DecisionRecord): string[] {
   return record['blocked-by'][0]?.jobs.flat() ?? [];
+}
+
+/** What would promote the candidate, and what helps a job where a pass does not. */
+function waysOut({ jobs, 'blocked-by': blockedBy }: DecisionRecord): string[] {
+  const stuck = jobs.filter((state) => state['way-out'] !== undefined);
+  const canPass = (job: string) => stuck.every((state) => state.job !== job);
+  const conditions = blockedBy
+    .map((blockers) => ({ ...blockers, jobs: blockers.jobs.map((anyOf) => anyOf.filter(canPass)) }))
+    .filter((blockers) => blockers.jobs.every((anyOf) => anyOf.length > 0));
+  return [
+    ...conditions.slice(0, WAYS_SHOWN).map((blockers) => `would promote if ${condition(blockers)}`),
+    ...stuck.map(
+      ({ job, url, 'way-out': wayOut }) => `${job}: ${wayOut}${url === null ? '' : ` (the failure: ${url})`}`,
+    ),
+  ];
+}
+
+/** How many results that do not count are not shown. */
+function uncounted({ 'not-counted': shown, 'not-counted-total': total = shown.length }: DecisionRecord): string[] {
+  return total > shown.length ? [`not counted: ${total - shown.length} more`] : [];
 }
 
 function condition({ jobs, 'aggregate-hash': hash }: Blockers): string {

@@ -15,16 +15,31 @@ export const linkSchema = v.pipe(v.string(), v.regex(/^https?:\/\/[^\s"'<>]{1,20
 export const jobResultSchema = v.strictObject({
   job: jobNameSchema,
   outcome: v.picklist(['success', 'failure', 'running']),
-  /** The image that the job says it tested; a bare tag says little about the bytes. */
-  candidate: v.strictObject({ tag: tagSchema, digest: v.exactOptional(digestSchema) }),
-  /** DLRN's hash of the OpenStack repositories that the job tested with. */
-  'aggregate-hash': v.exactOptional(v.string()),
-  /** Unix seconds, as the reporter's clock had it. */
-  timestamp: v.pipe(v.number(), v.safeInteger()),
-  /** Only http and https: pages link to it. */
+  candidate: v.exactOptional(
+    v.pipe(
+      v.strictObject({ tag: tagSchema, digest: v.exactOptional(digestSchema) }),
+      v.description('The image that the job says it tested; a bare tag says little about the bytes'),
+    ),
+  ),
+  'aggregate-hash': v.exactOptional(
+    v.pipe(v.string(), v.description("DLRN's hash of the OpenStack repositories that the job tested with")),
+  ),
+  timestamp: v.pipe(v.number(), v.safeInteger(), v.description("Unix seconds, by the reporter's clock")),
+  'age-unknown': v.exactOptional(
+    v.pipe(v.literal(true), v.description('The job may have ended long before `timestamp`: max-age refuses its pass')),
+  ),
+  // Only http and https: pages link to it.
   url: v.exactOptional(linkSchema),
   source: v.picklist(['dlrn', 'needs', 'zuul']),
-  /** Who reported it to DLRN. */
-  user: v.exactOptional(v.string()),
+  user: v.exactOptional(v.pipe(v.string(), v.description('Who reported it to DLRN'))),
 });
 export type JobResult = v.InferOutput<typeof jobResultSchema>;
+
+/** What a source was read to say of the jobs of the criteria, once, for every candidate that it may speak of. */
+export interface Evidence {
+  readonly source: JobResult['source'];
+  /** In any order; those of other jobs or images may be among them. */
+  readonly results: readonly JobResult[];
+  /** By job: why a source that knows the job has no result of it, as in `was skipped`. */
+  readonly remarks: ReadonlyMap<string, string>;
+}

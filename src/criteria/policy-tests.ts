@@ -53,7 +53,7 @@ export interface PolicyTest {
 const CANDIDATE = v.parse(candidateSchema, `registry.example/ceph/daemon:candidate@sha256:${'0'.repeat(64)}`);
 const OTHER = v.parse(candidateSchema, `registry.example/ceph/daemon:other@sha256:${'1'.repeat(64)}`);
 
-const IMAGES: Record<v.InferOutput<typeof voteSchema>['image'], JobResult['candidate']> = {
+const IMAGES: Record<v.InferOutput<typeof voteSchema>['image'], NonNullable<JobResult['candidate']>> = {
   candidate: { tag: CANDIDATE.tag, digest: CANDIDATE.digest },
   'bare-tag': { tag: CANDIDATE.tag },
   'other-digest': { tag: CANDIDATE.tag, digest: OTHER.digest },

@@ -11,7 +11,7 @@ export function formatNotes({ tag, digest }: Notes): string {
   return digest === undefined ? tag : `${tag}@${digest}`;
 }
 
-/** Undefined where the notes speak of something else: the field is free text. */
+/** Reads notes, which are free text: undefined where they are not what `formatNotes` writes. */
 export function parseNotes(text: string): Notes | undefined {
   const at = text.indexOf('@');
   const tag = v.safeParse(tagSchema, at < 0 ? text : text.slice(0, at));
@@ -19,4 +19,10 @@ export function parseNotes(text: string): Notes | undefined {
   if (at < 0) return { tag: tag.output };
   const digest = v.safeParse(digestSchema, text.slice(at + 1));
   return digest.success ? { tag: tag.output, digest: digest.output } : undefined;
+}
+
+/** The tag that notes begin with, whatever follows; undefined where they name none. */
+export function tagInNotes(text: string): Tag | undefined {
+  const tag = v.safeParse(tagSchema, /^\s*([^@\s]{1,128})(?:[@\s]|$)/.exec(text)?.[1]);
+  return tag.success ? tag.output : undefined;
 }

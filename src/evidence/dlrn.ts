@@ -4,7 +4,7 @@ import type { Log } from '../base/log.js';
 import { type JobResult, linkSchema } from '../criteria/job-result.js';
 import type { Dlrn, Vote } from '../dlrn/client.js';
 import type { Subject } from '../dlrn/hashes.js';
-import { parseNotes } from '../dlrn/notes.js';
+import { parseNotes, tagInNotes } from '../dlrn/notes.js';
 import { inParallel } from './in-parallel.js';
 
 /** Where to look: at what jobs have tested with, or at the newest aggregate hashes of a label. */
@@ -54,25 +54,34 @@ async function newestAggregates(dlrn: Dlrn, label: string): Promise<string[]> {
   );
 }
 
-/** Votes whose notes name no image are about something else. */
+/** A user's name may be any text; nobody whom criteria trust has a longer one. */
+const MAX_USER = 256;
+
 function toJobResults(votes: readonly Vote[], jobs: readonly string[]): JobResult[] {
   return votes.flatMap((vote): JobResult[] => {
-    const candidate = parseNotes(vote.notes);
+    if (!jobs.includes(vote.job_id)) return [];
+    const outcome = vote.in_progress || vote.success === null ? 'running' : vote.success ? 'success' : 'failure';
+    const candidate = parseNotes(vote.notes) ?? (outcome === 'failure' ? failedTag(vote.notes) : undefined);
     const hash = vote.aggregate_hash ?? undefined;
-    if (candidate === undefined || !jobs.includes(vote.job_id)) return [];
     return [
       {
         job: vote.job_id,
-        outcome: vote.in_progress || vote.success === null ? 'running' : vote.success ? 'success' : 'failure',
-        candidate,
+        outcome,
+        ...(candidate === undefined ? {} : { candidate }),
         ...(hash === undefined ? {} : { 'aggregate-hash': hash }),
         timestamp: wholeSeconds(vote.timestamp),
         ...(v.is(linkSchema, vote.url) ? { url: vote.url } : {}),
         source: 'dlrn',
-        ...(vote.user === '' ? {} : { user: vote.user }),
+        ...(vote.user === '' || vote.user.length > MAX_USER ? {} : { user: vote.user }),
       },
     ];
   });
+}
+
+/** A failure whose notes are garbled holds back the tag that they begin with; a pass would need the digest. */
+function failedTag(notes: string): JobResult['candidate'] {
+  const tag = tagInNotes(notes);
+  return tag === undefined ? undefined : { tag };
 }
 
 /** The server stores any number. */

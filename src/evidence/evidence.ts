@@ -1,31 +1,35 @@
 import type { Log } from '../base/log.js';
 import type { Candidate } from '../candidate/reference.js';
-import type { JobResult } from '../criteria/job-result.js';
+import type { Evidence } from '../criteria/job-result.js';
 import type { Dlrn } from '../dlrn/client.js';
 import { type DlrnScope, dlrnEvidence } from './dlrn.js';
-import { needsEvidence } from './needs.js';
+import { type NeedsParts, needsEvidence } from './needs.js';
 import { type ZuulParts, zuulEvidence } from './zuul.js';
 
 /** Where results come from. */
 export type EvidenceSource =
   | { readonly kind: 'dlrn'; readonly dlrn: Dlrn; readonly scope: DlrnScope }
-  | { readonly kind: 'needs'; readonly needs: string }
+  | ({ readonly kind: 'needs' } & Pick<NeedsParts, 'needs' | 'attempt'>)
   | ({ readonly kind: 'zuul' } & Pick<ZuulParts, 'http' | 'url' | 'tenant' | 'pipelines'>);
 
-/** All results of `jobs` that the source has; those on other images may be among them. `now` in unix seconds. */
-export async function gatherEvidence(
+/**
+ * Reads all results of `jobs` that the source has, once: those of DLRN and Zuul are on whatever images there are, so
+ * that `evaluate` can hold them against several candidates; those of needs speak of `candidate` alone. `now` in unix
+ * seconds.
+ */
+export async function readEvidence(
   source: EvidenceSource,
   jobs: readonly string[],
   candidate: Candidate,
   now: number,
   log: Log,
-): Promise<JobResult[]> {
+): Promise<Evidence> {
   switch (source.kind) {
     case 'dlrn':
-      return dlrnEvidence(source.dlrn, source.scope, jobs, log);
+      return { source: 'dlrn', results: await dlrnEvidence(source.dlrn, source.scope, jobs, log), remarks: new Map() };
     case 'needs':
-      return needsEvidence(source.needs, candidate, now);
+      return needsEvidence({ ...source, jobs, candidate, now });
     case 'zuul':
-      return zuulEvidence({ ...source, jobs, log });
+      return { source: 'zuul', results: await zuulEvidence({ ...source, jobs, log }), remarks: new Map() };
   }
 }

@@ -1,8 +1,8 @@
 import * as v from 'valibot';
-import { UserError } from '../base/errors.js';
+import { oneLine, UserError } from '../base/errors.js';
 import { parseJson } from '../base/schema.js';
 import { type Candidate, candidateSchema, formatCandidate } from '../candidate/reference.js';
-import { type JobResult, jobNameSchema } from '../criteria/job-result.js';
+import { type Evidence, type JobResult, jobNameSchema } from '../criteria/job-result.js';
 
 /** `${{ toJSON(needs) }}`: by job key. Forges leave outputs away, or null, where there are none. */
 const needsSchema = v.record(
@@ -10,29 +10,66 @@ const needsSchema = v.record(
   v.object({ result: v.string(), outputs: v.nullish(v.object({ reference: v.nullish(v.string()) })) }),
 );
 
-/**
- * What the jobs of this workflow run say of the candidate: failure is a failure, success is a pass where the job's
- * output `reference` says that it tested the candidate, and anything else (skipped, cancelled) says nothing. `now` is
- * in unix seconds: needs have no times.
- */
-export function needsEvidence(needs: string, candidate: Candidate, now: number): JobResult[] {
-  const jobs = parseJson(
-    needsSchema,
-    needs,
-    (problem) => new UserError(`input needs: ${problem}; give \${{ toJSON(needs) }}`),
-  );
-  return Object.entries(jobs).flatMap(([job, { result, outputs }]): JobResult[] => {
-    const tested = result === 'failure' ? candidate : testedImage(outputs?.reference, candidate);
-    if ((result !== 'success' && result !== 'failure') || tested === undefined) return [];
-    return [
-      { job, outcome: result, candidate: { tag: tested.tag, digest: tested.digest }, timestamp: now, source: 'needs' },
-    ];
-  });
+export interface NeedsParts {
+  /** What `${{ toJSON(needs) }}` gives. */
+  readonly needs: string;
+  /** Of the run, from 1. A later attempt keeps the results of jobs that passed in an earlier one, whatever their age. */
+  readonly attempt: number;
+  readonly jobs: readonly string[];
+  readonly candidate: Candidate;
+  /** Unix seconds: needs have no times. */
+  readonly now: number;
 }
 
-/** Undefined where the job does not say, or where the same image is in another repository: that was not to be tested. */
-function testedImage(reference: string | null | undefined, candidate: Candidate): Candidate | undefined {
-  if (reference === formatCandidate(candidate)) return candidate;
+/**
+ * What the jobs of this workflow run say of the candidate: failure is a failure, success is a pass where the job's
+ * output `reference` says that it tested the candidate, and anything else (skipped, cancelled) says nothing. Where a
+ * job gives no result a remark says why.
+ */
+export function needsEvidence({ needs, attempt, jobs, candidate, now }: NeedsParts): Evidence {
+  const given = parseJson(needsSchema, needs, (problem) => new UserError(`needs: ${problem}`, { hint: 'needs' }));
+  const results: JobResult[] = [];
+  const remarks = new Map<string, string>();
+  for (const job of jobs) {
+    if (!Object.hasOwn(given, job)) remarks.set(job, describeAbsent(job, Object.keys(given)));
+  }
+  for (const [job, { result, outputs }] of Object.entries(given)) {
+    const tested = result === 'failure' ? candidate : testedImage(outputs?.reference, candidate);
+    if (result !== 'success' && result !== 'failure') {
+      remarks.set(job, `its result is ${oneLine(result, 40) || 'empty'}, which is neither success nor failure`);
+    } else if (typeof tested === 'string') {
+      remarks.set(job, `succeeded, but ${tested}`);
+    } else {
+      results.push({
+        job,
+        outcome: result,
+        candidate: { tag: tested.tag, digest: tested.digest },
+        timestamp: now,
+        ...(attempt > 1 && { 'age-unknown': true }),
+        source: 'needs',
+      });
+    }
+  }
+  return { source: 'needs', results, remarks };
+}
+
+/** The image that a job says it tested; or, where its pass is no result of any image, why. */
+function testedImage(reference: string | null | undefined, candidate: Candidate): Candidate | string {
+  const expected = formatCandidate(candidate);
+  if (reference === expected) return candidate;
+  if (reference === undefined || reference === null) return 'it has no output `reference`';
+  if (reference === '') return 'its output `reference` is empty';
   const tested = v.safeParse(candidateSchema, reference);
-  return tested.success && tested.output.digest !== candidate.digest ? tested.output : undefined;
+  // The same image in another repository, or under another tag, was not to be tested.
+  if (tested.success && tested.output.digest !== candidate.digest) return tested.output;
+  return `its output \`reference\` is ${JSON.stringify(oneLine(reference, 200))}, not the candidate ${expected}`;
+}
+
+/** So many of the jobs that there are are named. */
+const NAMED = 5;
+
+function describeAbsent(job: string, there: readonly string[]): string {
+  if (there.length === 0) return `needs has no job ${job}; it is empty`;
+  const names = there.slice(0, NAMED).map((name) => oneLine(name, 60));
+  return `needs has no job ${job}; it has ${names.join(', ')}${there.length > NAMED ? ', …' : ''}`;
 }

@@ -17,7 +17,7 @@ export interface Zuul {
 
 export interface ZuulParts extends Zuul {
   readonly jobs: readonly string[];
-  /** Whose builds count; none named: all. Where a change is tested before review, its author decides what a job does. */
+  /** Only builds of these count: where a change is tested before review, its author decides what a job does. */
   readonly pipelines: readonly string[];
   readonly log: Log;
 }
@@ -94,7 +94,7 @@ async function buildsOf({ pipelines, log, ...zuul }: ZuulParts, job: string): Pr
   const builds: Build[] = [];
   for (let page = 0; page < MAX_PAGES; page += 1) {
     const rows = await readPage(zuul, job, { limit: PAGE, skip: page * PAGE });
-    builds.push(...ofJob(rows, job).filter(({ pipeline }) => isOneOf(pipelines, pipeline)));
+    builds.push(...ofJob(rows, job).filter(({ pipeline }) => pipelines.includes(pipeline)));
     if (rows.length < PAGE) return builds;
   }
   log.debug(`Zuul: only the newest ${MAX_PAGES * PAGE} builds of ${job} were looked at`);
@@ -128,10 +128,6 @@ function ofJob(builds: readonly Build[], job: string): Build[] {
   return builds.filter((build) => build.job_name === job);
 }
 
-function isOneOf(names: readonly string[], name: string): boolean {
-  return names.length === 0 || names.includes(name);
-}
-
 function refusal(what: string, status: number, text: string): ServiceError {
   if (status === 404)
     return new ServiceError('not-found', `${what}: inputs zuul-url and zuul-tenant: there is no such tenant`);
@@ -141,28 +137,36 @@ function refusal(what: string, status: number, text: string): ServiceError {
   );
 }
 
+/** No time that can be: nobody knows whether a pass is newer. */
+const NO_TIME = -1;
+
 function toJobResult(build: Build): JobResult[] {
-  const candidates = build.artifacts.flatMap((artifact): Candidate[] => {
-    const parsed = v.safeParse(candidateArtifactSchema, artifact);
-    return parsed.success ? [parsed.output.metadata.reference] : [];
-  });
-  const [candidate] = candidates;
   const outcome = outcomeOf(build);
-  const timestamp = timestampOf(build);
-  if (candidate === undefined || outcome === undefined || timestamp === null) return [];
-  // Of a build that names two images nobody knows which one it tested.
-  if (new Set(candidates.map(formatCandidate)).size > 1) return [];
+  const candidate = testedImage(build);
+  // A failure holds its job back also where it does not say what it tested, or when.
+  const timestamp = timestampOf(build) ?? (outcome === 'failure' ? NO_TIME : undefined);
+  if (outcome === undefined || timestamp === undefined) return [];
+  if (candidate === undefined && outcome === 'running') return [];
   const url = logOf(build);
   return [
     {
       job: build.job_name,
       outcome,
-      candidate: { tag: candidate.tag, digest: candidate.digest },
+      ...(candidate !== undefined && { candidate: { tag: candidate.tag, digest: candidate.digest } }),
       timestamp,
       ...(url === undefined ? {} : { url }),
       source: 'zuul',
     },
   ];
+}
+
+/** Undefined where a build names no image, or several, of which nobody knows which one it tested. */
+function testedImage({ artifacts }: Build): Candidate | undefined {
+  const candidates = artifacts.flatMap((artifact): Candidate[] => {
+    const parsed = v.safeParse(candidateArtifactSchema, artifact);
+    return parsed.success ? [parsed.output.metadata.reference] : [];
+  });
+  return new Set(candidates.map(formatCandidate)).size === 1 ? candidates[0] : undefined;
 }
 
 function timestampOf(build: Build): number | null {

@@ -1,5 +1,6 @@
 import { errorLine, oneLine, UserError } from '../base/errors.js';
 import type { Candidate, Repository } from '../candidate/reference.js';
+import { voteKey } from '../criteria/counting.js';
 import type { Criteria } from '../criteria/criteria-file.js';
 import type { DecisionRecord } from '../criteria/decision-record.js';
 import { evaluate } from '../criteria/evaluate.js';
@@ -61,16 +62,21 @@ export function evaluatedVotes(
   now: number,
 ): { records: DecisionRecord[]; failures: Failure[] } {
   const images = new Map(
-    votes.flatMap(({ candidate: { tag, digest = candidateFiles.get(tag)?.digest } }): [string, Candidate][] =>
-      digest === undefined ? [] : [[`${tag}@${digest}`, { repository, tag, digest }]],
-    ),
+    votes.flatMap(({ candidate }): [string, Candidate][] => {
+      if (candidate === undefined) return [];
+      const { tag, digest = candidateFiles.get(tag)?.digest } = candidate;
+      return digest === undefined ? [] : [[`${tag}@${digest}`, { repository, tag, digest }]];
+    }),
   );
   const records: DecisionRecord[] = [];
   const failures: Failure[] = [];
   for (const [name, image] of images) {
-    const own = votes.filter(
-      ({ candidate: { tag, digest = image.digest } }) => tag === image.tag && digest === image.digest,
+    const named = votes.filter(
+      ({ candidate }) => candidate?.tag === image.tag && (candidate.digest ?? image.digest) === image.digest,
     );
+    // A vote that names no image may hold back what its job tested on the same hash.
+    const tested = new Set(named.map(voteKey));
+    const own = [...named, ...votes.filter((vote) => vote.candidate === undefined && tested.has(voteKey(vote)))];
     const evaluatedAt = Math.max(...own.map(({ timestamp }) => Math.min(Math.max(timestamp, 0), now)));
     try {
       records.push(evaluate(criteria, own, image, { evaluatedAt }));
@@ -87,7 +93,7 @@ export function resultsOf({ candidate, evidence }: DecisionRecord): JobResult[] 
   const { tag, digest } = candidateOf(candidate);
   return evidence.filter(
     (result) =>
-      result.outcome !== 'running' && result.candidate.tag === tag && (result.candidate.digest ?? digest) === digest,
+      result.outcome !== 'running' && result.candidate?.tag === tag && (result.candidate.digest ?? digest) === digest,
   );
 }
 

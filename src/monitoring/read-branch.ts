@@ -106,7 +106,7 @@ async function readFiles(
     ...(candidateTag === undefined ? [] : [candidateTag]),
     ...records.map(({ candidate }) => candidateOf(candidate).tag),
     // Which image a vote on a bare tag is about, its candidate file says.
-    ...(votes?.flatMap(({ candidate: { tag, digest } }) => (digest === undefined ? tag : [])) ?? []),
+    ...(votes?.flatMap(({ candidate: on }) => (on === undefined || on.digest !== undefined ? [] : on.tag)) ?? []),
   ];
   const candidateFiles = await inParallel([...new Set(tags)].slice(0, MAX_CANDIDATE_FILES), (tag) =>
     attempt('candidate files', files.candidateFile(tag)),

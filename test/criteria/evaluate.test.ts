@@ -1,15 +1,17 @@
 import { describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
 import { UserError } from '../../src/base/errors.js';
+import { parseCriteria } from '../../src/criteria/criteria-file.js';
 import type { Verdict } from '../../src/criteria/decision-record.js';
 import { decisionRecordSchema } from '../../src/criteria/decision-record.js';
-import { replay } from '../../src/criteria/evaluate.js';
-import { blockingJobs } from '../../src/criteria/explain.js';
+import { evaluate, replay } from '../../src/criteria/evaluate.js';
+import { blockingJobs, explain, explainMarkdown } from '../../src/criteria/explain.js';
 import type { JobResult } from '../../src/criteria/job-result.js';
 import { CANDIDATE, DAY, DIGEST, decide, digestOf, failed, NOW, passed, result, TAG, tagOf } from './fixtures.js';
 
 const BOTH = 'current-ceph: [a, b]';
 const GROUP = 'current-ceph: {required: [a], any-of: [[c, d]]}';
+const WAIVED_IN_GROUP = 'current-ceph: {any-of: [[c, d]], waivers: [{job: c, until: 2026-12-31, reason: x}]}';
 const running = (job: string, rest?: Partial<JobResult>) => result(job, 'running', rest);
 
 /** Where and when. */
@@ -183,13 +185,117 @@ const table: readonly [Verdict, string, string, readonly JobResult[]][] = [
 
   ['promote', 'a waived job failed', waive('b', '2026-12-31'), [passed('a'), failed('b')]],
   ['promote', 'a waived job, on the last day of it', waive('b', '2026-11-24'), [passed('a')]],
+  ['promote', 'a waived job of a group passed', WAIVED_IN_GROUP, [passed('c')]],
+  ['promote', 'a waived job of a group passed, the other failed', WAIVED_IN_GROUP, [passed('c'), failed('d')]],
+  ['wait', 'a waived job of a group is running', WAIVED_IN_GROUP, [running('c')]],
+  ['reject', 'a waived job of a group says nothing, the other failed', WAIVED_IN_GROUP, [failed('d')]],
+  ['reject', 'all of a group failed, one of them waived', WAIVED_IN_GROUP, [failed('c'), failed('d')]],
+  ['wait', 'a waived job of a group failed, the other says nothing', WAIVED_IN_GROUP, [failed('c')]],
+  [
+    'promote',
+    'a whole group is waived',
+    'current-ceph: {required: [a], any-of: [[c]], waivers: [{job: c, until: 2026-12-31, reason: x}]}',
+    [passed('a'), failed('c')],
+  ],
+
+  ['wait', 'failed since without a digest', BOTH, [passed('a'), passed('b'), failed('b', { ...BARE_TAG, ...ago(60) })]],
+  ['wait', 'failed without a digest at the time of the pass', BOTH, [passed('a'), passed('b'), failed('b', BARE_TAG)]],
+  [
+    'promote',
+    'failed without a digest, and passed since',
+    BOTH,
+    [passed('a'), passed('b'), failed('b', { ...BARE_TAG, ...ago(3601) })],
+  ],
   [
     'wait',
-    'a waived job of a group leaves the rest',
-    'current-ceph: {any-of: [[c, d]], waivers: [{job: c, until: 2026-12-31, reason: x}]}',
-    [passed('c')],
+    'failed since without a digest, on another hash',
+    BOTH,
+    [passed('a'), passed('b'), failed('b', { ...BARE_TAG, ...h2, ...ago(60) })],
+  ],
+  [
+    'promote',
+    'failed without a digest, and passed since on another hash',
+    BOTH,
+    [passed('a'), passed('b'), failed('b', { ...BARE_TAG, ...h1, ...ago(3700) }), passed('b', { ...h2, ...ago(60) })],
+  ],
+  [
+    'reject',
+    'failed, and failed since without a digest',
+    BOTH,
+    [failed('b'), failed('b', { ...BARE_TAG, ...ago(60) })],
+  ],
+  [
+    'wait',
+    'passed since without a digest, which clears nothing',
+    BOTH,
+    [passed('a'), passed('b'), failed('b', { ...BARE_TAG, ...ago(60) }), passed('b', { ...BARE_TAG, ...ago(30) })],
+  ],
+  [
+    'promote',
+    'failed since without a digest, on another tag',
+    BOTH,
+    [passed('a'), passed('b'), failed('b', { candidate: { tag: OTHER_TAG.candidate.tag }, ...ago(60) })],
+  ],
+  [
+    'reject',
+    'failed since without a digest, where bare tags count',
+    'current-ceph: {required: [a, b], bare-tags: true}',
+    [passed('a'), passed('b'), failed('b', { ...BARE_TAG, ...ago(60) })],
+  ],
+  [
+    'wait',
+    'failed without a digest at a time that cannot be',
+    BOTH,
+    [passed('a'), passed('b'), failed('b', { ...BARE_TAG, timestamp: NOW * 1000 })],
+  ],
+  [
+    'promote',
+    'failed since without a digest, by someone who is not trusted',
+    'current-ceph: {required: [a], trusted-users: [ciuser]}',
+    [passed('a'), failed('a', { ...BARE_TAG, ...ago(60), user: 'mallory' })],
+  ],
+  ['wait', 'failed since without naming an image', BOTH, [passed('a'), passed('b'), unnamed(failed('b', ago(60)))]],
+  [
+    'promote',
+    'failed without naming an image, and passed since',
+    BOTH,
+    [passed('a'), passed('b'), unnamed(failed('b', ago(3700)))],
+  ],
+  [
+    'promote',
+    'failed since without naming an image, on a hash where the job did not test this one',
+    BOTH,
+    [passed('a'), passed('b'), unnamed(failed('b', { ...h2, ...ago(60) }))],
+  ],
+  [
+    'promote',
+    'failed since without naming an image, by someone who is not trusted',
+    'current-ceph: {required: [a], trusted-users: [ciuser]}',
+    [passed('a'), unnamed(failed('a', { ...ago(60), user: 'mallory' }))],
+  ],
+  [
+    'promote',
+    'passed since without naming an image',
+    BOTH,
+    [passed('a'), passed('b'), unnamed(passed('b', ago(60))), unnamed(running('b', ago(50)))],
+  ],
+  [
+    'wait',
+    'one of a group failed since without a digest',
+    GROUP,
+    [passed('a'), passed('c'), failed('c', { ...BARE_TAG, ...ago(60) })],
+  ],
+  [
+    'promote',
+    'one of a group failed without a digest, the other passed',
+    GROUP,
+    [passed('a'), passed('d'), failed('c', { ...BARE_TAG, ...ago(60) })],
   ],
 ];
+
+function unnamed({ candidate: _, ...rest }: JobResult): JobResult {
+  return rest;
+}
 
 function needs({ 'aggregate-hash': _, user: __, ...rest }: JobResult): JobResult {
   return { ...rest, source: 'needs' };
@@ -227,7 +333,7 @@ describe('what is recorded', () => {
       { job: 'c', state: 'unknown', why: 'running', since: '2026-11-24T01:59:10Z', url: null, ...h1 },
       { job: 'd', state: 'unknown', why: 'no result', since: null, url: null, 'aggregate-hash': null },
     ]);
-    expect(record.reason).toBe('b failed on this image');
+    expect(record.reason).toBe('b failed on this image on aggregate hash h1');
   });
 
   test('what does not count, and why; of a job that only speaks of other tags the newest', () => {
@@ -289,6 +395,130 @@ describe('waivers', () => {
     const record = decide(waive('b', '2026-11-30'), [], end - left);
     expect(record.warnings).toEqual(warnings);
     expect(record.jobs[1]).toMatchObject({ state: 'waived', why: 'waived until 2026-11-30: node is broken' });
+  });
+});
+
+describe('reasons', () => {
+  const reason = (criteria: string, ...results: JobResult[]) => decide(criteria, results).reason;
+
+  test.each<[string, string]>([
+    [
+      reason(BOTH, passed('a', h1), passed('b', h2)),
+      'not met on aggregate hash h1: b (no result on aggregate hash h1)',
+    ],
+    [reason(BOTH, passed('a'), passed('b')), 'every requirement is met on aggregate hash h1'],
+    [
+      reason(BOTH, failed('a', h1), failed('b', h2)),
+      'a failed on this image on aggregate hash h1, b failed on this image on aggregate hash h2',
+    ],
+    [reason(GROUP, failed('c', h1), failed('d', h1)), 'all of c, d failed on this image on aggregate hash h1'],
+    [reason(GROUP, failed('c', h1), failed('d', h2)), 'all of c, d failed on this image'],
+    [reason(GROUP, needs(passed('a'))), 'not met: one of c (no result) or d (no result)'],
+    [
+      reason(BOTH, failed('a', { ...h1, ...ago(DAY) }), passed('b', h1), passed('a', { ...h2, ...ago(7200) })),
+      'not met on aggregate hash h1: a (failed on aggregate hash h1, and has passed since on another)',
+    ],
+  ])('%s', (said, expected) => {
+    expect(said).toBe(expected);
+  });
+});
+
+describe('a failure whose time cannot be', () => {
+  const URL = { url: 'https://ci.example/7' };
+
+  test.each<[string, Partial<JobResult>, string]>([
+    [
+      'in milliseconds',
+      { timestamp: NOW * 1000 },
+      "a new pass does not help; have the vote removed from DLRN's database",
+    ],
+    ['before 1970', { timestamp: -1 }, 'a new pass does not help; have the vote removed'],
+    ['of Zuul', { timestamp: -1, source: 'zuul' }, 'a new pass does not help; have the result removed'],
+    ['some minutes ahead', { timestamp: NOW + 900 }, 'from 2026-11-24T02:10:00Z on this failure counts'],
+  ])('%s is shown with its link and what helps', (_, rest, wayOut) => {
+    const record = decide(BOTH, [passed('a'), passed('b'), failed('b', { ...URL, ...rest })]);
+    expect(record.jobs[1]).toMatchObject({ job: 'b', state: 'unknown', ...URL });
+    expect(record.jobs[1]?.['way-out']).toContain(wayOut);
+    const lines = explain(record).join('\n');
+    expect(lines).toContain(wayOut);
+    expect(lines).toContain('(the failure: https://ci.example/7)');
+    expect(lines).not.toContain('would promote if');
+    expect(explainMarkdown(record)).not.toContain('would promote if');
+  });
+
+  test('in a group leaves the way by the other member', () => {
+    const record = decide(GROUP, [passed('a'), failed('c', { timestamp: -1 })]);
+    expect(explain(record)).toContain('would promote if d passed on aggregate hash h1');
+  });
+});
+
+describe('nobody can make a record too large by reporting often', () => {
+  const long = { url: `https://ci.example/${'x'.repeat(900)}` };
+  const flood = (count: number, vote: (n: number) => JobResult) => Array.from({ length: count }, (_, n) => vote(n));
+  const sizeOf = (value: unknown) => JSON.stringify(value).length;
+  const criteria = 'current-ceph: {required: [a, b], trusted-users: [ciuser]}';
+
+  test.each<[string, Verdict, JobResult[]]>([
+    ['votes that count', 'promote', flood(14_000, (n) => passed('a', { ...long, ...ago(n % 5000) }))],
+    [
+      'alternating ones',
+      'reject',
+      flood(14_000, (n) => result('a', n % 2 ? 'success' : 'failure', { ...long, ...ago(n) })),
+    ],
+    [
+      'by users who are not trusted',
+      'promote',
+      flood(8000, (n) => failed('a', { ...long, user: `mallory-${n}`, ...ago(n) })),
+    ],
+    ['on other images', 'promote', flood(8000, (n) => failed('a', { candidate: { tag: tagOf(`v${n}`) } }))],
+    ['of one tag without a digest', 'wait', flood(8000, (n) => failed('a', { ...long, ...BARE_TAG, ...ago(n) }))],
+    ['at times that cannot be', 'wait', flood(8000, (n) => failed('a', { ...long, timestamp: -1 - n }))],
+    [
+      'on many hashes',
+      'promote',
+      flood(4000, (n) => passed('a', { ...long, 'aggregate-hash': `${n}`, ...ago(9000 + n) })),
+    ],
+  ])('%s', (_, verdict, votes) => {
+    const record = decide(criteria, [passed('a'), passed('b'), ...votes]);
+    expect(record.verdict).toBe(verdict);
+    expect(replay(record)).toBe(verdict);
+    expect(sizeOf(record)).toBeLessThan(120_000);
+    expect(sizeOf(explain(record)) + sizeOf(explainMarkdown(record))).toBeLessThan(30_000);
+    const seen = record.evidence.length - record['not-counted'].length + (record['not-counted-total'] ?? 0);
+    expect(seen).toBeLessThanOrEqual(votes.length + 2);
+  });
+
+  test('what does not count is a number and the newest few', () => {
+    const votes = flood(50, (n) => passed('a', { user: 'mallory', ...ago(n) }));
+    const record = decide(criteria, votes);
+    expect(record['not-counted']).toHaveLength(3);
+    expect(record['not-counted-total']).toBe(50);
+    expect(record.evidence.map(({ timestamp }) => timestamp)).toEqual([NOW, NOW - 1, NOW - 2]);
+    expect(explain(record)).toContain('not counted: 47 more');
+  });
+});
+
+/** Records of version 1 are in ledgers: they replay by the rules that they were made by. */
+describe('a record of version 1', () => {
+  function recordOf1(criteria: string, results: readonly JobResult[]) {
+    const parsed = parseCriteria(criteria, 'current-ceph');
+    const { 'not-counted-total': _, ...record } = evaluate(parsed, results, CANDIDATE, { evaluatedAt: NOW, rules: 1 });
+    return record;
+  }
+
+  test.each<[Verdict, string, string, readonly JobResult[]]>([
+    [
+      'promote',
+      'failed since without a digest',
+      BOTH,
+      [passed('a'), passed('b'), failed('b', { ...BARE_TAG, ...ago(60) })],
+    ],
+    ['reject', 'a waived job of a group passed, the other failed', WAIVED_IN_GROUP, [passed('c'), failed('d')]],
+    ['wait', 'a waived job of a group passed', WAIVED_IN_GROUP, [passed('c')]],
+    ['reject', 'failed', BOTH, [passed('a'), failed('b')]],
+  ])('%s: %s', (verdict, _, criteria, results) => {
+    const record = v.parse(decisionRecordSchema, JSON.parse(JSON.stringify(recordOf1(criteria, results))));
+    expect([record.version, record.verdict, replay(record)]).toEqual([1, verdict, verdict]);
   });
 });
 

@@ -16,7 +16,7 @@ const record = decide(CRITERIA, [
 
 test('a decision in lines', () => {
   expect(explain(record)).toEqual([
-    'reject: scenario004 failed on this image',
+    'reject: scenario004 failed on this image on aggregate hash h1',
     `candidate quay.io/ceph/daemon:${TAG}@${CANDIDATE.digest}`,
     `criteria current-ceph, sha256 ${record.criteria.sha256}`,
     '  met     scenario001 passed, since 2026-11-24T01:00:00Z, https://ci.example/1',
@@ -30,7 +30,7 @@ test('a decision in lines', () => {
 
 test('a decision in Markdown, in which nothing from outside is markup', () => {
   const lines = explainMarkdown(record).split('\n');
-  expect(lines[0]).toBe('### reject: scenario004 failed on this image');
+  expect(lines[0]).toBe('### reject: scenario004 failed on this image on aggregate hash h1');
   expect(lines).toContain('| scenario001 | met | passed | 2026-11-24T01:00:00Z | [result](https://ci.example/1) |');
   expect(lines).toContain('| ovb | waived | waived until 2026-11-30: no node &#124; since &#60;June&#62; |  |  |');
   expect(lines).toContain('- would promote if scenario004 passed on aggregate hash h1');
@@ -39,6 +39,6 @@ test('a decision in Markdown, in which nothing from outside is markup', () => {
 test('groups, and results without a hash', () => {
   const { 'aggregate-hash': _, ...result } = passed('a');
   const lines = explain(decide('current-ceph: {required: [a, b], any-of: [[c, d]]}', [result]));
-  expect(lines[0]).toBe('wait: not met: b (no result), c (no result) or d (no result)');
+  expect(lines[0]).toBe('wait: not met: b (no result), one of c (no result) or d (no result)');
   expect(lines).toContain('would promote if b and one of c, d passed');
 });

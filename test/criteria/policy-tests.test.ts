@@ -39,7 +39,7 @@ test('a wrong expectation is told with the reason', () => {
       name: 'one',
       expected: 'promote',
       verdict: 'reject',
-      reason: 'scenario001 failed on this image',
+      reason: 'scenario001 failed on this image on aggregate hash one',
       passed: false,
     },
   ]);

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { formatNotes, parseNotes } from '../../src/dlrn/notes.js';
+import { formatNotes, parseNotes, tagInNotes } from '../../src/dlrn/notes.js';
 
 const DIGEST = `sha256:${'a'.repeat(64)}`;
 
@@ -21,6 +21,21 @@ test.each([
   ['v6.0.10\u0000', undefined],
 ])('%j', (text, notes) => {
   expect(parseNotes(text)).toEqual(notes);
+});
+
+test.each([
+  ['v6.0.10', 'v6.0.10'],
+  [`v6.0.10@${DIGEST}`, 'v6.0.10'],
+  ['v6.0.10@', 'v6.0.10'],
+  ['v6.0.10@sha256:0', 'v6.0.10'],
+  [' v6.0.10\n', 'v6.0.10'],
+  ['v6.0.10 failed', 'v6.0.10'],
+  ['', undefined],
+  [`@${DIGEST}`, undefined],
+  ['../v6.0.10', undefined],
+  ['x'.repeat(129), undefined],
+])('the tag in %j is %j', (text, tag) => {
+  expect(tagInNotes(text)).toBe(tag);
 });
 
 test('what parses is formatted as it was, short and in ASCII', () => {

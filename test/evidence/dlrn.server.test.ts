@@ -148,12 +148,29 @@ describe('what is read', () => {
     }
   });
 
-  test.each(['all is well', '', 'v6.0.10@sha256:0'])(
-    'a vote with the notes %j is about something else',
+  const GARBLED = ['all is well', '', `${CANDIDATE.tag}@sha256:0`, `${CANDIDATE.tag}@`] as const;
+
+  test.each(GARBLED)('a pass with the notes %j names no image', async (notes) => {
+    const { a } = freshJobs();
+    await report({ jobId: a, notes });
+    const [result, ...others] = await dlrnEvidence(dlrn(), hash(0), [a], silent);
+    expect(others).toEqual([]);
+    expect(result).not.toHaveProperty('candidate');
+  });
+
+  test.each([...GARBLED, CANDIDATE.tag])(
+    'a failure with the notes %j holds back what its job passed, until a newer pass',
     async (notes) => {
       const { a } = freshJobs();
-      await report({ jobId: a, notes });
-      expect(await dlrnEvidence(dlrn(), hash(0), [a], silent)).toEqual([]);
+      const criteria = parseCriteria(`current-ceph: ["${a}"]`, 'current-ceph');
+      const verdict = async () =>
+        evaluate(criteria, await dlrnEvidence(dlrn(), LABEL, [a], silent), CANDIDATE, { evaluatedAt: NOW }).verdict;
+      await report({ jobId: a });
+      expect(await verdict()).toBe('promote');
+      await report({ jobId: a, notes, success: false, timestamp: NOW - 50 });
+      expect(await verdict()).toBe('wait');
+      await report({ jobId: a, timestamp: NOW - 40 });
+      expect(await verdict()).toBe('promote');
     },
   );
 

@@ -1,57 +1,132 @@
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { UserError } from '../../src/base/errors.js';
 import { formatCandidate } from '../../src/candidate/reference.js';
+import { parseCriteria } from '../../src/criteria/criteria-file.js';
+import { evaluate, replay } from '../../src/criteria/evaluate.js';
 import { needsEvidence } from '../../src/evidence/needs.js';
-import { CANDIDATE, DIGEST, decide, NOW, TAG } from '../criteria/fixtures.js';
+import { CANDIDATE, DIGEST, NOW, TAG } from '../criteria/fixtures.js';
 
 const REFERENCE = formatCandidate(CANDIDATE);
-const read = (needs: unknown) => needsEvidence(JSON.stringify(needs), CANDIDATE, NOW);
+const read = (needs: unknown, jobs: readonly string[] = [], attempt = 1) =>
+  needsEvidence({ needs: JSON.stringify(needs), attempt, jobs, candidate: CANDIDATE, now: NOW });
 const own = { candidate: { tag: TAG, digest: DIGEST }, timestamp: NOW, source: 'needs', job: 'scenario001' };
 
-test.each<[string, unknown, unknown]>([
+function decide(criteria: string, needs: unknown, attempt = 1) {
+  const parsed = parseCriteria(criteria, 'current-ceph');
+  const { results, ...rest } = read(needs, parsed.requirements.flat(), attempt);
+  return evaluate(parsed, results, CANDIDATE, { evaluatedAt: NOW, ...rest });
+}
+
+test.each<[string, unknown, string]>([
+  ['success with the candidate', { result: 'success', outputs: { reference: REFERENCE } }, 'success'],
+  ['failure', { result: 'failure', outputs: { reference: REFERENCE } }, 'failure'],
+  ['failure without outputs', { result: 'failure', outputs: null }, 'failure'],
+])('%s', (_, job, outcome) => {
+  expect(read({ scenario001: job }).results).toEqual([{ ...own, outcome }]);
+});
+
+test.each<[string, unknown, string]>([
+  ['no outputs', { result: 'success' }, 'succeeded, but it has no output `reference`'],
+  ['null for outputs', { result: 'success', outputs: null }, 'succeeded, but it has no output `reference`'],
   [
-    'success with the candidate',
-    { result: 'success', outputs: { reference: REFERENCE } },
-    { ...own, outcome: 'success' },
+    'another output',
+    { result: 'success', outputs: { tested: REFERENCE } },
+    'succeeded, but it has no output `reference`',
   ],
-  ['failure', { result: 'failure', outputs: { reference: REFERENCE } }, { ...own, outcome: 'failure' }],
-  ['failure without outputs', { result: 'failure', outputs: null }, { ...own, outcome: 'failure' }],
-  ['success with no outputs', { result: 'success' }, undefined],
-  ['success with null for outputs', { result: 'success', outputs: null }, undefined],
-  ['success with an empty reference', { result: 'success', outputs: { reference: '' } }, undefined],
-  ['success with a bare tag', { result: 'success', outputs: { reference: TAG } }, undefined],
   [
-    'success with the image elsewhere',
+    'an empty reference',
+    { result: 'success', outputs: { reference: '' } },
+    'succeeded, but its output `reference` is empty',
+  ],
+  [
+    'a bare tag',
+    { result: 'success', outputs: { reference: 'ceph/daemon:v1' } },
+    `succeeded, but its output \`reference\` is "ceph/daemon:v1", not the candidate ${REFERENCE}`,
+  ],
+  [
+    'the image elsewhere',
     { result: 'success', outputs: { reference: REFERENCE.replace('quay.io', 'evil.io') } },
-    undefined,
+    `is "${REFERENCE.replace('quay.io', 'evil.io')}", not the candidate`,
   ],
   [
-    'success with the digest under another tag',
+    'the digest under another tag',
     { result: 'success', outputs: { reference: `quay.io/ceph/daemon:v1@${DIGEST}` } },
-    undefined,
+    `is "quay.io/ceph/daemon:v1@${DIGEST}", not the candidate`,
   ],
-  ['skipped', { result: 'skipped', outputs: { reference: REFERENCE } }, undefined],
-  ['cancelled', { result: 'cancelled', outputs: { reference: REFERENCE } }, undefined],
-  ['anything else', { result: 'Success', outputs: { reference: REFERENCE } }, undefined],
-])('%s', (_, job, result) => {
-  expect(read({ scenario001: job })).toEqual(result === undefined ? [] : [result]);
+  ['a newline behind it', { result: 'success', outputs: { reference: `${REFERENCE}\n` } }, 'not the candidate'],
+  ['a mask in it', { result: 'success', outputs: { reference: REFERENCE.replace('daemon', '***') } }, '***'],
+  ['skipped', { result: 'skipped', outputs: { reference: REFERENCE } }, 'its result is skipped, which is neither'],
+  [
+    'cancelled',
+    { result: 'cancelled', outputs: { reference: REFERENCE } },
+    'its result is cancelled, which is neither',
+  ],
+  [
+    'anything else',
+    { result: 'Success', outputs: { reference: REFERENCE } },
+    'its result is Success, which is neither',
+  ],
+])('%s is no result, and the reason says why', (_, job, why) => {
+  expect(read({ scenario001: job }).results).toEqual([]);
+  const record = decide('current-ceph: [scenario001]', { scenario001: job });
+  expect(record.verdict).toBe('wait');
+  expect(record.jobs[0]?.why).toContain(why);
+  expect(record.reason).toContain(why);
+});
+
+test('a job that needs lacks is told with those it has', () => {
+  const { jobs } = decide('current-ceph: [check]', { chek: { result: 'success' }, lint: { result: 'success' } });
+  expect(jobs[0]?.why).toBe('needs has no job check; it has chek, lint');
+  expect(decide('current-ceph: [check]', {}).jobs[0]?.why).toBe('needs has no job check; it is empty');
+});
+
+test('what is told of needs stays short', () => {
+  const needs = Object.fromEntries(Array.from({ length: 900 }, (_, n) => [`job-${n}`, { result: 'x'.repeat(9000) }]));
+  expect(decide('current-ceph: [check, job-1]', needs).reason.length).toBeLessThan(1000);
 });
 
 test('a job that tested another image is told, and does not count', () => {
   const reference = `quay.io/ceph/daemon:v6.0.9@sha256:${'9'.repeat(64)}`;
-  const evidence = read({ a: { result: 'success', outputs: { reference } } });
-  const record = decide('current-ceph: [a]', evidence);
+  const record = decide('current-ceph: [a]', { a: { result: 'success', outputs: { reference } } });
   expect(record.verdict).toBe('wait');
   expect(record.jobs[0]?.why).toBe('no result that counts: it is on v6.0.9');
 });
 
 test('all jobs are needed', () => {
   const passed = { result: 'success', outputs: { reference: REFERENCE, other: 'x' } };
-  const verdict = (needs: object) => decide('current-ceph: [a, b]', read(needs)).verdict;
+  const verdict = (needs: object) => decide('current-ceph: [a, b]', needs).verdict;
   expect(verdict({ a: passed, b: passed, candidate: { result: 'success', outputs: {} } })).toBe('promote');
   expect(verdict({ a: passed, b: { result: 'skipped', outputs: {} } })).toBe('wait');
   expect(verdict({ a: passed, b: { result: 'failure', outputs: {} } })).toBe('reject');
   expect(verdict({})).toBe('wait');
+});
+
+describe('a re-run keeps results of any age', () => {
+  const needs = { a: { result: 'success', outputs: { reference: REFERENCE } } };
+  const aged = 'current-ceph: {required: [a], max-age: 1 hours}';
+
+  test.each([
+    ['promote', 'in a first attempt', aged, 1],
+    ['wait', 'in a second attempt', aged, 2],
+    ['promote', 'in a second attempt without max-age', 'current-ceph: [a]', 2],
+  ])('%s %s', (verdict, _, criteria, attempt) => {
+    const record = decide(criteria, needs, attempt);
+    expect([record.verdict, replay(record)]).toEqual([verdict, verdict]);
+  });
+
+  test('a failure never ages', () => {
+    expect(decide(aged, { a: { result: 'failure' } }, 7).verdict).toBe('reject');
+  });
+});
+
+test('options that have no effect on needs are warned of', () => {
+  const criteria =
+    'current-ceph: {required: [a], trusted-users: [ciuser], across-hashes: true, bare-tags: true, max-age: 1 days}';
+  expect(decide(criteria, {}).warnings).toEqual(
+    ['trusted-users', 'across-hashes', 'bare-tags'].map(
+      (option) => `criteria: ${option} has no effect on evidence from needs`,
+    ),
+  );
 });
 
 test.each([
@@ -61,7 +136,8 @@ test.each([
   ['{"a": {"outputs": {}}}', 'a.result'],
   ['{"a": {"result": "success", "outputs": {"reference": 1}}}', 'a.outputs.reference'],
 ])('%j is refused', (needs, message) => {
-  expect(() => needsEvidence(needs, CANDIDATE, NOW)).toThrow(UserError);
-  expect(() => needsEvidence(needs, CANDIDATE, NOW)).toThrow(/^input needs: .*give \${{ toJSON\(needs\) }}$/);
-  expect(() => needsEvidence(needs, CANDIDATE, NOW)).toThrow(message);
+  const read = () => needsEvidence({ needs, attempt: 1, jobs: [], candidate: CANDIDATE, now: NOW });
+  expect(read).toThrow(UserError);
+  expect(read).toThrow(message);
+  expect(read).toThrow(expect.objectContaining({ hint: 'needs' }));
 });

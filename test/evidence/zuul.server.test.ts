@@ -40,7 +40,7 @@ function build(rest: object = {}) {
   };
 }
 
-async function read(builds: readonly object[], pipelines: string[] = []) {
+async function read(builds: readonly object[], pipelines: string[] = ['periodic']) {
   const { url } = await zuul((asked) => ({
     body: asked.searchParams.get('skip') === '0' ? JSON.stringify(builds) : '[]',
   }));
@@ -81,18 +81,61 @@ test.each([
 
 test.each<[string, object]>([
   ['of another job', { job_name: 'scenario001-foo' }],
-  ['without artifacts', { artifacts: [] }],
-  ['that was only handed the image', { artifacts: [], variables: { docker_ceph_tag: CANDIDATE.tag } }],
   ['that never began', { start_time: null, end_time: null }],
+  ['of another pipeline', { pipeline: 'check' }],
+  ['of a pipeline whose name begins with the right one', { pipeline: 'periodic-foo' }],
+  ['without a pipeline', { pipeline: null }],
+  ['that runs and does not say what it tests', { result: null, end_time: null, artifacts: [] }],
+])('a build %s says nothing', async (_, rest) => {
+  expect(await read([build(rest)])).toEqual([]);
+});
+
+const failedOfPipeline = (pipeline: string) => build({ pipeline, result: 'FAILURE', end_time: '2026-11-24T01:30:00' });
+
+test('a failure in another pipeline holds nothing back', async () => {
+  const evidence = await read([failedOfPipeline('check'), build()]);
+  expect(decide('current-ceph: [scenario001]', evidence).verdict).toBe('promote');
+});
+
+describe.each<[string, object]>([
+  ['without artifacts', { artifacts: [] }],
+  ['with null for artifacts', { artifacts: null }],
+  ['that was only handed the image', { artifacts: [], variables: { docker_ceph_tag: CANDIDATE.tag } }],
   ['with a reference that is none', { artifacts: [artifact('v6.0.10')] }],
   ['with another type of artifact', { artifacts: [{ ...artifact(''), metadata: { type: 'x', reference: 'y' } }] }],
-  ['of another pipeline', { pipeline: 'check' }],
   [
     'that names two images',
     { artifacts: [artifact(formatCandidate(CANDIDATE)), artifact(`quay.io/a:v1@sha256:${'1'.repeat(64)}`)] },
   ],
-])('a build %s says nothing', async (_, rest) => {
-  expect(await read([build(rest)], ['periodic'])).toEqual([]);
+])('a build %s', (_, rest) => {
+  const verdict = async (...builds: readonly object[]) =>
+    decide('current-ceph: [scenario001]', await read(builds)).verdict;
+  const before = build({ end_time: '2026-11-24T00:30:00' });
+  const after = build({ end_time: '2026-11-24T01:30:00' });
+
+  test('does not pass', async () => {
+    expect(await verdict(build(rest))).toBe('wait');
+  });
+
+  test.each(['FAILURE', 'POST_FAILURE', 'TIMED_OUT', 'DISK_FULL'])(
+    'holds its job back by %s until a newer build passes with proof',
+    async (result) => {
+      expect(await verdict(before, build({ ...rest, result }))).toBe('wait');
+      expect(await verdict(build({ ...rest, result }), build())).toBe('wait');
+      expect(await verdict(before, build({ ...rest, result }), after)).toBe('promote');
+    },
+  );
+
+  test('holds nothing back where its test never ended', async () => {
+    expect(await verdict(before, build({ ...rest, result: 'NODE_FAILURE' }))).toBe('promote');
+  });
+});
+
+test('a failed build without a time holds its job back for good, and the reason names it', async () => {
+  const failed = build({ result: 'FAILURE', start_time: null, end_time: null, log_url: 'https://logs.example/7/' });
+  const record = decide('current-ceph: [scenario001]', await read([failed, build()]));
+  expect(record.verdict).toBe('wait');
+  expect(record.jobs[0]).toMatchObject({ url: 'https://logs.example/7/', 'way-out': expect.any(String) });
 });
 
 test('a build that names its image twice has one', async () => {
@@ -110,7 +153,7 @@ test('all pages of all jobs are read, and the verdict follows', async () => {
     return { body: JSON.stringify(page) };
   });
   const jobs = ['scenario001', 'scenario004'];
-  const evidence = await zuulEvidence({ http: http(), url, tenant: 'a/b', jobs, pipelines: [], log: silent });
+  const evidence = await zuulEvidence({ http: http(), url, tenant: 'a/b', jobs, pipelines: ['periodic'], log: silent });
   expect(asked().sort()).toEqual(
     jobs.flatMap((job) =>
       [0, 100, 200].map((n) => `/zuul/api/tenant/a%2Fb/builds?job_name=${job}&limit=100&skip=${n}`),
@@ -122,7 +165,7 @@ test('all pages of all jobs are read, and the verdict follows', async () => {
 test('reading ends after a thousand builds of a job', async () => {
   const page = JSON.stringify(Array.from({ length: 100 }, () => build({ result: 'ABORTED' })));
   const { url, asked } = await zuul(() => ({ body: page }));
-  await zuulEvidence({ http: http(), url, tenant: 't', jobs: ['scenario001'], pipelines: [], log: silent });
+  await zuulEvidence({ http: http(), url, tenant: 't', jobs: ['scenario001'], pipelines: ['periodic'], log: silent });
   expect(asked()).toHaveLength(10);
 });
 
@@ -141,7 +184,7 @@ describe('a Zuul that fails is a named error', () => {
     ['401', { status: 401, body: '' }, 'unauthorized', 'answered 401'],
   ])('%s', async (_, answer, kind, message) => {
     const { url } = await zuul(() => answer);
-    const parts = { http: http(), url, tenant: 't', jobs: ['scenario001'], pipelines: [], log: silent };
+    const parts = { http: http(), url, tenant: 't', jobs: ['scenario001'], pipelines: ['periodic'], log: silent };
     const error = await errorOf(zuulEvidence(parts));
     expect(error.kind).toBe(kind);
     expect(error.message).toContain(message);

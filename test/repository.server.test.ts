@@ -1,4 +1,4 @@
-import { execFile, spawnSync } from 'node:child_process';
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
+import { PINS, pinnedFiles } from '../scripts/pin.js';
 import { parseBranches, writeBranches } from '../scripts/workflows.js';
 import { sandbox } from './sandbox/current.js';
 import { projectRoot } from './sandbox/project.js';
@@ -151,6 +152,43 @@ describe("a person's decision neither waits nor is replaced", () => {
   });
 
   test('there are such jobs', () => expect(promoting.length).toBeGreaterThan(3));
+});
+
+describe('the commit that the examples name', () => {
+  const git = (...args: string[]) => execFileSync('git', args, { cwd: projectRoot, encoding: 'utf8' });
+  const pins = pinnedFiles(projectRoot).flatMap((file) =>
+    [...readText(file).matchAll(PINS)].map(([, , commit = '', ref]) => ({ file, commit, ref })),
+  );
+  const [{ commit, ref } = { commit: '', ref: '' }] = pins.filter((pin) => pin.ref !== undefined);
+
+  test('is the same everywhere', () => {
+    expect(pins.length).toBeGreaterThan(20);
+    expect(pins.filter((pin) => pin.commit !== commit || (pin.ref ?? ref) !== ref)).toEqual([]);
+  });
+
+  test('exists, and a release is named only where there is one', () => {
+    expect(() => git('merge-base', '--is-ancestor', commit, 'HEAD')).not.toThrow();
+    const tagged = git('tag', '--points-at', commit).split('\n');
+    expect(['main', ...tagged]).toContain(ref);
+  });
+
+  const folders = ['examples/downstream/.github/workflows', 'examples/minimal/.github/workflows'];
+  const workflows = folders.flatMap((folder) =>
+    existsSync(join(projectRoot, folder))
+      ? readdirSync(join(projectRoot, folder)).map((name) => join(folder, name))
+      : [],
+  );
+
+  test.each(workflows)('has the inputs that %s sets', (file) => {
+    const steps = Object.values<Job>(parse(readText(file)).jobs).flatMap((job) => job.steps ?? []);
+    const used = steps.flatMap(({ uses = '', with: inputs = {} }) =>
+      [...uses.matchAll(PINS)].map(([, name = '']) => ({ path: name.split('/').slice(2).join('/'), inputs })),
+    );
+    for (const { path, inputs } of used) {
+      const action = parse(git('show', `${commit}:${path}/action.yml`));
+      expect(Object.keys(inputs).filter((input) => !(input in action.inputs))).toEqual([]);
+    }
+  });
 });
 
 describe('what a maintainer looks for', () => {

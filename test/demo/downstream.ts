@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { PINS } from '../../scripts/pin.js';
+import { projectRoot } from '../sandbox/project.js';
 import type { BranchName, ImageDirectory, SandboxInfo } from '../sandbox/sandbox.js';
 import { dotenv, repositorySettings } from './act.js';
 
@@ -36,7 +39,15 @@ export async function writeSettings(
   await writeFile(path.join(folder, 'secrets'), dotenv(repositorySettings(info).secrets), { mode: 0o600 });
 }
 
+/** The commit that the examples and the documentation pin. */
+export function pinnedCommit(): string {
+  const workflow = readFileSync(path.join(projectRoot, 'examples/downstream/.github/workflows/promotion.yml'), 'utf8');
+  const [[, , commit] = []] = workflow.matchAll(PINS);
+  if (commit === undefined) throw new Error('the example pins nothing');
+  return commit;
+}
+
 /** act's argument that takes `owner/repository/…@commit` from a folder: there is no network to fetch it from. */
 export function localRepository(folder: string): string {
-  return `rdo-infra/ceph-promotion-actions@${'0'.repeat(40)}=${folder}`;
+  return `rdo-infra/ceph-promotion-actions@${pinnedCommit()}=${folder}`;
 }

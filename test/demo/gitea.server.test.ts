@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import * as v from 'valibot';
+import { writePins } from '../../scripts/pin.js';
 import { ledgerRecordSchema } from '../../src/ledger/record.js';
 import { cephDaemonImage } from '../sandbox/ceph-daemon.js';
 import { freshImageDirectory, sandbox } from '../sandbox/current.js';
@@ -38,7 +39,7 @@ beforeAll(async () => {
     if (!name.endsWith('.yml')) continue;
     const file = path.join(folder, '.github', name);
     const text = await readFile(file, 'utf8');
-    await writeFile(file, text.replaceAll('0'.repeat(40), commit).replaceAll('scenario001-ceph-updates-master', JOB));
+    await writeFile(file, writePins(text, commit, 'main').replaceAll('scenario001-ceph-updates-master', JOB));
   }
   commits = { [UPSTREAM]: commit, [DOWNSTREAM]: await makeRepository(folder) };
 });

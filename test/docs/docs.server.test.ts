@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { parse } from 'yaml';
+import { PINS } from '../../scripts/pin.js';
 import { projectRoot } from '../sandbox/project.js';
 import { blocksOf, linksOf, missingLine } from './markdown.js';
 
@@ -95,6 +97,17 @@ test.each(everyPage)('the links of %s lead to files', (page) => {
   const links = linksOf(readFileSync(path.join(projectRoot, page), 'utf8'));
   const broken = links.filter((link) => !existsSync(path.join(projectRoot, path.dirname(page), link)));
   expect(broken).toEqual([]);
+});
+
+test('the page on calling the workflow passes every input and secret, and has one pin', () => {
+  const page = read('how-to/call-the-workflow.md');
+  const caller = parse(blocksOf(page).find(({ info }) => info === 'yaml')?.text ?? '');
+  const called = parse(readFileSync(path.join(projectRoot, '.github/workflows/branch-promotion.yml'), 'utf8'));
+  const { inputs, secrets } = called.on.workflow_call;
+  const [job] = Object.values<{ with: object; secrets: object }>(caller.jobs);
+  expect(Object.keys(job?.with ?? {}).sort()).toEqual(Object.keys(inputs).sort());
+  expect(Object.keys(job?.secrets ?? {}).sort()).toEqual(Object.keys(secrets).sort());
+  expect([...page.matchAll(PINS)]).toHaveLength(1);
 });
 
 test('each action is told of in the changelog', () => {

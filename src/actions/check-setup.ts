@@ -1,6 +1,6 @@
 import { systemClock, unixSeconds } from '../base/clock.js';
 import { repositorySchema } from '../candidate/reference.js';
-import { labelSchema } from '../ledger/names.js';
+import { candidateLabelSchema, promotedLabelSchema } from '../ledger/names.js';
 import { replayRecord } from '../ledger/replay.js';
 import { ownedRepositories, parseTargets } from '../promotion/targets.js';
 import { defineAction, type Runner } from '../runner/action.js';
@@ -36,11 +36,11 @@ const inputs = {
   'promoted-label': withDefault(
     'The label that is moved, and the moving tag at the targets',
     'current-ceph',
-    labelSchema,
+    promotedLabelSchema,
   ),
   'ledger-key': secret("Key of the HMAC that seals the ledger's records; empty: seals are not checked"),
   url: optional('The URL of the directory that `label` is in', urlSchema),
-  label: withDefault('The label of the candidate', 'ceph-ci-testing', labelSchema),
+  label: withDefault('The label of the candidate', 'ceph-ci-testing', candidateLabelSchema),
   'dlrn-url': optional('The DLRN API, as `https://trunk.rdoproject.org/api-centos9-master-uc`', urlSchema),
   username: optional('DLRN user', lineSchema),
   password: secret('Its password'),

@@ -19,7 +19,7 @@ import { explain, explainMarkdown } from '../criteria/explain.js';
 import type { Evidence } from '../criteria/job-result.js';
 import { type EvidenceSource, readEvidence } from '../evidence/evidence.js';
 import type { Http } from '../http/policy.js';
-import { labelSchema } from '../ledger/names.js';
+import { candidateLabelSchema, promotedLabelSchema } from '../ledger/names.js';
 import { replayRecord } from '../ledger/replay.js';
 import { decisionNotice, errorNotice, notify, silenceNotice } from '../promotion/notify.js';
 import { promote } from '../promotion/promote.js';
@@ -56,7 +56,7 @@ import { storeInputs, withStore } from './shared/store-inputs.js';
 const inputs = {
   reference: optional('The candidate, as `image:tag@digest`; empty: what `label` at `url` names', candidateSchema),
   url: optional('The URL of the directory that `label` is in', urlSchema),
-  label: withDefault('The label of the candidate', 'ceph-ci-testing', labelSchema),
+  label: withDefault('The label of the candidate', 'ceph-ci-testing', candidateLabelSchema),
   image: withDefault(
     'Where a forced tag is taken from, where `reference` does not say',
     'quay.io/ceph/daemon',
@@ -88,7 +88,7 @@ const inputs = {
   'promoted-label': withDefault(
     'The label that is moved, and the moving tag at the targets',
     'current-ceph',
-    labelSchema,
+    promotedLabelSchema,
   ),
   ...storeInputs,
   server: optional(`${storeInputs.server.description}; may be empty in a dry run`, serverSchema),

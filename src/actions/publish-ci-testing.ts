@@ -1,6 +1,6 @@
 import { systemClock, unixSeconds } from '../base/clock.js';
 import { candidateSchema, formatCandidate } from '../candidate/reference.js';
-import { labelSchema } from '../ledger/names.js';
+import { candidateLabelSchema } from '../ledger/names.js';
 import { defineAction } from '../runner/action.js';
 import { countSchema, flag, required, withDefault } from '../runner/inputs.js';
 import { publishCandidate } from '../store/publish.js';
@@ -14,7 +14,7 @@ export const action = defineAction({
   inputs: {
     reference: required('The candidate, as `image:tag@digest`', candidateSchema),
     ...storeInputs,
-    label: withDefault('The label', 'ceph-ci-testing', labelSchema),
+    label: withDefault('The label, which ends in `-testing`', 'ceph-ci-testing', candidateLabelSchema),
     'tags-read': withDefault(
       'How many tags find-stable-tag read; kept for the next run to compare with',
       '0',

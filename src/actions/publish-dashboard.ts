@@ -8,7 +8,7 @@ import { durationSchema } from '../base/schema.js';
 import { jobNameSchema } from '../criteria/job-result.js';
 import { dlrnEvidence } from '../evidence/dlrn.js';
 import type { Http } from '../http/policy.js';
-import { labelSchema } from '../ledger/names.js';
+import { candidateLabelSchema, promotedLabelSchema } from '../ledger/names.js';
 import { filesOverHttp, filesOverSftp } from '../monitoring/branch-files.js';
 import {
   branchWords,
@@ -66,8 +66,8 @@ const inputs = {
       '`https://…` or `sftp://user@host[:port]/absolute/directory`; and behind it, to tell votes as well, its DLRN API',
     branchLineSchema,
   ),
-  'promoted-label': renamed(withDefault('The promoted label', 'current-ceph', labelSchema), 'label'),
-  'candidate-label': withDefault('The label of the candidate under test', 'ceph-ci-testing', labelSchema),
+  'promoted-label': renamed(withDefault('The promoted label', 'current-ceph', promotedLabelSchema), 'label'),
+  'candidate-label': withDefault('The label of the candidate under test', 'ceph-ci-testing', candidateLabelSchema),
   title: withDefault('The title of the page', 'Ceph promotions', lineSchema),
   'target-age': withDefault('How old the newest promotion of a branch may be', '14 days', durationSchema),
   'heartbeat-age': withDefault('How long ago the newest run of a branch may be', '4 days', durationSchema),

@@ -1,4 +1,4 @@
-import { labelSchema } from '../ledger/names.js';
+import { promotedLabelSchema } from '../ledger/names.js';
 import { ownedRepositories, parseTargets } from '../promotion/targets.js';
 import { defineAction } from '../runner/action.js';
 import { lineSchema, list, renamed, required, secret, urlSchema, withDefault } from '../runner/inputs.js';
@@ -14,7 +14,7 @@ export const action = defineAction({
     'nothing but to read: the image server over HTTP, and the targets. It changes nothing. With `ledger-key`, seals are checked as well.',
   inputs: {
     url: required('The URL of the directory that the label and its ledger are in', urlSchema),
-    'promoted-label': renamed(withDefault('The promoted label', 'current-ceph', labelSchema), 'label'),
+    'promoted-label': renamed(withDefault('The promoted label', 'current-ceph', promotedLabelSchema), 'label'),
     targets: list(
       'The only repositories that may be promoted to, as for evaluate-and-promote; empty: whatever the ledger names',
       lineSchema,

@@ -8,8 +8,10 @@ import { tagSchema } from '../candidate/reference.js';
 
 /** Not names of tags or labels: what a broken script passes for "nothing", and what is ours. */
 const RESERVED = new Set(['null', 'undefined', 'none', 'ledger']);
-const DEFAULT_LABELS = new Set(['ceph-ci-testing', 'current-ceph']);
+const DEFAULT_PROMOTED_LABEL = 'current-ceph';
 const PREVIOUS = 'previous-';
+/** How the names of candidate labels end, and no others. */
+const TESTING = '-testing';
 
 function collision(name: string): string | undefined {
   if (RESERVED.has(name.toLowerCase())) return 'is a reserved word';
@@ -30,6 +32,35 @@ export const labelSchema = v.pipe(
 );
 export type Label = v.InferOutput<typeof labelSchema>;
 
+const quoted = (issue: { readonly input: string }) => JSON.stringify(issue.input);
+
+/** The label of a candidate: its name ends in `-testing`. */
+export const candidateLabelSchema = v.pipe(
+  labelSchema,
+  v.check(
+    (label) => label.endsWith(TESTING),
+    (issue) => `${quoted(issue)} is the name of a promoted label: a candidate label ends in ${TESTING}`,
+  ),
+  v.brand('CandidateLabel'),
+);
+export type CandidateLabel = v.InferOutput<typeof candidateLabelSchema>;
+
+/** The label of what is promoted: any other name. */
+export const promotedLabelSchema = v.pipe(
+  labelSchema,
+  v.check(
+    (label) => !label.endsWith(TESTING),
+    (issue) => `${quoted(issue)} is the name of a candidate label, since it ends in ${TESTING}`,
+  ),
+  v.brand('PromotedLabel'),
+);
+export type PromotedLabel = v.InferOutput<typeof promotedLabelSchema>;
+
+/** Tells the two kinds apart. */
+export function isPromotedLabel(label: Label): label is PromotedLabel {
+  return v.is(promotedLabelSchema, label);
+}
+
 /** `previous-<label>`: what was promoted before. */
 export function previousLabel(label: Label): Label {
   return `${PREVIOUS}${label}` as Label;
@@ -40,7 +71,8 @@ export const artifactTagSchema = v.pipe(
   tagSchema,
   v.rawCheck(({ dataset, addIssue }) => {
     if (!dataset.typed) return;
-    const problem = DEFAULT_LABELS.has(dataset.value) ? 'is the name of a label' : collision(dataset.value);
+    const isLabel = dataset.value === DEFAULT_PROMOTED_LABEL || dataset.value.endsWith(TESTING);
+    const problem = isLabel ? 'is the name of a label' : collision(dataset.value);
     if (problem !== undefined) {
       addIssue({ message: `${JSON.stringify(dataset.value)} ${problem}: it cannot be published on the image server` });
     }

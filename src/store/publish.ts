@@ -2,7 +2,7 @@ import { rfc3339 } from '../base/clock.js';
 import { ServiceError, UserError } from '../base/errors.js';
 import { parseWith } from '../base/schema.js';
 import { type Candidate, formatCandidate, type Tag } from '../candidate/reference.js';
-import type { Label } from '../ledger/names.js';
+import type { CandidateLabel } from '../ledger/names.js';
 import { type CandidateFile, candidateFileSchema } from './candidate-file.js';
 import { refuseOtherImage } from './sftp/artifact.js';
 import type { Store } from './store.js';
@@ -10,7 +10,7 @@ import type { Store } from './store.js';
 /** What publishing a candidate would change. */
 export interface PublishPlan {
   readonly file: CandidateFile;
-  readonly label: Label;
+  readonly label: CandidateLabel;
   readonly writesArtifact: boolean;
   readonly movesLabel: boolean;
 }
@@ -18,7 +18,7 @@ export interface PublishPlan {
 export interface PublishOptions {
   readonly server: Store;
   readonly candidate: Candidate;
-  readonly label: Label;
+  readonly label: CandidateLabel;
   /** How many tags the candidate was chosen from; 0 where nobody knows. */
   readonly tagsRead: number;
   readonly runUrl: string | undefined;
@@ -32,18 +32,13 @@ export interface Published {
   readonly changed: boolean;
   /** What the label pointed at before. */
   readonly previousTag: Tag | undefined;
-  readonly label: Label;
+  readonly label: CandidateLabel;
 }
 
 /** Names the candidate for the test jobs: its artifact, its candidate file, and then the label that points there. */
 export async function publishCandidate(options: PublishOptions): Promise<Published> {
   const { server, candidate, label } = options;
   const file = candidateFile(options);
-  if ((await server.readRecord(label, 1)) !== undefined) {
-    throw new UserError(
-      `input label: ${label} has a ledger: what it names is promoted, and only evaluate-and-promote may`,
-    );
-  }
   const artifact = await server.readArtifact(candidate.tag);
   const previousTag = await server.readLabel(label);
   const plan = planPublish(file, label, artifact, previousTag);
@@ -52,9 +47,8 @@ export async function publishCandidate(options: PublishOptions): Promise<Publish
   return { changed, previousTag, label };
 }
 
-function candidateFile({ candidate, label, tagsRead, runUrl, createdAt }: PublishOptions): CandidateFile {
+function candidateFile({ candidate, tagsRead, runUrl, createdAt }: PublishOptions): CandidateFile {
   const { tag, digest } = candidate;
-  if (String(tag) === String(label)) throw new UserError(`input label: ${label} is the name of the tag to publish`);
   const file = {
     reference: formatCandidate(candidate),
     tag,
@@ -63,13 +57,17 @@ function candidateFile({ candidate, label, tagsRead, runUrl, createdAt }: Publis
     'run-url': runUrl ?? null,
     'tags-read': tagsRead,
   };
-  return parseWith(candidateFileSchema, file, (problem) => new UserError(`input reference: ${problem}`));
+  return parseWith(
+    candidateFileSchema,
+    file,
+    (problem) => new UserError(`${formatCandidate(candidate)}: ${problem}`, { hint: 'reference' }),
+  );
 }
 
 /** Pure: what has to be done, by what is there. */
 export function planPublish(
   file: CandidateFile,
-  label: Label,
+  label: CandidateLabel,
   artifact: CandidateFile | 'bare' | undefined,
   labelled: Tag | undefined,
 ): PublishPlan {
@@ -84,7 +82,7 @@ async function applyPublish(server: Store, plan: PublishPlan): Promise<void> {
   if (plan.movesLabel) await moveAndReadBack(server, plan.label, plan.file.tag);
 }
 
-async function moveAndReadBack(server: Store, label: Label, tag: Tag): Promise<void> {
+async function moveAndReadBack(server: Store, label: CandidateLabel, tag: Tag): Promise<void> {
   await server.moveLabel(label, tag);
   const now = await server.readLabel(label);
   if (now === tag) return;

@@ -6,7 +6,7 @@ import type { Log } from '../../src/base/log.js';
 import { type Candidate, candidateSchema } from '../../src/candidate/reference.js';
 import { actionsTransport } from '../../src/http/actions-transport.js';
 import { createHttp, defaultPolicy } from '../../src/http/policy.js';
-import { type Label, labelSchema } from '../../src/ledger/names.js';
+import { candidateLabelSchema, type Label, labelSchema } from '../../src/ledger/names.js';
 import type { CandidateFile } from '../../src/store/candidate-file.js';
 import { candidateFileSchema } from '../../src/store/candidate-file.js';
 import { serverSchema } from '../../src/store/server-url.js';
@@ -25,7 +25,7 @@ export const http = createHttp({
 });
 
 export const label = (name: string): Label => v.parse(labelSchema, name);
-export const TESTING = label('ceph-ci-testing');
+export const TESTING = v.parse(candidateLabelSchema, 'ceph-ci-testing');
 
 /** What the input `server` and its secrets would be, for a URL on the sandbox's sshd. */
 export function optionsFor(server: string, changes: Partial<SftpStoreOptions> = {}): SftpStoreOptions {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
-import { artifactTagSchema, labelSchema } from '../../src/ledger/names.js';
+import { artifactTagSchema, candidateLabelSchema, labelSchema, promotedLabelSchema } from '../../src/ledger/names.js';
 import { candidateFileSchema } from '../../src/store/candidate-file.js';
 import { candidateFile } from '../store/fixture.js';
 
@@ -30,6 +30,31 @@ describe('names that are refused', () => {
     'tag %j',
     (text, why) => expect(problemOf(artifactTagSchema, text)).toMatch(why),
   );
+});
+
+describe('the two kinds of labels', () => {
+  test.each(['ceph-ci-testing', 'x-testing'])('%s is a candidate label and no promoted one', (text) => {
+    expect(v.is(candidateLabelSchema, text)).toBe(true);
+    expect(problemOf(promotedLabelSchema, text)).toBe(
+      `"${text}" is the name of a candidate label, since it ends in -testing`,
+    );
+    expect(problemOf(artifactTagSchema, text)).toMatch(/is the name of a label/);
+  });
+
+  test.each(['current-ceph', 'testing', 'ceph-testing-2', 'ceph-TESTING'])(
+    '%s is a promoted label and no candidate one',
+    (text) => {
+      expect(v.is(promotedLabelSchema, text)).toBe(true);
+      expect(problemOf(candidateLabelSchema, text)).toBe(
+        `"${text}" is the name of a promoted label: a candidate label ends in -testing`,
+      );
+    },
+  );
+
+  test.each(NOWHERE)('label %j is neither', (text, why) => {
+    expect(problemOf(candidateLabelSchema, text)).toMatch(why);
+    expect(problemOf(promotedLabelSchema, text)).toMatch(why);
+  });
 });
 
 test.each(['v6.0.7-stable-6.0-pacific-centos-stream8', 'latest', 'ledger2', 'v1', 'previous', 'v1.json2'])(

@@ -66,6 +66,11 @@ export function previousLabel(label: Label): Label {
   return `${PREVIOUS}${label}` as Label;
 }
 
+/** The label whose previous image a label shows; any other label itself. */
+export function labelOfPrevious(label: Label): Label {
+  return (label.startsWith(PREVIOUS) ? label.slice(PREVIOUS.length) : label) as Label;
+}
+
 /** A tag whose name can be a file beside labels, candidate files and the ledger. */
 export const artifactTagSchema = v.pipe(
   tagSchema,

@@ -1,5 +1,6 @@
 import { isIPv6 } from 'node:net';
 import * as v from 'valibot';
+import { type GitAddress, gitAddressSchema, isGitAddress } from './git/address.js';
 
 /** A directory on an SSH server: `sftp://user@host[:port]/absolute/dir`. */
 export interface ServerAddress {
@@ -66,6 +67,18 @@ export const serverSchema = v.pipe(
     return NEVER;
   }),
 );
+
+/** Where a store is: on an SFTP server, or in a branch of a git repository. */
+export type StoreAddress = ServerAddress | GitAddress;
+
+/** A store's address, parsed to a StoreAddress. */
+export const storeSchema: v.GenericSchema<string, StoreAddress> = v.lazy((text) =>
+  typeof text === 'string' && isGitAddress(text) ? gitAddressSchema : serverSchema,
+);
+
+export function isInGit(address: StoreAddress): address is GitAddress {
+  return 'branch' in address;
+}
 
 /** The server as its URL, for people. */
 export function formatServer({ user, host, port, directory }: ServerAddress): string {

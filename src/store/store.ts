@@ -43,5 +43,10 @@ export interface Store extends StoreReader {
 
   /** Removes what killed runs left behind, a day after. */
   sweep(): Promise<void>;
+  /**
+   * Shows readers all that was written. SFTP shows each write at once; in git a record is pushed at once, with the
+   * artifacts before it, and everything else waits for this, so that it is one commit.
+   */
+  flush(): Promise<void>;
   close(): void;
 }

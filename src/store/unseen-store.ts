@@ -20,6 +20,7 @@ export const unseenStore: Store = {
   writeLastDecision: refuse,
   writePage: refuse,
   sweep: refuse,
+  flush: async () => undefined,
   close() {},
 };
 

@@ -97,6 +97,7 @@ export function createSftpStore(directory: Directory, clock: Clock): Store {
       (await directory.session.readFile(pathOf(directory, name), maxBytes))?.toString('utf8'),
     writePage: (name, text) => replaceFile(directory, name, Buffer.from(text)),
     sweep: () => sweep(directory, clock),
+    flush: async () => undefined,
     close: () => directory.session.close(),
   };
 }

@@ -1,0 +1,245 @@
+import { rmSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Clock, unixSeconds } from '../../base/clock.js';
+import { ServiceError, UserError } from '../../base/errors.js';
+import { readFailure } from './failure.js';
+import { createGit, failed, type Git, type Remote, type RunOptions, requireGit } from './git.js';
+import { blobId, type Entry, importStream, likelyPaths, parseTree, siblings, type Tree, type Written } from './tree.js';
+
+export interface BranchOptions {
+  readonly remote: Remote;
+  readonly branch: string;
+  /** Below the repository's root; empty: the root. */
+  readonly directory: string;
+  /** For messages. */
+  readonly where: string;
+  /** Where the bare repository is made for the length of the run. */
+  readonly temporary: string;
+  /** The process's, of which git gets little. */
+  readonly environment: NodeJS.ProcessEnv;
+  readonly clock: Clock;
+}
+
+/** A directory in a branch, as it was when it was looked at last; and the way to put a commit on top of that. */
+export interface Branch {
+  readonly where: string;
+  /** The files at the last look. */
+  readonly tree: Tree;
+  /** Undefined: the branch does not exist yet. */
+  readonly commit: string | undefined;
+  /** Asks where the branch is, and fetches it if it moved. An error where it does not contain what was there before. */
+  look(): Promise<void>;
+  /** The content of a file of `tree`; undefined where there is none. */
+  read(path: string, maxBytes: number): Promise<Buffer | undefined>;
+  /**
+   * Pushes one commit on top of what was there at the last look, without force. `moved`: the branch is not there any
+   * more, or another push is under way; look again.
+   *
+   * @throws ServiceError where the push was refused, or nobody knows whether it arrived.
+   */
+  push(writes: ReadonlyMap<string, Written>, message: string): Promise<'pushed' | 'moved'>;
+  close(): void;
+}
+
+const BASE = 'refs/promotion/base';
+const NEXT = 'refs/promotion/next';
+
+/** Looks at the branch for the first time. */
+export async function openBranch(options: BranchOptions): Promise<Branch> {
+  await requireGit(options.environment);
+  const home = await mkdtemp(join(options.temporary, 'promotion-git-'));
+  try {
+    const git = await createGit(home, options.remote, options.where, options.environment);
+    return await createBranch(git, home, options);
+  } catch (error) {
+    await rm(home, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function createBranch(git: Git, home: string, options: BranchOptions): Promise<Branch> {
+  const { branch, directory, where, clock } = options;
+  const ref = `refs/heads/${branch}`;
+  let commit: string | undefined;
+  let tree: Tree = new Map();
+  /** What is in our repository: to ask git for anything else would make it fetch, object by object. */
+  const present = new Set<string>();
+  const contents = new Map<string, Buffer>();
+  let readsLikely = true;
+
+  const { format, head } = await survey();
+  await git.local(['init', '--quiet', '--bare', '--template=', `--object-format=${format}`]);
+  await update(head);
+  const alone = oneAtATime();
+  return {
+    where,
+    get tree() {
+      return tree;
+    },
+    get commit() {
+      return commit;
+    },
+    look: () => alone(async () => update(await remoteHead())),
+    read: (path, maxBytes) => alone(() => read(path, maxBytes)),
+    push: (writes, message) => alone(() => push(writes, message)),
+    close: () => rmSync(home, { recursive: true, force: true }),
+  };
+
+  /** Refuses the default branch, where merged changes go; and an empty repository, whose first branch would become it. */
+  async function survey(): Promise<{ format: 'sha1' | 'sha256'; head: string | undefined }> {
+    const { stdout } = await git.remote(['ls-remote', '--symref', 'origin', 'HEAD', ref]);
+    const lines = stdout.toString().split('\n');
+    if (lines.includes(`ref: ${ref}\tHEAD`)) {
+      throw new UserError(`${where}: is the default branch of its repository; name another branch`, { hint: 'server' });
+    }
+    const ids = new Map(
+      lines.flatMap((line) => {
+        const [, id = '', name = ''] = /^([0-9a-f]{40}|[0-9a-f]{64})\t(.*)$/.exec(line) ?? [];
+        return id === '' ? [] : [[name, id] as const];
+      }),
+    );
+    const [some] = ids.values();
+    if (some === undefined) {
+      throw new UserError(`${where}: the repository is empty; push something to its default branch first`);
+    }
+    return { format: some.length === 64 ? 'sha256' : 'sha1', head: ids.get(ref) };
+  }
+
+  async function remoteHead(): Promise<string | undefined> {
+    const { stdout } = await git.remote(['ls-remote', 'origin', ref]);
+    return /^([0-9a-f]{40,64})\t/.exec(stdout.toString())?.[1];
+  }
+
+  async function update(found: string | undefined): Promise<void> {
+    if (found === commit) return;
+    if (found === undefined) throw rewritten('the branch was deleted during this run');
+    const depth = commit === undefined ? ['--depth=1'] : [];
+    await fetch([...depth, '--filter=blob:none', 'origin', `+${ref}:${NEXT}`]);
+    const next = (await git.local(['rev-parse', '--verify', NEXT])).stdout.toString().trim();
+    if (commit !== undefined) {
+      const { code } = await git.local(['merge-base', '--is-ancestor', commit, next], { codes: [1] });
+      if (code === 1) throw rewritten(`its history was rewritten during this run: ${commit} is not in it any more`);
+    }
+    await listPresent();
+    const path = directory === '' ? [] : ['--', `${directory}/`];
+    const listing = await git.local(['ls-tree', '-r', '-z', '--full-tree', next, ...path]);
+    await settleAt(next, parseTree(listing.stdout, directory));
+    readsLikely = true;
+  }
+
+  function rewritten(problem: string): ServiceError {
+    return new ServiceError('conflict', `${where}: ${problem}; nothing was written`);
+  }
+
+  async function settleAt(next: string, files: Tree): Promise<void> {
+    await git.local(['update-ref', BASE, next]);
+    commit = next;
+    tree = files;
+  }
+
+  async function fetch(args: readonly string[], options: RunOptions = {}): Promise<void> {
+    const quiet = ['--quiet', '--no-tags', '--no-write-fetch-head', '--no-auto-maintenance', '--recurse-submodules=no'];
+    // Objects are asked for by name: the server must not leave out what our commits seem to have.
+    const negotiation = options.input === undefined ? [] : ['-c', 'fetch.negotiationAlgorithm=noop'];
+    await git.remote([...negotiation, 'fetch', ...quiet, ...args], options);
+  }
+
+  async function listPresent(): Promise<void> {
+    const all = ['cat-file', '--batch-all-objects', '--batch-check=%(objectname)'];
+    for (const id of (await git.local(all)).stdout.toString().split('\n')) if (id !== '') present.add(id);
+  }
+
+  async function read(path: string, maxBytes: number): Promise<Buffer | undefined> {
+    const entry = tree.get(path);
+    if (entry === undefined || entry.kind === 'submodule') return undefined;
+    if (!contents.has(entry.id)) await bring(path, entry);
+    const bytes = contents.get(entry.id);
+    if (bytes === undefined) throw new ServiceError('bad-answer', `${where}: git did not bring ${path}`);
+    if (bytes.length <= maxBytes) return bytes;
+    throw new ServiceError('too-large', `${where}: ${path} has ${bytes.length} bytes, over ${maxBytes}`);
+  }
+
+  /** Fetches a file with those that are likely to be read too; the second time, all that are beside it. */
+  async function bring(path: string, entry: Entry): Promise<void> {
+    const others = readsLikely ? likelyPaths(tree) : siblings(tree, path);
+    const ids = new Set([entry.id, ...others.flatMap((other) => tree.get(other)?.id ?? [])]);
+    const missing = [...ids].filter((id) => !present.has(id));
+    if (missing.length > 0) {
+      readsLikely = false;
+      const args = ['--filter=blob:none', '--stdin', 'origin'];
+      await fetch(args, { input: Buffer.from(`${missing.join('\n')}\n`) });
+      for (const id of missing) present.add(id);
+    }
+    const wanted = [...ids].filter((id) => !contents.has(id));
+    const batch = await git.local(['cat-file', '--batch'], { input: Buffer.from(`${wanted.join('\n')}\n`) });
+    for (const [id, bytes] of parseBatch(batch.stdout)) contents.set(id, bytes);
+  }
+
+  async function push(writes: ReadonlyMap<string, Written>, message: string): Promise<'pushed' | 'moved'> {
+    const stream = importStream({ ref: NEXT, parent: commit, directory, message, when: unixSeconds(clock), writes });
+    // NEXT may be anywhere: it is ours alone.
+    const imported = await git.local(['fast-import', '--quiet', '--force', '--done'], { input: stream });
+    const next = imported.stdout.toString().trim();
+    const answer = await git.remote(['push', '--porcelain', '--no-verify', 'origin', `${next}:${ref}`], { codes: [1] });
+    if (answer.code === 0) {
+      await settleAt(next, withWrites(writes, next));
+      return 'pushed';
+    }
+    const said = answer.stdout.toString();
+    const [, remotely, reason = ''] = /^!\t\S+\t\[(remote )?rejected\] ?(?:\((.*)\))?/m.exec(said) ?? [];
+    if (reason === '') throw failed(where, readFailure(answer.stderr));
+    if (remotely === undefined || LOST_RACE.test(reason)) return 'moved';
+    throw refused(reason, answer.stderr);
+  }
+
+  function withWrites(writes: ReadonlyMap<string, Written>, sample: string): Tree {
+    const files = new Map(tree);
+    for (const [path, written] of writes) {
+      if (written === 'removed') files.delete(path);
+      else {
+        const id = blobId(written.bytes, sample);
+        files.set(path, { kind: written.kind, id });
+        contents.set(id, written.bytes);
+        present.add(id);
+      }
+    }
+    return files;
+  }
+
+  /** A hook, a protected branch, a full disk: the server's own words say which. */
+  function refused(reason: string, stderr: string): ServiceError {
+    const said = stderr.split('\n').flatMap((line) => /^remote: (?:error: )?(.*\S)/.exec(line)?.[1] ?? []);
+    const words = [reason, ...said.slice(0, 3)].join(': ');
+    const { kind, hint } = readFailure(words);
+    const known = kind === 'server-error' ? { kind: 'forbidden' as const, hint: 'git-token' as const } : { kind, hint };
+    return failed(where, { ...known, line: `the push was refused: ${words}` });
+  }
+}
+
+/** What servers say of a push that met another: whose turn it was is seen by looking. */
+const LOST_RACE =
+  /^(?:cannot lock ref|failed to update ref|failed to lock|reference already exists|incorrect old value|stale info|fetch first|non-fast-forward)/i;
+
+/** Parses `git cat-file --batch`: `<id> <type> <size>`, the content and a line end, for each object that is there. */
+function* parseBatch(output: Buffer): Generator<[string, Buffer]> {
+  for (let at = 0; at < output.length; ) {
+    const end = output.indexOf(0x0a, at);
+    if (end < 0) return;
+    const [id = '', , size] = output.toString('latin1', at, end).split(' ');
+    at = end + 1;
+    if (size === undefined) continue;
+    yield [id, Buffer.from(output.subarray(at, at + Number(size)))];
+    at += Number(size) + 1;
+  }
+}
+
+/** Runs what it is given one after the other: all share one repository. */
+function oneAtATime(): <T>(work: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const mine = last.then(work);
+    last = mine.catch(() => undefined);
+    return mine;
+  };
+}

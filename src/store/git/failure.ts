@@ -1,0 +1,79 @@
+import { type Hint, oneLine, type ServiceErrorKind } from '../../base/errors.js';
+
+/** Why git failed, from what it wrote to standard error. */
+export interface GitFailure {
+  readonly kind: ServiceErrorKind;
+  /** One line. */
+  readonly line: string;
+  readonly hint?: Hint | undefined;
+}
+
+interface Symptom {
+  readonly said: RegExp;
+  readonly kind: ServiceErrorKind;
+  readonly line?: string;
+  readonly hint?: Hint;
+}
+
+/** The first that fits counts. Servers differ in their words; git's own client writes most of these. */
+const SYMPTOMS: readonly Symptom[] = [
+  {
+    said: /ssh-add cannot read the private key/,
+    kind: 'unauthorized',
+    line: 'the private key cannot be read (is it encrypted?)',
+    hint: 'private-key',
+  },
+  {
+    said: /Host key verification failed|No .* host key is known|host key .* has changed/i,
+    kind: 'host-key',
+    line: 'the host key is not one that is known',
+    hint: 'known-hosts',
+  },
+  { said: /Permission denied \(/, kind: 'unauthorized', line: 'the private key was refused', hint: 'private-key' },
+  {
+    said: /unable to update url base from redirection|error: 30[1-8]/i,
+    kind: 'bad-answer',
+    line: 'the server redirects, which is not followed: name the address that it redirects to',
+  },
+  {
+    said: /terminal prompts disabled|could not read Username|Authentication failed|returned error: 401|invalid credentials/i,
+    kind: 'unauthorized',
+    line: 'the server wants a login, or refused the token',
+    hint: 'git-token',
+  },
+  {
+    said: /returned error: 403|Permission to .* denied|not allowed to push|write access .* not granted|insufficient permission/i,
+    kind: 'forbidden',
+    hint: 'git-token',
+  },
+  {
+    said: /repository .* not found|returned error: 404|Repository not found|does not appear to be a git repository|no such repository/i,
+    kind: 'not-found',
+    line: 'there is no such repository, or this login may not read it',
+    hint: 'git-token',
+  },
+  { said: /No space left|disk quota exceeded|quota/i, kind: 'full' },
+  { said: /returned error: 413|pack exceeds maximum/i, kind: 'too-large' },
+  { said: /returned error: 5\d\d/i, kind: 'server-error' },
+  { said: /certificate|SSL/i, kind: 'unreachable', hint: 'trust-certificate' },
+  { said: /Operation too slow|timed out/i, kind: 'timeout' },
+  {
+    said: /resolve host|resolve hostname|connect to|Connection|early EOF|hung up|RPC failed|broken pipe/i,
+    kind: 'unreachable',
+  },
+];
+
+/** Reads standard error of a git that failed. */
+export function readFailure(stderr: string): GitFailure {
+  const symptom = SYMPTOMS.find(({ said }) => said.test(stderr));
+  const { kind = 'server-error', line, hint } = symptom ?? {};
+  return { kind, line: line ?? `git failed: ${mainLine(stderr, symptom?.said)}`, hint };
+}
+
+/** The line that tells most: the one with the symptom, or the first that git or the server calls an error. */
+function mainLine(stderr: string, said: RegExp | undefined): string {
+  const lines = stderr.split(/[\r\n]+/).filter((line) => line.trim() !== '');
+  const telling =
+    lines.find((line) => said?.test(line)) ?? lines.find((line) => /^(?:fatal|error|remote): /.test(line)) ?? lines[0];
+  return oneLine(telling ?? 'it said nothing', 300);
+}

@@ -1,0 +1,197 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { oneLine, ServiceError, UserError } from '../../base/errors.js';
+import { type GitFailure, readFailure } from './failure.js';
+
+/** How to talk to one remote repository, by the `git` program. */
+export interface Remote {
+  /** `https:`, `http:` or `ssh:`; no secret in it. */
+  readonly url: URL;
+  /** For https; undefined: anonymous. */
+  readonly token: string | undefined;
+  /** For ssh: a private key; undefined: the agent. */
+  readonly privateKey: string | undefined;
+  /** For ssh: lines of known_hosts. */
+  readonly knownHosts: string | undefined;
+  /** SSH_AUTH_SOCK. */
+  readonly agentSocket: string | undefined;
+  /** A PEM file of authorities to trust besides the system's. */
+  readonly caFile: string | undefined;
+}
+
+export interface Answer {
+  readonly code: number;
+  readonly stdout: Buffer;
+  readonly stderr: string;
+}
+
+export interface RunOptions {
+  readonly input?: Buffer;
+  /** Codes that are an answer and not a failure, besides 0. */
+  readonly codes?: readonly number[];
+}
+
+/** Git in a bare repository of our own, which holds no configuration of anyone's. */
+export interface Git {
+  /** Runs a command that asks nobody. */
+  local(args: readonly string[], options?: RunOptions): Promise<Answer>;
+  /** Runs a command that may ask the remote, which is called `origin`. */
+  remote(args: readonly string[], options?: RunOptions): Promise<Answer>;
+}
+
+/** The first git that reads its configuration from GIT_CONFIG_COUNT. */
+const OLDEST_GIT = [2, 31] as const;
+
+/** What git and ssh need of the process's environment: programs, proxies, authorities, the agent. Nothing else passes. */
+const INHERITED =
+  /^(?:PATH|TMPDIR|LD_LIBRARY_PATH|SSL_CERT_FILE|SSL_CERT_DIR|GIT_SSL_CAINFO|GIT_EXEC_PATH|(?:https?|all|no)_proxy|HTTPS?_PROXY|ALL_PROXY|NO_PROXY)$/;
+
+/**
+ * Loads the key into an agent that lives as long as the command: no file ever holds it. The key comes by the
+ * environment, since the command has the standard input.
+ */
+const WITH_KEY =
+  'printf "%s\\n" "$PROMOTION_SSH_KEY" | ssh-add -q - 2>/dev/null || { echo "ssh-add cannot read the private key" >&2; exit 255; }\n' +
+  'unset PROMOTION_SSH_KEY; exec "$@"';
+
+/** Makes sure that there is a git that is new enough. */
+export async function requireGit(environment: NodeJS.ProcessEnv): Promise<void> {
+  const { stdout } = await run('git', ['version'], inherited(environment), undefined);
+  const [, major = 0, minor = 0] = (/(\d+)\.(\d+)/.exec(stdout.toString()) ?? []).map(Number);
+  if (major > OLDEST_GIT[0] || (major === OLDEST_GIT[0] && minor >= OLDEST_GIT[1])) return;
+  const found = oneLine(stdout.toString(), 60);
+  throw new UserError(`git ${OLDEST_GIT.join('.')} or newer is needed on the runner, and this is ${found}`);
+}
+
+/** Git with `directory` as the bare repository (made by `git init`) and its home, and one remote. */
+export async function createGit(
+  directory: string,
+  remote: Remote,
+  where: string,
+  environment: NodeJS.ProcessEnv,
+): Promise<Git> {
+  const home = join(directory, 'home');
+  const knownHostsFile = join(directory, 'known_hosts');
+  await mkdir(home, { recursive: true });
+  if (remote.url.protocol === 'ssh:') await writeFile(knownHostsFile, `${remote.knownHosts ?? ''}\n`, { mode: 0o600 });
+  const local = { ...inherited(environment), ...plainEnvironment(join(directory, 'repository.git'), home) };
+  const asking = { ...local, ...remoteEnvironment(remote, knownHostsFile) };
+  const settled = async (program: string, args: readonly string[], env: Environment, { input, codes }: RunOptions) => {
+    const answer = await run(program, args, env, input);
+    if (answer.code === 0 || codes?.includes(answer.code)) return answer;
+    throw failed(where, readFailure(answer.stderr));
+  };
+  return {
+    local: (args, options = {}) => settled('git', args, { ...local, ...configuration({}) }, options),
+    remote: (args, options = {}) => {
+      const env = { ...asking, ...configuration(remoteConfiguration(remote)) };
+      if (remote.url.protocol !== 'ssh:' || remote.privateKey === undefined) return settled('git', args, env, options);
+      const withKey = { ...env, PROMOTION_SSH_KEY: remote.privateKey.replaceAll('\r\n', '\n').trim() };
+      return settled('ssh-agent', ['sh', '-c', WITH_KEY, 'sh', 'git', ...args], withKey, options);
+    },
+  };
+}
+
+export function failed(where: string, { kind, line, hint }: GitFailure): ServiceError {
+  return new ServiceError(kind, `${where}: ${line}`, { hint });
+}
+
+type Environment = Record<string, string>;
+
+function inherited(environment: NodeJS.ProcessEnv): Environment {
+  const kept = Object.entries(environment).filter(([name, value]) => INHERITED.test(name) && value !== undefined);
+  return { ...Object.fromEntries(kept), LC_ALL: 'C' };
+}
+
+/** Nobody's configuration, no questions, and a home of its own. */
+function plainEnvironment(gitDirectory: string, home: string): Environment {
+  return {
+    HOME: home,
+    XDG_CONFIG_HOME: home,
+    GIT_DIR: gitDirectory,
+    GIT_CONFIG_NOSYSTEM: '1',
+    GIT_CONFIG_GLOBAL: '/dev/null',
+    GIT_ATTR_NOSYSTEM: '1',
+    GIT_TERMINAL_PROMPT: '0',
+    GIT_ASKPASS: '',
+    SSH_ASKPASS: '',
+  };
+}
+
+function remoteEnvironment(remote: Remote, knownHostsFile: string): Environment {
+  if (remote.url.protocol !== 'ssh:') return {};
+  const options = [
+    'BatchMode=yes',
+    'StrictHostKeyChecking=yes',
+    `UserKnownHostsFile="${knownHostsFile}"`,
+    'GlobalKnownHostsFile=/dev/null',
+    'PasswordAuthentication=no',
+    'ConnectTimeout=30',
+    'ServerAliveInterval=15',
+    'ServerAliveCountMax=4',
+  ];
+  const command = ['ssh', '-F', '/dev/null', ...options.flatMap((option) => ['-o', `'${option}'`])].join(' ');
+  const agent = remote.privateKey === undefined && remote.agentSocket ? { SSH_AUTH_SOCK: remote.agentSocket } : {};
+  return { GIT_SSH_COMMAND: command, GIT_SSH_VARIANT: 'ssh', ...agent };
+}
+
+/** One protocol only, no redirects, and the token as a header for this one origin. */
+function remoteConfiguration({ url, token, caFile }: Remote): Record<string, string> {
+  const protocol = url.protocol.slice(0, -1);
+  const basic = token === undefined ? undefined : Buffer.from(`x-access-token:${token}`).toString('base64');
+  return {
+    'remote.origin.url': url.href,
+    'protocol.version': '2',
+    'protocol.allow': 'never',
+    [`protocol.${protocol}.allow`]: 'always',
+    'http.followRedirects': 'false',
+    // Below this many bytes a second, for this many seconds, git gives up.
+    'http.lowSpeedLimit': '100',
+    'http.lowSpeedTime': '60',
+    ...(caFile === undefined ? {} : { 'http.sslCAInfo': caFile }),
+    ...(basic === undefined ? {} : { [`http.${url.origin}/.extraHeader`]: `Authorization: Basic ${basic}` }),
+  };
+}
+
+/** Configuration by the environment (git-config(1), GIT_CONFIG_COUNT), so that no file and no argument holds any. */
+function configuration(settings: Record<string, string>): Environment {
+  const all = Object.entries({
+    'core.hooksPath': '/dev/null',
+    'core.askPass': '',
+    'credential.helper': '',
+    'gc.auto': '0',
+    'maintenance.auto': 'false',
+    'commit.gpgSign': 'false',
+    'push.gpgSign': 'false',
+    'fetch.fsckObjects': 'true',
+    ...settings,
+  });
+  const pairs = all.flatMap(([key, value], index) => [
+    [`GIT_CONFIG_KEY_${index}`, key],
+    [`GIT_CONFIG_VALUE_${index}`, value],
+  ]);
+  return { ...Object.fromEntries(pairs), GIT_CONFIG_COUNT: String(all.length) };
+}
+
+async function run(
+  program: string,
+  args: readonly string[],
+  env: Environment,
+  input: Buffer | undefined,
+): Promise<Answer> {
+  const { exec } = await import('@actions/exec');
+  const stdout: Buffer[] = [];
+  const stderr: Buffer[] = [];
+  const listeners = {
+    stdout: (piece: Buffer) => void stdout.push(piece),
+    stderr: (piece: Buffer) => void stderr.push(piece),
+  };
+  const options = { silent: true, ignoreReturnCode: true, env, listeners, ...(input && { input }) };
+  try {
+    const code = await exec(program, [...args], options);
+    return { code, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString('utf8') };
+  } catch (error) {
+    const needed = program === 'git' ? 'git' : 'ssh-agent and ssh-add (openssh-client)';
+    throw new UserError(`${needed} cannot be run: a store in a git branch needs it on the runner`, { cause: error });
+  }
+}

@@ -47,7 +47,7 @@ export function countEvidence(
     if (refusal === undefined) return [];
     const isOnCandidate = result.candidate?.tag === candidate.tag;
     // DLRN's votes are on all kinds of things: one that names nothing matters only where its job tested this image.
-    const isStray = result.source === 'dlrn' && result.candidate === undefined && !voted.has(voteKey(result));
+    const isStray = result.source === 'dlrn' && !isOnCandidate && !voted.has(voteKey(result));
     const holds = isStray ? undefined : refusal.holds;
     if (!isOnCandidate && holds === undefined) {
       // Where a job never speaks of the tag, the newest that it speaks of instead explains why.
@@ -67,7 +67,8 @@ export function voteKey({ job, 'aggregate-hash': hash }: JobResult): string {
 /** Why a result does not count; undefined where it does. */
 function refuser(criteria: Criteria, candidate: Candidate, now: number, rules: Rules) {
   const trusted = criteria.trustedUsers;
-  return ({ candidate: tested, outcome, source, user, timestamp }: JobResult): Omit<Refused, 'result'> | undefined => {
+  return ({ outcome, source, user, timestamp, ...result }: JobResult): Omit<Refused, 'result'> | undefined => {
+    const tested = rules >= 2 ? imageIn(result.candidate, candidate) : result.candidate;
     if (tested !== undefined && tested.tag !== candidate.tag) return { why: `it is on ${tested.tag}` };
     const isUnproven = tested === undefined || (tested.digest === undefined && !criteria.bareTags);
     if (!isUnproven && tested.digest !== undefined && tested.digest !== candidate.digest) {
@@ -85,6 +86,12 @@ function refuser(criteria: Criteria, candidate: Candidate, now: number, rules: R
     }
     return time === undefined ? undefined : { why: time, ...(isFailure && { holds: 'undated' }) };
   };
+}
+
+/** A word without a digit, such as `failed`, may be a tag, and is more likely none. */
+function imageIn(tested: JobResult['candidate'], candidate: Candidate): JobResult['candidate'] {
+  const isWord = tested?.digest === undefined && tested?.tag !== candidate.tag && !/\d/.test(tested?.tag ?? '');
+  return isWord ? undefined : tested;
 }
 
 function timeProblem(timestamp: number, now: number): string | undefined {

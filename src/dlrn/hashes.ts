@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { oneLine, ServiceError } from '../base/errors.js';
+import { ServiceError, type ServiceErrorKind } from '../base/errors.js';
 import { parseWith } from '../base/schema.js';
 import type { Http } from '../http/policy.js';
 import { kindOfStatus } from '../http/status.js';
@@ -36,15 +36,10 @@ export type Subject = { readonly kind: 'aggregate'; readonly hash: string } | ({
 export async function readAggregateHash(http: Http, labelDirectory: URL): Promise<string> {
   const url = new URL(labelDirectory);
   url.pathname = `${url.pathname.replace(/\/+$/, '')}/delorean.repo.md5`;
-  const what = `input repository-url: ${url.href}`;
+  const fail = (kind: ServiceErrorKind, what: string) =>
+    new ServiceError(kind, `${url.href} ${what}`, { hint: 'dlrn-repository' });
   const { status, text } = await http.sendForText({ method: 'GET', url }, { idempotent: true, maxBytes: 4096 });
-  if (status === 404) {
-    throw new ServiceError('not-found', `${what} is not there; give the directory of a label, as …/current-tripleo`);
-  }
-  if (status !== 200) throw new ServiceError(kindOfStatus(status), `${what} answered ${status}`);
-  return parseWith(
-    aggregateHashSchema,
-    text.trim(),
-    () => new ServiceError('bad-answer', `${what} holds no md5 sum: ${JSON.stringify(oneLine(text, 80))}`),
-  );
+  if (status === 404) throw fail('not-found', "is not there; a label's directory ends as in …/current-tripleo");
+  if (status !== 200) throw fail(kindOfStatus(status), `answered ${status}`);
+  return parseWith(aggregateHashSchema, text.trim(), () => fail('bad-answer', 'holds no md5 sum'));
 }

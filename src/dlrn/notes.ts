@@ -21,8 +21,9 @@ export function parseNotes(text: string): Notes | undefined {
   return digest.success ? { tag: tag.output, digest: digest.output } : undefined;
 }
 
-/** The tag that notes begin with, whatever follows; undefined where they name none. */
+/** The tag of notes that are otherwise garbled, as `tag@…` or `repository:tag@…`; undefined where they name none. */
 export function tagInNotes(text: string): Tag | undefined {
-  const tag = v.safeParse(tagSchema, /^\s*([^@\s]{1,128})(?:[@\s]|$)/.exec(text)?.[1]);
+  const [name = ''] = text.trim().split('@', 1);
+  const tag = v.safeParse(tagSchema, /\s/.test(text.trim()) ? undefined : name.slice(name.lastIndexOf(':') + 1));
   return tag.success ? tag.output : undefined;
 }

@@ -61,14 +61,16 @@ export async function reportOutcome(request: ReportRequest): Promise<Reported> {
 function checkRequest({ jobId, jobUrl, timestamp, now }: ReportRequest): void {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this refuses
   if (!/^[^\u0000-\u001f\u007f]{1,256}$/.test(jobId)) {
-    throw new UserError(`input job-id: ${JSON.stringify(jobId)} is not 1 to 256 characters on one line`);
+    throw new UserError(`${JSON.stringify(jobId)} is not 1 to 256 characters on one line`, { hint: 'job-id' });
   }
   if (!/^https?:\/\/[^\s"'<>]+$/.test(jobUrl) || jobUrl.length > MAX_URL) {
-    throw new UserError(
-      `input job-url: ${JSON.stringify(jobUrl)} is not an http or https URL of at most ${MAX_URL} characters`,
-    );
+    throw new UserError(`${JSON.stringify(jobUrl)} is not an http or https URL of at most ${MAX_URL} characters`, {
+      hint: 'job-url',
+    });
   }
   if (timestamp > now + CLOCK_SKEW) {
-    throw new UserError(`input timestamp: ${timestamp} is ${timestamp - now} s ahead; such results do not count`);
+    throw new UserError(`the time ${timestamp} is ${timestamp - now} s ahead; such results do not count`, {
+      hint: 'timestamp',
+    });
   }
 }

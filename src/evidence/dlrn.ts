@@ -2,9 +2,10 @@ import * as v from 'valibot';
 import { ServiceError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { type JobResult, linkSchema } from '../criteria/job-result.js';
-import type { Dlrn, Vote } from '../dlrn/client.js';
+import type { Dlrn } from '../dlrn/client.js';
 import type { Subject } from '../dlrn/hashes.js';
 import { parseNotes, tagInNotes } from '../dlrn/notes.js';
+import type { Vote } from '../dlrn/votes.js';
 import { inParallel } from './in-parallel.js';
 
 /** Where to look: at what jobs have tested with, or at the newest aggregate hashes of a label. */
@@ -51,6 +52,7 @@ async function newestAggregates(dlrn: Dlrn, label: string): Promise<string[]> {
   throw new ServiceError(
     'not-found',
     `DLRN has no aggregate hash that was promoted to ${label}; is that a label there?`,
+    { hint: 'dlrn-hash' },
   );
 }
 

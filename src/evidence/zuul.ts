@@ -1,9 +1,10 @@
 import * as v from 'valibot';
-import { oneLine, ServiceError } from '../base/errors.js';
+import { ServiceError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { parseJson } from '../base/schema.js';
 import { type Candidate, candidateSchema, formatCandidate } from '../candidate/reference.js';
 import { type JobResult, linkSchema } from '../criteria/job-result.js';
+import { errorText } from '../http/error-text.js';
 import type { Http } from '../http/policy.js';
 import { kindOfStatus } from '../http/status.js';
 import { inParallel } from './in-parallel.js';
@@ -119,7 +120,7 @@ async function readPage(
   return parseJson(
     v.array(buildSchema),
     text,
-    (problem) => new ServiceError('bad-answer', `${what}: ${problem}; is it Zuul? (input zuul-url)`),
+    (problem) => new ServiceError('bad-answer', `${what}: ${problem}; this is no Zuul`, { hint: 'zuul' }),
   );
 }
 
@@ -129,12 +130,9 @@ function ofJob(builds: readonly Build[], job: string): Build[] {
 }
 
 function refusal(what: string, status: number, text: string): ServiceError {
-  if (status === 404)
-    return new ServiceError('not-found', `${what}: inputs zuul-url and zuul-tenant: there is no such tenant`);
-  return new ServiceError(
-    kindOfStatus(status),
-    `${what} answered ${status}: ${oneLine(text.replace(/<[^>]*>/g, ' '), 200)}`,
-  );
+  if (status === 404) return new ServiceError('not-found', `${what}: there is no such tenant`, { hint: 'zuul' });
+  const said = errorText(text);
+  return new ServiceError(kindOfStatus(status), `${what} answered ${status}${said === '' ? '' : `: ${said}`}`);
 }
 
 /** No time that can be: nobody knows whether a pass is newer. */

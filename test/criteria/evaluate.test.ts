@@ -274,6 +274,18 @@ const table: readonly [Verdict, string, string, readonly JobResult[]][] = [
     [passed('a'), unnamed(failed('a', { ...ago(60), user: 'mallory' }))],
   ],
   [
+    'wait',
+    'failed since with a word in place of a tag',
+    BOTH,
+    [passed('a'), passed('b'), failed('b', { candidate: { tag: tagOf('failed') }, ...ago(60) })],
+  ],
+  [
+    'promote',
+    'failed since with a word in place of a tag, on a hash where the job did not test this one',
+    BOTH,
+    [passed('a'), passed('b'), failed('b', { candidate: { tag: tagOf('failed') }, ...h2, ...ago(60) })],
+  ],
+  [
     'promote',
     'passed since without naming an image',
     BOTH,

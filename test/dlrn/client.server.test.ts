@@ -1,10 +1,25 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
+import { parseCriteria } from '../../src/criteria/criteria-file.js';
+import { evaluate } from '../../src/criteria/evaluate.js';
 import { createDlrn } from '../../src/dlrn/client.js';
+import type { Report } from '../../src/dlrn/post-report.js';
+import { dlrnEvidence } from '../../src/evidence/dlrn.js';
 import { sandbox } from '../sandbox/current.js';
 import type { Rule } from '../sandbox/fault-proxy.js';
-import { clock, dlrnAt, errorOf, faultyDlrn, http, master, newReport, silent, stopProxies } from './support.js';
+import {
+  CANDIDATE,
+  clock,
+  dlrnAt,
+  errorOf,
+  faultyDlrn,
+  http,
+  master,
+  newReport,
+  silent,
+  stopProxies,
+} from './support.js';
 
 const dlrn = () => dlrnAt(master().url);
 const POST: Pick<Rule, 'method' | 'path'> = { method: 'POST', path: /report_result/ };
@@ -49,6 +64,64 @@ describe('a report', () => {
     expect(await dlrn().reportResult({ ...report, subject: { kind: 'aggregate', hash: other } })).toBe(true);
     const votes = await dlrn().votes(report.subject);
     expect(votes.filter(({ job_id }) => job_id === report.jobId)).toHaveLength(4);
+  });
+
+  test('is skipped only where the newest vote says the same', async () => {
+    const report = newReport();
+    const outcomes = [false, true, false, false, true, true];
+    const posted = [];
+    for (const [n, success] of outcomes.entries()) {
+      posted.push(await dlrn().reportResult({ ...report, success, timestamp: report.timestamp + n }));
+    }
+    expect(posted).toEqual([true, true, true, false, true, false]);
+    const criteria = parseCriteria(`current-ceph: ["${report.jobId}"]`, 'current-ceph');
+    const evidence = await dlrnEvidence(dlrn(), report.subject, [report.jobId], silent);
+    const until = (count: number) => evidence.filter(({ timestamp }) => timestamp < report.timestamp + count);
+    const verdict = (count: number) =>
+      evaluate(criteria, until(count), CANDIDATE, { evaluatedAt: report.timestamp + 60 }).verdict;
+    expect([1, 2, 3, 5].map(verdict)).toEqual(['reject', 'promote', 'reject', 'promote']);
+  });
+
+  describe('is not skipped for', () => {
+    const row = (rest: object) => ({
+      aggregate_hash: master().hashes[0],
+      success: true,
+      in_progress: false,
+      url: 'https://ci.example/1',
+      timestamp: 1_795_000_000,
+      user: 'ciuser',
+      ...rest,
+    });
+
+    test.each<[string, (report: Report) => object]>([
+      ['the same vote of another user', () => ({ user: 'mallory' })],
+      ['the same vote of nobody', () => ({ user: null })],
+      ['the same vote on another image', () => ({ notes: 'v6.0.9' })],
+      ['the same vote in milliseconds', () => ({ timestamp: 1_795_000_000_000 })],
+      ['the same vote before 1970', () => ({ timestamp: -1 })],
+      ['the same job, still running', () => ({ in_progress: true })],
+      ['the same vote of a job whose name begins with its name', ({ jobId }) => ({ job_id: `${jobId}-b` })],
+    ])('%s', async (_, rest) => {
+      const report = newReport();
+      const there = row({ job_id: report.jobId, notes: report.notes, ...rest(report) });
+      const proxy = await faultyDlrn({ path: /agg_status/, fault: answered(JSON.stringify([there])) });
+      expect(await dlrnAt(proxy.url).reportResult(report)).toBe(true);
+    });
+
+    test('one of two that disagree about one moment', async () => {
+      const report = newReport();
+      const own = row({ job_id: report.jobId, notes: report.notes });
+      const both = JSON.stringify([own, { ...own, success: false }]);
+      const proxy = await faultyDlrn({ path: /agg_status/, fault: answered(both) });
+      expect(await dlrnAt(proxy.url).reportResult(report)).toBe(true);
+    });
+
+    test('but for the same vote', async () => {
+      const report = newReport();
+      const own = row({ job_id: report.jobId, notes: report.notes });
+      const proxy = await faultyDlrn({ path: /agg_status/, fault: answered(JSON.stringify([own])) });
+      expect(await dlrnAt(proxy.url).reportResult(report)).toBe(false);
+    });
   });
 
   test('on one build goes by its commit, distro and extended hash', async () => {
@@ -96,21 +169,21 @@ describe('a report', () => {
     const report = newReport({ subject: { kind: 'aggregate', hash: '0'.repeat(32) } });
     const error = await errorOf(dlrnAt(proxy.url).reportResult(report));
     expect(error.kind).toBe('not-found');
-    expect(error.message).toMatch(/aggregate_hash not found; input aggregate-hash: DLRN knows only/);
+    expect(error.message).toMatch(/aggregate_hash not found; DLRN knows only/);
     expect(proxy.requests.filter(({ method }) => method === 'POST')).toHaveLength(1);
   });
 
   test.each([
-    ['a wrong password', { username: 'ciuser', password: 'wrong' }, 'DLRN refuses them'],
-    ['an unknown user', { username: 'nobody', password: 'wrong' }, 'DLRN refuses them'],
-    ['no credentials', undefined, 'DLRN asks for them'],
+    ['a wrong password', { username: 'ciuser', password: 'wrong' }, 'DLRN refuses the login'],
+    ['an unknown user', { username: 'nobody', password: 'wrong' }, 'DLRN refuses the login'],
+    ['no credentials', undefined, 'DLRN asks for a login'],
   ])('by %s is refused at once, and the inputs are named', async (_, credentials, why) => {
     const parts = { http: http(), url: new URL(master().url), clock, log: silent };
     const client = createDlrn({ ...parts, ...(credentials && { credentials }) });
     for (const work of [() => client.reportResult(newReport()), () => client.checkCredentials()]) {
       const error = await errorOf(work());
       expect(error.kind).toBe('unauthorized');
-      expect(error.message).toContain(`answered 401: Unauthorized Access; inputs username and password: ${why}`);
+      expect(error.message).toContain(`answered 401; ${why}`);
     }
   });
 });
@@ -239,7 +312,7 @@ describe('what is read', () => {
     expect(await dlrn().votes({ kind: 'aggregate', hash: '0'.repeat(32) })).toEqual([]);
     const error = await errorOf(dlrn().votes({ kind: 'commit', commit: '0'.repeat(40), distro: '0'.repeat(40) }));
     expect(error.kind).toBe('not-found');
-    expect(error.message).toContain('inputs commit-hash, distro-hash and extended-hash');
+    expect(error).toMatchObject({ message: expect.stringContaining('no such build'), hint: 'dlrn-hash' });
   });
 
   test('promotions, newest first; only one row of a batch has the aggregate hash', async () => {
@@ -255,7 +328,9 @@ describe('what is read', () => {
     await expect(dlrn().checkKnown(subject)).resolves.toBeUndefined();
     await expect(dlrn().checkKnown({ ...subject, distro: '0'.repeat(40) })).rejects.toThrow('no such build');
     await expect(dlrn().checkKnown({ kind: 'aggregate', hash: master().hashes[2] ?? '' })).resolves.toBeUndefined();
-    await expect(dlrn().checkKnown({ kind: 'aggregate', hash: '0'.repeat(32) })).rejects.toThrow('does not know 0000');
+    await expect(dlrn().checkKnown({ kind: 'aggregate', hash: '0'.repeat(32) })).rejects.toThrow(
+      'does not know aggregate hash 0000',
+    );
   });
 
   test('health, and whether the credentials are good', async () => {
@@ -289,13 +364,13 @@ describe('a server that fails', () => {
   const hash = () => ({ kind: 'aggregate', hash: master().hashes[0] ?? '' }) as const;
 
   test.each<[string, Rule['fault'], string, RegExp]>([
-    ['HTML', html(200, 'Welcome'), 'bad-answer', /HTML for JSON: Welcome; is it a DLRN API\? \(input dlrn-url\)$/],
+    ['HTML', html(200, 'Welcome'), 'bad-answer', /HTML instead of JSON: Welcome; this is no DLRN API$/],
     ['half a JSON', answered('[{"job_id": "a", "succ'), 'bad-answer', /not JSON/],
     ['another JSON', answered('{"votes": []}'), 'bad-answer', /Expected Array/],
     ['a vote without outcome', answered('[{"job_id": "a"}]'), 'bad-answer', /0\.success/],
     ['votes on another hash', answered(JSON.stringify([vote({ aggregate_hash: 'x' })])), 'bad-answer', /another hash/],
     ['votes on no hash', answered(JSON.stringify([vote({})])), 'bad-answer', /another hash/],
-    ['404', html(404, '404 Not Found'), 'not-found', /404 Not Found; input dlrn-url: no DLRN API there/],
+    ['404', html(404, '404 Not Found'), 'not-found', /404 Not Found; there is no DLRN API$/],
     ['403', html(403, '403 Forbidden'), 'forbidden', /answered 403: 403 Forbidden$/],
     [
       '400',
@@ -303,6 +378,7 @@ describe('a server that fails', () => {
       'bad-answer',
       /400: Missing parameters$/,
     ],
+    ['500 of 100 kB of <', html(500, '<'.repeat(100_000)), 'server-error', /answered 500$/],
     ['500 always', html(500, 'Internal Server Error'), 'server-error', /answered 500: Internal Server Error$/],
     ['resets', { kind: 'reset' }, 'unreachable', /agg_status/],
     ['cut answers', { kind: 'truncate', after: 1 }, 'unreachable', /agg_status/],
@@ -339,7 +415,7 @@ describe('a server that fails', () => {
     const fault = { kind: 'answer', status: 301, headers: { location: 'https://trunk.example/api' } } as const;
     const proxy = await faultyDlrn({ ...POST, fault });
     const error = await errorOf(dlrnAt(proxy.url).reportResult(newReport()));
-    expect(error.message).toContain('a redirect to https://trunk.example/api; give that as input dlrn-url');
+    expect(error.message).toContain('a redirect to https://trunk.example/api');
   });
 
   test('no error holds the password', async () => {

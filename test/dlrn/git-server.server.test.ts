@@ -127,15 +127,15 @@ describe.each<[string, GitDlrn]>([
 
 describe('what a DLRN of git refuses is a named error, and is not sent again', () => {
   test.each<[string, GitDlrn, Partial<DlrnParts>, string, RegExp]>([
-    ['without credentials', {}, {}, 'unauthorized', /401: Unauthorized Access; .* DLRN asks for them$/],
+    ['without credentials', {}, {}, 'unauthorized', /answered 401; DLRN asks for a login$/],
     [
       'by another password',
       {},
       { credentials: { ...LOGIN, password: 'no' } },
       'unauthorized',
-      /inputs username and password: DLRN refuses them$/,
+      /answered 401; DLRN refuses the login$/,
     ],
-    ['by a role that may only read', { readOnly: true }, { credentials: LOGIN }, 'forbidden', /403: Forbidden Access$/],
+    ['by a role that may only read', { readOnly: true }, { credentials: LOGIN }, 'forbidden', /answered 403$/],
   ])('a report %s', async (_, options, parts, kind, message) => {
     const { dlrn, asked } = await start(options, parts);
     const error = await errorOf(dlrn.reportResult(newReport({ subject: { kind: 'aggregate', hash: HASH } })));
@@ -155,7 +155,7 @@ describe('what a DLRN of git refuses is a named error, and is not sent again', (
   test('an unknown hash, and a value of another type', async () => {
     const { dlrn, asked } = await start();
     const unknown = await errorOf(dlrn.reportResult(newReport()));
-    expect(unknown.message).toContain('aggregate_hash not found; input aggregate-hash: DLRN knows only');
+    expect(unknown.message).toContain('aggregate_hash not found; DLRN knows only');
     const subject = { kind: 'aggregate', hash: HASH } as const;
     const fraction = await errorOf(dlrn.reportResult(newReport({ subject, timestamp: 1.5 })));
     expect(fraction.message).toMatch(/answered 400: Errors detected: 1 {'timestamp': 'value could not be parsed'}$/);

@@ -9,15 +9,15 @@ test.each(['', '/', '//'])("a label's hash is read from its directory, which may
   expect(await readAggregateHash(http(), directory)).toBe(master().hashes[0]);
 });
 
-test('a directory without a hash is named, with the input and the way out', async () => {
+test('a directory without a hash is named', async () => {
   const error = await errorOf(readAggregateHash(http(), new URL(`${master().repositoryUrl}/no-such-label`)));
   expect(error.kind).toBe('not-found');
-  expect(error.message).toMatch(/^input repository-url: http:.*\/no-such-label\/delorean.repo.md5 is not there; give/);
+  expect(error.message).toMatch(/^http:.*\/no-such-label\/delorean.repo.md5 is not there/);
 });
 
 test.each([
-  ['HTML', '<html>index</html>', 'holds no md5 sum: "<html>index</html>"'],
-  ['nothing', '', 'holds no md5 sum: ""'],
+  ['HTML', '<html>index</html>', 'holds no md5 sum'],
+  ['nothing', '', 'holds no md5 sum'],
   ['an upper-case hash', 'A'.repeat(32), 'holds no md5 sum'],
 ])('%s is no hash', async (_, body, message) => {
   const proxy = await faultyDlrn({ fault: { kind: 'answer', status: 200, body } });

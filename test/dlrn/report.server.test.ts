@@ -52,18 +52,18 @@ test('a dry run posts nothing, and knows whether DLRN would take it', async () =
   const dry = request({ dlrn: dlrnAt(proxy.url), dryRun: true });
   expect(await reportOutcome(dry)).toEqual({ notes: NOTES, reported: false });
   const error = await errorOf(reportOutcome({ ...dry, subject: { kind: 'aggregate', hash: '0'.repeat(32) } }));
-  expect(error.message).toContain('input aggregate-hash: DLRN does not know 0000');
+  expect(error.message).toContain('DLRN does not know aggregate hash 0000');
   expect(proxy.requests.filter(({ method }) => method !== 'GET')).toEqual([]);
 });
 
 test.each<[Partial<ReportRequest>, string]>([
-  [{ jobId: '' }, 'input job-id:'],
-  [{ jobId: 'a\nb' }, 'input job-id: "a\\nb" is not'],
-  [{ jobId: 'x'.repeat(257) }, 'input job-id:'],
-  [{ jobUrl: 'javascript:alert(1)' }, 'input job-url:'],
-  [{ jobUrl: `https://ci.example/${'x'.repeat(1024)}` }, 'input job-url:'],
-  [{ timestamp: NOW * 1000 }, 'input timestamp:'],
-  [{ timestamp: NOW + 301 }, 'input timestamp: 1795485901 is 301 s ahead'],
+  [{ jobId: '' }, '1 to 256 characters'],
+  [{ jobId: 'a\nb' }, '"a\\nb" is not 1 to 256'],
+  [{ jobId: 'x'.repeat(257) }, '1 to 256 characters'],
+  [{ jobUrl: 'javascript:alert(1)' }, 'is not an http or https URL'],
+  [{ jobUrl: `https://ci.example/${'x'.repeat(1024)}` }, 'is not an http or https URL'],
+  [{ timestamp: NOW * 1000 }, 's ahead'],
+  [{ timestamp: NOW + 301 }, 'the time 1795485901 is 301 s ahead'],
 ])('%j is refused', async (wrong, message) => {
   const refused = reportOutcome(request(wrong));
   await expect(refused).rejects.toThrow(UserError);

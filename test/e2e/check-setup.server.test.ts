@@ -114,12 +114,7 @@ describe('what is wrong is told, and the rest is checked all the same', () => {
       { 'ledger-key': 'x' },
       /record 1 not trusted: its HMAC is not by input ledger-/,
     ],
-    [
-      'a wrong password of DLRN',
-      () => 'DLRN login',
-      { password: 'x' },
-      /inputs username and password: DLRN refuses them/,
-    ],
+    ['a wrong password of DLRN', () => 'DLRN login', { password: 'x' }, /DLRN refuses the login/],
     [
       'criteria of another label',
       () => 'criteria',

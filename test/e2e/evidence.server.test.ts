@@ -57,14 +57,18 @@ describe('a DLRN that fails promotes nothing', () => {
     [
       'with HTML',
       { kind: 'answer', status: 200, headers: HTML, body: '<title>Hi</title>' },
-      /HTML for JSON: Hi; is it/,
+      /HTML instead of JSON: Hi; this is no DLRN API/,
     ],
-    ['with 401', { kind: 'answer', status: 401, headers: HTML, body: 'no' }, /401: no; inputs username and password/],
+    [
+      'with 401',
+      { kind: 'answer', status: 401, headers: HTML, body: 'no' },
+      /answered 401; DLRN .* the login; set the input username and the input password/,
+    ],
     ['with 500', { kind: 'answer', status: 500, headers: HTML, body: '<title>Oh</title>' }, /answered 500: Oh$/],
     [
       'with half a JSON',
       { kind: 'answer', status: 200, body: '[{"aggregate_hash": "' },
-      /not JSON: .*; is it a DLRN API/,
+      /not JSON: .*; this is no DLRN API/,
     ],
     ['with nothing', { kind: 'answer', status: 200, body: '[]' }, /DLRN has no aggregate hash that was promoted to/],
     ['by resetting connections', { kind: 'reset' }, /(?:promotions|graphql): read ECONNRESET$/],

@@ -232,22 +232,17 @@ describe('the image server', () => {
 describe('DLRN', () => {
   const UNKNOWN = '0'.repeat(32);
   test.each<[string, string, Inputs, string]>([
-    ['report-dlrn', 'wrong password', { password: 'wrong-password' }, 'inputs username and password'],
-    [
-      'report-dlrn',
-      'an aggregate hash that is unknown',
-      { 'aggregate-hash': UNKNOWN },
-      'input aggregate-hash: DLRN knows only',
-    ],
+    ['report-dlrn', 'wrong password', { password: 'wrong-password' }, 'set the input username and the input password'],
+    ['report-dlrn', 'an aggregate hash that is unknown', { 'aggregate-hash': UNKNOWN }, 'DLRN knows only'],
     ['report-dlrn', 'an aggregate hash that is none', { 'aggregate-hash': 'x' }, 'input aggregate-hash: "x" is not'],
     ['report-dlrn', 'an outcome that is none', { outcome: 'passed' }, 'input outcome: "passed" is none of'],
-    ['report-dlrn', 'an hour ahead', { timestamp: '2099-01-01T00:00:00Z' }, 'input timestamp: '],
+    ['report-dlrn', 'an hour ahead', { timestamp: '2099-01-01T00:00:00Z' }, 'check the input timestamp'],
     ['report-dlrn', 'is down', { 'dlrn-url': 'http://127.0.0.1:1/api' }, 'ECONNREFUSED'],
     [
       'evaluate-and-promote',
       'an aggregate hash that is unknown',
       { 'aggregate-hash': UNKNOWN },
-      'input aggregate-hash: ',
+      'check the input aggregate-hash',
     ],
     ['evaluate-and-promote', 'is down', { 'dlrn-url': 'http://127.0.0.1:1/api' }, 'ECONNREFUSED'],
   ])(

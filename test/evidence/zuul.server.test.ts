@@ -171,8 +171,8 @@ test('reading ends after a thousand builds of a job', async () => {
 
 describe('a Zuul that fails is a named error', () => {
   test.each<[string, ReturnType<Answer>, string, string]>([
-    ['no such tenant', { status: 404, body: '{}' }, 'not-found', 'inputs zuul-url and zuul-tenant'],
-    ['HTML', { body: '<html>' }, 'bad-answer', 'is it Zuul? (input zuul-url)'],
+    ['no such tenant', { status: 404, body: '{}' }, 'not-found', 'there is no such tenant'],
+    ['HTML', { body: '<html>' }, 'bad-answer', 'this is no Zuul'],
     ['half a JSON', { body: '[{"job_name": "scen' }, 'bad-answer', 'not JSON'],
     [
       'a time that is none',
@@ -180,7 +180,7 @@ describe('a Zuul that fails is a named error', () => {
       'bad-answer',
       'is not a time',
     ],
-    ['500', { status: 500, body: '<p>broken</p>' }, 'server-error', 'answered 500: broken'],
+    ['500', { status: 500, body: '<p>broken</p>' }, 'server-error', 'answered 500'],
     ['401', { status: 401, body: '' }, 'unauthorized', 'answered 401'],
   ])('%s', async (_, answer, kind, message) => {
     const { url } = await zuul(() => answer);

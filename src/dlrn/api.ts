@@ -1,0 +1,127 @@
+import type * as v from 'valibot';
+import { oneLine, ServiceError, type ServiceErrorKind } from '../base/errors.js';
+import { parseJson } from '../base/schema.js';
+import { errorText } from '../http/error-text.js';
+import { describe, type Http, type TextResponse } from '../http/policy.js';
+import type { HttpRequest } from '../http/transport.js';
+
+export interface Credentials {
+  readonly username: string;
+  readonly password: string;
+}
+
+export interface DlrnApiParts {
+  readonly http: Http;
+  /** `https://trunk.rdoproject.org/api-centos9-master-uc`: what `/api/…` is appended to. */
+  readonly url: URL;
+  /** Sent with every request: some servers protect reading too (PROTECT_READ_ENDPOINTS). */
+  readonly credentials?: Credentials | undefined;
+}
+
+type Query = Readonly<Record<string, string>>;
+
+/** Requests to DLRN's endpoints, and its refusals as errors. */
+export interface DlrnApi {
+  /** Sends a request that changes nothing, and parses the answer. Throws a ServiceError for any other than 200. */
+  ask<S extends v.GenericSchema>(
+    schema: S,
+    endpoint: string,
+    query?: Query,
+    method?: 'GET' | 'POST',
+  ): Promise<v.InferOutput<S>>;
+  /** Sends a GET, for whoever looks at the status. */
+  send(endpoint: string, query: Query): Promise<Answer>;
+  /** Posts JSON once, without retries, for whoever looks at the status. */
+  post(endpoint: string, body: object): Promise<Answer>;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly text: string;
+  /** Throws a ServiceError where the body does not fit. */
+  parse<S extends v.GenericSchema>(schema: S): v.InferOutput<S>;
+  /** The status and what the body says of it, as an error. */
+  refusal(): ServiceError;
+}
+
+/** A thousand votes are some 300 kB. */
+const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
+
+export function createDlrnApi({ http, url, credentials }: DlrnApiParts): DlrnApi {
+  const base = `${url.origin}${url.pathname}`.replace(/\/+(?:api\/*)?$/, '');
+  const headers = credentials === undefined ? {} : { authorization: basicAuthorization(credentials) };
+
+  function request(method: 'GET' | 'POST', endpoint: string, query: Query = {}): HttpRequest {
+    const target = new URL(`${base}/api/${endpoint}`);
+    for (const [name, value] of Object.entries(query)) target.searchParams.set(name, value);
+    return { method, url: target, headers };
+  }
+
+  async function answer(asked: HttpRequest, idempotent: boolean): Promise<Answer> {
+    const response = await http.sendForText(asked, { idempotent, maxBytes: MAX_ANSWER_BYTES });
+    return {
+      status: response.status,
+      text: response.text,
+      parse: (schema) => parseAnswer(schema, asked, response),
+      refusal: () => refusal(asked, response, credentials !== undefined),
+    };
+  }
+
+  return {
+    async ask(schema, endpoint, query, method = 'GET') {
+      const answered = await answer(request(method, endpoint, query), true);
+      if (answered.status !== 200) throw answered.refusal();
+      return answered.parse(schema);
+    },
+    send: (endpoint, query) => answer(request('GET', endpoint, query), true),
+    post(endpoint, body) {
+      const asked = {
+        ...request('POST', endpoint),
+        // Exactly this, and no Content-Type where there is no body: DLRN answers 415 or 400 to anything else.
+        headers: { ...headers, 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      };
+      return answer(asked, false);
+    },
+  };
+}
+
+function basicAuthorization({ username, password }: Credentials): string {
+  return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+}
+
+function parseAnswer<S extends v.GenericSchema>(
+  schema: S,
+  asked: HttpRequest,
+  { text }: TextResponse,
+): v.InferOutput<S> {
+  return parseJson(schema, text, (problem) => {
+    const said = text.trimStart().startsWith('<') ? `HTML instead of JSON: ${errorText(text)}` : problem;
+    return new ServiceError('bad-answer', `${describe(asked)}: ${said}; this is no DLRN API`, { hint: 'dlrn-url' });
+  });
+}
+
+export const KNOWN_HASHES = 'DLRN knows only hashes that were promoted to some label';
+
+function refusal(asked: HttpRequest, response: TextResponse, hasCredentials: boolean): ServiceError {
+  const { status, headers, text } = response;
+  const said = errorText(text);
+  const line = `${describe(asked)} answered ${status}${said === '' ? '' : `: ${said}`}`;
+  const fail = (kind: ServiceErrorKind, more = '', hint?: ServiceError['hint']) =>
+    new ServiceError(kind, line + more, { hint });
+  if (status >= 500) return fail('server-error');
+  if (status >= 300 && status < 400) {
+    return fail('bad-answer', `, a redirect to ${oneLine(headers.location ?? '', 200)}`, 'dlrn-url');
+  }
+  if (status === 401) {
+    const why = hasCredentials ? 'DLRN refuses the login' : 'DLRN asks for a login';
+    return fail('unauthorized', `; ${why}`, 'log-in-to-dlrn');
+  }
+  if (status === 403) return fail('forbidden');
+  if (status === 404) return fail('not-found', '; there is no DLRN API', 'dlrn-url');
+  if (status === 400 && said === 'aggregate_hash not found') return fail('not-found', `; ${KNOWN_HASHES}`, 'dlrn-hash');
+  if (status === 400 && said.endsWith('combination not found')) {
+    return fail('not-found', '; DLRN has no such build', 'dlrn-hash');
+  }
+  return fail('bad-answer');
+}

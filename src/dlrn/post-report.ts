@@ -1,0 +1,98 @@
+import * as v from 'valibot';
+import { type Clock, unixSeconds } from '../base/clock.js';
+import { ServiceError } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import { backoffMs } from '../http/policy.js';
+import type { Answer, DlrnApi } from './api.js';
+import type { Subject } from './hashes.js';
+import { commitParameters, readVotes, type Vote } from './votes.js';
+
+export interface Report {
+  readonly subject: Subject;
+  readonly jobId: string;
+  readonly jobUrl: string;
+  readonly success: boolean;
+  /** Unix seconds. */
+  readonly timestamp: number;
+  readonly notes: string;
+}
+
+export interface PostParts {
+  readonly api: DlrnApi;
+  /** As whom reports are posted; undefined without a login. */
+  readonly username: string | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+const echoSchema = v.object({ job_id: v.string(), success: v.boolean() });
+const ATTEMPTS = 6;
+/** A vote from further ahead counts for nothing. In seconds. */
+const CLOCK_SKEW = 5 * 60;
+
+/**
+ * Reports a result, unless the newest vote of this job on this hash and image is the same report: an older one says
+ * nothing, since the job has said something else after it. True where this call has posted it. DLRN has no ids and
+ * inserts always, so that a lost answer makes it look for the vote before it posts again.
+ */
+export async function postReport({ api, username, clock, log }: PostParts, report: Report): Promise<boolean> {
+  let lost: ServiceError | undefined;
+  for (let attempt = 1; ; attempt += 1) {
+    const votes = await readVotes(api, report.subject);
+    const own = votes.filter(
+      ({ job_id: job, notes, user }) =>
+        job === report.jobId && notes === report.notes && (username === undefined || user === username),
+    );
+    if (lost !== undefined && own.some((vote) => isSame(vote, report) && vote.timestamp === report.timestamp))
+      return true;
+    if (lost === undefined && newest(own, unixSeconds(clock)).some((vote) => isSame(vote, report))) return false;
+    if (lost !== undefined && attempt > ATTEMPTS) throw lost;
+    lost = await post(api, report);
+    if (lost === undefined) return true;
+    log.debug(`${lost.message}; looking whether it was stored (attempt ${attempt} of ${ATTEMPTS})`);
+    await clock.sleep(backoffMs(attempt, clock.random()));
+  }
+}
+
+/** The error after which nobody knows whether it was stored; undefined where DLRN has confirmed it. */
+async function post(api: DlrnApi, report: Report): Promise<ServiceError | undefined> {
+  let answer: Answer;
+  try {
+    answer = await api.post('report_result', reportBody(report));
+    if (answer.status === 201) {
+      answer.parse(echoSchema);
+      return undefined;
+    }
+  } catch (error) {
+    if (error instanceof ServiceError) return error;
+    throw error;
+  }
+  const error = answer.refusal();
+  if (error.kind === 'server-error') return error;
+  throw error;
+}
+
+function reportBody({ subject, jobId, jobUrl, success, timestamp, notes }: Report) {
+  return {
+    ...(subject.kind === 'aggregate' ? { aggregate_hash: subject.hash } : commitParameters(subject)),
+    job_id: jobId,
+    url: jobUrl,
+    timestamp,
+    // As text: the released server fails on JSON's true.
+    success: String(success),
+    notes,
+  };
+}
+
+/** What a person could tell two reports apart by, their time left aside. */
+function isSame(vote: Vote, { jobUrl, success }: Report): boolean {
+  return vote.url === jobUrl && vote.success === success && !vote.in_progress;
+}
+
+/** The newest votes whose time can be; several only where they disagree about one moment, which no report settles. */
+function newest(votes: readonly Vote[], now: number): readonly Vote[] {
+  const possible = votes.filter(({ timestamp }) => timestamp >= 0 && timestamp <= now + CLOCK_SKEW);
+  const latest = Math.max(...possible.map(({ timestamp }) => timestamp));
+  const last = possible.filter(({ timestamp }) => timestamp === latest);
+  return new Set(last.map(({ url, success }) => `${success} ${url}`)).size === 1 ? last : [];
+}

@@ -1,0 +1,45 @@
+import * as v from 'valibot';
+import { ServiceError } from '../base/errors.js';
+import type { DlrnApi } from './api.js';
+import type { Commit, Subject } from './hashes.js';
+
+const voteSchema = v.object({
+  /** On an aggregate hash, or on one build. */
+  aggregate_hash: v.nullish(v.string()),
+  commit_hash: v.nullish(v.string()),
+  distro_hash: v.nullish(v.string()),
+  job_id: v.nullish(v.string(), ''),
+  success: v.nullable(v.boolean()),
+  in_progress: v.nullable(v.boolean()),
+  /** Unix seconds, or whatever the reporter took for it. */
+  timestamp: v.number(),
+  url: v.nullish(v.string(), ''),
+  notes: v.nullish(v.string(), ''),
+  user: v.nullish(v.string(), ''),
+});
+export type Vote = v.InferOutput<typeof voteSchema>;
+
+/** All votes on a hash, in no order that means anything; none for an aggregate hash that is unknown. */
+export async function readVotes(api: DlrnApi, subject: Subject): Promise<Vote[]> {
+  const votes = await (subject.kind === 'aggregate'
+    ? api.ask(v.array(voteSchema), 'agg_status', { aggregate_hash: subject.hash })
+    : api.ask(v.array(voteSchema), 'repo_status', commitParameters(subject)));
+  // A cache that looks at the path only answers with the votes of another hash.
+  if (votes.every((vote) => isOn(vote, subject))) return votes;
+  throw new ServiceError('bad-answer', 'DLRN answered with votes on another hash than asked for');
+}
+
+/** How DLRN's endpoints name one build. */
+export function commitParameters({ commit, distro, extended }: Commit): Readonly<Record<string, string>> {
+  return {
+    commit_hash: commit,
+    distro_hash: distro,
+    ...(extended === undefined ? {} : { extended_hash: extended }),
+  };
+}
+
+function isOn(vote: Vote, subject: Subject): boolean {
+  return subject.kind === 'aggregate'
+    ? vote.aggregate_hash === subject.hash
+    : vote.commit_hash === subject.commit && vote.distro_hash === subject.distro;
+}

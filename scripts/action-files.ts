@@ -21,7 +21,7 @@ function actionYaml(name: string, action: Action): string {
     name: titleOf(name),
     id: 'run',
     shell: 'bash',
-    env: Object.fromEntries(inputs.map(([input]) => [`INPUT_${input.toUpperCase()}`, `\${{ inputs.${input} }}`])),
+    env: Object.fromEntries(inputs.flatMap(([input, spec]) => variablesOf(input, spec))),
     run: `node "$GITHUB_ACTION_PATH/../../dist/${name}/index.js"`,
   };
   const document = {
@@ -37,6 +37,16 @@ function actionYaml(name: string, action: Action): string {
     runs: { using: 'composite', steps: [step] },
   };
   return GENERATED.replace('NAME', name) + stringify(document, { lineWidth: 0 });
+}
+
+/** The variable of an input; and, where its default is an expression of the runner's, one that says whether it was left. */
+function variablesOf(input: string, spec: Input<unknown>): [string, string][] {
+  const name = `INPUT_${input.toUpperCase()}`;
+  const value: [string, string] = [name, `\${{ inputs.${input} }}`];
+  const expression = /^\$\{\{ (.*) \}\}$/.exec(spec.default)?.[1];
+  return expression === undefined
+    ? [value]
+    : [value, [`${name}-IS-DEFAULT`, `\${{ inputs.${input} == ${expression} }}`]];
 }
 
 /** An input, and its former name, which action.yml must declare to hand it over. */

@@ -4,17 +4,8 @@ import { candidateLabelSchema, promotedLabelSchema } from '../ledger/names.js';
 import { replayRecord } from '../ledger/replay.js';
 import { ownedRepositories, parseTargets } from '../promotion/targets.js';
 import { defineAction, type Runner } from '../runner/action.js';
-import {
-  lineSchema,
-  list,
-  optional,
-  type ParsedInputs,
-  secret,
-  textSchema,
-  urlSchema,
-  withDefault,
-} from '../runner/inputs.js';
-import { serverSchema } from '../store/server-url.js';
+import { lineSchema, list, optional, type ParsedInputs, secret, urlSchema, withDefault } from '../runner/inputs.js';
+import { isInGit, storeSchema } from '../store/server-url.js';
 import { checkSetup, explainSetup, type Setup } from '../upkeep/setup.js';
 import { dlrnFrom } from './shared/dlrn-inputs.js';
 import { smallApis } from './shared/http.js';
@@ -30,9 +21,8 @@ const inputs = {
     lineSchema,
   ),
   ...targetInputs,
-  server: optional(storeInputs.server.description, serverSchema),
-  'ssh-private-key': storeInputs['ssh-private-key'],
-  'ssh-known-hosts': optional(storeInputs['ssh-known-hosts'].description, textSchema),
+  ...storeInputs,
+  server: optional(storeInputs.server.description, storeSchema),
   'promoted-label': withDefault(
     'The label that is moved, and the moving tag at the targets',
     'current-ceph',
@@ -85,9 +75,9 @@ async function setupOf(
     image,
     hasTargetLogin: settings['target-username'] !== undefined,
     withServer:
-      server === undefined || knownHosts === undefined || !canLogIn
+      server === undefined || (!isInGit(server) && (knownHosts === undefined || !canLogIn))
         ? undefined
-        : (work) => withStore({ ...settings, server, 'ssh-known-hosts': knownHosts }, log, work),
+        : (work) => withStore({ ...settings, server }, log, work),
     label,
     rules: { label, key: settings['ledger-key'], replay: replayRecord },
     pages: url && { http, url, label: settings.label },

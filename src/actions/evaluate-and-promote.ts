@@ -43,7 +43,7 @@ import {
 import { readCandidate } from '../store/consume.js';
 import { httpReader } from '../store/http-reader.js';
 import type { LastDecision } from '../store/last-decision.js';
-import { serverSchema } from '../store/server-url.js';
+import { storeSchema } from '../store/server-url.js';
 import type { Store } from '../store/store.js';
 import { unseenStore } from '../store/unseen-store.js';
 import { dlrnFrom, dlrnInputs, subjectFrom } from './shared/dlrn-inputs.js';
@@ -91,8 +91,7 @@ const inputs = {
     promotedLabelSchema,
   ),
   ...storeInputs,
-  server: optional(`${storeInputs.server.description}; may be empty in a dry run`, serverSchema),
-  'ssh-known-hosts': optional(storeInputs['ssh-known-hosts'].description, textSchema),
+  server: optional(`${storeInputs.server.description}; may be empty in a dry run`, storeSchema),
   'ledger-key': secret("Key of the HMAC that seals the ledger's records; empty: they are not sealed"),
   'if-criteria-unmet': choice(
     'What to do where the decision is to wait or to reject.',
@@ -259,17 +258,14 @@ async function run(settings: Settings, runner: Runner, http: Http): Promise<Outc
 }
 
 function withServer(settings: Settings, runner: Runner, work: (server: Store) => Promise<Outcome>): Promise<Outcome> {
-  const { server, 'ssh-known-hosts': knownHosts } = settings;
+  const { server } = settings;
   if (server === undefined) {
     if (!isDry(settings, runner))
       throw new UserError(`input server: required and not set: ${inputs.server.description}`);
     runner.log.warning('input server: not set, so this dry run does not know what is promoted');
     return work(unseenStore);
   }
-  if (knownHosts === undefined) {
-    throw new UserError(`input ssh-known-hosts: required and not set: ${inputs['ssh-known-hosts'].description}`);
-  }
-  return withStore({ ...settings, server, 'ssh-known-hosts': knownHosts }, runner.log, work);
+  return withStore({ ...settings, server }, runner.log, work);
 }
 
 /** A file, or YAML as it is: a mapping has a colon, and blanks or lines. */

@@ -28,18 +28,17 @@ import {
   type ParsedInputs,
   renamed,
   requiredList,
-  textSchema,
   urlSchema,
   withDefault,
 } from '../runner/inputs.js';
-import { formatServer, type ServerAddress, serverSchema } from '../store/server-url.js';
+import { formatStore, isInGit, type StoreAddress, storeSchema } from '../store/server-url.js';
 import type { Store } from '../store/store.js';
 import { dlrnFrom, dlrnInputs } from './shared/dlrn-inputs.js';
 import { smallApis } from './shared/http.js';
 import { storeInputs, withStore } from './shared/store-inputs.js';
 
-const whereSchema: v.GenericSchema<string, URL | ServerAddress> = v.lazy((where) =>
-  String(where).startsWith('sftp:') ? serverSchema : urlSchema,
+const whereSchema: v.GenericSchema<string, URL | StoreAddress> = v.lazy((where) =>
+  /^https?:/i.test(String(where)) ? urlSchema : storeSchema,
 );
 
 /** `<branch> <where> [<dlrn-url>]`. */
@@ -88,14 +87,13 @@ const inputs = {
   ...storeInputs,
   server: optional(
     `${storeInputs.server.description}, to put the files to as well, each at once; not that of a branch`,
-    serverSchema,
+    storeSchema,
   ),
   'ssh-private-key': {
     ...storeInputs['ssh-private-key'],
     description:
       'Private key for `server` and `sftp://` branches, of any type that OpenSSH writes; empty: the agent at SSH_AUTH_SOCK',
   },
-  'ssh-known-hosts': optional(storeInputs['ssh-known-hosts'].description, textSchema),
   'dry-run': flag('Read and render, and write nothing', 'false'),
 };
 
@@ -148,19 +146,19 @@ function nightlyFrom(
   return () => readNightlyJobs({ http, url, tenant }, jobs);
 }
 
-type WithSftp = <T>(server: ServerAddress, work: (there: Store) => Promise<T>) => Promise<T>;
+type WithSftp = <T>(server: StoreAddress, work: (there: Store) => Promise<T>) => Promise<T>;
 
 /** Of all servers: one user's key, and the hosts that are known. */
 function sftpFrom(settings: Settings, log: Log): WithSftp {
-  const { server, branches, 'ssh-known-hosts': knownHosts, 'ssh-private-key': privateKey } = settings;
-  const isUsed = server !== undefined || branches.some(({ where }) => !(where instanceof URL));
+  const { server, branches, 'ssh-known-hosts': knownHosts } = settings;
+  const used = [...(server === undefined ? [] : [server]), ...branches.map(({ where }) => where)];
+  const isUsed = used.some((where) => !(where instanceof URL || isInGit(where)));
   if (isUsed && knownHosts === undefined) {
     throw new UserError(
       `input ssh-known-hosts: required with server and sftp:// branches: ${inputs['ssh-known-hosts'].description}`,
     );
   }
-  return (server, work) =>
-    withStore({ server, 'ssh-known-hosts': knownHosts ?? '', 'ssh-private-key': privateKey }, log, work);
+  return (server, work) => withStore({ ...settings, server }, log, work);
 }
 
 function branchFrom(
@@ -174,7 +172,7 @@ function branchFrom(
   const dlrn = dlrnUrl && dlrnFrom(settings, dlrnUrl, http, log);
   return {
     branch,
-    url: where instanceof URL ? where.href : formatServer(where),
+    url: where instanceof URL ? where.href : formatStore(where),
     withFiles: (read) =>
       where instanceof URL ? read(filesOverHttp(http, where)) : sftp(where, (there) => read(filesOverSftp(there))),
     dlrn: dlrn && { url: dlrnUrl.href, votes: (jobs) => dlrnEvidence(dlrn, scope, jobs, log) },
@@ -183,7 +181,7 @@ function branchFrom(
 
 /** Where the dashboard of the run before is, and where this one's goes besides `output`. */
 function published(
-  server: ServerAddress | undefined,
+  server: StoreAddress | undefined,
   output: string,
   sftp: WithSftp,
 ): Pick<PublishOptions, 'readBefore' | 'upload'> {

@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net';
 import * as v from 'valibot';
-import { type GitAddress, gitAddressSchema, isGitAddress } from './git/address.js';
+import { formatGitAddress, type GitAddress, gitAddressSchema, isGitAddress } from './git/address.js';
 
 /** A directory on an SSH server: `sftp://user@host[:port]/absolute/dir`. */
 export interface ServerAddress {
@@ -75,6 +75,11 @@ export type StoreAddress = ServerAddress | GitAddress;
 export const storeSchema: v.GenericSchema<string, StoreAddress> = v.lazy((text) =>
   typeof text === 'string' && isGitAddress(text) ? gitAddressSchema : serverSchema,
 );
+
+/** The address as a user writes it, for people. */
+export function formatStore(address: StoreAddress): string {
+  return isInGit(address) ? formatGitAddress(address) : formatServer(address);
+}
 
 export function isInGit(address: StoreAddress): address is GitAddress {
   return 'branch' in address;

@@ -1,45 +1,113 @@
+import { tmpdir } from 'node:os';
+import * as v from 'valibot';
 import { systemClock } from '../../base/clock.js';
+import { errorLine, UserError } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
-import { required, secret, textSchema } from '../../runner/inputs.js';
-import { type ServerAddress, serverSchema } from '../../store/server-url.js';
+import { type Input, optional, required, secret, textSchema } from '../../runner/inputs.js';
+import { formatGitAddress, type GitAddress, isLoopback } from '../../store/git/address.js';
+import { openGitStore } from '../../store/git/git-store.js';
+import { isInGit, type StoreAddress, storeSchema } from '../../store/server-url.js';
 import { openSftpStore } from '../../store/sftp/sftp-store.js';
 import type { Store } from '../../store/store.js';
 
-/** Of every action that writes to the image server. */
-export const storeInputs = {
-  server: required('The directory on the image server, as `sftp://user@host[:port]/absolute/directory`', serverSchema),
-  'ssh-private-key': secret(
-    'Private key of that user, of any type that OpenSSH writes; empty: the agent at SSH_AUTH_SOCK',
+/** The job's own token; where nobody is asked for it, as by hand, the expression itself arrives. */
+const gitToken: Input<string | undefined> = {
+  description:
+    'With a store in git over https: a token that may write there. The default goes to this forge only; empty: anonymous',
+  default: '${{ github.token }}',
+  secret: true,
+  schema: v.pipe(
+    v.string(),
+    v.transform((text) => (text.startsWith('${{') ? undefined : text)),
   ),
-  'ssh-known-hosts': required(
-    "The host's keys as lines of known_hosts (`[host]:port` off port 22); an unknown or other key is refused",
-    textSchema,
-  ),
+  absent: { value: undefined },
 };
 
-interface ImageServerSettings {
-  readonly server: ServerAddress;
+/** Of every action that writes to a store. */
+export const storeInputs = {
+  server: required(
+    'The store: `git` (a branch of this repository), `git+https://host/owner/repository` or `git+ssh://git@host/owner/repository`, ' +
+      'each with `@branch` (default `promotions`) and `#directory` where wanted; or `sftp://user@host[:port]/absolute/directory`',
+    storeSchema,
+  ),
+  'ssh-private-key': secret(
+    'With a store over SSH: private key of that user, of any type that OpenSSH writes; empty: the agent at SSH_AUTH_SOCK',
+  ),
+  'ssh-known-hosts': optional(
+    "With a store over SSH, required: the host's keys as lines of known_hosts (`[host]:port` off port 22); an unknown or other key is refused",
+    textSchema,
+  ),
+  'git-token': gitToken,
+};
+
+export interface StoreSettings {
+  readonly server: StoreAddress;
   readonly 'ssh-private-key': string | undefined;
-  readonly 'ssh-known-hosts': string;
+  readonly 'ssh-known-hosts': string | undefined;
+  readonly 'git-token': string | undefined;
+  readonly 'ca-file'?: string | undefined;
 }
 
-/** Logs in to the image server, runs `work`, and logs out. */
-export async function withStore<T>(
-  inputs: ImageServerSettings,
-  log: Log,
-  work: (server: Store) => Promise<T>,
-): Promise<T> {
-  const server = await openSftpStore({
-    server: inputs.server,
-    knownHosts: inputs['ssh-known-hosts'],
-    privateKey: inputs['ssh-private-key'],
-    agentSocket: process.env.SSH_AUTH_SOCK,
+/** Opens the store, runs `work`, and shows readers what that wrote; what it wrote until it failed, too. */
+export async function withStore<T>(inputs: StoreSettings, log: Log, work: (store: Store) => Promise<T>): Promise<T> {
+  const store = await openStore(inputs, log);
+  try {
+    const result = await work(store).catch(async (error: unknown) => {
+      await store.flush().catch((other: unknown) => log.warning(errorLine(other)));
+      throw error;
+    });
+    await store.flush();
+    return result;
+  } finally {
+    store.close();
+  }
+}
+
+async function openStore(inputs: StoreSettings, log: Log): Promise<Store> {
+  const { server, 'ssh-private-key': privateKey, 'ssh-known-hosts': knownHosts } = inputs;
+  const agentSocket = process.env.SSH_AUTH_SOCK;
+  if (!isInGit(server)) {
+    return openSftpStore({ server, knownHosts: knownHosts ?? '', privateKey, agentSocket, clock: systemClock, log });
+  }
+  const url = repositoryOf(server, process.env);
+  if (url.protocol === 'ssh:' && knownHosts === undefined) {
+    throw new UserError(`required: a line for ${url.hostname}`, { hint: 'known-hosts' });
+  }
+  return openGitStore({
+    remote: {
+      url,
+      token: tokenFor(url, inputs, process.env),
+      privateKey,
+      knownHosts,
+      agentSocket,
+      caFile: inputs['ca-file'],
+    },
+    branch: server.branch,
+    directory: server.directory,
+    where: formatGitAddress({ ...server, repository: url }),
+    temporary: tmpdir(),
+    environment: process.env,
     clock: systemClock,
     log,
   });
-  try {
-    return await work(server);
-  } finally {
-    server.close();
+}
+
+/** The repository of an address; `git` alone is the one that the workflow runs in. */
+function repositoryOf({ repository }: GitAddress, env: NodeJS.ProcessEnv): URL {
+  if (repository !== undefined) return repository;
+  const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: name } = env;
+  if (!server || !name || !URL.canParse(`${server}/${name}`)) {
+    throw new UserError('this is not a run on a forge, so that git alone names no repository', { hint: 'server' });
   }
+  const url = new URL(`${server}/${name}`);
+  if (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))) return url;
+  throw new UserError(`${server}: a token is sent over https only, or on loopback`, { hint: 'server' });
+}
+
+/** The job's own token is for the job's own forge. On a forge every token is that one, unless action.yml says otherwise. */
+function tokenFor(url: URL, inputs: StoreSettings, env: NodeJS.ProcessEnv): string | undefined {
+  const forge = env.GITHUB_SERVER_URL ?? '';
+  const isOwn = env['INPUT_GIT-TOKEN-IS-DEFAULT'] === 'false' || forge === '';
+  const isHome = URL.canParse(forge) && new URL(forge).origin === url.origin;
+  return isOwn || isHome ? inputs['git-token'] : undefined;
 }

@@ -1,5 +1,6 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { rootCertificates } from 'node:tls';
 import { oneLine, ServiceError, UserError } from '../../base/errors.js';
 import { type GitFailure, readFailure } from './failure.js';
 
@@ -75,7 +76,12 @@ export async function createGit(
   await mkdir(home, { recursive: true });
   if (remote.url.protocol === 'ssh:') await writeFile(knownHostsFile, `${remote.knownHosts ?? ''}\n`, { mode: 0o600 });
   const local = { ...inherited(environment), ...plainEnvironment(join(directory, 'repository.git'), home) };
-  const asking = { ...local, ...remoteEnvironment(remote, knownHostsFile) };
+  const caFile = remote.caFile && (await writeAuthorities(join(directory, 'authorities.pem'), remote.caFile));
+  const asking = {
+    ...local,
+    ...remoteEnvironment(remote, knownHostsFile),
+    ...configuration(remoteConfiguration({ ...remote, caFile })),
+  };
   const settled = async (program: string, args: readonly string[], env: Environment, { input, codes }: RunOptions) => {
     const answer = await run(program, args, env, input);
     if (answer.code === 0 || codes?.includes(answer.code)) return answer;
@@ -84,12 +90,18 @@ export async function createGit(
   return {
     local: (args, options = {}) => settled('git', args, { ...local, ...configuration({}) }, options),
     remote: (args, options = {}) => {
-      const env = { ...asking, ...configuration(remoteConfiguration(remote)) };
-      if (remote.url.protocol !== 'ssh:' || remote.privateKey === undefined) return settled('git', args, env, options);
-      const withKey = { ...env, PROMOTION_SSH_KEY: remote.privateKey.replaceAll('\r\n', '\n').trim() };
+      if (remote.url.protocol !== 'ssh:' || remote.privateKey === undefined)
+        return settled('git', args, asking, options);
+      const withKey = { ...asking, PROMOTION_SSH_KEY: remote.privateKey.replaceAll('\r\n', '\n').trim() };
       return settled('ssh-agent', ['sh', '-c', WITH_KEY, 'sh', 'git', ...args], withKey, options);
     },
   };
+}
+
+/** The authorities that Node knows and those of a PEM file: git takes one file in place of the system's. */
+async function writeAuthorities(path: string, file: string): Promise<string> {
+  await writeFile(path, [...rootCertificates, await readFile(file, 'utf8')].join('\n'));
+  return path;
 }
 
 export function failed(where: string, { kind, line, hint }: GitFailure): ServiceError {

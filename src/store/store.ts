@@ -3,6 +3,7 @@ import type { Label } from '../ledger/names.js';
 import type { CandidateFile } from './candidate-file.js';
 import type { LastDecision } from './last-decision.js';
 import type { StoreReader } from './reader.js';
+import type { RightsProblem } from './rights.js';
 
 /** Right before the one request that changes a label; what it throws leaves the label as it is. */
 export type LastLook = () => Promise<void>;
@@ -41,6 +42,8 @@ export interface Store extends StoreReader {
   /** Puts a whole page in the place of the one before. For a directory of pages: names are not held against labels. */
   writePage(name: string, text: string): Promise<void>;
 
+  /** Finds who besides the promoting account could change what is promoted, where the store has file rights. */
+  checkRights(promotedLabel: Label, candidateLabel: Label): Promise<readonly RightsProblem[]>;
   /** Removes what killed runs left behind, a day after. */
   sweep(): Promise<void>;
   /**

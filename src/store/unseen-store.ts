@@ -12,6 +12,7 @@ export const unseenStore: Store = {
   readRecord: async () => undefined,
   readLastDecision: async () => undefined,
   readPage: async () => undefined,
+  checkRights: async () => [],
   moveLabel: refuse,
   removeLabel: refuse,
   writeArtifact: refuse,

@@ -274,6 +274,8 @@ export function createGitStore(branch: Branch, clock: Clock, log: Log): Store {
       });
     },
 
+    // A forge holds who may push; a branch has no file rights.
+    checkRights: async () => [],
     readCandidateFile: (tag) => readCandidateFile(files, tag),
     readArtifact: (tag) => readArtifact(files, tag),
     async writeArtifact(file) {

@@ -8,6 +8,10 @@ import { hostKeyProblem, type KnownHost, keyType } from './host-keys.js';
 export interface Entry {
   readonly kind: 'file' | 'directory' | 'symlink' | 'special file';
   readonly size: number;
+  /** Permission bits, with the sticky bit. */
+  readonly mode: number;
+  /** The user id of its owner. */
+  readonly owner: number;
   /** When it last changed, in unix seconds by the server's clock. */
   readonly modified: number;
 }
@@ -350,5 +354,5 @@ function toEntry(stats: Stats): Entry {
       : stats.isFile()
         ? 'file'
         : 'special file';
-  return { kind, size: stats.size, modified: stats.mtime };
+  return { kind, size: stats.size, mode: stats.mode & 0o7777, owner: stats.uid, modified: stats.mtime };
 }

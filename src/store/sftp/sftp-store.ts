@@ -17,6 +17,7 @@ import { findKnownHost } from './host-keys.js';
 import { moveLabel, readLabel, removeLabel } from './label.js';
 import { appendRecord, listLedgers, readLastDecision, readRecord, writeLastDecision } from './ledger-files.js';
 import { readPrivateKey } from './private-key.js';
+import { checkRights } from './rights.js';
 import { connectSftp, type Identity, type SftpOptions, type SftpSession } from './session.js';
 
 export interface SftpStoreOptions {
@@ -96,6 +97,7 @@ export function createSftpStore(directory: Directory, clock: Clock): Store {
     readPage: async (name, maxBytes) =>
       (await directory.session.readFile(pathOf(directory, name), maxBytes))?.toString('utf8'),
     writePage: (name, text) => replaceFile(directory, name, Buffer.from(text)),
+    checkRights: (promoted, candidate) => checkRights(directory, promoted, candidate),
     sweep: () => sweep(directory, clock),
     flush: async () => undefined,
     close: () => directory.session.close(),

@@ -361,3 +361,40 @@ test('directories that the ledger needs are made for everyone to read', async ()
   expect(statSync(join(path, 'ledger/current-ceph')).mode & 0o777).toBe(0o755);
   expect(readdirSync(join(path, 'ledger/current-ceph'))).toEqual(['1.json']);
 });
+
+describe('the rights on a store', () => {
+  test('are read from the server, and only what is unsafe is said to be', async () => {
+    const { server, path } = await freshImageDirectory();
+    const check = () =>
+      withServer(server, async (opened) =>
+        (await opened.checkRights(CURRENT, TESTING)).map(({ severity, message }) => `${severity}: ${message}`),
+      );
+    expect(await check()).toEqual([]);
+
+    mkdirSync(join(path, 'ledger'));
+    mkdirSync(join(path, 'ledger/current-ceph'));
+    writeFileSync(join(path, 'ledger/current-ceph/1.json'), '{}');
+    expect(await check()).toEqual([]);
+
+    chmodSync(join(path, 'ledger/current-ceph/1.json'), 0o666);
+    chmodSync(join(path, 'ledger'), 0o777);
+    chmodSync(path, 0o1777);
+    symlinkSync('v1', join(path, 'ceph-ci-testing'));
+    expect(await check()).toEqual([
+      expect.stringMatching(/^unsafe: .*\/ledger: group or others may write it: .*0777/),
+      expect.stringMatching(/^unsafe: .*\/ledger\/current-ceph\/1\.json: group or others may write it: .*0666/),
+      expect.stringMatching(
+        /^warning: .*: one account \(uid \d+\) publishes ceph-ci-testing and promotes current-ceph/,
+      ),
+    ]);
+  });
+
+  test('count for a directory behind a link', async () => {
+    const { server, path } = await freshImageDirectory();
+    mkdirSync(join(path, 'real'));
+    chmodSync(join(path, 'real'), 0o777);
+    symlinkSync('real', join(path, 'link'));
+    const found = await withServer(`${server}/link`, (opened) => opened.checkRights(CURRENT, TESTING));
+    expect(found).toEqual([{ severity: 'unsafe', message: expect.stringContaining('group or others may write it') }]);
+  });
+});

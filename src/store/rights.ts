@@ -1,0 +1,171 @@
+/** What a store's server says about one file or directory. */
+export interface FileRights {
+  /** Permission bits with the sticky bit, as in `0o1755`. */
+  readonly mode: number;
+  /** The user id of its owner. */
+  readonly owner: number;
+}
+
+/** The parts of a store whose rights decide who can promote; undefined is what is not there, or cannot be seen. */
+export interface StoreRights {
+  readonly parent: FileRights | undefined;
+  readonly directory: FileRights;
+  readonly ledgers: FileRights | undefined;
+  readonly ledger: FileRights | undefined;
+  /** The records of the promoted label's ledger, by name. */
+  readonly records: ReadonlyMap<string, FileRights>;
+  readonly promotedLabel: FileRights | undefined;
+  readonly candidateLabel: FileRights | undefined;
+}
+
+export interface StoreNames {
+  /** The store's URL. */
+  readonly where: string;
+  readonly promotedLabel: string;
+  readonly candidateLabel: string;
+}
+
+/** Something that is wrong with a store's rights, with the way out. */
+export interface RightsProblem {
+  /** `unsafe`: somebody besides the promoting account can change what is promoted. `warning`: somebody may come to. */
+  readonly severity: 'unsafe' | 'warning';
+  /** One line. */
+  readonly message: string;
+}
+
+const WRITABLE_BY_OTHERS = 0o022;
+const STICKY = 0o1000;
+
+/**
+ * Finds who besides the promoting account could change what is promoted: by the rights on the store, its ledger and
+ * its labels. Access control lists are not seen.
+ */
+export function findRightsProblems(rights: StoreRights, names: StoreNames): RightsProblem[] {
+  return [
+    ...openDirectories(rights, names),
+    ...openLedger(rights, names),
+    ...foreignOwners(rights, names),
+    ...sharedAccount(rights, names),
+  ];
+}
+
+/** Who may write a directory without the sticky bit can rename what is in it, whoever owns that. */
+function openDirectories({ parent, directory, ledgers }: StoreRights, { where }: StoreNames): RightsProblem[] {
+  const problems: RightsProblem[] = [];
+  const way = (open: FileRights) => `run chmod +t on it, or chmod go-w (its mode is ${modeOf(open)})`;
+  if (isOpen(directory)) {
+    problems.push(
+      unsafe(`${where}: group or others may write it, and so replace ledger/ and labels: ${way(directory)}`),
+    );
+  } else if (isWritableByOthers(directory) && ledgers === undefined) {
+    problems.push(
+      warning(
+        `${where}: group or others may write it, and ledger/ is not there yet: ` +
+          'make that as the promoting account, before somebody else does',
+      ),
+    );
+  }
+  if (parent !== undefined && isOpen(parent)) {
+    problems.push(unsafe(`${where}: group or others may write its parent, and so replace it: ${way(parent)}`));
+  }
+  return problems;
+}
+
+/** Only the promoting account writes the ledger. The sticky bit does not help: it lets others add records. */
+function openLedger({ ledgers, ledger, records }: StoreRights, names: StoreNames): RightsProblem[] {
+  const parts: (readonly [string, FileRights | undefined])[] = [
+    ['ledger', ledgers],
+    [`ledger/${names.promotedLabel}`, ledger],
+    ...[...records].map(([name, record]) => [`ledger/${names.promotedLabel}/${name}`, record] as const),
+  ];
+  return parts.flatMap(([name, part]) =>
+    part !== undefined && isWritableByOthers(part)
+      ? [
+          unsafe(
+            `${names.where}/${name}: group or others may write it: run chmod go-w on it (its mode is ${modeOf(part)})`,
+          ),
+        ]
+      : [],
+  );
+}
+
+/** An owner may do what the mode forbids to others, so the owners have to be right too. */
+function foreignOwners(rights: StoreRights, { where, promotedLabel, candidateLabel }: StoreNames): RightsProblem[] {
+  const { directory, ledgers, ledger, records } = rights;
+  const promoter = ledger?.owner ?? ledgers?.owner;
+  const publisher = rights.candidateLabel?.owner;
+  if (promoter === undefined) return [];
+  const problems: RightsProblem[] = [];
+  if (publisher !== undefined && publisher !== promoter) {
+    if (directory.owner === publisher) {
+      problems.push(
+        unsafe(
+          `${where}: belongs to the account that publishes ${candidateLabel} (uid ${publisher}), ` +
+            'which can so replace ledger/ and labels: give it to root or to the promoting account',
+        ),
+      );
+    }
+    if (ledgers?.owner === publisher) {
+      problems.push(unsafe(`${where}/ledger: ${belongsToPublisher(publisher, candidateLabel)}`));
+    }
+  }
+  const trusted = new Set([promoter, directory.owner, ledgers?.owner]);
+  const label = rights.promotedLabel;
+  if (label !== undefined && !trusted.has(label.owner)) {
+    problems.push(
+      unsafe(
+        `${where}/${promotedLabel}: belongs to another account (uid ${label.owner}) than its ledger (uid ${promoter}): ` +
+          'remove it; the next run makes it again',
+      ),
+    );
+  }
+  for (const [name, { owner }] of records) {
+    if (trusted.has(owner)) continue;
+    problems.push(
+      unsafe(
+        `${where}/ledger/${promotedLabel}/${name}: belongs to another account (uid ${owner}) than its directory ` +
+          `(uid ${promoter}): find out who wrote it, then run chown`,
+      ),
+    );
+  }
+  return problems;
+}
+
+function belongsToPublisher(uid: number, candidateLabel: string): string {
+  return `belongs to the account that publishes ${candidateLabel} (uid ${uid}): give it to the promoting account`;
+}
+
+function sharedAccount(
+  { directory, ledgers, ledger, candidateLabel }: StoreRights,
+  names: StoreNames,
+): RightsProblem[] {
+  const onlyWriter = isWritableByOthers(directory) ? undefined : directory.owner;
+  const promoter = ledger?.owner ?? ledgers?.owner ?? onlyWriter;
+  if (candidateLabel === undefined || candidateLabel.owner !== promoter) return [];
+  return [
+    warning(
+      `${names.where}: one account (uid ${promoter}) publishes ${names.candidateLabel} and promotes ` +
+        `${names.promotedLabel}: whoever has the key for publishing can promote anything; use two accounts`,
+    ),
+  ];
+}
+
+function isWritableByOthers({ mode }: FileRights): boolean {
+  return (mode & WRITABLE_BY_OTHERS) !== 0;
+}
+
+function isOpen(rights: FileRights): boolean {
+  return isWritableByOthers(rights) && (rights.mode & STICKY) === 0;
+}
+
+function modeOf({ mode }: FileRights): string {
+  return mode.toString(8).padStart(4, '0');
+}
+
+function unsafe(message: string): RightsProblem {
+  return { severity: 'unsafe', message };
+}
+
+function warning(message: string): RightsProblem {
+  return { severity: 'warning', message };
+}

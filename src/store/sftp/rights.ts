@@ -1,0 +1,44 @@
+import { dirname } from 'node:path/posix';
+import { ServiceError } from '../../base/errors.js';
+import type { Label } from '../../ledger/names.js';
+import { type FileRights, findRightsProblems, type RightsProblem } from '../rights.js';
+import { type Directory, pathOf } from './directory.js';
+
+/** Reads the rights on a store's directories and labels, and says what is wrong with them. */
+export async function checkRights(
+  directory: Directory,
+  promotedLabel: Label,
+  candidateLabel: Label,
+): Promise<RightsProblem[]> {
+  const { session, where, path } = directory;
+  const look = (name: string) => session.stat(pathOf(directory, name));
+  // `/.` follows a link: the rights that count are those of the directory itself.
+  const [parent, own, ledgers, ledger, promoted, candidate] = await Promise.all([
+    unlessForbidden(session.stat(`${dirname(path)}/.`)),
+    session.stat(`${path}/.`),
+    look('ledger'),
+    look(`ledger/${promotedLabel}`),
+    look(promotedLabel),
+    look(candidateLabel),
+  ]);
+  if (own === undefined) throw new ServiceError('not-found', `${where}: no such directory`);
+  const records = new Map<string, FileRights>();
+  if (ledger?.kind === 'directory') {
+    for (const { name, ...entry } of await session.list(pathOf(directory, `ledger/${promotedLabel}`))) {
+      if (name !== '.' && name !== '..') records.set(name, entry);
+    }
+  }
+  return findRightsProblems(
+    { parent, directory: own, ledgers, ledger, records, promotedLabel: promoted, candidateLabel: candidate },
+    { where, promotedLabel, candidateLabel },
+  );
+}
+
+async function unlessForbidden<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof ServiceError && error.kind === 'forbidden') return undefined;
+    throw error;
+  }
+}

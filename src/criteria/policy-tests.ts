@@ -23,7 +23,7 @@ const voteSchema = mapping({
   ),
   image: v.optional(
     v.pipe(
-      v.picklist(['candidate', 'bare-tag', 'other-digest', 'other-tag']),
+      v.picklist(['candidate', 'bare-tag', 'other-digest', 'other-tag', 'none']),
       v.description('What it is on; the candidate if absent'),
     ),
     'candidate',
@@ -50,14 +50,15 @@ export interface PolicyTest {
   readonly passed: boolean;
 }
 
-const CANDIDATE = v.parse(candidateSchema, `registry.example/ceph/daemon:candidate@sha256:${'0'.repeat(64)}`);
-const OTHER = v.parse(candidateSchema, `registry.example/ceph/daemon:other@sha256:${'1'.repeat(64)}`);
+const CANDIDATE = v.parse(candidateSchema, `registry.example/ceph/daemon:v2@sha256:${'0'.repeat(64)}`);
+const OTHER = v.parse(candidateSchema, `registry.example/ceph/daemon:v1@sha256:${'1'.repeat(64)}`);
 
-const IMAGES: Record<v.InferOutput<typeof voteSchema>['image'], NonNullable<JobResult['candidate']>> = {
-  candidate: { tag: CANDIDATE.tag, digest: CANDIDATE.digest },
-  'bare-tag': { tag: CANDIDATE.tag },
-  'other-digest': { tag: CANDIDATE.tag, digest: OTHER.digest },
-  'other-tag': { tag: OTHER.tag, digest: OTHER.digest },
+const IMAGES: Record<v.InferOutput<typeof voteSchema>['image'], Pick<JobResult, 'candidate'>> = {
+  candidate: { candidate: { tag: CANDIDATE.tag, digest: CANDIDATE.digest } },
+  'bare-tag': { candidate: { tag: CANDIDATE.tag } },
+  'other-digest': { candidate: { tag: CANDIDATE.tag, digest: OTHER.digest } },
+  'other-tag': { candidate: { tag: OTHER.tag, digest: OTHER.digest } },
+  none: {},
 };
 
 /** Runs the tests of a criteria file; `now` in unix seconds. Throws a UserError where a file does not parse. */
@@ -68,7 +69,7 @@ export function runPolicyTests(criteriaFile: string, testFile: string, now: numb
     return cases.map(({ name, day, votes, verdict: expected }) => {
       const evaluatedAt = day === undefined ? now : Date.parse(day) / 1000;
       const results = votes.map(({ age, image, ...vote }): JobResult => {
-        return { ...vote, candidate: IMAGES[image], timestamp: evaluatedAt - age, source: 'dlrn' };
+        return { ...vote, ...IMAGES[image], timestamp: evaluatedAt - age, source: 'dlrn' };
       });
       const { verdict, reason } = evaluate(criteria, results, CANDIDATE, { evaluatedAt });
       return { label, name, expected, verdict, reason, passed: verdict === expected };

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { candidateSchema, digestSchema, tagSchema } from '../../src/candidate/reference.js';
-import { parseCriteria } from '../../src/criteria/criteria-file.js';
+import { type Criteria, parseCriteria } from '../../src/criteria/criteria-file.js';
 import { evaluate } from '../../src/criteria/evaluate.js';
 import type { JobResult } from '../../src/criteria/job-result.js';
 
@@ -32,6 +32,15 @@ export function result(job: string, outcome: JobResult['outcome'], rest: Partial
 export const passed = (job: string, rest?: Partial<JobResult>) => result(job, 'success', rest);
 export const failed = (job: string, rest?: Partial<JobResult>) => result(job, 'failure', rest);
 
-export function decide(criteria: string, results: readonly JobResult[], evaluatedAt = NOW) {
-  return evaluate(parseCriteria(criteria, 'current-ceph'), results, CANDIDATE, { evaluatedAt });
+const parsed = new Map<string, Criteria>();
+
+/** The criteria of current-ceph, parsed once: properties ask for the same ones again and again. */
+export function criteriaOf(file: string): Criteria {
+  const criteria = parsed.get(file) ?? parseCriteria(file, 'current-ceph');
+  parsed.set(file, criteria);
+  return criteria;
+}
+
+export function decide(file: string, results: readonly JobResult[], evaluatedAt = NOW) {
+  return evaluate(criteriaOf(file), results, CANDIDATE, { evaluatedAt });
 }

@@ -24,6 +24,10 @@ test.each([
   ['{job: scenario001, outcome: success, user: ciuser, image: bare-tag}', 'wait'],
   ['{job: scenario001, outcome: failure, user: ciuser}', 'reject'],
   [
+    '{job: scenario001, outcome: success, user: ciuser, age: 1 days}, {job: scenario001, outcome: failure, user: ciuser, image: none}',
+    'wait',
+  ],
+  [
     '{job: scenario001, outcome: success, user: ciuser, aggregate-hash: old, age: 2 days},' +
       '{job: scenario001, outcome: failure, user: ciuser, aggregate-hash: new, age: 1 days}',
     'reject',

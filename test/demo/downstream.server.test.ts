@@ -272,8 +272,11 @@ test(
       ({ info }) => info === 'yaml',
     );
     const text = (shown?.text ?? '')
-      .replace('flavor: quincy', `flavor: pacific\n          image: ${variables.servers.CEPH_IMAGE}`)
-      .replace('quay.io/your-namespace/daemon', variables.own.TARGET);
+      .replace(
+        /image: quay.io.*\n +scheme: ceph\n +flavor: .*/,
+        'flavor: pacific\n          image: '.concat(variables.servers.CEPH_IMAGE),
+      )
+      .replace('quay.io/your-namespace/ceph', variables.own.TARGET);
     await writeFile(path.join(folder, '.github/workflows/readme.yml'), text);
     const { status, log } = await run('readme.yml', { vars: {} });
     expect(log).toContain('current-ceph: promote (dry run: would): ');

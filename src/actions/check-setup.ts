@@ -67,7 +67,7 @@ async function setupOf(
   settings: ParsedInputs<typeof inputs>,
   { log, context }: Runner,
 ): Promise<Omit<Setup, 'registry' | 'targets'>> {
-  const http = smallApis(log);
+  const http = await smallApis(log, settings);
   const { image, server, 'ssh-private-key': key, 'ssh-known-hosts': knownHosts, url } = settings;
   const canLogIn = key !== undefined || Boolean(process.env.SSH_AUTH_SOCK);
   const label = settings['promoted-label'];

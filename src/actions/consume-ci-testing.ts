@@ -9,6 +9,7 @@ import { choice, flag, lineSchema, optional, required, urlSchema, withDefault } 
 import { readCandidate } from '../store/consume.js';
 import { extraVars, imageNameOf, namespaceOf } from '../store/extra-vars.js';
 import { httpReader } from '../store/http-reader.js';
+import { caInput } from './shared/ca-input.js';
 import { smallApis } from './shared/http.js';
 
 export const action = defineAction({
@@ -39,6 +40,7 @@ export const action = defineAction({
       'https://trunk.rdoproject.org/centos9-<branch>/current-tripleo/',
       lineSchema,
     ),
+    ...caInput,
   },
   outputs: {
     reference: 'The candidate, as `image:tag@digest`; without digest where it is not known',
@@ -53,7 +55,7 @@ export const action = defineAction({
   },
   async run(inputs, { log, context }) {
     const { label } = inputs;
-    const store = httpReader(smallApis(log), inputs.url);
+    const store = httpReader(await smallApis(log, inputs), inputs.url);
     if (inputs['if-missing'] === 'ignore' && (await store.readLabel(label)) === undefined) {
       return { outputs: {}, summary: `There is no label \`${label}\` yet.` };
     }

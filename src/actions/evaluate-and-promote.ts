@@ -130,7 +130,7 @@ export const action = defineAction({
       'What this pipeline owns in the target namespaces, a repository a line: other promoters skip these',
   },
   async run(settings, runner) {
-    const http = smallApis(runner.log);
+    const http = await smallApis(runner.log, settings);
     const label = settings['promoted-label'];
     try {
       const outcome = await run(settings, runner, http);

@@ -27,7 +27,8 @@ export const action = defineAction({
     'previous-tag': 'What the label pointed at before; empty where there was none',
     label: 'The label',
   },
-  async run(inputs, { log, context }) {
+  async run(inputs, { log, context, checkOutputs }) {
+    checkOutputs({ label: inputs.label });
     const published = await withStore(inputs, log, (server) =>
       publishCandidate({
         server,

@@ -33,6 +33,7 @@ import {
 } from '../runner/inputs.js';
 import { formatStore, isInGit, type StoreAddress, storeSchema } from '../store/server-url.js';
 import type { Store } from '../store/store.js';
+import { caInput } from './shared/ca-input.js';
 import { dlrnFrom, dlrnInputs } from './shared/dlrn-inputs.js';
 import { smallApis } from './shared/http.js';
 import { storeInputs, withStore } from './shared/store-inputs.js';
@@ -94,6 +95,7 @@ const inputs = {
     description:
       'Private key for `server` and `sftp://` branches, of any type that OpenSSH writes; empty: the agent at SSH_AUTH_SOCK',
   },
+  ...caInput,
   'dry-run': flag('Read and render, and write nothing', 'false'),
 };
 
@@ -111,7 +113,7 @@ export const action = defineAction({
   async run(inputs, { log, context }) {
     const output = path.resolve(context.workspace, inputs.output);
     const dryRun = inputs['dry-run'];
-    const http = smallApis(log);
+    const http = await smallApis(log, inputs);
     const sftp = sftpFrom(inputs, log);
     const model = await publishDashboard({
       branches: inputs.branches.map((line) => branchFrom(line, inputs, sftp, http, log)),

@@ -5,6 +5,7 @@ import { candidateSchema } from '../candidate/reference.js';
 import { outcomeSchema, reportOutcome } from '../dlrn/report.js';
 import { defineAction } from '../runner/action.js';
 import { flag, lineSchema, optional, required, urlSchema } from '../runner/inputs.js';
+import { caInput } from './shared/ca-input.js';
 import { dlrnFrom, dlrnInputs, subjectFrom } from './shared/dlrn-inputs.js';
 import { smallApis } from './shared/http.js';
 
@@ -22,6 +23,7 @@ export const action = defineAction({
     ),
     reference: required('The image that the job has proved to have tested, as `image:tag@digest`', candidateSchema),
     timestamp: optional('When the job ended, in unix seconds or RFC 3339; empty: now', timeSchema),
+    ...caInput,
     'dry-run': flag('Only say what would be reported', 'false'),
   },
   outputs: {
@@ -29,8 +31,8 @@ export const action = defineAction({
     reported: '`true` where DLRN has the result',
     'aggregate-hash': 'The aggregate hash that it is on; empty where it is on a commit',
   },
-  async run(inputs, { log, context }) {
-    const http = smallApis(log);
+  async run(inputs, { log, context, checkOutputs }) {
+    const http = await smallApis(log, inputs);
     const dlrn = dlrnFrom(inputs, inputs['dlrn-url'], http, log);
     const jobUrl = inputs['job-url']?.href ?? context.runUrl;
     if (jobUrl === undefined) throw new UserError('input job-url: not set, and there is no run of a forge to link to');
@@ -38,6 +40,8 @@ export const action = defineAction({
     if (subject === undefined) {
       throw new UserError('input aggregate-hash: not set; give it, commit-hash and distro-hash, or repository-url');
     }
+    const { tag, digest } = inputs.reference;
+    checkOutputs({ notes: `${tag}@${digest}` });
     const now = unixSeconds(systemClock);
     const { notes, reported } = await reportOutcome({
       dlrn,

@@ -36,9 +36,10 @@ export const action = defineAction({
   async run(inputs, { log }) {
     const { url, 'promoted-label': label } = inputs;
     const repositories = inputs.targets.length === 0 ? [] : ownedRepositories(parseTargets(inputs.targets));
+    const http = await smallApis(log, inputs);
     const { records, problem } = await withRegistry(inputs, log, { targets: repositories }, (registry) =>
       verifyPromotion({
-        http: smallApis(log),
+        http,
         registry,
         url,
         label,

@@ -1,12 +1,14 @@
 import type { HttpClient } from '@actions/http-client';
 import { USER_AGENT } from './policy.js';
+import { explainTlsError, trustedCertificates } from './tls.js';
 import { joinedHeaders, type Transport } from './transport.js';
 
 /**
  * Carries requests by the runner's own HTTP client, which knows HTTP_PROXY, HTTPS_PROXY and NO_PROXY. For the small
- * APIs; its retries and redirects are off, since the policy is ours. Loads it with the first request.
+ * APIs; its retries and redirects are off, since the policy is ours. Loads it with the first request. `ca` is PEM text
+ * of certificates to trust in addition to the system's.
  */
-export function actionsTransport(): Transport {
+export function actionsTransport(ca?: string): Transport {
   // A client keeps the connections of one protocol, and fails with the other.
   const clients = new Map<string, Promise<HttpClient>>();
   return async (request, signal) => {
@@ -14,6 +16,7 @@ export function actionsTransport(): Transport {
     const loading = clients.get(protocol) ?? load();
     clients.set(protocol, loading);
     const client = await loading;
+    if (ca !== undefined && protocol === 'https:') trust(client, request.url, ca);
     if (typeof request.body === 'function') throw new TypeError('this transport sends no streams');
     const body = typeof request.body === 'string' ? request.body : Buffer.from(request.body ?? '').toString('utf8');
     signal.throwIfAborted();
@@ -22,7 +25,9 @@ export function actionsTransport(): Transport {
       client.request(request.method, request.url.href, body, { ...request.headers }),
       signal,
       ({ message: late }) => late.destroy(),
-    );
+    ).catch((error: unknown) => {
+      throw explainTlsError(error, request.url.host);
+    });
     return { status: message.statusCode ?? 0, headers: joinedHeaders(message.headers), body: message };
   };
 }
@@ -30,6 +35,13 @@ export function actionsTransport(): Transport {
 async function load(): Promise<HttpClient> {
   const { HttpClient } = await import('@actions/http-client');
   return new HttpClient(USER_AGENT, [], { allowRedirects: false, allowRetries: false, keepAlive: true });
+}
+
+/** The client makes its agent itself, with or without a proxy, keeps it, and hands it out. */
+function trust(client: HttpClient, url: URL, ca: string): void {
+  const agent: unknown = client.getAgent(url.href);
+  const options = (agent as { readonly options?: { ca?: string[] } }).options;
+  if (options !== undefined) options.ca ??= trustedCertificates(ca);
 }
 
 function abortable<T>(work: Promise<T>, signal: AbortSignal, drop: (late: T) => void): Promise<T> {

@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import * as v from 'valibot';
 import { systemClock } from '../../base/clock.js';
-import { errorLine, ServiceError, UserError } from '../../base/errors.js';
+import { ServiceError, UserError } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import type { Repository } from '../../candidate/reference.js';
 import { accountFor } from '../../registry/accounts.js';
@@ -9,6 +8,7 @@ import { createRegistry } from '../../registry/create-registry.js';
 import { readDockerLogins } from '../../registry/docker-config.js';
 import type { Registry } from '../../registry/registry.js';
 import { lineSchema, list, optional, secret } from '../../runner/inputs.js';
+import { caInput, readCertificates } from './ca-input.js';
 
 const hostSchema = v.pipe(
   v.string(),
@@ -26,7 +26,7 @@ export const registryInputs = {
   ),
   'registry-password': secret('Its password or token'),
   'plain-http': list('Registries that speak http, as `host:port`; loopback hosts do by themselves', hostSchema),
-  'ca-file': optional("PEM file with certificates to trust beside the system's", lineSchema),
+  ...caInput,
 };
 
 /** Of the action that writes to a registry as well. */
@@ -67,11 +67,11 @@ export async function withRegistry<T>(
     targetLogin: loginFrom('target', inputs['target-username'], inputs['target-password']),
     others: await readDockerLogins(process.env),
   };
-  const file = inputs['ca-file'];
+  const ca = await readCertificates(inputs);
   const registry = createRegistry({
     account: (repository) => accountFor(repository, logins),
     plainHttp: inputs['plain-http'],
-    ...(file !== undefined && { ca: await readCertificates(file) }),
+    ...(ca !== undefined && { ca }),
     clock: systemClock,
     log,
   });
@@ -97,14 +97,4 @@ function loginFrom(kind: 'registry' | 'target', username: string | undefined, pa
   if (username === undefined) throw new UserError(`input ${kind}-username: not set, but ${kind}-password is`);
   if (password === undefined) throw new UserError(`input ${kind}-password: not set, but ${kind}-username is`);
   return { username, password };
-}
-
-async function readCertificates(file: string): Promise<string> {
-  try {
-    const text = await readFile(file, 'utf8');
-    if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
-  } catch (error) {
-    throw new UserError(`input ca-file: ${errorLine(error)}`);
-  }
-  throw new UserError(`input ca-file: ${file} holds no PEM certificate`);
 }

@@ -1,0 +1,24 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { errorLine, UserError } from '../../base/errors.js';
+import { lineSchema, optional, type ParsedInputs } from '../../runner/inputs.js';
+
+/** Of every action that connects to anything by TLS. */
+export const caInput = {
+  'ca-file': optional("PEM file with certificates to trust in addition to the system's", lineSchema),
+};
+
+/** The PEM text of `ca-file`; undefined where it is not set. Throws a UserError where it holds no certificate. */
+export async function readCertificates({
+  'ca-file': file,
+}: ParsedInputs<typeof caInput>): Promise<string | undefined> {
+  if (file === undefined) return undefined;
+  let text: string;
+  try {
+    text = await readFile(path.resolve(process.env.GITHUB_WORKSPACE || '.', file), 'utf8');
+  } catch (error) {
+    throw new UserError(`input ca-file: ${errorLine(error)}`);
+  }
+  if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
+  throw new UserError(`input ca-file: ${file} holds no PEM certificate`);
+}

@@ -1,0 +1,63 @@
+import { UserError } from '../../base/errors.js';
+import type { Log } from '../../base/log.js';
+import { type Candidate, formatRepository, type Repository, sameRepository } from '../../candidate/reference.js';
+import type { Http } from '../../http/policy.js';
+import type { Label } from '../../ledger/names.js';
+import type { Request } from '../../rules/request.js';
+import { readCandidate } from '../../store/consume.js';
+import { httpReader } from '../../store/http-reader.js';
+
+interface CandidateSettings {
+  readonly reference: Candidate | undefined;
+  readonly url: URL | undefined;
+  readonly label: Label;
+  /** The only repositories whose images are accepted; empty: all, where `reference` names the image. */
+  readonly image: readonly Repository[];
+}
+
+/**
+ * The image that the evidence speaks of, as `reference` or the label at `url` names it; undefined where a person names
+ * another image. Throws a UserError where it is missing, or not from a repository that is accepted.
+ */
+export async function readCandidateInput(
+  { reference, url, label, image }: CandidateSettings,
+  { request, dryRun }: { readonly request: Request; readonly dryRun: boolean },
+  http: Http,
+  log: Log,
+): Promise<Candidate | undefined> {
+  if (reference !== undefined) return accepted('reference', reference, image);
+  if (request.kind !== 'evaluate') return undefined;
+  if (url === undefined) throw new UserError('input reference: required and not set; set it, or url');
+  if (image.length === 0) {
+    // What `url` says is not to be trusted: whoever publishes candidates can write it.
+    const why = 'not set, so candidates at url are accepted from any repository';
+    if (!dryRun) throw new UserError(`input image: required with url; ${why}`);
+    log.warning(`input image: ${why} in this dry run`);
+  }
+  const { repository, tag, digest } = await readCandidate({
+    store: httpReader(http, url),
+    label,
+    unpinnedRepository: undefined,
+  });
+  if (digest === undefined) throw new UserError(`input url: ${tag} has no digest`, { hint: 'allow-unpinned' });
+  return accepted('url', { repository, tag, digest }, image);
+}
+
+function accepted(input: string, candidate: Candidate, image: readonly Repository[]): Candidate {
+  const { repository } = candidate;
+  if (image.length === 0 || image.some((one) => sameRepository(one, repository))) return candidate;
+  throw new UserError(
+    `input ${input}: an image of ${formatRepository(repository)}; only ${image.map(formatRepository).join(', ')} is accepted (input image)`,
+  );
+}
+
+/** The repository that a person's tag is looked up in, where the candidate does not say. */
+export function sourceRepository(
+  candidate: Candidate | undefined,
+  image: readonly Repository[],
+  request: Request,
+): Repository | undefined {
+  const source = candidate?.repository ?? image[0];
+  if (source !== undefined || (request.kind !== 'force' && request.kind !== 'adopt')) return source;
+  throw new UserError(`input image: required with ${request.kind === 'force' ? 'force-tag' : 'adopt'} where reference is not set`);
+}

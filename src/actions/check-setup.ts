@@ -4,12 +4,21 @@ import { candidateLabelSchema, promotedLabelSchema } from '../ledger/names.js';
 import { replayRecord } from '../ledger/replay.js';
 import { ownedRepositories, parseTargets } from '../promotion/targets.js';
 import { defineAction, type Runner } from '../runner/action.js';
-import { lineSchema, list, optional, type ParsedInputs, secret, urlSchema, withDefault } from '../runner/inputs.js';
+import {
+  lineSchema,
+  list,
+  optional,
+  type ParsedInputs,
+  secret,
+  textSchema,
+  urlSchema,
+  withDefault,
+} from '../runner/inputs.js';
 import { isInGit, storeSchema } from '../store/server-url.js';
 import { checkSetup, explainSetup, type Setup } from '../upkeep/setup.js';
+import { readCriteriaText } from './shared/criteria-input.js';
 import { dlrnFrom } from './shared/dlrn-inputs.js';
 import { smallApis } from './shared/http.js';
-import { readInputFile } from './shared/input-file.js';
 import { registryInputs, targetInputs, withRegistry } from './shared/registry-inputs.js';
 import { storeInputs, withStore } from './shared/store-inputs.js';
 
@@ -34,7 +43,7 @@ const inputs = {
   'dlrn-url': optional('The DLRN API, as `https://trunk.rdoproject.org/api-centos9-master-uc`', urlSchema),
   username: optional('DLRN user', lineSchema),
   password: secret('Its password'),
-  criteria: optional('The criteria file', lineSchema),
+  criteria: optional('The criteria: a file, or YAML', textSchema),
 };
 
 export const action = defineAction({
@@ -83,7 +92,7 @@ async function setupOf(
     pages: url && { http, url, label: settings.label },
     dlrn: settings['dlrn-url'] && dlrnFrom(settings, settings['dlrn-url'], http, log),
     hasDlrnLogin: settings.username !== undefined,
-    criteria: settings.criteria && (await readInputFile('criteria', settings.criteria, context.workspace)),
+    criteria: settings.criteria && (await readCriteriaText(settings.criteria, context.workspace)),
     now: unixSeconds(systemClock),
   };
 }

@@ -6,10 +6,10 @@ import { errorLine, ServiceError, UserError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { durationSchema } from '../base/schema.js';
 import {
-  type Candidate,
   candidateSchema,
   formatCandidate,
   formatRepository,
+  type Repository,
   repositorySchema,
 } from '../candidate/reference.js';
 import { compareTags } from '../candidate/schemes.js';
@@ -40,15 +40,14 @@ import {
   urlSchema,
   withDefault,
 } from '../runner/inputs.js';
-import { readCandidate } from '../store/consume.js';
-import { httpReader } from '../store/http-reader.js';
 import type { LastDecision } from '../store/last-decision.js';
 import { storeSchema } from '../store/server-url.js';
 import type { Store } from '../store/store.js';
 import { unseenStore } from '../store/unseen-store.js';
+import { readCandidateInput, sourceRepository } from './shared/candidate-input.js';
+import { readCriteriaText } from './shared/criteria-input.js';
 import { dlrnFrom, dlrnInputs, subjectFrom } from './shared/dlrn-inputs.js';
 import { smallApis } from './shared/http.js';
-import { readInputFile } from './shared/input-file.js';
 import { registryInputs, targetInputs, withRegistry } from './shared/registry-inputs.js';
 import { checkRef, parseRequest, requestInputs } from './shared/request-inputs.js';
 import { storeInputs, withStore } from './shared/store-inputs.js';
@@ -57,9 +56,8 @@ const inputs = {
   reference: optional('The candidate, as `image:tag@digest`; empty: what `label` at `url` names', candidateSchema),
   url: optional('The URL of the directory that `label` is in', urlSchema),
   label: withDefault('The label of the candidate', 'ceph-ci-testing', candidateLabelSchema),
-  image: withDefault(
-    'Where a forced tag is taken from, where `reference` does not say',
-    'quay.io/ceph/daemon',
+  image: list(
+    'The only repositories whose images are accepted, one a line; empty: any that `reference` names. Required with `url`, and to force or adopt a tag without `reference`: it is looked up in the first',
     repositorySchema,
   ),
   evidence: choice('Where results come from.', ['dlrn', 'needs', 'zuul'], 'dlrn'),
@@ -210,9 +208,14 @@ async function run(settings: Settings, runner: Runner, http: Http): Promise<Outc
   const targets = parseTargets(settings.targets);
   const criteria = await readCriteria(settings, request, context.workspace);
   const source = criteria && (await heldBack(evidenceSource(settings, runner, http)));
-  const candidate = await readReference(settings, request, http);
-  const image = candidate?.repository ?? settings.image;
+  const dryRun = isDry(settings, runner);
+  const candidate = await readCandidateInput(settings, { request, dryRun }, http, log);
+  const image = sourceRepository(candidate, settings.image, request);
   checkTargets(targets, image, settings['promoted-label']);
+  runner.checkOutputs({
+    reference: candidate === undefined ? '' : formatCandidate(candidate),
+    'managed-images': managedImages(settings),
+  });
   return withRegistry(settings, log, { source: image, targets: ownedRepositories(targets) }, (registry) =>
     withServer(settings, runner, async (server) => {
       const decided = await promote(
@@ -220,7 +223,8 @@ async function run(settings: Settings, runner: Runner, http: Http): Promise<Outc
           server,
           registry,
           label: settings['promoted-label'],
-          source: image,
+          // Only a force or an adoption looks up a tag, and these have an image.
+          source: image ?? (targets.candidate[0] as Repository),
           targets,
           ledgerKey: settings['ledger-key'],
           referrers: settings.referrers === 'on',
@@ -268,12 +272,11 @@ function withServer(settings: Settings, runner: Runner, work: (server: Store) =>
   return withStore({ ...settings, server }, runner.log, work);
 }
 
-/** A file, or YAML as it is: a mapping has a colon, and blanks or lines. */
 async function readCriteria(settings: Settings, request: Request, workspace: string): Promise<Criteria | undefined> {
   const { criteria } = settings;
   if (request.kind !== 'evaluate' && request.kind !== 'force') return undefined;
   if (criteria === undefined) throw new UserError('input criteria: required and not set: a file, or YAML');
-  const text = /[:{][\s]/.test(criteria) ? criteria : await readInputFile('criteria', criteria, workspace);
+  const text = await readCriteriaText(criteria, workspace);
   return parseCriteria(text, settings['promoted-label'], 'input criteria');
 }
 
@@ -314,19 +317,6 @@ function given<T>(value: T | undefined, name: string, { evidence }: Settings): T
   return value;
 }
 
-async function readReference(settings: Settings, request: Request, http: Http): Promise<Candidate | undefined> {
-  const { reference, url, label } = settings;
-  if (reference !== undefined || request.kind !== 'evaluate') return reference;
-  if (url === undefined) throw new UserError('input reference: required and not set; give it, or url');
-  const { repository, tag, digest } = await readCandidate({
-    store: httpReader(http, url),
-    label,
-    unpinnedRepository: undefined,
-  });
-  if (digest === undefined) throw new UserError(`input reference: ${tag} has no digest`);
-  return { repository, tag, digest };
-}
-
 /** To whoever forces, evidence that cannot be had is unknown: each job then has to be named. To others it is an error. */
 async function tolerant(
   request: Request,
@@ -356,7 +346,7 @@ function toResult(outcome: Outcome, settings: Settings, runner: Runner) {
       reference: formatCandidate(candidate),
       previous: previous === undefined ? '' : formatCandidate(previous),
       report: report === undefined ? '' : JSON.stringify(report),
-      'managed-images': ownedRepositories(parseTargets(settings.targets)).map(formatRepository).join('\n'),
+      'managed-images': managedImages(settings),
     },
     summary:
       report === undefined
@@ -364,6 +354,10 @@ function toResult(outcome: Outcome, settings: Settings, runner: Runner) {
         : `## ${line}\n\n${explainOverridden(outcome)}${explainMarkdown(report)}`,
     ...(unmet && settings['if-criteria-unmet'] === 'error' && { failure: line }),
   };
+}
+
+function managedImages({ targets }: Settings): string {
+  return ownedRepositories(parseTargets(targets)).map(formatRepository).join('\n');
 }
 
 /** What a force went past, which the evaluation alone does not say. */

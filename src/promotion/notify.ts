@@ -1,4 +1,4 @@
-import { errorLine } from '../base/errors.js';
+import { errorLine, oneLine } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { formatCandidate } from '../candidate/reference.js';
 import type { Http } from '../http/policy.js';
@@ -35,12 +35,17 @@ export async function notify(http: Http, url: URL, lines: readonly string[], log
   const body = JSON.stringify({ text: lines.map(escaped).join('\n') });
   const request = { method: 'POST', url, headers, body } as const;
   try {
-    const { status } = await http.sendForText(request, { idempotent: false, maxBytes: 65_536 });
-    if (status >= 300) log.warning(`input webhook-url: ${url.origin} answered ${status}`);
+    const { status, text } = await http.sendForText(request, { idempotent: false, maxBytes: 65_536 });
+    // Slack and Discord say in the body what they do not like.
+    if (status >= 300) log.warning(`the webhook at ${url.origin} answered ${status}: ${quote(text, url)}`);
   } catch (error) {
-    // The path is what makes it a secret.
-    log.warning(`input webhook-url: ${errorLine(error).replaceAll(`${url.origin}${url.pathname}`, url.origin)}`);
+    log.warning(`the webhook: ${quote(errorLine(error), url)}`);
   }
+}
+
+/** A server's words without the path of the webhook, which is what makes it a secret. */
+function quote(text: string, { pathname }: URL): string {
+  return oneLine(pathname === '/' ? text : text.replaceAll(pathname, ''), 300) || 'nothing more';
 }
 
 /** Slack's formatting.md, "Escaping text": what comes from outside must not become a link or a mention. */

@@ -79,8 +79,8 @@ function refuseCollisions(repositories: readonly Repository[]): void {
 }
 
 /** Nothing is pushed where candidates come from, and no versioned tag bears the name of the moving one. */
-export function checkTargets(targets: Targets, source: Repository, label: Label): void {
-  const own = ownedRepositories(targets).find((target) => sameRepository(target, source));
+export function checkTargets(targets: Targets, source: Repository | undefined, label: Label): void {
+  const own = source && ownedRepositories(targets).find((target) => sameRepository(target, source));
   if (own !== undefined) {
     throw new UserError(`input targets: ${formatRepository(own)} is the repository that the candidate comes from`);
   }

@@ -45,7 +45,8 @@ describe('the webhook', () => {
     let body = '';
     for await (const chunk of request) body += chunk;
     bodies.push(`${request.method} ${request.headers['content-type']} ${body}`);
-    response.writeHead(status).end();
+    // Discord's words.
+    response.writeHead(status).end(status === 200 ? 'ok' : '{"message": "Cannot send an empty message"}');
   });
   let url: URL;
 
@@ -76,8 +77,8 @@ describe('the webhook', () => {
     await notify(http, url, ['x'], log);
     await notify(http, new URL('http://127.0.0.1:1/hook/secret'), ['x'], log);
     expect(bodies).toHaveLength(1);
-    expect(log.lines[0]).toBe(`input webhook-url: ${url.origin} answered 500`);
-    expect(log.lines[1]).toMatch(/^input webhook-url: POST http:\/\/127\.0\.0\.1:1.*ECONNREFUSED/);
+    expect(log.lines[0]).toBe(`the webhook at ${url.origin} answered 500: {"message": "Cannot send an empty message"}`);
+    expect(log.lines[1]).toMatch(/^the webhook: POST http:\/\/127\.0\.0\.1:1.*ECONNREFUSED/);
     expect(log.lines.join()).not.toContain('secret');
   });
 });

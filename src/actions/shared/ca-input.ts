@@ -9,9 +9,7 @@ export const caInput = {
 };
 
 /** The PEM text of `ca-file`; undefined where it is not set. Throws a UserError where it holds no certificate. */
-export async function readCertificates({
-  'ca-file': file,
-}: ParsedInputs<typeof caInput>): Promise<string | undefined> {
+export async function readCertificates({ 'ca-file': file }: ParsedInputs<typeof caInput>): Promise<string | undefined> {
   if (file === undefined) return undefined;
   let text: string;
   try {

@@ -59,5 +59,7 @@ export function sourceRepository(
 ): Repository | undefined {
   const source = candidate?.repository ?? image[0];
   if (source !== undefined || (request.kind !== 'force' && request.kind !== 'adopt')) return source;
-  throw new UserError(`input image: required with ${request.kind === 'force' ? 'force-tag' : 'adopt'} where reference is not set`);
+  throw new UserError(
+    `input image: required with ${request.kind === 'force' ? 'force-tag' : 'adopt'} where reference is not set`,
+  );
 }

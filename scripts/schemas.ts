@@ -3,7 +3,7 @@ import type * as v from 'valibot';
 import { criteriaFileSchema } from '../src/criteria/criteria-file.js';
 import { decisionRecordSchema } from '../src/criteria/decision-record.js';
 import { policyTestsSchema } from '../src/criteria/policy-tests.js';
-import { ledgerRecordSchema } from '../src/ledger/record.js';
+import { ledgerRecordSchema } from '../src/ledger/codec.js';
 import { dashboardSchema } from '../src/monitoring/model.js';
 import { candidateFileSchema } from '../src/store/candidate-file.js';
 import { lastDecisionSchema } from '../src/store/last-decision.js';

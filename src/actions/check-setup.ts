@@ -1,8 +1,8 @@
 import { systemClock, unixSeconds } from '../base/clock.js';
 import { repositorySchema } from '../candidate/reference.js';
 import { candidateLabelSchema, promotedLabelSchema } from '../ledger/names.js';
-import { replayRecord } from '../ledger/replay.js';
-import { ownedRepositories, parseTargets } from '../promotion/targets.js';
+import { parseTargets } from '../promotion/targets.js';
+import { targetRepositories } from '../rules/targets.js';
 import { defineAction, type Runner } from '../runner/action.js';
 import {
   lineSchema,
@@ -55,7 +55,7 @@ export const action = defineAction({
     'not-set': 'How many could not be made, since what they need is not set',
   },
   async run(settings, runner) {
-    const targets = settings.targets.length === 0 ? [] : ownedRepositories(parseTargets(settings.targets));
+    const targets = settings.targets.length === 0 ? [] : targetRepositories(parseTargets(settings.targets));
     const setup = await setupOf(settings, runner);
     const checks = await withRegistry(settings, runner.log, { source: settings.image, targets }, (registry) =>
       checkSetup({ ...setup, registry, targets }),
@@ -88,7 +88,7 @@ async function setupOf(
         ? undefined
         : (work) => withStore({ ...settings, server }, log, work),
     label,
-    rules: { label, key: settings['ledger-key'], replay: replayRecord },
+    rules: { label, key: settings['ledger-key'] },
     pages: url && { http, url, label: settings.label },
     dlrn: settings['dlrn-url'] && dlrnFrom(settings, settings['dlrn-url'], http, log),
     hasDlrnLogin: settings.username !== undefined,

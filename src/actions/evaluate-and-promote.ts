@@ -15,17 +15,19 @@ import {
 import { compareTags } from '../candidate/schemes.js';
 import { type Criteria, parseCriteria } from '../criteria/criteria-file.js';
 import { evaluate } from '../criteria/evaluate.js';
-import { explain, explainMarkdown } from '../criteria/explain.js';
+import { explainMarkdown } from '../criteria/explain.js';
 import type { Evidence } from '../criteria/job-result.js';
 import { type EvidenceSource, readEvidence } from '../evidence/evidence.js';
 import type { Http } from '../http/policy.js';
 import { candidateLabelSchema, promotedLabelSchema } from '../ledger/names.js';
-import { replayRecord } from '../ledger/replay.js';
 import { decisionNotice, errorNotice, notify, silenceNotice } from '../promotion/notify.js';
-import { promote } from '../promotion/promote.js';
-import { checkTargets, ownedRepositories, parseTargets } from '../promotion/targets.js';
+import { type Promoted, promote } from '../promotion/promote.js';
+import type { Promotion } from '../promotion/promotion.js';
+import { checkTargets, parseTargets } from '../promotion/targets.js';
 import type { Outcome } from '../rules/outcome.js';
+import { describeRegression } from '../rules/regression.js';
 import type { Request } from '../rules/request.js';
+import { targetRepositories } from '../rules/targets.js';
 import { defineAction, type Runner } from '../runner/action.js';
 import {
   choice,
@@ -92,8 +94,13 @@ const inputs = {
   server: optional(`${storeInputs.server.description}; may be empty in a dry run`, storeSchema),
   'ledger-key': secret("Key of the HMAC that seals the ledger's records; empty: they are not sealed"),
   'if-criteria-unmet': choice(
-    'What to do where the decision is to wait or to reject.',
+    'What to do where the decision is to wait or to reject, or where what is promoted fails.',
     ['warn', 'error', 'ignore'],
+    'warn',
+  ),
+  'on-regression': choice(
+    'What to do where a job that the promoted image had passed fails now.',
+    ['warn', 'hold', 'rollback'],
     'warn',
   ),
   'report-file': optional('A file to write the decision record to, as JSON', lineSchema),
@@ -123,6 +130,9 @@ export const action = defineAction({
     promoted: '`true` where this run moved the label',
     reference: 'What the decision is about',
     previous: 'What was promoted before; empty where nothing was',
+    regressed: '`true` where a job that the promoted image had passed has failed since',
+    record: "The number of the ledger's newest record; empty where there is none",
+    targets: 'What is promoted, as `repository:tag@digest`, a target a line',
     report: 'The decision record, as JSON; empty where nothing was evaluated',
     'managed-images':
       'What this pipeline owns in the target namespaces, a repository a line: other promoters skip these',
@@ -131,10 +141,13 @@ export const action = defineAction({
     const http = await smallApis(runner.log, settings);
     const label = settings['promoted-label'];
     try {
-      const outcome = await run(settings, runner, http);
-      await tell(settings, runner, http, decisionNotice(outcome, label), silence(outcome, settings));
+      const promoted = await run(settings, runner, http);
+      const { outcome } = promoted;
+      const regressed = describeRegressed(promoted);
+      if (regressed !== undefined) runner.log.warning(regressed);
+      await tell(settings, runner, http, decisionNotice(outcome, label), regressed, silence(promoted, settings));
       await writeReport(outcome, settings, runner);
-      return toResult(outcome, settings, runner);
+      return toResult(promoted, settings, runner);
     } catch (error) {
       await tell(settings, runner, http, errorNotice(error, label));
       throw error;
@@ -166,8 +179,8 @@ async function tell(
   await notify(http, url, told.filter((line) => line !== undefined).map(runner.redact), runner.log);
 }
 
-function silence(outcome: Outcome, { 'silence-after': after }: Settings): string | undefined {
-  return after === undefined ? undefined : silenceNotice(outcome, after, unixSeconds(systemClock));
+function silence({ outcome, lastPromotion }: Promoted, { 'silence-after': after }: Settings): string | undefined {
+  return after === undefined ? undefined : silenceNotice(outcome, lastPromotion, after, unixSeconds(systemClock));
 }
 
 function lastDecision({ decision, reason, candidate, report }: Outcome, runUrl: string | undefined): LastDecision {
@@ -201,7 +214,7 @@ function isDry(settings: Settings, { context }: Runner): boolean {
   return settings['dry-run'] || context.event.startsWith('pull_request');
 }
 
-async function run(settings: Settings, runner: Runner, http: Http): Promise<Outcome> {
+async function run(settings: Settings, runner: Runner, http: Http): Promise<Promoted> {
   const { log, context } = runner;
   const request = parseRequest(settings, context);
   if (!isDry(settings, runner)) checkRef(settings['allowed-refs'], context);
@@ -216,11 +229,11 @@ async function run(settings: Settings, runner: Runner, http: Http): Promise<Outc
     reference: candidate === undefined ? '' : formatCandidate(candidate),
     'managed-images': managedImages(settings),
   });
-  return withRegistry(settings, log, { source: image, targets: ownedRepositories(targets) }, (registry) =>
+  return withRegistry(settings, log, { source: image, targets: targetRepositories(targets) }, (registry) =>
     withServer(settings, runner, async (server) => {
       const decided = await promote(
         {
-          server,
+          store: server,
           registry,
           label: settings['promoted-label'],
           // Only a force or an adoption looks up a tag, and these have an image.
@@ -232,36 +245,47 @@ async function run(settings: Settings, runner: Runner, http: Http): Promise<Outc
           author: {
             id: `${context.runId || 'local'}/${context.attempt}/${randomUUID()}`,
             who: context.triggeringActor || context.actor || 'nobody',
-            runUrl: context.runUrl ?? null,
+            runUrl: context.runUrl,
             event: context.event,
           },
           clock: systemClock,
           log,
-          evaluate: async (one) => {
-            if (criteria === undefined || source === undefined)
-              throw new UserError('input criteria: required and not set');
-            const now = unixSeconds(systemClock);
-            const { results, ...rest } = await tolerant(
-              request,
-              log,
-              source().then((from) => readEvidence(from, criteria.requirements.flat(), one, now, log)),
-            );
-            const record = evaluate(criteria, results, one, { evaluatedAt: now, ...rest });
-            for (const line of explain(record)) log.info(line);
-            return record;
-          },
-          replay: replayRecord,
+          evaluate: evaluator(criteria, source, request, log),
           compareTags,
         },
-        { request, candidate, freeze: settings.freeze },
+        { request, candidate, freeze: settings.freeze, onRegression: settings['on-regression'] },
       );
-      if (!isDry(settings, runner)) await leaveDecision(server, settings, runner, decided);
+      if (!isDry(settings, runner)) {
+        await leaveDecision(server, settings, runner, decided.outcome);
+        await server.flush();
+      }
       return decided;
     }),
   );
 }
 
-function withServer(settings: Settings, runner: Runner, work: (server: Store) => Promise<Outcome>): Promise<Outcome> {
+/** Evaluates images from evidence that is read once; only `needs` speak of one image each. */
+function evaluator(
+  criteria: Criteria | undefined,
+  source: (() => Promise<EvidenceSource>) | undefined,
+  request: Request,
+  log: Log,
+): Promotion['evaluate'] {
+  const known = new Map<string, ReturnType<typeof tolerant>>();
+  return async (image) => {
+    if (criteria === undefined || source === undefined) throw new UserError('input criteria: required and not set');
+    const now = unixSeconds(systemClock);
+    const from = await source();
+    const key = from.kind === 'needs' ? formatCandidate(image) : from.kind;
+    const reading =
+      known.get(key) ?? tolerant(request, log, readEvidence(from, criteria.requirements.flat(), image, now, log));
+    known.set(key, reading);
+    const { results, ...rest } = await reading;
+    return evaluate(criteria, results, image, { evaluatedAt: now, ...rest });
+  };
+}
+
+function withServer<T>(settings: Settings, runner: Runner, work: (server: Store) => Promise<T>): Promise<T> {
   const { server } = settings;
   if (server === undefined) {
     if (!isDry(settings, runner))
@@ -332,11 +356,11 @@ async function tolerant(
   }
 }
 
-function toResult(outcome: Outcome, settings: Settings, runner: Runner) {
+function toResult({ outcome, record, before }: Promoted, settings: Settings, runner: Runner) {
   const { decision, reason, candidate, previous, report } = outcome;
   const dry = isDry(settings, runner);
-  const moves = decision === 'promote' || decision === 'force' || decision === 'rollback';
-  const unmet = decision === 'wait' || decision === 'reject';
+  const moves = ['promote', 'force', 'rollback', 'adopt'].includes(decision);
+  const unmet = decision === 'wait' || decision === 'reject' || outcome.regression !== undefined;
   const line = `${settings['promoted-label']}: ${decision}${dry && moves ? ' (dry run: would)' : ''}: ${reason}`;
   if (unmet && settings['if-criteria-unmet'] === 'warn') runner.log.warning(line);
   return {
@@ -346,6 +370,11 @@ function toResult(outcome: Outcome, settings: Settings, runner: Runner) {
       reference: formatCandidate(candidate),
       previous: previous === undefined ? '' : formatCandidate(previous),
       report: report === undefined ? '' : JSON.stringify(report),
+      regressed: String(outcome.regression !== undefined),
+      record: record === undefined || (dry && record !== before) ? '' : String(record.n),
+      targets: (record?.targets ?? [])
+        .map(({ repository, tag, digest }) => `${formatRepository(repository)}:${tag}@${digest}`)
+        .join('\n'),
       'managed-images': managedImages(settings),
     },
     summary:
@@ -357,7 +386,17 @@ function toResult(outcome: Outcome, settings: Settings, runner: Runner) {
 }
 
 function managedImages({ targets }: Settings): string {
-  return ownedRepositories(parseTargets(targets)).map(formatRepository).join('\n');
+  return targetRepositories(parseTargets(targets)).map(formatRepository).join('\n');
+}
+
+/** What is promoted and fails, and how to go back; undefined where it does not fail. */
+function describeRegressed({ outcome: { regression }, before }: Promoted): string | undefined {
+  if (regression === undefined || before === undefined) return undefined;
+  const way =
+    before.previous === undefined
+      ? 'there is no earlier image to roll back to'
+      : `to go back to ${before.previous.tag}, dispatch with rollback-to: previous`;
+  return `${describeRegression(before, regression)}; ${way}`;
 }
 
 /** What a force went past, which the evaluation alone does not say. */

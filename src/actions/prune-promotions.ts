@@ -1,5 +1,6 @@
 import * as v from 'valibot';
-import { ownedRepositories, parseTargets } from '../promotion/targets.js';
+import { parseTargets } from '../promotion/targets.js';
+import { targetRepositories } from '../rules/targets.js';
 import { defineAction } from '../runner/action.js';
 import { countSchema, flag, lineSchema, requiredList, secret, withDefault, words } from '../runner/inputs.js';
 import { prune } from '../upkeep/prune.js';
@@ -40,7 +41,7 @@ export const action = defineAction({
   },
   async run(inputs, { log, context }) {
     if (inputs.delete) authorise('delete', inputs['allowed-actors'], context);
-    const repositories = ownedRepositories(parseTargets(inputs.targets));
+    const repositories = targetRepositories(parseTargets(inputs.targets));
     const { artifacts, images, removed } = await withRegistry(inputs, log, { targets: repositories }, (registry) =>
       withStore(inputs, log, (server) =>
         prune({

@@ -1,7 +1,10 @@
+import { formatCandidate, formatRepository } from '../candidate/reference.js';
 import { promotedLabelSchema } from '../ledger/names.js';
-import { ownedRepositories, parseTargets } from '../promotion/targets.js';
+import { parseTargets } from '../promotion/targets.js';
+import { targetRepositories } from '../rules/targets.js';
 import { defineAction } from '../runner/action.js';
 import { lineSchema, list, renamed, required, secret, urlSchema, withDefault } from '../runner/inputs.js';
+import { httpReader } from '../store/http-reader.js';
 import { verifyPromotion } from '../upkeep/verify.js';
 import { smallApis } from './shared/http.js';
 import { registryInputs, targetInputs, withRegistry } from './shared/registry-inputs.js';
@@ -35,26 +38,27 @@ export const action = defineAction({
   },
   async run(inputs, { log }) {
     const { url, 'promoted-label': label } = inputs;
-    const repositories = inputs.targets.length === 0 ? [] : ownedRepositories(parseTargets(inputs.targets));
+    const repositories = inputs.targets.length === 0 ? [] : targetRepositories(parseTargets(inputs.targets));
     const http = await smallApis(log, inputs);
     const { records, problem } = await withRegistry(inputs, log, { targets: repositories }, (registry) =>
       verifyPromotion({
-        http,
+        reader: httpReader(http, url),
         registry,
-        url,
         label,
         ledgerKey: inputs['ledger-key'],
         repositories,
       }),
     );
     const head = records.at(-1);
-    const where = head?.targets.map((target) => `- \`${target.repository}:${label}\` is \`${target.digest}\``) ?? [];
+    const where =
+      head?.targets.map((target) => `- \`${formatRepository(target.repository)}:${label}\` is \`${target.digest}\``) ??
+      [];
     return {
       outputs: { verified: String(problem === undefined), records: String(records.length), problem: problem ?? '' },
       summary:
         problem === undefined
           ? [
-              `\`${label}\`: ${records.length} records verified; \`${head?.candidate}\` is promoted.`,
+              `\`${label}\`: ${records.length} records verified; \`${head === undefined ? '' : formatCandidate(head.candidate)}\` is promoted.`,
               '',
               ...where,
             ].join('\n')

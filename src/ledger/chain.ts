@@ -1,152 +1,205 @@
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
-import * as v from 'valibot';
 import { ServiceError } from '../base/errors.js';
-import { tryParse } from '../base/schema.js';
-import { candidateSchema } from '../candidate/reference.js';
+import { formatRepository } from '../candidate/reference.js';
+import { banByDigest } from './bans.js';
+import { type Checked, parseRecord, type ReadRecord, sealProblem, sha256 } from './codec.js';
 import type { Label } from './names.js';
-import { type Ban, type LedgerRecord, ledgerRecordSchema } from './record.js';
+import { keepsImage, type LedgerRecord, overriddenBy } from './record.js';
+import { replayProblem } from './replay.js';
 
-/**
- * A label's ledger: records 1, 2, 3 … without a gap, each with the hash of the bytes of the one before. A record's
- * bytes are canonical: JSON indented by two spaces and a newline, so that one record has one form and one hash.
- */
+/** A label's ledger: records 1, 2, 3 … without a gap, each with the hash of the bytes of the one before. */
 
-/** Reads a ledger, whatever it comes by: writers by SFTP, everyone by HTTP. */
+/** Reads the files of one ledger. */
 export interface LedgerReader {
   /** The bytes of record n; undefined where there is none. */
   read(n: number): Promise<Buffer | undefined>;
+  /** The numbers of all records, in any order; undefined where the store cannot list them, as over HTTP. */
+  list(): Promise<readonly number[] | undefined>;
 }
 
 export interface Head {
   readonly n: number;
   readonly record: LedgerRecord;
   readonly bytes: Buffer;
-  /** Of the bytes: what the next record's `prev-sha256` is. */
+  /** Of the bytes: the next record's `prev-sha256`. */
   readonly sha256: string;
 }
 
 /** What a record must be, besides a link of its chain. */
 export interface LedgerRules {
   readonly label: Label;
-  /** `ledger-key`: every record must be sealed by it. */
+  /** Every record must be sealed by it; undefined: seals are not checked. */
   readonly key?: string | undefined;
-  /** Evaluates a record's decision again: what is wrong with it, or undefined. */
-  readonly replay?: (record: LedgerRecord) => string | undefined;
 }
 
-/** The bytes of a record to append; sealed by an HMAC where there is a key. */
-export function sealRecord(record: LedgerRecord, key: string | undefined): Buffer {
-  const { hmac: _, ...rest } = v.parse(ledgerRecordSchema, record);
-  return canonical(key === undefined ? rest : { ...rest, hmac: hmacOf(rest, key) });
-}
+/** No ledger gets there: a server that has a record for every number must not keep us for ever. */
+const MAX_RECORDS = 1_000_000;
 
-function canonical(value: unknown): Buffer {
-  return Buffer.from(`${JSON.stringify(value, undefined, 2)}\n`);
-}
-
-function hmacOf(unsealed: unknown, key: string): string {
-  return createHmac('sha256', key).update(canonical(unsealed)).digest('hex');
-}
-
-function sha256(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
-}
+/** How far beyond the end a record is looked for where a store cannot list: a hole would have cut it off. */
+const BEYOND_END = [1, 2, 3, 4, 5, 6, 7, 8, 16, 32, 64, 128, 256, 512, 1024];
 
 /**
- * Finds the last record, by galloping and bisection: at most 2·log2 n + 2 reads; two where `known`, a record that was
- * there, is still the last.
+ * Finds the newest record and checks that no record before it is missing. Reads two records where the store lists
+ * them, and otherwise 2·log2 n + 17; fewer where `known`, a record that was there, is still the newest.
+ *
+ * @throws ServiceError `ledger record N not trusted` where the head must not be acted on: a record is missing, or it
+ * does not fit the record before it, or the rules. Undefined where the ledger is empty.
  */
-export async function findHead(reader: LedgerReader, known = 1): Promise<{ n: number; bytes: Buffer } | undefined> {
-  let head: { n: number; bytes: Buffer } | undefined;
+export async function readHead(reader: LedgerReader, rules: LedgerRules, known = 1): Promise<Head | undefined> {
+  const newest = await findNewest(reader, known);
+  if (newest === undefined) return undefined;
+  const { n, bytes } = newest;
+  const before = n === 1 ? undefined : await reader.read(n - 1);
+  const checked = checkRecord(n, bytes, before, rules);
+  if ('problem' in checked) throw distrust(n, checked.problem);
+  return { n, bytes, record: checked.value, sha256: sha256(bytes) };
+}
+
+async function findNewest(reader: LedgerReader, known: number): Promise<{ n: number; bytes: Buffer } | undefined> {
+  const numbers = await reader.list();
+  if (numbers === undefined) return gallop(reader, known);
+  const missing = firstMissing(numbers);
+  const n = Math.max(0, ...numbers);
+  if (missing <= n) throw distrust(missing, `it is missing, and record ${n} is there`);
+  if (n === 0) return undefined;
+  const bytes = await reader.read(n);
+  if (bytes === undefined) throw distrust(n, 'it is listed, and is not there');
+  return { n, bytes };
+}
+
+function firstMissing(numbers: readonly number[]): number {
+  const there = new Set(numbers);
+  let n = 1;
+  while (there.has(n)) n += 1;
+  return n;
+}
+
+/** Doubles its steps until a record is absent, and bisects. */
+async function gallop(reader: LedgerReader, known: number): Promise<{ n: number; bytes: Buffer } | undefined> {
+  let newest: { n: number; bytes: Buffer } | undefined;
   let absent = known;
   for (let step = 1; ; step *= 2) {
     const bytes = await reader.read(absent);
     if (bytes === undefined) break;
-    head = { n: absent, bytes };
+    if (absent > MAX_RECORDS) throw distrust(absent, 'no ledger has so many records: the server answers for any file');
+    newest = { n: absent, bytes };
     absent += step;
   }
-  if (head === undefined && known > 1) return findHead(reader);
-  while (head !== undefined && absent - head.n > 1) {
-    const middle = Math.floor((head.n + absent) / 2);
+  if (newest === undefined && known > 1) return gallop(reader, 1);
+  while (newest !== undefined && absent - newest.n > 1) {
+    const middle = Math.floor((newest.n + absent) / 2);
     const bytes = await reader.read(middle);
     if (bytes === undefined) absent = middle;
-    else head = { n: middle, bytes };
+    else newest = { n: middle, bytes };
   }
-  return head;
+  const beyond = await recordBeyond(reader, newest?.n ?? 0);
+  if (beyond !== undefined) throw distrust((newest?.n ?? 0) + 1, `it is missing, and record ${beyond} is there`);
+  return newest;
 }
 
-/** The last record, parsed; undefined where the ledger is empty. Its chain and seal are verifyHead's to check. */
-export async function readHead(reader: LedgerReader, known?: number): Promise<Head | undefined> {
-  const found = await findHead(reader, known);
-  return found && parseHead(found.n, found.bytes);
+/** A record that lies beyond a hole after record `end`. */
+async function recordBeyond(reader: LedgerReader, end: number): Promise<number | undefined> {
+  const later = BEYOND_END.map((step) => end + 1 + step);
+  const found = await Promise.all(later.map(async (n) => (await reader.read(n)) !== undefined));
+  // A record that another run appended meanwhile is no hole.
+  const n = later.find((_, index) => found[index]);
+  return n === undefined || (await reader.read(end + 1)) !== undefined ? undefined : n;
 }
 
-/** Record n as the head; throws where it is no record. */
-export function parseHead(n: number, bytes: Buffer): Head {
-  const parsed = parseRecord(bytes);
-  if ('problem' in parsed) throw notTrusted(n, parsed.problem);
-  return { n, bytes, record: parsed.value.record, sha256: sha256(bytes) };
-}
-
-/**
- * Throws `ledger record N not trusted` where the head must not be acted on: it does not fit the record before it, or
- * the rules, or it only looks like the head because the record after it was removed.
- */
-export async function verifyHead(reader: LedgerReader, head: Head, rules: LedgerRules): Promise<void> {
-  if ((await reader.read(head.n + 2)) !== undefined && (await reader.read(head.n + 1)) === undefined) {
-    throw notTrusted(head.n + 1, `it is missing, and record ${head.n + 2} is there`);
+/** A ledger that must not be acted on. */
+export class LedgerError extends ServiceError {
+  constructor(n: number, problem: string) {
+    super('bad-answer', `ledger record ${n} not trusted: ${problem}`);
   }
-  const before = head.n === 1 ? undefined : await reader.read(head.n - 1);
-  const checked = checkRecord(head.n, head.bytes, before, rules);
-  if ('problem' in checked) throw notTrusted(head.n, checked.problem);
 }
 
-function notTrusted(n: number, problem: string): ServiceError {
-  return new ServiceError('bad-answer', `ledger record ${n} not trusted: ${problem}`);
+/** `ledger record N not trusted: …` */
+export function distrust(n: number, problem: string): LedgerError {
+  return new LedgerError(n, problem);
+}
+
+export interface NewestRecords {
+  /** Newest first, down to the first that is wrong. */
+  readonly records: readonly LedgerRecord[];
+  readonly problem: string | undefined;
+}
+
+/** The newest records of a ledger, at most `most`, each checked against the one before. */
+export async function readNewestRecords(
+  reader: LedgerReader,
+  rules: LedgerRules,
+  most: number,
+  readAll: (numbers: readonly number[]) => Promise<readonly (Buffer | undefined)[]>,
+): Promise<NewestRecords> {
+  const records: LedgerRecord[] = [];
+  try {
+    const head = await findNewest(reader, 1);
+    if (head === undefined) return { records, problem: undefined };
+    // One more than is returned: the oldest is checked against it.
+    const earlier = Array.from({ length: Math.min(head.n - 1, most) }, (_, index) => head.n - 1 - index);
+    const bytes = [head.bytes, ...(await readAll(earlier))];
+    for (const [index, own] of bytes.slice(0, most).entries()) {
+      const n = head.n - index;
+      if (own === undefined) throw distrust(n, 'it is missing');
+      const checked = checkRecord(n, own, bytes[index + 1], rules);
+      if ('problem' in checked) throw distrust(n, checked.problem);
+      records.push(checked.value);
+    }
+    return { records, problem: undefined };
+  } catch (error) {
+    if (error instanceof LedgerError) return { records, problem: error.message };
+    throw error;
+  }
 }
 
 export interface Verification {
-  /** All records up to the first that is wrong. */
+  /** All records up to the first that is wrong, oldest first. */
   readonly records: readonly LedgerRecord[];
-  /** The first thing that is wrong, as `ledger record N not trusted: …`; undefined where all is well. */
+  /** The bytes of the newest of them. */
+  readonly newest: Buffer | undefined;
+  /** The SHA-256 of record 1's bytes; undefined where there is no record. */
+  readonly id: string | undefined;
+  /** The first thing that is wrong, as `ledger record N not trusted: …`. */
   readonly problem: string | undefined;
 }
 
 const READ_AT_ONCE = 16;
 
-/** How far behind the end a record is looked for that a hole would have cut off. */
-const BEYOND_END = [1, 2, 3, 4, 5, 6, 7, 8, 16, 32, 64, 128, 256, 512, 1024];
-
-/** Walks the whole ledger: anyone can, by HTTP alone (seals need the key). */
+/** Checks every record of a ledger. */
 export async function verifyLedger(reader: LedgerReader, rules: LedgerRules): Promise<Verification> {
   const records: LedgerRecord[] = [];
-  const stop = (n: number, problem: string) => ({ records, problem: notTrusted(n, problem).message });
   let before: Buffer | undefined;
-  for await (const bytes of inOrder(reader)) {
+  let id: string | undefined;
+  const end = (problem: string | undefined, n: number) => ({
+    records,
+    newest: before,
+    id,
+    problem: problem && distrust(n, problem).message,
+  });
+  for await (const bytes of readInOrder(reader)) {
     const n = records.length + 1;
     const checked = checkRecord(n, bytes, before, rules);
-    if ('problem' in checked) return stop(n, checked.problem);
+    if ('problem' in checked) return end(checked.problem, n);
     const problem = historyProblem(checked.value, records);
-    if (problem !== undefined) return stop(n, problem);
+    if (problem !== undefined) return end(problem, n);
     records.push(checked.value);
+    id ??= sha256(bytes);
     before = bytes;
   }
-  return { records, problem: await holeAfter(reader, records.length) };
+  const later = await laterRecord(reader, records.length);
+  const problem = later === undefined ? undefined : `it is missing, and record ${later} is there`;
+  return end(problem, records.length + 1);
 }
 
-/** What is wrong with an end that is none: a record that lies beyond a hole; undefined where there is no such record. */
-export async function holeAfter(reader: LedgerReader, end: number): Promise<string | undefined> {
-  const n = end + 1;
-  for (const step of BEYOND_END) {
-    if ((await reader.read(n + step)) === undefined) continue;
-    return notTrusted(n, `it is missing, and record ${n + step} is there`).message;
-  }
-  return undefined;
+async function laterRecord(reader: LedgerReader, end: number): Promise<number | undefined> {
+  const numbers = await reader.list();
+  if (numbers === undefined) return recordBeyond(reader, end);
+  const newest = Math.max(0, ...numbers);
+  return newest > end && firstMissing(numbers) <= newest ? newest : undefined;
 }
 
 /** The records from the first to the one before the first that is absent. */
-async function* inOrder(reader: LedgerReader): AsyncGenerator<Buffer> {
-  for (let first = 1; ; first += READ_AT_ONCE) {
+async function* readInOrder(reader: LedgerReader): AsyncGenerator<Buffer> {
+  for (let first = 1; first <= MAX_RECORDS; first += READ_AT_ONCE) {
     const numbers = Array.from({ length: READ_AT_ONCE }, (_, index) => first + index);
     for (const bytes of await Promise.all(numbers.map((n) => reader.read(n)))) {
       if (bytes === undefined) return;
@@ -155,97 +208,73 @@ async function* inOrder(reader: LedgerReader): AsyncGenerator<Buffer> {
   }
 }
 
-type Checked<T> = { readonly value: T } | { readonly problem: string };
-
-function parseRecord(bytes: Buffer): Checked<{ record: LedgerRecord; raw: Record<string, unknown> }> {
-  let raw: unknown;
-  try {
-    raw = JSON.parse(bytes.toString('utf8'));
-  } catch {
-    return { problem: 'it is not JSON' };
-  }
-  const parsed = tryParse(ledgerRecordSchema, raw);
-  if ('problem' in parsed) return parsed;
-  if (!canonical(raw).equals(bytes))
-    return { problem: 'its bytes are not canonical: it was not written by this program' };
-  return { value: { record: parsed.value, raw: v.parse(v.record(v.string(), v.unknown()), raw) } };
-}
-
-/** Record n, held against the bytes of the one before and the rules; a problem says what is wrong with it. */
+/** Record n, checked against the bytes of the one before and the rules; a problem says what is wrong with it. */
 export function checkRecord(
   n: number,
-  bytes: Buffer,
-  before: Buffer | undefined,
-  rules: LedgerRules,
+  bytes: Uint8Array,
+  before: Uint8Array | undefined,
+  { label, key }: LedgerRules,
 ): Checked<LedgerRecord> {
   const parsed = parseRecord(bytes);
   if ('problem' in parsed) return parsed;
-  const { record, raw } = parsed.value;
+  const { record } = parsed.value;
   const problem =
     chainProblem(record, n, before) ??
-    ruleProblem(record, rules) ??
-    sealProblem(raw, rules.key) ??
+    (record.label === label ? undefined : `it is of label ${record.label}, not of ${label}`) ??
+    replayProblem(record) ??
+    (key === undefined ? undefined : sealProblem(parsed.value, key)) ??
     contentProblem(record) ??
     successionProblem(record, before);
   return problem === undefined ? { value: record } : { problem };
 }
 
-function chainProblem(record: LedgerRecord, n: number, before: Buffer | undefined): string | undefined {
+function chainProblem(record: LedgerRecord, n: number, before: Uint8Array | undefined): string | undefined {
   if (record.n !== n) return `it says that it is record ${record.n}`;
   if (n > 1 && before === undefined) return `record ${n - 1} is missing`;
-  const expected = before === undefined ? null : sha256(before);
-  return record['prev-sha256'] === expected ? undefined : `its prev-sha256 is not that of record ${n - 1}`;
+  const expected = before === undefined ? undefined : sha256(before);
+  return record.prevSha256 === expected ? undefined : `its prev-sha256 is not that of record ${n - 1}`;
 }
 
-function ruleProblem(record: LedgerRecord, { label, replay }: LedgerRules): string | undefined {
-  if (record.label !== label) return `it is of label ${record.label}, not of ${label}`;
-  return replay?.(record);
-}
-
-function sealProblem({ hmac, ...unsealed }: Record<string, unknown>, key: string | undefined): string | undefined {
-  if (key === undefined) return undefined;
-  if (typeof hmac !== 'string') return 'it has no HMAC, and input ledger-key is set';
-  const expected = hmacOf(unsealed, key);
-  return timingSafeEqual(Buffer.from(hmac), Buffer.from(expected)) ? undefined : 'its HMAC is not by input ledger-key';
-}
-
-/** What a record of its kind cannot be. */
+/** What no record can be. */
 function contentProblem(record: LedgerRecord): string | undefined {
-  const candidate = v.parse(candidateSchema, record.candidate);
-  const wrong = record.targets.find(({ source, digest }) => !source.endsWith(`@${digest}`));
-  if (wrong !== undefined) return `its target ${wrong.repository} has another digest than its source`;
-  if (!record.targets.some(({ source }) => source === record.candidate)) return 'none of its targets is the candidate';
-  if (record.previous?.endsWith(`@${candidate.digest}`)) return 'its previous image is its candidate';
-  if (record.kind === 'adopted' && record.n !== 1) return 'only record 1 can be adopted';
-  if (record.kind === 'earned' && record.decision?.verdict !== 'promote')
-    return 'it was earned, and nothing decided so';
-  if (record.decision !== null && record.decision.candidate !== record.candidate)
-    return 'its decision is on another image';
-  if (record.kind !== 'earned' && record.kind !== 'adopted' && record.reason === '') return 'it has no reason';
+  const { candidate, targets, previous, kind, reason } = record;
+  const wrong = targets.find(({ source, digest }) => source.digest !== digest);
+  if (wrong !== undefined) return `its target ${formatRepository(wrong.repository)} has another digest than its source`;
+  if (!targets.some(({ digest }) => digest === candidate.digest)) return 'none of its targets is the candidate';
+  if (previous?.digest === candidate.digest) return 'its previous image is its candidate';
+  if (kind === 'adopted' && record.n !== 1) return 'only record 1 can be adopted';
+  if (kind === 'earned' && record.decision.verdict !== 'promote') return 'it was earned, and nothing decided so';
+  if (reason === '' && kind !== 'earned' && kind !== 'adopted') return 'it has no reason';
   return undefined;
 }
 
-/** What a record cannot be after the one before it: whatever its kind, no guard is got round by writing one. */
-function successionProblem(record: LedgerRecord, before: Buffer | undefined): string | undefined {
+/** What a record cannot be after the one before it: writing a record gets around no guard. */
+function successionProblem(record: LedgerRecord, before: Uint8Array | undefined): string | undefined {
   if (before === undefined) return undefined;
   const parsed = parseRecord(before);
   if ('problem' in parsed) return `record ${record.n - 1} is none: ${parsed.problem}`;
-  const { candidate, holds, quarantine } = parsed.value.record;
-  const released = quarantine.find(({ digest }) => !record.quarantine.some((ban) => ban.digest === digest));
-  if (released !== undefined) return `it takes ${released.tag} out of quarantine, which is for good`;
-  if (['hold', 'lift', 'quarantine'].includes(record.kind)) {
-    return record.candidate === candidate ? undefined : 'it changes the image, which its kind does not';
+  const { record: last }: ReadRecord = parsed.value;
+  const released = last.quarantine.find(({ digest }) => banByDigest(record.quarantine, digest) === undefined);
+  if (released !== undefined) return `it takes ${released.tag} out of quarantine, which never ends`;
+  const { digest } = record.candidate;
+  if (keepsImage(record)) {
+    return digest === last.candidate.digest ? undefined : 'it changes the image, which its kind does not';
   }
-  const isBanned = ({ digest }: Ban) => record.candidate.endsWith(`@${digest}`);
-  if (quarantine.some(isBanned)) return 'it promotes what is quarantined';
-  if (holds.some(isBanned) && !record.overridden.includes('hold')) return 'it promotes what is on hold';
+  if (banByDigest(last.quarantine, digest) !== undefined) return 'it promotes what is quarantined';
+  if (banByDigest(last.holds, digest) !== undefined && !overriddenBy(record).includes('hold')) {
+    return 'it promotes what is on hold';
+  }
   return undefined;
 }
 
 /** What a record cannot be after all those before it. */
 function historyProblem(record: LedgerRecord, before: readonly LedgerRecord[]): string | undefined {
-  const seen = (reference: string) => before.some(({ candidate }) => candidate === reference);
-  if (record.previous !== null && !seen(record.previous)) return `its previous ${record.previous} was never promoted`;
-  if (record.kind === 'rollback' && !seen(record.candidate)) return 'it rolls back to what was never promoted';
+  const wasPromoted = (digest: string) => before.some(({ candidate }) => candidate.digest === digest);
+  if (record.previous !== undefined && !wasPromoted(record.previous.digest)) {
+    return `its previous ${record.previous.tag} was never promoted`;
+  }
+  if (record.kind === 'rollback' && !wasPromoted(record.candidate.digest)) {
+    return 'it rolls back to what was never promoted';
+  }
   return undefined;
 }

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { tagSchema } from '../candidate/reference.js';
+import { type Tag, tagSchema } from '../candidate/reference.js';
 
 /**
  * The names in a directory of the image server: labels, artifacts (each named after its tag) with their candidate
@@ -69,6 +69,11 @@ export function previousLabel(label: Label): Label {
 /** The label whose previous image a label shows; any other label itself. */
 export function labelOfPrevious(label: Label): Label {
   return (label.startsWith(PREVIOUS) ? label.slice(PREVIOUS.length) : label) as Label;
+}
+
+/** The tag at the targets that moves with the label; it has the label's name. */
+export function movingTag(label: Label): Tag {
+  return v.parse(tagSchema, label);
 }
 
 /** A tag whose name can be a file beside labels, candidate files and the ledger. */

@@ -3,8 +3,8 @@ import { runUrlSchema, timestampSchema } from '../base/schema.js';
 import { digestSchema, referenceSchema, tagSchema } from '../candidate/reference.js';
 import { decisionRecordSchema } from '../criteria/decision-record.js';
 import { jobNameSchema, linkSchema } from '../criteria/job-result.js';
+import { ledgerRecordSchema } from '../ledger/codec.js';
 import { labelSchema } from '../ledger/names.js';
-import { ledgerRecordSchema } from '../ledger/record.js';
 import { lastDecisionSchema } from '../store/last-decision.js';
 
 /** All that the dashboard says, and what data.json holds. Durations are in seconds. */

@@ -119,6 +119,7 @@ const VERDICTS: Readonly<Record<NonNullable<BranchModel['decision']>['decision']
   reject: 'Rejected',
   force: 'Forced',
   rollback: 'Rolled back to',
+  adopt: 'Adopted',
   unchanged: 'Unchanged',
   frozen: 'Frozen',
 };

@@ -3,14 +3,13 @@ import type { Tag } from '../candidate/reference.js';
 import type { DecisionRecord } from '../criteria/decision-record.js';
 import type { JobResult } from '../criteria/job-result.js';
 import { inParallel } from '../evidence/in-parallel.js';
-import { checkRecord, findHead, holeAfter, type LedgerReader } from '../ledger/chain.js';
+import { type LedgerReader, type NewestRecords, readNewestRecords } from '../ledger/chain.js';
 import type { Label } from '../ledger/names.js';
-import type { LedgerRecord } from '../ledger/record.js';
+import { decisionOf, type LedgerRecord } from '../ledger/record.js';
 import type { CandidateFile } from '../store/candidate-file.js';
 import type { LastDecision } from '../store/last-decision.js';
 import type { BranchFiles } from './branch-files.js';
 import type { Source } from './model.js';
-import { candidateOf } from './words.js';
 
 /** A branch, and where to read of it. */
 export interface Branch {
@@ -104,7 +103,7 @@ async function readFiles(
   const votes = dlrn === undefined || jobs.length === 0 ? [] : await attempt('DLRN', dlrn.votes(jobs));
   const tags = [
     ...(candidateTag === undefined ? [] : [candidateTag]),
-    ...records.map(({ candidate }) => candidateOf(candidate).tag),
+    ...records.map(({ candidate }) => candidate.tag),
     // Which image a vote on a bare tag is about, its candidate file says.
     ...(votes?.flatMap(({ candidate: on }) => (on === undefined || on.digest !== undefined ? [] : on.tag)) ?? []),
   ];
@@ -127,27 +126,10 @@ export function newestDecision(
   records: readonly LedgerRecord[],
   lastDecision: LastDecision | undefined,
 ): DecisionRecord | undefined {
-  return lastDecision?.report ?? records.find(({ decision }) => decision !== null)?.decision ?? undefined;
+  return lastDecision?.report ?? records.map(decisionOf).find((decision) => decision !== undefined);
 }
 
 /** The newest records, newest first, down to the first that is wrong. */
-async function readLedger(
-  reader: LedgerReader,
-  label: Label,
-): Promise<{ readonly records: readonly LedgerRecord[]; readonly problem: string | undefined }> {
-  const head = await findHead(reader);
-  if (head === undefined) return { records: [], problem: await holeAfter(reader, 0) };
-  // One more than is shown: what the oldest is checked against.
-  const numbers = Array.from({ length: Math.min(head.n - 1, MAX_RECORDS) }, (_, index) => head.n - 1 - index);
-  const bytes = [head.bytes, ...(await inParallel(numbers, (n) => reader.read(n)))];
-  const records: LedgerRecord[] = [];
-  for (const [index, own] of bytes.slice(0, MAX_RECORDS).entries()) {
-    // Where one is missing, the record after it has said so.
-    if (own === undefined) break;
-    const n = head.n - index;
-    const checked = checkRecord(n, own, bytes[index + 1], { label });
-    if ('problem' in checked) return { records, problem: `ledger record ${n} not trusted: ${checked.problem}` };
-    records.push(checked.value);
-  }
-  return { records, problem: await holeAfter(reader, head.n) };
+function readLedger(reader: LedgerReader, label: Label): Promise<NewestRecords> {
+  return readNewestRecords(reader, { label }, MAX_RECORDS, (numbers) => inParallel(numbers, (n) => reader.read(n)));
 }

@@ -1,10 +1,12 @@
 import { rfc3339 } from '../base/clock.js';
 import { errorLine, oneLine, UserError } from '../base/errors.js';
 import type { Digest } from '../candidate/reference.js';
+import { formatCandidate } from '../candidate/reference.js';
 import { type Criteria, parseCriteria } from '../criteria/criteria-file.js';
 import type { DecisionRecord } from '../criteria/decision-record.js';
+import { formatBan } from '../ledger/codec.js';
 import type { Label } from '../ledger/names.js';
-import type { LedgerRecord } from '../ledger/record.js';
+import { decisionOf as decisionOfRecord, keepsImage, type LedgerRecord, overriddenBy } from '../ledger/record.js';
 import { type Evaluated, evaluatedVotes, evaluationTable, jobFigures, resultsOf } from './job-history.js';
 import type { BranchModel, DashboardModel, Problem, Promotion } from './model.js';
 import type { NightlyHistory } from './nightly.js';
@@ -80,7 +82,7 @@ function summarizeBranch(
     'label-tag': history.labelTag ?? null,
     head: head?.n ?? null,
     current,
-    previous: head?.previous ?? null,
+    previous: head?.previous === undefined ? null : formatCandidate(head.previous),
     'last-success': success?.when ?? null,
     heartbeat,
     candidate: candidateUnderTest(history, current),
@@ -91,8 +93,8 @@ function summarizeBranch(
     figures: figuresOf(records, promotions, now),
     'job-figures': jobFigures(evaluated.map(({ record }) => record)),
     waivers: byCriteria.waivers,
-    holds: head?.holds ?? [],
-    quarantine: head?.quarantine ?? [],
+    holds: (head?.holds ?? []).map(formatBan),
+    quarantine: (head?.quarantine ?? []).map(formatBan),
   };
 }
 
@@ -102,14 +104,15 @@ function promotionsOf(records: readonly LedgerRecord[], files: BranchHistory['ca
   return records
     .toReversed()
     .flatMap((record): Promotion[] => {
-      const { n, id, kind, when, who, reason, candidate: reference, overridden } = record;
-      if (kind === 'hold' || kind === 'lift' || kind === 'quarantine') return [];
-      const { tag, digest } = candidateOf(reference);
+      const { n, id, kind, when, who, reason } = record;
+      if (keepsImage(record)) return [];
+      const { tag, digest } = record.candidate;
       const file = files.get(tag);
       const found = file?.digest === digest ? file.created : null;
       const lead = kind === 'earned' && !seen.has(digest) && found !== null ? seconds(when) - seconds(found) : -1;
       seen.add(digest);
-      const results = record.decision === null ? [] : resultsOf(record.decision);
+      const decision = decisionOfRecord(record);
+      const results = decision === undefined ? [] : resultsOf(decision);
       const [first] = results.map(({ timestamp }) => timestamp).sort((a, b) => a - b);
       return [
         {
@@ -118,13 +121,13 @@ function promotionsOf(records: readonly LedgerRecord[], files: BranchHistory['ca
           kind,
           when,
           who: oneLine(who, 100),
-          'run-url': record['run-url'],
+          'run-url': record.runUrl ?? null,
           reason: oneLine(reason, 300),
-          reference,
+          reference: formatCandidate(record.candidate),
           tag,
           digest,
-          'skipped-jobs': record['skipped-jobs'],
-          overridden,
+          'skipped-jobs': record.kind === 'forced' ? [...record.skippedJobs] : [],
+          overridden: [...overriddenBy(record)],
           found,
           'first-result': first !== undefined && first > 0 && first <= seconds(when) ? rfc3339(first) : null,
           'lead-time': lead < 0 ? null : lead,
@@ -136,9 +139,12 @@ function promotionsOf(records: readonly LedgerRecord[], files: BranchHistory['ca
 
 /** Newest first: the evaluation of the last run, then those in the ledger. */
 function evaluatedOf(records: readonly LedgerRecord[], last: DecisionRecord | undefined): Evaluated[] {
-  const evaluated = records.flatMap(({ decision, kind }): Evaluated[] =>
-    decision === null ? [] : [{ record: decision, outcome: kind === 'forced' ? 'forced' : 'earned' }],
-  );
+  const evaluated = records.flatMap((record): Evaluated[] => {
+    const decision = decisionOfRecord(record);
+    return decision === undefined
+      ? []
+      : [{ record: decision, outcome: record.kind === 'forced' ? 'forced' : 'earned' }];
+  });
   if (last === undefined) return evaluated;
   // A run that promotes leaves its evaluation in both places; one of what is promoted already repeats it.
   const promoted = evaluated.find(({ record }) => digestOf(record) === digestOf(last));
@@ -177,7 +183,7 @@ function stateOf(
 /** Where ledger and label can be read, and do not agree. */
 function otherLabel({ labelTag, failures }: BranchHistory, head: LedgerRecord | undefined): Failure[] {
   const isKnown = !failures.some(({ source }) => source === 'ledger' || source === 'label');
-  const promoted = head && candidateOf(head.candidate).tag;
+  const promoted = head?.candidate.tag;
   if (!isKnown || promoted === undefined || labelTag === promoted) return [];
   return [
     {

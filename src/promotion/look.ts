@@ -1,34 +1,132 @@
-import type { Tag } from '../candidate/reference.js';
-import { previousLabel } from '../ledger/names.js';
-import type { LedgerRecord } from '../ledger/record.js';
-import { candidateOf, movingTag, previousOf, repositoryOf, type Visible } from './plan.js';
-import type { Promotion } from './promotion.js';
-import { ownedTargets } from './targets.js';
+import { errorLine, ServiceError } from '../base/errors.js';
+import { type Candidate, formatRepository, type Repository, sameRepository, type Tag } from '../candidate/reference.js';
+import { type Label, movingTag, previousLabel } from '../ledger/names.js';
+import { contradiction, type LedgerEnd } from '../ledger/proofs.js';
+import type { LedgerRecord, LedgerTarget } from '../ledger/record.js';
+import type { Visible, VisibleImage } from '../ledger/steps.js';
+import { type FoundProofs, findProofs, isOwnProof } from '../proof/record-proof.js';
+import type { Registry } from '../registry/registry.js';
+import { imageOf } from '../store/candidate-file.js';
+import type { StoreReader } from '../store/reader.js';
 
-/** Looks at all that readers find of what a record names. Asks no registry that is not configured. */
-export async function look(promotion: Promotion, record: LedgerRecord): Promise<Visible> {
-  const { server, registry, label } = promotion;
-  const tags = [candidateOf(record.candidate), previousOf(record)].flatMap((one) =>
-    one === undefined ? [] : [one.tag],
-  );
-  const [current, previous, artifacts, images] = await Promise.all([
-    server.readLabel(label),
-    server.readLabel(previousLabel(label)),
-    Promise.all(tags.map(async (tag): Promise<Tag[]> => ((await isPublished(promotion, tag)) ? [tag] : []))),
-    Promise.all(
-      ownedTargets(promotion.targets, record).map(async (target) => {
-        const repository = registry.repository(repositoryOf(target));
-        const [versioned, moving] = await Promise.all(
-          [target.tag, movingTag(label)].map((tag) => repository.resolve(tag)),
-        );
-        return [target.repository, { versioned: versioned?.digest, moving: moving?.digest }] as const;
-      }),
-    ),
-  ]);
-  return { label: current, previousLabel: previous, artifacts: new Set(artifacts.flat()), images: new Map(images) };
+/** Where to look. Registries that are not configured are never asked. */
+export interface Place {
+  readonly reader: Pick<StoreReader, 'readLabel' | 'readCandidateFile'>;
+  readonly registry: Registry;
+  readonly label: Label;
+  readonly repositories: readonly Repository[];
 }
 
-async function isPublished({ server }: Promotion, tag: Tag): Promise<boolean> {
-  const file = await server.readArtifact(tag);
-  return file !== undefined && file !== 'bare';
+export interface Sight {
+  readonly visible: Visible;
+  /** The targets that could not be read, with the reason. Nothing of them is in `visible`. */
+  readonly failures: readonly { readonly target: LedgerTarget; readonly error: ServiceError }[];
+  /** What proofs say against the ledger, in one line each. */
+  readonly contradictions: readonly string[];
+  /** The repositories whose registry cannot keep proofs. */
+  readonly withoutReferrers: readonly string[];
+}
+
+/**
+ * Looks at everything that readers find of a record: labels, artifacts, images and proofs. This is the one answer to
+ * the question whether the world shows what the head says. `end` is undefined for a record that is not written yet.
+ */
+export async function look(place: Place, record: LedgerRecord, end: LedgerEnd | undefined): Promise<Sight> {
+  const { reader, label, repositories } = place;
+  const images = [record.candidate, record.previous].filter((image) => image !== undefined);
+  const targets = record.targets.filter(({ repository }) =>
+    repositories.some((one) => sameRepository(one, repository)),
+  );
+  const [current, previous, published, looks] = await Promise.all([
+    reader.readLabel(label),
+    reader.readLabel(previousLabel(label)),
+    Promise.all(images.map(({ tag }) => readPublished(reader, tag))),
+    Promise.all(targets.map((target) => lookAtTarget(place, target, end))),
+  ]);
+  const seen = looks.filter((one) => 'image' in one);
+  return {
+    visible: {
+      label: current,
+      previousLabel: previous,
+      published: new Map(published.flat()),
+      images: new Map(seen.map(({ target, image }) => [formatRepository(target.repository), image])),
+      withoutProof: new Set(
+        seen.filter(({ lacksProof }) => lacksProof).map(({ target }) => formatRepository(target.repository)),
+      ),
+    },
+    failures: looks.filter((one) => 'error' in one),
+    contradictions: seen.flatMap((one) => one.contradictions),
+    withoutReferrers: seen.filter((one) => !one.keepsProofs).map(({ target }) => formatRepository(target.repository)),
+  };
+}
+
+async function readPublished(reader: Place['reader'], tag: Tag): Promise<[Tag, Candidate][]> {
+  const file = await reader.readCandidateFile(tag);
+  return file === undefined ? [] : [[tag, imageOf(file)]];
+}
+
+type TargetLook =
+  | { readonly target: LedgerTarget; readonly error: ServiceError }
+  | {
+      readonly target: LedgerTarget;
+      readonly image: VisibleImage;
+      readonly lacksProof: boolean;
+      readonly keepsProofs: boolean;
+      readonly contradictions: readonly string[];
+    };
+
+async function lookAtTarget(
+  { registry, label }: Place,
+  target: LedgerTarget,
+  end: LedgerEnd | undefined,
+): Promise<TargetLook> {
+  const repository = registry.repository(target.repository);
+  try {
+    const [versioned, moving] = await Promise.all(
+      [target.tag, movingTag(label)].map(async (tag) => (await repository.resolve(tag))?.digest),
+    );
+    const digests = [...new Set([moving, versioned === target.digest ? target.digest : undefined])];
+    const found = await Promise.all(
+      digests.flatMap((digest) =>
+        digest === undefined ? [] : [findProofs(registry, target.repository, digest, label)],
+      ),
+    );
+    const own = found.find(({ digest }) => digest === target.digest);
+    return {
+      target,
+      image: { versioned, moving },
+      lacksProof:
+        end !== undefined && own?.keeps !== false && !(own?.proofs ?? []).some((proof) => isOwnProof(proof, end)),
+      keepsProofs: found.every(({ keeps }) => keeps),
+      contradictions: end === undefined ? [] : contradictionsOf(found, end, target),
+    };
+  } catch (error) {
+    if (error instanceof ServiceError) return { target, error };
+    throw error;
+  }
+}
+
+function contradictionsOf(found: readonly FoundProofs[], end: LedgerEnd, { repository }: LedgerTarget): string[] {
+  return found.flatMap(({ digest, proofs }) =>
+    proofs.flatMap((proof) => {
+      const problem = contradiction(proof, end);
+      return problem === undefined
+        ? []
+        : [`the proof at ${formatRepository(repository)}@${digest} contradicts the ledger: ${problem}`];
+    }),
+  );
+}
+
+/** The failures of targets as one error; undefined where there are none. */
+export function targetError(failures: Sight['failures']): ServiceError | undefined {
+  const [first] = failures;
+  if (first === undefined) return undefined;
+  const lines = failures.map(({ target, error }) => `${formatRepository(target.repository)}: ${errorLine(error)}`);
+  return new ServiceError(
+    first.error.kind,
+    `not finished at ${failures.length === 1 ? 'one target' : `${failures.length} targets`}: ${lines.join('; ')}`,
+    {
+      cause: first.error,
+    },
+  );
 }

@@ -17,7 +17,8 @@ const DAY = 86_400;
 
 /** That nothing was promoted for `after` seconds; undefined where something was. `now` in unix seconds. */
 export function silenceNotice(
-  { decision, lastPromotion }: Pick<Outcome, 'decision' | 'lastPromotion'>,
+  { decision }: Pick<Outcome, 'decision'>,
+  lastPromotion: string | undefined,
   after: number,
   now: number,
 ): string | undefined {

@@ -2,16 +2,16 @@ import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
 import type { Candidate, Repository, Tag } from '../candidate/reference.js';
 import type { DecisionRecord } from '../criteria/decision-record.js';
+import type { LedgerRules } from '../ledger/chain.js';
 import type { Label } from '../ledger/names.js';
-import type { LedgerRecord } from '../ledger/record.js';
+import type { Author } from '../ledger/next-record.js';
 import type { Registry } from '../registry/registry.js';
+import type { Targets } from '../rules/targets.js';
 import type { Store } from '../store/store.js';
-import type { Author } from './plan.js';
-import type { Targets } from './targets.js';
 
 /** All that one promotion works on: one label, its ledger, its targets. */
 export interface Promotion {
-  readonly server: Store;
+  readonly store: Store;
   readonly registry: Registry;
   readonly label: Label;
   /** Where candidates come from. */
@@ -19,17 +19,20 @@ export interface Promotion {
   readonly targets: Targets;
   /** Seals records by an HMAC; undefined: records are not sealed. */
   readonly ledgerKey: string | undefined;
-  /** Do signatures and other referrers follow the digest? */
+  /** Whether signatures and other referrers are copied along. */
   readonly referrers: boolean;
-  /** Only look: reads everything, changes nothing. */
+  /** Reads everything and changes nothing. */
   readonly dryRun: boolean;
   readonly author: Author;
   readonly clock: Clock;
   readonly log: Log;
-  /** Holds the evidence on a candidate against the criteria. */
-  evaluate(candidate: Candidate): Promise<DecisionRecord>;
-  /** Evaluates a recorded decision again: what is wrong with it, or undefined. */
-  replay(record: LedgerRecord): string | undefined;
+  /** Evaluates the evidence on an image against the criteria. The evidence is read once. */
+  evaluate(image: Candidate): Promise<DecisionRecord>;
   /** Negative where a's version is lower; undefined where the two cannot be compared. */
   compareTags(a: Tag, b: Tag): number | undefined;
+}
+
+/** The rules by which a promotion trusts its ledger. */
+export function rulesOf({ label, ledgerKey }: Promotion): LedgerRules {
+  return { label, key: ledgerKey };
 }

@@ -1,140 +1,212 @@
-import { ServiceError } from '../base/errors.js';
-import {
-  checkRecord,
-  type Head,
-  type LedgerRules,
-  parseHead,
-  readHead,
-  sealRecord,
-  verifyHead,
-} from '../ledger/chain.js';
-import { previousLabel } from '../ledger/names.js';
-import type { LedgerRecord } from '../ledger/record.js';
+import { ServiceError, UserError } from '../base/errors.js';
+import { formatRepository } from '../candidate/reference.js';
+import { distrust, type Head, type LedgerReader, readHead } from '../ledger/chain.js';
+import { parseRecord, sha256 } from '../ledger/codec.js';
+import { movingTag, previousLabel } from '../ledger/names.js';
+import type { LedgerEnd } from '../ledger/proofs.js';
+import type { LedgerPosition } from '../ledger/record.js';
+import { describeStep, type Step, stepsTo } from '../ledger/steps.js';
+import { attachProof, findProofs } from '../proof/record-proof.js';
+import { configuredTargets, targetRepositories, unconfiguredTargets } from '../rules/targets.js';
 import { ledgerOf } from '../store/reader.js';
-import { adoptedRecord } from './adopt.js';
-import { ensureImages } from './images.js';
-import { look } from './look.js';
-import { describeStep, foreignTarget, movingTag, repositoryOf, type Step, stepsTo } from './plan.js';
-import type { Promotion } from './promotion.js';
+import type { Store } from '../store/store.js';
+import { copyImages, writeArtifacts } from './images.js';
+import { look, type Place, type Sight, targetError } from './look.js';
+import { type Promotion, rulesOf } from './promotion.js';
 
-/** How often the head may move on under us, or another undo what we do, before we give up. */
+/** How often the head may change under us, or another undo what we do, before we give up. */
 const ROUNDS = 20;
 
 export interface Reconciled {
-  /** Undefined where nothing was ever promoted. */
+  /** Undefined where the label has no ledger. */
   readonly head: Head | undefined;
-  /** Why what the head names cannot be made to be there; it stays, until another image takes its place. */
-  readonly unfinished?: unknown;
+  /** Why readers do not find all that the head says; it stays the head. */
+  readonly unfinished?: ServiceError | undefined;
 }
 
 /**
- * Makes readers find what the ledger's head says, whoever wrote it and wherever that run was stopped; adopts a label
- * that has no ledger yet. In a dry run it only looks. `known` is a record that was there.
+ * Makes readers find what the ledger's head says, whoever wrote it and wherever that run was stopped. A dry run only
+ * looks. A target that fails does not keep the others from being finished. `known` is a record that was there.
  *
- * @throws ServiceError where the head must not be acted on, or a server fails.
+ * @throws ServiceError where the head must not be acted on, or the store fails. Nothing has moved then.
  */
 export async function reconcile(promotion: Promotion, known?: number): Promise<Reconciled> {
-  const { server, label, log, dryRun } = promotion;
-  const ledger = ledgerOf(server, label);
+  const { store, label, log, dryRun } = promotion;
+  const ledger = ledgerOf(store, label);
   let steps: Step[] = [];
   let trusted: Head | undefined;
   for (let round = 0; round < ROUNDS; round += 1) {
-    const head = await readHead(ledger, trusted?.n ?? known);
+    const head = await readHead(ledger, rulesOf(promotion), trusted?.n ?? known);
     if (head === undefined) {
-      const record = await adoptedRecord(promotion);
-      if (record === undefined) return { head };
-      if (dryRun) return { head: parseHead(1, sealRecord(record, undefined)) };
-      await commit(promotion, undefined, record);
-      continue;
+      if (trusted !== undefined || known !== undefined)
+        throw distrust(trusted?.n ?? known ?? 1, 'it was there and is gone');
+      return { head };
     }
-    if (trusted === undefined || !trusted.bytes.equals(head.bytes)) {
-      await verifyHead(ledger, head, rulesOf(promotion));
-      trusted = head;
-    }
-    // Looked for anew in each round: so all that was made is read back.
-    steps = await stepsFor(promotion, head);
+    requireOwnTarget(promotion, head);
+    const end = await endOf(ledger, head);
+    const sight = await look(placeOf(promotion), head.record, end);
+    if (trusted === undefined) warnOnce(promotion, head, sight);
+    refuseContradiction(sight);
+    trusted = head;
+    // Looked for anew in each round, so that everything that was made is read back.
+    steps = stepsTo(head.record, sight.visible);
     for (const step of steps) log.info(`${dryRun ? 'would' : 'to do:'} ${describeStep(step, label)}`);
-    if (steps.length === 0 || dryRun) return { head };
-    if (steps.some(({ kind }) => kind === 'copy-image' || kind === 'write-artifact')) {
-      try {
-        await ensureImages(promotion, head.record);
-      } catch (unfinished) {
-        return { head, unfinished };
-      }
-    }
-    await move(promotion, head, steps);
+    const unfinished = targetError(sight.failures);
+    if (steps.length === 0 || dryRun) return { head, unfinished };
+    const failure = await carryOut(promotion, ledger, head, end, steps);
+    if (failure === 'superseded') continue;
+    if (failure !== undefined) return { head, unfinished: failure };
   }
   const [undone] = steps;
   throw new ServiceError(
     'conflict',
     `${undone === undefined ? `ledger of ${label}` : describeStep(undone, label)}: made and undone ${ROUNDS} times; ` +
-      'who else writes there?',
+      'find out who else writes there',
   );
 }
 
-/**
- * Writes a record after all that it names is there. The append is the commit point: before it nothing was promoted,
- * after it whoever comes next finishes the promotion. `lost`: another run wrote this record.
- */
-export async function commit(
-  promotion: Promotion,
-  head: Head | undefined,
-  record: LedgerRecord,
-): Promise<'won' | 'lost'> {
-  const { server, label, log, ledgerKey } = promotion;
-  const bytes = sealRecord(record, ledgerKey);
-  const checked = checkRecord(record.n, bytes, head?.bytes, rulesOf(promotion));
-  // It would be in everyone's way for good.
-  if ('problem' in checked) throw new Error(`would write a ledger record that nobody trusts: ${checked.problem}`);
-  await server.sweep();
-  await ensureImages(promotion, record);
-  const result = await server.appendRecord(label, record.n, bytes, record.id);
-  if (result === 'won') log.info(`ledger record ${record.n} of ${label} written: ${record.kind} ${record.candidate}`);
-  else log.info(`another run wrote ledger record ${record.n} of ${label} first; looking again`);
-  return result;
+/** Where a promotion looks. */
+export function placeOf({ store, registry, label, targets }: Promotion): Place {
+  return { reader: wholeArtifacts(store), registry, label, repositories: targetRepositories(targets) };
 }
 
-function rulesOf({ label, ledgerKey, replay }: Promotion): LedgerRules {
-  return { label, key: ledgerKey, replay };
+/** A candidate file counts only beside its whole artifact: a label moves to nothing less. */
+export function wholeArtifacts(store: Store): Place['reader'] {
+  return {
+    readLabel: (label) => store.readLabel(label),
+    readCandidateFile: async (tag) => {
+      const artifact = await store.readArtifact(tag);
+      return artifact === 'bare' ? undefined : artifact;
+    },
+  };
 }
 
-/** What is left to do of what a head says; throws where that is not ours to do. */
-async function stepsFor(promotion: Promotion, head: Head): Promise<Step[]> {
-  const steps = stepsTo(head.record, await look(promotion, head.record));
-  // A target that is configured no more is no harm while there is nothing to do.
-  const foreign = steps.length === 0 ? undefined : foreignTarget(head.record, promotion.targets);
-  if (foreign === undefined) return steps;
-  throw new ServiceError(
-    'bad-answer',
-    `ledger record ${head.n} not trusted: its target ${foreign} is none that is configured, and it is not finished; ` +
-      'if the record is right, name that target until it is',
-  );
+async function endOf(ledger: LedgerReader, { n, bytes, sha256: hash }: Head): Promise<LedgerEnd> {
+  const first = n === 1 ? bytes : await ledger.read(1);
+  if (first === undefined) throw distrust(1, 'it is missing');
+  const parsed = parseRecord(first);
+  if ('problem' in parsed) throw distrust(1, parsed.problem);
+  const { record } = parsed.value;
+  return { ledger: sha256(first), n, sha256: hash, supersedes: record.kind === 'adopted' ? record.supersedes : [] };
+}
+
+/** A ledger of another branch has other targets. */
+function requireOwnTarget({ targets }: Promotion, { n, record }: Head): void {
+  if (configuredTargets(targets, record).length > 0) return;
+  const names = record.targets.map(({ repository }) => formatRepository(repository)).join(', ');
+  throw new ServiceError('bad-answer', `ledger record ${n} not trusted: none of its targets is configured: ${names}`, {
+    hint: 'targets',
+  });
+}
+
+function warnOnce({ log, targets }: Promotion, { n, record }: Head, { withoutReferrers }: Sight): void {
+  const others = unconfiguredTargets(targets, record);
+  if (others.length > 0) {
+    log.warning(
+      `ledger record ${n} also promoted to ${others.join(', ')}, which is not configured: it is left as it is`,
+    );
+  }
+  if (withoutReferrers.length > 0) {
+    log.warning(
+      `${withoutReferrers.join(', ')} cannot keep referrers, so nothing there would show that the ledger was cut or replaced`,
+    );
+  }
+}
+
+function refuseContradiction({ contradictions }: Sight): void {
+  const [first, ...others] = contradictions;
+  if (first === undefined) return;
+  const more = others.length === 0 ? '' : ` (and ${others.length} more)`;
+  throw new ServiceError('bad-answer', `${first}${more}; nothing was changed`, { hint: 'adopt' });
 }
 
 class Superseded extends Error {}
 
-/** Moves tags and labels, one after the other, and looks before each that the head is still this one. */
-async function move(promotion: Promotion, head: Head, steps: readonly Step[]): Promise<void> {
-  const { server, registry, label } = promotion;
+/**
+ * Carries out the steps in their order and looks before each move that the head is still this one. The steps of a
+ * target end with its first failure; those of the others, and of the store, go on.
+ */
+async function carryOut(
+  promotion: Promotion,
+  ledger: LedgerReader,
+  head: Head,
+  end: LedgerEnd,
+  steps: readonly Step[],
+): Promise<ServiceError | 'superseded' | undefined> {
+  const { store, registry, label, log } = promotion;
+  const failed: { target: Extract<Step, { target: unknown }>['target']; error: ServiceError }[] = [];
   const lastLook = async () => {
-    if ((await server.readRecord(label, head.n + 1)) !== undefined) throw new Superseded();
+    if ((await ledger.read(head.n + 1)) !== undefined) throw new Superseded();
+    const own = await ledger.read(head.n);
+    if (own === undefined || !own.equals(head.bytes))
+      throw distrust(head.n, 'it was removed or changed during this run');
   };
   try {
     for (const step of steps) {
       switch (step.kind) {
-        case 'move-tag':
-          await registry.repository(repositoryOf(step.target)).moveTag(movingTag(label), step.target.digest, lastLook);
+        case 'write-artifact':
+        case 'repair-artifact':
+          await writeArtifacts(promotion, head.record);
           break;
         case 'move-label':
-          await server.moveLabel(label, step.tag, lastLook);
+          await store.moveLabel(label, step.tag, lastLook);
           break;
         case 'move-previous':
-          if (step.tag === undefined) await server.removeLabel(previousLabel(label), lastLook);
-          else await server.moveLabel(previousLabel(label), step.tag, lastLook);
+          if (step.tag === undefined) await store.removeLabel(previousLabel(label), lastLook);
+          else await store.moveLabel(previousLabel(label), step.tag, lastLook);
+          break;
+        default: {
+          const { target } = step;
+          if (failed.some((one) => one.target === target)) break;
+          const repository = registry.repository(target.repository);
+          try {
+            if (step.kind === 'copy-image') await copyImages(promotion, head.record, [target]);
+            if (step.kind === 'attach-proof')
+              await attachProof(registry, target.repository, target.digest, label, end, head.bytes);
+            if (step.kind === 'move-tag') await repository.moveTag(movingTag(label), target.digest, lastLook);
+          } catch (error) {
+            if (!(error instanceof ServiceError)) throw error;
+            failed.push({ target, error });
+          }
+        }
       }
     }
   } catch (error) {
     if (!(error instanceof Superseded)) throw error;
-    promotion.log.info(`another run wrote ledger record ${head.n + 1} of ${label}; finishing that`);
+    log.info(`another run wrote ledger record ${head.n + 1} of ${label}; finishing that`);
+    return 'superseded';
   }
+  return targetError(failed);
+}
+
+/** What speaks of promotions where a label has no ledger. */
+export interface Remains {
+  /** Each in words, such as `label current-ceph names v7`. */
+  readonly signs: readonly string[];
+  /** The lost ledgers that proofs name, each with its newest known record. */
+  readonly lost: readonly LedgerPosition[];
+}
+
+/** Looks for signs of promotions of a label that has no ledger: its label, its moving tags, and proofs. */
+export async function findRemains(promotion: Promotion): Promise<Remains> {
+  const { store, registry, label, targets } = promotion;
+  const signs: string[] = [];
+  const lost = new Map<string, number>();
+  const tag = await store.readLabel(label);
+  if (tag !== undefined) signs.push(`label ${label} names ${tag}`);
+  for (const repository of targetRepositories(targets)) {
+    const moving = await registry.repository(repository).resolve(movingTag(label));
+    if (moving === undefined) continue;
+    signs.push(`${formatRepository(repository)}:${label} is ${moving.digest}`);
+    const { proofs } = await findProofs(registry, repository, moving.digest, label);
+    for (const { ledger, n } of proofs) lost.set(ledger, Math.max(n, lost.get(ledger) ?? 0));
+  }
+  return { signs, lost: [...lost].map(([ledger, n]) => ({ ledger, n })) };
+}
+
+/** Nothing is promoted over an image whose ledger is missing: a person says what it is. */
+export function refuseRemains(label: string, { signs, lost }: Remains): void {
+  if (signs.length === 0) return;
+  const was = lost.length === 0 ? '' : `, and proofs name a ledger of ${Math.max(...lost.map(({ n }) => n))} records`;
+  throw new UserError(`${label} has no ledger, but it was promoted: ${signs.join('; ')}${was}`, { hint: 'adopt' });
 }

@@ -1,30 +1,15 @@
 import * as v from 'valibot';
 import { UserError } from '../base/errors.js';
 import {
-  type Candidate,
   canonicalRepository,
-  formatCandidate,
   formatRepository,
   type Repository,
   repositorySchema,
   sameRepository,
-  type Tag,
   tagSchema,
 } from '../candidate/reference.js';
 import type { Label } from '../ledger/names.js';
-import type { LedgerRecord, LedgerTarget } from '../ledger/record.js';
-
-/** An image that is promoted along with the candidate: which one, and where to. */
-export interface Companion {
-  readonly source: { readonly repository: Repository; readonly tag: Tag };
-  readonly repository: Repository;
-}
-
-export interface Targets {
-  /** Where the candidate goes. */
-  readonly candidate: readonly Repository[];
-  readonly companions: readonly Companion[];
-}
+import { type Companion, type Targets, targetRepositories } from '../rules/targets.js';
 
 const ARROW = /\s+->\s+/;
 
@@ -80,7 +65,7 @@ function refuseCollisions(repositories: readonly Repository[]): void {
 
 /** Nothing is pushed where candidates come from, and no versioned tag bears the name of the moving one. */
 export function checkTargets(targets: Targets, source: Repository | undefined, label: Label): void {
-  const own = source && ownedRepositories(targets).find((target) => sameRepository(target, source));
+  const own = source && targetRepositories(targets).find((target) => sameRepository(target, source));
   if (own !== undefined) {
     throw new UserError(`input targets: ${formatRepository(own)} is the repository that the candidate comes from`);
   }
@@ -91,30 +76,4 @@ export function checkTargets(targets: Targets, source: Repository | undefined, l
         'name it by its version',
     );
   }
-}
-
-/** All repositories that the promotion owns, the candidate's first. */
-export function ownedRepositories(targets: Targets): Repository[] {
-  return [...targets.candidate, ...targets.companions.map((companion) => companion.repository)];
-}
-
-/** What a record says of targets that are configured. */
-export function ownedTargets(targets: Targets, record: LedgerRecord): LedgerTarget[] {
-  const owned = ownedRepositories(targets).map(formatRepository);
-  return record.targets.filter(({ repository }) => owned.includes(repository));
-}
-
-/** What a record says of one target. */
-export function ledgerTarget(repository: Repository, image: Candidate): LedgerTarget {
-  return {
-    repository: formatRepository(repository),
-    tag: image.tag,
-    digest: image.digest,
-    source: formatCandidate(image),
-  };
-}
-
-/** What a record says of the candidate's targets. */
-export function candidateTargets(targets: Targets, candidate: Candidate): LedgerTarget[] {
-  return targets.candidate.map((repository) => ledgerTarget(repository, candidate));
 }

@@ -1,5 +1,6 @@
 import type { Digest } from '../candidate/reference.js';
 import { createHttp, defaultPolicy, type HttpPolicy } from '../http/policy.js';
+import { attach, listAttached } from './attach.js';
 import { copyImage } from './copy.js';
 import { grantsFor, type Preparation, prepare, toPlan, withoutConflicts } from './copy-plan.js';
 import type { Manifest } from './manifest.js';
@@ -46,6 +47,8 @@ export function createRegistry(options: RegistryOptions): Registry {
           await putManifest(access('pull,push'), repository, tag, manifest);
         },
 
+        listAttached: (subject, artifactType) => listAttached(access('pull'), repository, subject, artifactType),
+        attach: (subject, attachment) => attach(access('pull,push'), repository, subject, attachment),
         deleteTag: (tag) => deleteTag(access('pull,push,delete'), repository, tag),
         checkPush: () => checkPush(access('pull,push'), repository),
       };

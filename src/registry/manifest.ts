@@ -10,12 +10,12 @@ import { type Digest, digestSchema, formatRepository, type Repository } from '..
  */
 
 export const OCI_INDEX = 'application/vnd.oci.image.index.v1+json';
-const OCI_IMAGE = 'application/vnd.oci.image.manifest.v1+json';
+export const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 const DOCKER_LIST = 'application/vnd.docker.distribution.manifest.list.v2+json';
 const DOCKER_IMAGE = 'application/vnd.docker.distribution.manifest.v2+json';
 
 const INDEX_TYPES: readonly string[] = [OCI_INDEX, DOCKER_LIST];
-const IMAGE_TYPES: readonly string[] = [OCI_IMAGE, DOCKER_IMAGE];
+const IMAGE_TYPES: readonly string[] = [OCI_MANIFEST, DOCKER_IMAGE];
 
 /** Always asked for whole: Quay converts a manifest to schema 1 for a client that names fewer types. */
 export const ACCEPT_MANIFESTS = [...INDEX_TYPES, ...IMAGE_TYPES].join(', ');

@@ -42,7 +42,7 @@ const PAGE = 100;
 const NO_LISTING: ReadonlySet<ServiceErrorKind> = new Set(['not-found', 'bad-answer', 'unsupported']);
 
 const entrySchema = v.looseObject(descriptorSchema.entries);
-type Entry = v.InferOutput<typeof entrySchema>;
+export type Entry = v.InferOutput<typeof entrySchema>;
 const listSchema = v.object({ manifests: v.array(entrySchema) });
 
 /**
@@ -122,7 +122,7 @@ async function namesAfter(access: Access, repository: Repository, name: string):
 }
 
 /** Undefined where the registry has no such API. */
-async function listReferrers(
+export async function listReferrers(
   access: Access,
   repository: Repository,
   subject: Digest,
@@ -149,7 +149,11 @@ async function listReferrers(
   return entries;
 }
 
-async function entriesUnderTag(access: Access, repository: Repository, subject: Digest): Promise<readonly Entry[]> {
+export async function entriesUnderTag(
+  access: Access,
+  repository: Repository,
+  subject: Digest,
+): Promise<readonly Entry[]> {
   const index = await findManifest(access, repository, tagOf(subject, ''));
   if (index?.kind !== 'index') return [];
   const bad = (problem: string) => new ServiceError('bad-answer', `${named(repository, index.digest)}: ${problem}`);
@@ -223,7 +227,12 @@ export async function putReferrals(
 }
 
 /** Keeps the list of referrers in a tag, for a registry that keeps none (spec, "Referrers Tag Schema"). */
-async function linkByTag(access: Access, target: Repository, subject: Digest, added: readonly Entry[]): Promise<void> {
+export async function linkByTag(
+  access: Access,
+  target: Repository,
+  subject: Digest,
+  added: readonly Entry[],
+): Promise<void> {
   const there = await entriesUnderTag(access, target, subject);
   const known = new Set(there.map(({ digest }) => digest));
   const missing = added.filter(({ digest }) => !known.has(digest));

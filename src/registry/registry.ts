@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
 import type { Digest, Repository, Tag } from '../candidate/reference.js';
+import type { Attached, Attachment } from './attach.js';
 import type { Account } from './challenge.js';
 import type { CopyReport } from './copy.js';
 import type { Copy, CopyOptions, CopyPlan } from './copy-plan.js';
@@ -8,6 +9,7 @@ import type { Descriptor, ImageConfig, ImageManifest, Manifest } from './manifes
 import type { ListOptions, TagListing } from './tags.js';
 
 export type { ListedTag } from '../candidate/listing.js';
+export type { Attached, Attachment } from './attach.js';
 export type { Account, Login } from './challenge.js';
 export type { Amount, CopiedImage, CopyReport } from './copy.js';
 export type { Copy, CopyOptions, CopyPlan, PlannedCopy } from './copy-plan.js';
@@ -58,6 +60,13 @@ export interface RepositoryClient {
    * `lastLook` runs right before the one request that moves the tag; if it throws, the tag stays as it is.
    */
   moveTag(tag: Tag, digest: Digest, lastLook?: () => Promise<void>): Promise<void>;
+  /** The artifacts of a type that are attached to an image; `unsupported` where the registry cannot keep referrers. */
+  listAttached(subject: Digest, artifactType: string): Promise<readonly Attached[] | 'unsupported'>;
+  /**
+   * Attaches an artifact to an image that the repository has; attaching it again changes nothing. Throws a ServiceError
+   * of kind `unsupported` where the registry definitely does not take referrers.
+   */
+  attach(subject: Digest, attachment: Attachment): Promise<void>;
   /** Deletes a tag and nothing else; false where the registry refuses. */
   deleteTag(tag: Tag): Promise<boolean>;
   /**

@@ -1,56 +1,90 @@
-import { UserError } from '../base/errors.js';
-import { parseWith } from '../base/schema.js';
-import { type Candidate, formatCandidate, formatRepository } from '../candidate/reference.js';
+import { tryParse } from '../base/schema.js';
+import { type Candidate, type Digest, formatCandidate, formatRepository, type Tag } from '../candidate/reference.js';
+import type { DecisionRecord } from '../criteria/decision-record.js';
+import type { Banned } from '../ledger/bans.js';
 import { artifactTagSchema, type Label } from '../ledger/names.js';
 import type { Ban, LedgerRecord } from '../ledger/record.js';
-import { candidateOf } from '../promotion/plan.js';
-import type { Promotion } from '../promotion/promotion.js';
+import type { Facts, Setting } from './facts.js';
+import { type Decided, type Refused, refuse } from './outcome.js';
 
-/** A tag becomes the name of a file beside the label and of a tag beside the moving one: it must not be either's. */
-export function checkName(candidate: Candidate, label: Label): void {
-  const refuse = (problem: string) => new UserError(`${formatCandidate(candidate)}: ${problem}`);
-  parseWith(artifactTagSchema, candidate.tag, refuse);
-  if (String(candidate.tag) === String(label)) throw refuse('its tag is the name of the promoted label');
+/** The guards that several requests share. Each says why it refuses, or undefined. */
+
+/** A freeze stops everything but lifting a hold. */
+export function frozen({ freeze }: Setting): Refused | undefined {
+  return freeze === undefined ? undefined : refuse(`promotion is frozen: ${freeze}`, 'freeze');
 }
 
-/** The digest tested is the digest promoted: a tag that moved since, or that is gone, is refused. */
-export async function checkSource({ registry, server }: Promotion, candidate: Candidate): Promise<void> {
+/** A tag becomes the name of a file beside the label, and of a tag beside the moving tag: it must be neither's. */
+export function unusableName(candidate: Candidate, label: Label): Refused | undefined {
+  const parsed = tryParse(artifactTagSchema, candidate.tag);
+  if ('problem' in parsed) return refuse(`${formatCandidate(candidate)}: ${parsed.problem}`);
+  return String(candidate.tag) === String(label)
+    ? refuse(`${formatCandidate(candidate)}: its tag is the name of the promoted label`)
+    : undefined;
+}
+
+/** The digest that was tested is the digest that is promoted: a tag that moved or vanished is refused. */
+export async function movedSource(candidate: Candidate, facts: Facts): Promise<Refused | undefined> {
   const image = `${formatRepository(candidate.repository)}:${candidate.tag}`;
-  const now = await registry.repository(candidate.repository).resolve(candidate.tag);
-  if (now === undefined) throw new UserError(`${image} does not exist any more; find a candidate again`);
-  if (now.digest !== candidate.digest) {
-    throw new UserError(
-      `${image} has moved from ${candidate.digest} to ${now.digest}; find a candidate again, or exclude it`,
-    );
+  const now = await facts.resolve(candidate.repository, candidate.tag);
+  if (now === undefined) return refuse(`${image} no longer exists; find a candidate again`);
+  if (now !== candidate.digest) {
+    return refuse(`${image} has moved from ${candidate.digest} to ${now}; find a candidate again`, 'exclude-tag');
   }
-  const file = await server.readArtifact(candidate.tag);
-  if (file !== undefined && file !== 'bare' && file.reference !== formatCandidate(candidate)) {
-    throw new UserError(
-      `${formatCandidate(candidate)} was published as ${file.reference}, and a tag does not change its meaning; ` +
-        'exclude it in find-stable-tag',
-    );
-  }
+  const published = await facts.published(candidate.tag);
+  if (published === undefined || formatCandidate(published) === formatCandidate(candidate)) return undefined;
+  return refuse(
+    `${formatCandidate(candidate)} was published as ${formatCandidate(published)}, and a published tag never changes its meaning`,
+    'exclude-tag',
+  );
 }
 
-/** How the candidate's version stands to what is promoted; `unknown` where the two tags cannot be compared. */
-export function directionOf(
-  { compareTags }: Pick<Promotion, 'compareTags'>,
-  candidate: Candidate,
-  head: LedgerRecord | undefined,
-): 'up' | 'down' | 'unknown' {
+/** How a tag's version compares to what is promoted; `unknown` where the two cannot be compared. */
+export function directionOf(setting: Setting, tag: Tag, head: LedgerRecord | undefined): 'up' | 'down' | 'unknown' {
   if (head === undefined) return 'up';
-  const order = compareTags(candidate.tag, candidateOf(head.candidate).tag);
+  const order = setting.compareTags(tag, head.candidate.tag);
   return order === undefined ? 'unknown' : order < 0 ? 'down' : 'up';
 }
 
-/** That the head's image is promoted, and by what: in a dry run a label that is adopted has no ledger record yet. */
-export function describePromoted({ dryRun, author }: Promotion, { candidate, id, n }: LedgerRecord): string {
-  const planned = `the label as it is; without dry-run it would be adopted as ledger record ${n}`;
-  return `${candidate} is promoted already, by ${dryRun && id === author.id ? planned : `ledger record ${n}`}`;
+export function describeBan({ kind, ban }: Banned): string {
+  const state = kind === 'hold' ? 'on hold' : 'quarantined';
+  return `${ban.tag} (${ban.digest}) is ${state} since ${ban.since} by ${ban.who}: ${ban.reason}`;
 }
 
-export function describeBan(kind: 'hold' | 'quarantine', ban: Ban): string {
-  const way = kind === 'hold' ? '; a newer version, or lift-hold, ends it' : '';
-  const state = kind === 'hold' ? 'on hold' : 'quarantined';
-  return `${ban.tag} (${ban.digest}) is ${state} since ${ban.since} by ${ban.who}: ${ban.reason}${way}`;
+/** What is promoted stays. */
+export function unchanged(head: LedgerRecord, reason: string, report?: DecisionRecord): Decided {
+  const { candidate, previous } = head;
+  return { outcome: { decision: 'unchanged', reason, candidate, previous, report }, change: undefined };
+}
+
+export function describePromoted({ candidate, n }: LedgerRecord): string {
+  return `${formatCandidate(candidate)} is promoted already, by ledger record ${n}`;
+}
+
+/** A ban on an image. It covers the image's contents, except those that `kept`, what stays promoted, shares. */
+export async function banOn(
+  image: Candidate,
+  kept: Candidate,
+  reason: string,
+  { who, now }: Setting,
+  facts: Facts,
+): Promise<Ban> {
+  const own = await contentsOf(image, facts);
+  const shared = new Set<Digest>(own.length === 0 ? [] : await contentsOf(kept, facts));
+  const contents = image.digest === kept.digest ? own : own.filter((digest) => !shared.has(digest));
+  return { digest: image.digest, tag: image.tag, reason, who, since: now, contents };
+}
+
+/** The contents of an image, if a ban could be on them: asking costs requests. */
+export async function contentsIfBanned(
+  image: Candidate,
+  head: Pick<LedgerRecord, 'holds' | 'quarantine'> | undefined,
+  facts: Facts,
+): Promise<readonly Digest[]> {
+  const bans = head === undefined ? [] : [...head.holds, ...head.quarantine];
+  return bans.some(({ contents }) => contents.length > 0) ? contentsOf(image, facts) : [];
+}
+
+function contentsOf({ repository, digest }: Candidate, facts: Facts): Promise<readonly Digest[]> {
+  return facts.contents(repository, digest);
 }

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { ServiceError } from '../base/errors.js';
 import { parseJson, runUrlSchema, timestampSchema } from '../base/schema.js';
-import { digestSchema, referenceSchema, type Tag } from '../candidate/reference.js';
+import { type Candidate, candidateSchema, digestSchema, referenceSchema, type Tag } from '../candidate/reference.js';
 import { artifactTagSchema } from '../ledger/names.js';
 
 /** What lies beside an artifact as `<tag>.json`: which bytes the tag meant when it was published. Never changed. */
@@ -22,6 +22,11 @@ export const candidateFileSchema = v.pipe(
   v.check((file) => file.reference.endsWith(`:${file.tag}@${file.digest}`), 'its reference has another tag or digest'),
 );
 export type CandidateFile = v.InferOutput<typeof candidateFileSchema>;
+
+/** The image that a candidate file names. */
+export function imageOf({ reference }: CandidateFile): Candidate {
+  return v.parse(candidateSchema, reference);
+}
 
 /** Bytes; a candidate file has a tenth of it. */
 export const MAX_CANDIDATE_FILE = 8192;

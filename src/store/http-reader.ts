@@ -3,7 +3,8 @@ import { oneLine, ServiceError } from '../base/errors.js';
 import { type Tag, tagSchema } from '../candidate/reference.js';
 import { describe, type Http } from '../http/policy.js';
 import { kindOfStatus } from '../http/status.js';
-import { MAX_RECORD, recordPath } from '../ledger/record.js';
+import { MAX_RECORD } from '../ledger/codec.js';
+import { recordPath } from '../ledger/paths.js';
 import { candidateFileName, MAX_CANDIDATE_FILE, parseCandidateFile } from './candidate-file.js';
 import { lastDecisionPath, parseLastDecision } from './last-decision.js';
 import type { StoreReader } from './reader.js';
@@ -29,6 +30,8 @@ export function httpReader(http: Http, directory: URL): StoreReader {
       const { where, text } = await read(candidateFileName(tag), MAX_CANDIDATE_FILE);
       return text === undefined ? undefined : parseCandidateFile(text, tag, where);
     },
+
+    listRecords: async () => undefined,
 
     async readRecord(label, n) {
       const { text } = await read(recordPath(label, n), MAX_RECORD);

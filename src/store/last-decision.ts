@@ -12,7 +12,7 @@ import type { Label } from '../ledger/names.js';
 export const lastDecisionSchema = v.strictObject({
   version: v.literal(1),
   'decided-at': timestampSchema,
-  decision: v.picklist(['promote', 'wait', 'reject', 'force', 'rollback', 'unchanged', 'frozen']),
+  decision: v.picklist(['promote', 'wait', 'reject', 'force', 'rollback', 'adopt', 'unchanged', 'frozen']),
   reason: v.pipe(v.string(), v.description('The decision in one sentence')),
   /** The candidate that it is about. */
   reference: referenceSchema,

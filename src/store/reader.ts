@@ -15,6 +15,8 @@ export interface StoreReader {
   readLabel(label: Label): Promise<Tag | undefined>;
   /** The candidate file of a tag. */
   readCandidateFile(tag: Tag): Promise<CandidateFile | undefined>;
+  /** The numbers of the label's records, in any order; undefined where the store cannot be listed, as over HTTP. */
+  listRecords(label: Label): Promise<readonly number[] | undefined>;
   /** The bytes of record n of the label's ledger. */
   readRecord(label: Label, n: number): Promise<Buffer | undefined>;
   /** What the newest run decided about the label. */
@@ -23,5 +25,5 @@ export interface StoreReader {
 
 /** One label's ledger in a store. */
 export function ledgerOf(store: StoreReader, label: Label): LedgerReader {
-  return { read: (n) => store.readRecord(label, n) };
+  return { list: () => store.listRecords(label), read: (n) => store.readRecord(label, n) };
 }

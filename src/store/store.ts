@@ -21,7 +21,7 @@ export interface Store extends StoreReader {
    */
   readArtifact(tag: Tag): Promise<CandidateFile | 'bare' | undefined>;
   /** Writes an artifact and its candidate file where they are absent; one with another reference is a conflict. */
-  writeArtifact(file: CandidateFile): Promise<void>;
+  writeArtifact(file: CandidateFile, options?: { readonly replace?: boolean }): Promise<void>;
   /** For retention: the tags of all artifacts. */
   listArtifacts(): Promise<Tag[]>;
   /** For retention: what each label points at, ours or not. */

@@ -9,6 +9,7 @@ export const unseenStore: Store = {
   listArtifacts: async () => [],
   listLinks: async () => new Map(),
   listLedgers: async () => [],
+  listRecords: async () => [],
   readRecord: async () => undefined,
   readLastDecision: async () => undefined,
   readPage: async () => undefined,

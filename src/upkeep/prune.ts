@@ -4,8 +4,6 @@ import { formatRepository, type Repository } from '../candidate/reference.js';
 import { verifyLedger } from '../ledger/chain.js';
 import type { Label } from '../ledger/names.js';
 import type { LedgerRecord, LedgerTarget } from '../ledger/record.js';
-import { replayRecord } from '../ledger/replay.js';
-import { repositoryOf } from '../promotion/plan.js';
 import type { Registry } from '../registry/registry.js';
 import type { CandidateFile } from '../store/candidate-file.js';
 import { ledgerOf } from '../store/reader.js';
@@ -40,7 +38,7 @@ export async function prune(options: PruneOptions): Promise<Pruned> {
   const ledgers = await readLedgers(options);
   const found = removable([...ledgers.values()], await readCandidateFiles(server), {
     keep,
-    repositories: repositories.map(formatRepository),
+    repositories,
     labelled: new Set((await server.listLinks()).values()),
   });
   const images = await thoseThere(options, found.images);
@@ -51,7 +49,7 @@ export async function prune(options: PruneOptions): Promise<Pruned> {
 async function readLedgers({ server, ledgerKey }: PruneOptions): Promise<Map<Label, readonly LedgerRecord[]>> {
   const ledgers = new Map<Label, readonly LedgerRecord[]>();
   for (const label of await server.listLedgers()) {
-    const rules = { label, key: ledgerKey, replay: replayRecord };
+    const rules = { label, key: ledgerKey };
     const { records, problem } = await verifyLedger(ledgerOf(server, label), rules);
     if (problem !== undefined) throw new ServiceError('bad-answer', `ledger of ${label}: ${problem}`);
     ledgers.set(label, records);
@@ -73,7 +71,7 @@ async function readCandidateFiles(server: Store): Promise<CandidateFile[]> {
 async function thoseThere({ registry }: PruneOptions, targets: readonly LedgerTarget[]): Promise<LedgerTarget[]> {
   const there: LedgerTarget[] = [];
   for (const target of targets) {
-    const found = await registry.repository(repositoryOf(target)).resolve(target.tag);
+    const found = await registry.repository(target.repository).resolve(target.tag);
     if (found?.digest === target.digest) there.push(target);
   }
   return there;
@@ -99,8 +97,8 @@ async function remove(
   };
   for (const target of images) {
     await lastLook();
-    const name = `${target.repository}:${target.tag}`;
-    if (await registry.repository(repositoryOf(target)).deleteTag(target.tag)) note(name);
+    const name = `${formatRepository(target.repository)}:${target.tag}`;
+    if (await registry.repository(target.repository).deleteTag(target.tag)) note(name);
     else log.warning(`${name}: the registry does not delete tags, or not for this account; delete it there`);
   }
   for (const tag of artifacts) {

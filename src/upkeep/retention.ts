@@ -1,6 +1,5 @@
-import type { Tag } from '../candidate/reference.js';
+import { canonicalRepository, type Repository, sameRepository, type Tag } from '../candidate/reference.js';
 import type { LedgerRecord, LedgerTarget } from '../ledger/record.js';
-import { candidateOf, previousOf } from '../promotion/plan.js';
 import type { CandidateFile } from '../store/candidate-file.js';
 
 /** What may be deleted, and no rollback misses. Pure. */
@@ -15,7 +14,7 @@ export interface RetentionOptions {
   /** How many images, the newest of each ledger, can always be gone back to. */
   readonly keep: number;
   /** The repositories in which tags may be deleted. */
-  readonly repositories: readonly string[];
+  readonly repositories: readonly Repository[];
   /** Tags that a label of any kind points at. */
   readonly labelled: ReadonlySet<string>;
 }
@@ -44,7 +43,10 @@ export function removable(
   const images = new Map(
     records
       .flatMap(({ targets }) => targets)
-      .filter((target) => repositories.includes(target.repository) && !keptImages.has(nameOf(target)))
+      .filter(
+        (target) =>
+          repositories.some((one) => sameRepository(one, target.repository)) && !keptImages.has(nameOf(target)),
+      )
       .map((target) => [nameOf(target), target]),
   );
   return { artifacts, images: [...images.values()] };
@@ -61,22 +63,22 @@ function neededRecords(
 ): LedgerRecord[] {
   const head = ledger.at(-1);
   if (head === undefined) return [];
-  const digestOf = (record: LedgerRecord) => candidateOf(record.candidate).digest;
+  const digestOf = (record: LedgerRecord) => record.candidate.digest;
   const quarantined = new Set(head.quarantine.map(({ digest }) => digest));
   const newest = [...new Set(ledger.toReversed().map(digestOf))].filter((digest) => !quarantined.has(digest));
   const digests = new Set([
     ...newest.slice(0, keep),
     digestOf(head),
-    previousOf(head)?.digest,
+    head.previous?.digest,
     ...head.holds.map(({ digest }) => digest),
   ]);
   return ledger.filter((record) => digests.has(digestOf(record)) || labelled.has(tagOf(record)));
 }
 
 function tagOf({ candidate }: LedgerRecord): Tag {
-  return candidateOf(candidate).tag;
+  return candidate.tag;
 }
 
 function nameOf({ repository, tag }: LedgerTarget): string {
-  return `${repository}:${tag}`;
+  return `${canonicalRepository(repository)}:${tag}`;
 }

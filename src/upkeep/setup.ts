@@ -1,12 +1,15 @@
 import { errorLine, ServiceError, UserError } from '../base/errors.js';
-import { type Digest, formatRepository, type Repository } from '../candidate/reference.js';
+import { type Digest, formatCandidate, formatRepository, type Repository } from '../candidate/reference.js';
 import { parseCriteria } from '../criteria/criteria-file.js';
 import { checkWaivers } from '../criteria/evaluate.js';
 import type { Dlrn } from '../dlrn/client.js';
 import type { Http } from '../http/policy.js';
-import { type LedgerRules, readHead, verifyHead } from '../ledger/chain.js';
+import { type LedgerRules, readHead } from '../ledger/chain.js';
 import type { Label } from '../ledger/names.js';
-import { candidateOf, movingTag } from '../promotion/plan.js';
+import { movingTag } from '../ledger/names.js';
+import { describeStep, stepsTo } from '../ledger/steps.js';
+import { look } from '../promotion/look.js';
+import { wholeArtifacts } from '../promotion/reconcile.js';
 import type { Registry } from '../registry/registry.js';
 import { httpReader } from '../store/http-reader.js';
 import { ledgerOf } from '../store/reader.js';
@@ -43,14 +46,13 @@ export interface Check {
 /** Checks all that is set, by reading only. */
 export async function checkSetup(setup: Setup): Promise<Check[]> {
   const { image, registry, label, pages, dlrn } = setup;
-  const moving = new Map<string, Digest>();
   return [
     await check(`read ${formatRepository(image)}`, async () => {
       const { tags } = await registry.repository(image).listTags({ listing: 'auto' });
       return `${tags.length} tags`;
     }),
-    ...(await checkTargets(setup, moving)),
-    ...(await checkServer(setup, moving)),
+    ...(await checkTargets(setup)),
+    ...(await checkServer(setup)),
     pages === undefined
       ? notSet('image server over HTTP', 'set input url, which test jobs read the candidate at')
       : await check(`read ${pages.url.href}`, async () => {
@@ -64,8 +66,8 @@ export async function checkSetup(setup: Setup): Promise<Check[]> {
   ];
 }
 
-/** The right to write each target, where something is there already. Remembers what the moving tags are. */
-async function checkTargets(setup: Setup, moving: Map<string, Digest>): Promise<Check[]> {
+/** The right to write each target, where something is there already. */
+async function checkTargets(setup: Setup): Promise<Check[]> {
   const { registry, targets, hasTargetLogin, label } = setup;
   if (targets.length === 0) return [notSet('targets', 'set input targets: a repository a line')];
   const checks: Check[] = [];
@@ -83,7 +85,6 @@ async function checkTargets(setup: Setup, moving: Map<string, Digest>): Promise<
       if (found !== undefined) await client.checkPush();
       return `allowed; tag ${label} is ${found}`;
     });
-    if (found !== undefined) moving.set(name, found);
     checks.push(
       asked.state === 'ok' && found === undefined
         ? { what, state: 'not asked', line: `no tag ${label} there yet; asking could create the repository` }
@@ -93,7 +94,7 @@ async function checkTargets(setup: Setup, moving: Map<string, Digest>): Promise<
   return checks;
 }
 
-async function checkServer(setup: Setup, moving: ReadonlyMap<string, Digest>): Promise<Check[]> {
+async function checkServer(setup: Setup): Promise<Check[]> {
   const { withServer, label } = setup;
   const ledger = `label ${label} and its ledger`;
   if (withServer === undefined) {
@@ -106,34 +107,32 @@ async function checkServer(setup: Setup, moving: ReadonlyMap<string, Digest>): P
   try {
     return await withServer(async (server) => [
       { what, state: 'ok', line: 'host key, login, extensions and directory' },
-      await check(ledger, () => describeLedger(server, setup, moving)),
+      await check(ledger, () => describeLedger(server, setup)),
     ]);
   } catch (error) {
     return [wrong(what, error), { what: ledger, state: 'not asked', line: 'is read over SFTP' }];
   }
 }
 
-/** Throws where the label, or a moving tag, is not what the ledger's head says. */
-async function describeLedger(server: Store, { label, rules }: Setup, moving: ReadonlyMap<string, Digest>) {
-  const reader = ledgerOf(server, label);
-  const [tag, head] = await Promise.all([server.readLabel(label), readHead(reader)]);
-  if (head === undefined) return tag === undefined ? 'neither yet' : `${tag}, and no ledger: the first run adopts it`;
-  await verifyHead(reader, head, rules);
+/** Throws where readers do not find what the ledger's head says. */
+async function describeLedger(store: Store, { label, rules, registry, targets }: Setup): Promise<string> {
+  const head = await readHead(ledgerOf(store, label), rules);
+  if (head === undefined) {
+    const tag = await store.readLabel(label);
+    return tag === undefined
+      ? 'neither yet'
+      : `label ${label} names ${tag}, and there is no ledger: a person has to adopt what is promoted`;
+  }
   const { n, record } = head;
-  const said = `ledger record ${n} (${record.kind}) says ${record.candidate}`;
-  const finish = 'the next run of evaluate-and-promote makes them equal';
-  if (tag !== candidateOf(record.candidate).tag) {
-    throw new ServiceError('conflict', `label ${label} is ${tag ?? 'not there'}, and ${said}; ${finish}`);
-  }
-  for (const { repository, digest } of record.targets) {
-    const found = moving.get(repository);
-    if (found === undefined || found === digest) continue;
-    throw new ServiceError(
-      'conflict',
-      `${repository}:${label} is ${found}, and ledger record ${n} says ${digest}; ${finish}`,
-    );
-  }
-  return said;
+  const said = `ledger record ${n} (${record.kind}) says ${formatCandidate(record.candidate)}`;
+  const { visible } = await look(
+    { reader: wholeArtifacts(store), registry, label, repositories: targets },
+    record,
+    undefined,
+  );
+  const [step] = stepsTo(record, visible);
+  if (step === undefined) return said;
+  throw new ServiceError('conflict', `${said}; the next run of evaluate-and-promote will ${describeStep(step, label)}`);
 }
 
 async function checkDlrn(dlrn: Dlrn | undefined, hasLogin: boolean): Promise<Check[]> {

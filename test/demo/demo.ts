@@ -2,7 +2,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import * as v from 'valibot';
-import { type LedgerRecord, ledgerRecordSchema } from '../../src/ledger/record.js';
+import { ledgerRecordSchema } from '../../src/ledger/codec.js';
 import { sandboxHome } from '../sandbox/project.js';
 import { type BranchName, type SandboxInfo, startSandbox } from '../sandbox/sandbox.js';
 import { runWorkflow } from './act.js';
@@ -22,7 +22,9 @@ const say = (line = '') => process.stdout.write(`${line}\n`);
 const seconds = () => `${((Date.now() - started) / 1000).toFixed(1)} s`;
 
 /** The newest record of a branch's ledger; undefined where nothing was promoted. */
-async function newestRecord(info: SandboxInfo, branch: BranchName): Promise<LedgerRecord | undefined> {
+type RecordFile = v.InferOutput<typeof ledgerRecordSchema>;
+
+async function newestRecord(info: SandboxInfo, branch: BranchName): Promise<RecordFile | undefined> {
   const ledger = path.join(info.imageServer.branches[branch].path, 'ledger/current-ceph');
   let n = 1;
   while (existsSync(path.join(ledger, `${n}.json`))) n += 1;
@@ -86,7 +88,7 @@ const RUNS = [
   },
 ];
 
-function show(info: SandboxInfo, branch: BranchName, record: LedgerRecord, unchanged: boolean): void {
+function show(info: SandboxInfo, branch: BranchName, record: RecordFile, unchanged: boolean): void {
   say(`${branch}: ${unchanged ? 'nothing changed since' : 'promoted by'} ledger record ${record.n}, ${record.kind}`);
   say(`  tag     ${record.targets[0]?.tag}`);
   say(`  digest  ${record.targets[0]?.digest}`);

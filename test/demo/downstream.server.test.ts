@@ -6,7 +6,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
-import { ledgerRecordSchema } from '../../src/ledger/record.js';
+import { ledgerRecordSchema } from '../../src/ledger/codec.js';
 import { blocksOf } from '../docs/markdown.js';
 import { cephDaemonImage } from '../sandbox/ceph-daemon.js';
 import { freshImageDirectory, sandbox } from '../sandbox/current.js';

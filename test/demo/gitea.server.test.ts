@@ -7,7 +7,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import * as v from 'valibot';
 import { writePins } from '../../scripts/pin.js';
-import { ledgerRecordSchema } from '../../src/ledger/record.js';
+import { ledgerRecordSchema } from '../../src/ledger/codec.js';
 import { cephDaemonImage } from '../sandbox/ceph-daemon.js';
 import { freshImageDirectory, sandbox } from '../sandbox/current.js';
 import { projectRoot } from '../sandbox/project.js';

@@ -2,7 +2,7 @@ import { readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
-import { ledgerRecordSchema } from '../../src/ledger/record.js';
+import { ledgerRecordSchema } from '../../src/ledger/codec.js';
 import { cephDaemonImage } from '../sandbox/ceph-daemon.js';
 import { sandbox } from '../sandbox/current.js';
 import { basicAuthorization } from '../sandbox/registry.js';

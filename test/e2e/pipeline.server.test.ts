@@ -3,7 +3,7 @@ import { readFile, readlink, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
-import { ledgerRecordSchema } from '../../src/ledger/record.js';
+import { ledgerRecordSchema } from '../../src/ledger/codec.js';
 import { sandbox } from '../sandbox/current.js';
 import { basicAuthorization } from '../sandbox/registry.js';
 import { type BundleRun, DISPATCH, runBundle } from './bundle.js';

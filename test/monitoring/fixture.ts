@@ -13,9 +13,9 @@ import { parseCriteria } from '../../src/criteria/criteria-file.js';
 import type { DecisionRecord } from '../../src/criteria/decision-record.js';
 import { evaluate } from '../../src/criteria/evaluate.js';
 import type { JobResult } from '../../src/criteria/job-result.js';
-import { sealRecord } from '../../src/ledger/chain.js';
+import { formatBan, formatRecord, type ledgerRecordSchema, parseRecord, sha256 } from '../../src/ledger/codec.js';
 import { type Label, labelSchema } from '../../src/ledger/names.js';
-import { type Ban, type LedgerRecord, ledgerRecordSchema } from '../../src/ledger/record.js';
+import type { LedgerRecord } from '../../src/ledger/record.js';
 import type { NightlyHistory } from '../../src/monitoring/nightly.js';
 import type { BranchHistory, Failure } from '../../src/monitoring/read-branch.js';
 import type { DashboardSettings } from '../../src/monitoring/summarize.js';
@@ -85,22 +85,27 @@ export function candidateFile(image: Candidate, created: number): CandidateFile 
   });
 }
 
-export function ban(image: Candidate, since: number, reason = 'OSDs do not start after an update'): Ban {
+export function ban(image: Candidate, since: number, reason = 'OSDs do not start after an update') {
   const { digest, tag } = image;
   return { digest, tag, reason, who: 'alice', since: rfc3339(since) };
 }
 
-/** A record after `before` (newest first), with what it changes. */
+/** What a record changes, with the keys that its file has. */
+export type RecordChanges = Partial<v.InferInput<typeof ledgerRecordSchema>>;
+
+/** A record after `before` (newest first), with what it changes. A forced one gets a decision if it names none. */
 export function record(
   before: readonly LedgerRecord[],
   image: Candidate,
   when: number,
-  changes: Partial<LedgerRecord> = {},
+  changes: RecordChanges = {},
 ): LedgerRecord {
   const [head] = before;
   const n = (head?.n ?? 0) + 1;
   const reference = formatCandidate(image);
-  return v.parse(ledgerRecordSchema, {
+  const previous = before.map(({ candidate }) => formatCandidate(candidate)).find((other) => other !== reference);
+  const decision = changes.kind === 'forced' ? decide(image, 'current-ceph: [job-1]', [], when) : null;
+  const file = {
     version: 1,
     id: `${1000 + n}/1/${createHash('sha256')
       .update(`${reference} ${n} ${when}`)
@@ -123,15 +128,18 @@ export function record(
         source: reference,
       },
     ],
-    decision: null,
+    decision,
     'skipped-jobs': [],
     overridden: [],
-    previous: before.map((one) => one.candidate).find((other) => other !== reference) ?? null,
-    holds: head?.holds ?? [],
-    quarantine: head?.quarantine ?? [],
-    'prev-sha256': head === undefined ? null : createHash('sha256').update(sealRecord(head, undefined)).digest('hex'),
+    previous: previous ?? null,
+    holds: (head?.holds ?? []).map(formatBan),
+    quarantine: (head?.quarantine ?? []).map(formatBan),
+    'prev-sha256': head === undefined ? null : sha256(formatRecord(head, undefined)),
     ...changes,
-  });
+  };
+  const parsed = parseRecord(Buffer.from(`${JSON.stringify(file, undefined, 2)}\n`));
+  if ('problem' in parsed) throw new Error(parsed.problem);
+  return parsed.value.record;
 }
 
 export function lastDecision(changes: Partial<LastDecision> & Pick<LastDecision, 'reference'>): LastDecision {
@@ -205,7 +213,7 @@ export function busyHistory(
     const votes = isForced ? results.filter(({ job }) => job === jobs[0]) : results;
     const decision = decide(image, criteria, votes, when);
     files.set(image.tag, candidateFile(image, found));
-    const forced: Partial<LedgerRecord> = {
+    const forced: RecordChanges = {
       kind: 'forced',
       who: 'alice',
       event: 'workflow_dispatch',
@@ -214,14 +222,14 @@ export function busyHistory(
       overridden: ['wait'],
       decision,
     };
-    const earned: Partial<LedgerRecord> = { kind: 'earned', reason: decision.reason, decision };
+    const earned: RecordChanges = { kind: 'earned', reason: decision.reason, decision };
     records = [record(records, image, when, isForced ? forced : earned), ...records];
     const [, before] = records;
     if (index % 8 === 7 && before !== undefined && index < promotions - 1) {
-      const back = v.parse(candidateSchema, before.candidate);
+      const back = before.candidate;
       const since = when + Math.round(20 * HOUR * chance() * Math.min(1, everySeconds / DAY / 2));
       const reason = 'OSDs do not start after an update';
-      const changes: Partial<LedgerRecord> = { kind: 'rollback', who: 'bob', reason, holds: [ban(image, since)] };
+      const changes: RecordChanges = { kind: 'rollback', who: 'bob', reason, holds: [ban(image, since)] };
       records = [record(records, back, since, changes), ...records];
     }
   }
@@ -234,7 +242,7 @@ export function busyHistory(
   const report = decide(next, criteriaOf(jobs, waivers), votes, now - 9 * HOUR);
   return emptyHistory(branch, {
     records,
-    labelTag: head === undefined ? undefined : v.parse(candidateSchema, head.candidate).tag,
+    labelTag: head?.candidate.tag,
     candidateTag: next.tag,
     candidateFiles: files,
     lastDecision: lastDecision({

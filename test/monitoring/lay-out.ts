@@ -1,6 +1,6 @@
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { sealRecord } from '../../src/ledger/chain.js';
+import { formatRecord } from '../../src/ledger/codec.js';
 import { filesOverHttp, filesOverSftp } from '../../src/monitoring/branch-files.js';
 import type { Branch, BranchHistory } from '../../src/monitoring/read-branch.js';
 import { lastDecisionPath } from '../../src/store/last-decision.js';
@@ -14,7 +14,7 @@ export async function layOut(directory: string, history: Partial<BranchHistory>)
   const { label, candidateLabel } = SETTINGS;
   const put = (name: string, text: string | Buffer) => writeFile(path.join(directory, name), text);
   await mkdir(path.join(directory, 'ledger', label), { recursive: true });
-  for (const record of records) await put(`ledger/${label}/${record.n}.json`, sealRecord(record, undefined));
+  for (const record of records) await put(`ledger/${label}/${record.n}.json`, formatRecord(record, undefined));
   for (const [tag, file] of candidateFiles) {
     await put(tag, tag);
     await put(`${tag}.json`, JSON.stringify(file));

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { ServiceError } from '../../src/base/errors.js';
 import type { Http } from '../../src/http/policy.js';
-import { sealRecord } from '../../src/ledger/chain.js';
+import { formatRecord } from '../../src/ledger/codec.js';
 import type { LedgerRecord } from '../../src/ledger/record.js';
 import { filesOverHttp } from '../../src/monitoring/branch-files.js';
 import { type BranchHistory, readBranch } from '../../src/monitoring/read-branch.js';
@@ -109,7 +109,7 @@ describe.each([overHttp, overSftp])('what is wrong in one place leaves the rest:
 
   const rewritten = () => {
     const record = history.records?.find(({ n }) => n === 4);
-    return record === undefined ? '' : sealRecord({ ...record, reason: 'nothing happened' }, undefined);
+    return record === undefined ? '' : formatRecord({ ...record, reason: 'nothing happened' }, undefined);
   };
   test.each<[string, number, (directory: string) => Promise<void>, string, number[]]>([
     ['is missing', 3, (file) => rm(file), 'ledger record 4 not trusted: record 3 is missing', [6, 5]],

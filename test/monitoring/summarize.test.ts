@@ -20,6 +20,7 @@ import {
   HOUR,
   lastDecision,
   NOW,
+  type RecordChanges,
   record,
   result,
   SETTINGS,
@@ -42,13 +43,13 @@ function branchOf(history: Partial<BranchHistory>): BranchModel {
 }
 
 /** Newest first; the steps are oldest first, each with its image, its age and what it changes. */
-function ledger(...steps: [image: typeof A, age: number, changes?: Partial<LedgerRecord>][]): LedgerRecord[] {
+function ledger(...steps: [image: typeof A, age: number, changes?: RecordChanges][]): LedgerRecord[] {
   const records: LedgerRecord[] = [];
   for (const [image, age, changes] of steps) records.unshift(record(records, image, NOW - age, changes));
   return records;
 }
 
-function earned(image: typeof A, age: number): [typeof A, number, Partial<LedgerRecord>] {
+function earned(image: typeof A, age: number): [typeof A, number, RecordChanges] {
   const decision = decide(image, CRITERIA, GREEN(image, NOW - age - HOUR), NOW - age);
   return [image, age, { kind: 'earned', reason: decision.reason, decision }];
 }

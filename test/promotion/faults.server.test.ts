@@ -70,7 +70,7 @@ test('the SFTP connection breaks anywhere: the next run finishes', async () => {
     proxy.break = undefined;
     await run(through, { candidate }, options);
     expect(await seen(scene)).toMatchObject({ label: candidate.tag, moving: candidate.digest });
-    const names = ledger(scene).map((record) => record.candidate);
+    const names = ledger(scene).map((record) => formatCandidate(record.candidate));
     expect(names.filter((name) => name === formatCandidate(candidate))).toHaveLength(1);
   }
   expect([...errors].filter((kind) => kind !== 'none')).toEqual(['unreachable']);

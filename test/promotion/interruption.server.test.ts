@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { formatCandidate } from '../../src/candidate/reference.js';
 import { verifyLedger } from '../../src/ledger/chain.js';
-import { replayRecord } from '../../src/ledger/replay.js';
 import { httpReader } from '../../src/store/http-reader.js';
 import { ledgerOf } from '../../src/store/reader.js';
 import { runDirectory, type Stoppable } from '../sandbox/process.js';
@@ -138,7 +137,6 @@ async function recovers(lane: Lane, start: Start): Promise<void> {
   expect(await stateOf(lane)).toEqual(after);
   const { problem } = await verifyLedger(ledgerOf(httpReader(http, new URL(scene.directory.url)), CURRENT), {
     label: CURRENT,
-    replay: replayRecord,
   });
   expect(problem).toBeUndefined();
 }

@@ -34,7 +34,7 @@ describe('silence', () => {
     ['frozen', '2022-05-01T00:00:00Z', undefined],
     ['wait', undefined, undefined],
   ])('%s, and the last promotion was at %s', (decision, lastPromotion, notice) => {
-    expect(silenceNotice({ decision, lastPromotion }, 14 * DAY, now)).toBe(notice);
+    expect(silenceNotice({ decision }, lastPromotion, 14 * DAY, now)).toBe(notice);
   });
 });
 

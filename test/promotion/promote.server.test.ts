@@ -181,7 +181,7 @@ describe('a force', () => {
     ['a name of ours', { request: force('ledger') }, /"ledger" is a reserved word/],
     [
       'a re-run',
-      { request: force(V2), with: { author: { id: rerunId(), who: 'alice', runUrl: null, event: '' } } },
+      { request: force(V2), with: { author: { id: rerunId(), who: 'alice', runUrl: undefined, event: '' } } },
       /a re-run decides nothing for a person/,
     ],
   ])('is refused: %s', async (_, wish, message) => {
@@ -220,7 +220,7 @@ function rerunId(): string {
 }
 
 describe('a re-run', () => {
-  const author = (id: string) => ({ author: { id, who: 'alice', runUrl: null, event: 'workflow_dispatch' } });
+  const author = (id: string) => ({ author: { id, who: 'alice', runUrl: undefined, event: 'workflow_dispatch' } });
 
   test('of a force finishes it and decides nothing, whatever came after', async () => {
     const { scene, candidates } = await promoted(V1);
@@ -808,16 +808,4 @@ describe('a signature that came after the promotion', () => {
     expect(log.lines).toContainEqual(expect.stringMatching(/signatures that came since .* not copied: .*403/));
     await front.stop();
   });
-});
-
-test('a record that nobody would trust is not written', async () => {
-  const { scene } = await promoted(V1);
-  const candidate = await publish(scene, V2);
-  const replay: Promotion['replay'] = ({ n }) => (n === 2 ? 'it says wait' : undefined);
-  await refused(
-    scene,
-    { candidate, with: { replay } },
-    /^would write a ledger record that nobody trusts: it says wait$/,
-  );
-  expect(await digestAt(scene.target, scene.targetRepository, V2)).toBeUndefined();
 });

@@ -2,8 +2,6 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { UserError } from '../../src/base/errors.js';
 import type { Candidate } from '../../src/candidate/reference.js';
 import { verifyLedger } from '../../src/ledger/chain.js';
-import { replayRecord } from '../../src/ledger/replay.js';
-import { candidateOf } from '../../src/promotion/plan.js';
 import type { Outcome } from '../../src/rules/outcome.js';
 import { httpReader } from '../../src/store/http-reader.js';
 import { ledgerOf } from '../../src/store/reader.js';
@@ -87,13 +85,13 @@ test(
       const head = records.at(-1);
       if (head === undefined) throw new Error('no head');
       expect(await seen(scene)).toEqual({
-        label: candidateOf(head.candidate).tag,
-        previous: head.previous === null ? undefined : candidateOf(head.previous).tag,
-        moving: candidateOf(head.candidate).digest,
+        label: head.candidate.tag,
+        previous: head.previous?.tag,
+        moving: head.candidate.digest,
       });
     }
     const reader = ledgerOf(httpReader(http, new URL(scene.directory.url)), CURRENT);
-    const { records, problem } = await verifyLedger(reader, { label: CURRENT, replay: replayRecord });
+    const { records, problem } = await verifyLedger(reader, { label: CURRENT });
     expect(problem).toBeUndefined();
     expect(new Set(records.map(({ id }) => id)).size).toBe(records.length);
   },

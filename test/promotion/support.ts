@@ -15,14 +15,13 @@ import { compareTags } from '../../src/candidate/schemes.js';
 import { parseCriteria } from '../../src/criteria/criteria-file.js';
 import type { Verdict } from '../../src/criteria/decision-record.js';
 import { evaluate } from '../../src/criteria/evaluate.js';
-import { type LedgerRecord, ledgerRecordSchema } from '../../src/ledger/record.js';
-import { replayRecord } from '../../src/ledger/replay.js';
-import { promote } from '../../src/promotion/promote.js';
+import { parseRecord } from '../../src/ledger/codec.js';
+import type { LedgerRecord } from '../../src/ledger/record.js';
+import { type Asked, type Promoted, promote } from '../../src/promotion/promote.js';
 import type { Promotion } from '../../src/promotion/promotion.js';
 import { parseTargets } from '../../src/promotion/targets.js';
 import { createRegistry } from '../../src/registry/create-registry.js';
 import type { Registry } from '../../src/registry/registry.js';
-import type { Asked } from '../../src/rules/decide.js';
 import type { Outcome } from '../../src/rules/outcome.js';
 import { openSftpStore, type SftpStoreOptions } from '../../src/store/sftp/sftp-store.js';
 import type { Store } from '../../src/store/store.js';
@@ -127,7 +126,7 @@ afterAll(async () => {
 
 export function promotionIn(scene: Scene, { server, registry }: Open, changes: Partial<Promotion> = {}): Promotion {
   return {
-    server,
+    store: server,
     registry,
     label: CURRENT,
     source: v.parse(repositorySchema, `${scene.source.host}/${scene.repository}`),
@@ -135,11 +134,10 @@ export function promotionIn(scene: Scene, { server, registry }: Open, changes: P
     ledgerKey: undefined,
     referrers: false,
     dryRun: false,
-    author: { id: `${Date.now()}/1/${randomUUID()}`, who: 'alice', runUrl: null, event: 'workflow_dispatch' },
+    author: { id: `${Date.now()}/1/${randomUUID()}`, who: 'alice', runUrl: undefined, event: 'workflow_dispatch' },
     clock: systemClock,
     log: silent,
     evaluate: verdict('promote'),
-    replay: replayRecord,
     compareTags,
     ...changes,
   };
@@ -157,9 +155,20 @@ export async function run(scene: Scene, wish: Wish, changes: Partial<SftpStoreOp
   }
 }
 
-export function runOn(scene: Scene, opened: Open, { with: changes = {}, ...asked }: Wish): Promise<Outcome> {
+export async function runOn(scene: Scene, opened: Open, wish: Wish): Promise<Outcome> {
+  return (await promoteOn(scene, opened, wish)).outcome;
+}
+
+/** The same, with the ledger's head before and after. */
+export function promoteOn(scene: Scene, opened: Open, { with: changes = {}, ...asked }: Wish): Promise<Promoted> {
   const promotion = promotionIn(scene, opened, changes);
-  return promote(promotion, { request: { kind: 'evaluate' }, candidate: undefined, freeze: undefined, ...asked });
+  return promote(promotion, {
+    request: { kind: 'evaluate' },
+    candidate: undefined,
+    freeze: undefined,
+    onRegression: 'warn',
+    ...asked,
+  });
 }
 
 /** A ledger as it lies on disk. */
@@ -167,8 +176,9 @@ export function ledger({ directory }: Pick<Scene, 'directory'>): LedgerRecord[] 
   const folder = join(directory.path, 'ledger/current-ceph');
   const count = readdirSync(folder).length;
   return Array.from({ length: count }, (_, index) => {
-    const text = readFileSync(join(folder, `${index + 1}.json`), 'utf8');
-    return v.parse(ledgerRecordSchema, JSON.parse(text));
+    const parsed = parseRecord(readFileSync(join(folder, `${index + 1}.json`)));
+    if ('problem' in parsed) throw new Error(parsed.problem);
+    return parsed.value.record;
   });
 }
 

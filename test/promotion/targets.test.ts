@@ -2,7 +2,8 @@ import { expect, test } from '@jest/globals';
 import * as v from 'valibot';
 import { candidateSchema, formatRepository, repositorySchema } from '../../src/candidate/reference.js';
 import { labelSchema } from '../../src/ledger/names.js';
-import { candidateTargets, checkTargets, ownedRepositories, parseTargets } from '../../src/promotion/targets.js';
+import { checkTargets, parseTargets } from '../../src/promotion/targets.js';
+import { candidateTargets, targetRepositories } from '../../src/rules/targets.js';
 
 const DIGEST = `sha256:${'a'.repeat(64)}`;
 const candidate = v.parse(candidateSchema, `quay.io/ceph/daemon:v1@${DIGEST}`);
@@ -12,13 +13,13 @@ test('a repository for the candidate, and companions with theirs', () => {
     'quay.example/t/daemon',
     'quay.io/prometheus/prometheus:v2.33.4 -> quay.example/t/prometheus',
   ]);
-  expect(ownedRepositories(targets).map(formatRepository)).toEqual([
+  expect(targetRepositories(targets).map(formatRepository)).toEqual([
     'quay.example/t/daemon',
     'quay.example/t/prometheus',
   ]);
   expect(targets.companions.map(({ source }) => source.tag)).toEqual(['v2.33.4']);
   expect(candidateTargets(targets, candidate)).toEqual([
-    { repository: 'quay.example/t/daemon', tag: 'v1', digest: DIGEST, source: `quay.io/ceph/daemon:v1@${DIGEST}` },
+    { repository: { registry: 'quay.example', path: 't/daemon' }, tag: 'v1', digest: DIGEST, source: candidate },
   ]);
 });
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, jest, test } from '@jest/globals';
 import * as v from 'valibot';
 import { repositorySchema } from '../../src/candidate/reference.js';
+import { httpReader } from '../../src/store/http-reader.js';
 import { type Verified, type VerifyOptions, verifyPromotion } from '../../src/upkeep/verify.js';
 import { CURRENT, freshScene, lose, open, publish, run, type Scene, tag, tinyImage } from '../promotion/support.js';
 import { freshImageDirectory, sandbox } from '../sandbox/current.js';
@@ -18,9 +19,8 @@ async function verify(scene: Scene, changes: Partial<VerifyOptions> = {}): Promi
   const opened = await open(scene);
   try {
     return await verifyPromotion({
-      http,
+      reader: httpReader(http, new URL(scene.directory.url)),
       registry: opened.registry,
-      url: new URL(scene.directory.url),
       label: CURRENT,
       ledgerKey: undefined,
       repositories: [],
@@ -107,40 +107,48 @@ describe('what is wrong is named', () => {
     [
       'a cut-off end',
       (scene) => rmSync(record(scene, 4)),
-      /^label current-ceph names v1\.0\.3, and the ledger says v1\.0\.1$/,
+      /^the proof at .* contradicts the ledger: it proves record 4, and the newest record in the store is 3$/,
     ],
     [
       'another label',
       (scene) => relink(scene, CURRENT, V1),
-      /^label current-ceph names v1\.0\.1, and the ledger says v1\.0\.3$/,
+      /still to do: move label current-ceph to v1\.0\.3 \(was v1\.0\.1\)$/,
     ],
     [
       'another way back',
       (scene) => relink(scene, `previous-${CURRENT}`, V2),
-      /^label previous-current-ceph names v1\.0\.2, and the ledger says v1\.0\.1$/,
+      /still to do: move label previous-current-ceph to v1\.0\.1 \(was v1\.0\.2\)$/,
     ],
     [
       'no way back',
       (scene) => rmSync(join(scene.directory.path, `previous-${CURRENT}`)),
-      /^label previous-current-ceph names nothing, and the ledger says v1\.0\.1$/,
+      /still to do: move label previous-current-ceph to v1\.0\.1$/,
     ],
     [
       'another candidate file',
       (scene) =>
         rewrite(join(scene.directory.path, 'v1.0.3.json'), (text) => text.replaceAll(/[0-9a-f]{8}"/g, '00000000"')),
-      /^v1\.0\.3\.json says sha256:.*00000000, and the ledger says /,
+      /still to do: repair v1\.0\.3\.json, which says .*00000000 instead of /,
     ],
-    ['another image under the label', (scene) => moveTag(scene, CURRENT), /:current-ceph is sha256:.*, and the ledger/],
-    ['another image under its tag', (scene) => moveTag(scene, 'v1.0.3'), /:v1\.0\.3 is sha256:.*, and the ledger says/],
+    [
+      'another image under the label',
+      (scene) => moveTag(scene, CURRENT),
+      /still to do: move tag .*:current-ceph to sha256:.* \(was sha256:/,
+    ],
+    [
+      'another image under its tag',
+      (scene) => moveTag(scene, 'v1.0.3'),
+      /still to do: copy sha256:.*:v1\.0\.3 \(was sha256:/,
+    ],
     [
       'an image that is lost',
       (scene) => lose(scene.target, scene.targetRepository, tinyImage('v1.0.3').digest),
-      /:v1\.0\.3 is not there, and the ledger says/,
+      /still to do: copy sha256:.*:v1\.0\.3$/,
     ],
     [
       'a way back that is lost',
       (scene) => lose(scene.target, scene.targetRepository, tinyImage(V1).digest),
-      /:v1\.0\.1 is not there, and the ledger says/,
+      /v1\.0\.1, the way back, is not at /,
     ],
   ])('%s', async (_, harm, problem) => {
     const { path } = whole.directory;
@@ -159,7 +167,7 @@ describe('what is wrong is named', () => {
 
   test('a target that is not configured', async () => {
     const repositories = [v.parse(repositorySchema, 'quay.example/t/daemon')];
-    expect((await verify(whole, { repositories })).problem).toMatch(/its target .* is not among input targets$/);
+    expect((await verify(whole, { repositories })).problem).toMatch(/its target .* is not among the targets$/);
   });
 
   test('no ledger at all: a wrong address is not taken for a good one', async () => {
@@ -170,6 +178,6 @@ describe('what is wrong is named', () => {
 
   test('a server that does not answer is an error, not a verdict', async () => {
     const url = new URL('http://127.0.0.1:1/x');
-    expect(await failure(verify(whole, { url }))).toMatchObject({ kind: 'unreachable' });
+    expect(await failure(verify(whole, { reader: httpReader(http, url) }))).toMatchObject({ kind: 'unreachable' });
   });
 });

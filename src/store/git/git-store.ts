@@ -5,8 +5,9 @@ import type { Log } from '../../base/log.js';
 import { parseWith } from '../../base/schema.js';
 import { type Tag, tagSchema } from '../../candidate/reference.js';
 import { backoffMs } from '../../http/policy.js';
+import { MAX_RECORD } from '../../ledger/codec.js';
 import { artifactTagSchema, type Label, labelOfPrevious, labelSchema } from '../../ledger/names.js';
-import { MAX_RECORD, recordPath } from '../../ledger/record.js';
+import { recordPath } from '../../ledger/paths.js';
 import {
   type CandidateFile,
   candidateFileName,
@@ -278,14 +279,17 @@ export function createGitStore(branch: Branch, clock: Clock, log: Log): Store {
     checkRights: async () => [],
     readCandidateFile: (tag) => readCandidateFile(files, tag),
     readArtifact: (tag) => readArtifact(files, tag),
-    async writeArtifact(file) {
+    async writeArtifact(file, { replace = false } = {}) {
       parseWith(candidateFileSchema, file, (problem) => new UserError(`cannot publish ${file.tag}: ${problem}`));
       await add({
         title: file.tag,
         restsOn: undefined,
         make: async (on) => {
           const there = await readArtifact(on, file.tag);
-          if (there !== undefined && there !== 'bare') return refuseOtherImage(there, file);
+          if (there !== undefined && there !== 'bare') {
+            if (there.reference === file.reference) return;
+            if (!replace) refuseOtherImage(there, file);
+          }
           if (there === undefined) on.put(file.tag, file.tag);
           on.put(candidateFileName(file.tag), `${JSON.stringify(file, undefined, 2)}\n`);
         },
@@ -318,6 +322,10 @@ export function createGitStore(branch: Branch, clock: Clock, log: Log): Store {
       });
     },
 
+    async listRecords(label) {
+      await look();
+      return recordNumbers(branch.tree, label);
+    },
     async readRecord(label, n) {
       const name = recordPath(label, n);
       // Only the record after the newest can be there since the last look.

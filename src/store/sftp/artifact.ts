@@ -71,19 +71,24 @@ export function refuseOtherImage(existing: CandidateFile, file: CandidateFile): 
  * Writes an artifact and its candidate file where they are absent, and reads them back. The beginning of an artifact
  * is replaced by the whole: nothing else could it have become. Anything else under its name is somebody's, and stays.
  */
-export async function writeArtifact(directory: Directory, file: CandidateFile): Promise<void> {
+export async function writeArtifact(
+  directory: Directory,
+  file: CandidateFile,
+  { replace = false }: { readonly replace?: boolean } = {},
+): Promise<void> {
   parseWith(candidateFileSchema, file, (problem) => new UserError(`cannot publish ${file.tag}: ${problem}`));
   const { tag } = file;
   const content = Buffer.from(tag);
   const state = await artifactState(directory, tag);
   const published = await readCandidateFile(directory, tag);
-  if (state === 'whole' && published !== undefined) return refuseOtherImage(published, file);
+  const isOther = published !== undefined && published.reference !== file.reference;
+  if (isOther && !replace) refuseOtherImage(published, file);
+  if (state === 'whole' && published !== undefined && !isOther) return;
   if (state === 'absent') await unlessThere(createFile(directory, tag, content));
   if (state === 'torn') await replaceFile(directory, tag, content);
-  if (published === undefined) {
-    const json = Buffer.from(`${JSON.stringify(file, undefined, 2)}\n`);
-    await unlessThere(createFile(directory, candidateFileName(tag), json));
-  }
+  const json = Buffer.from(`${JSON.stringify(file, undefined, 2)}\n`);
+  if (published === undefined) await unlessThere(createFile(directory, candidateFileName(tag), json));
+  else if (isOther) await replaceFile(directory, candidateFileName(tag), json);
   const written = await readArtifact(directory, tag);
   if (written === undefined || written === 'bare') {
     throw new ServiceError(

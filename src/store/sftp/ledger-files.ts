@@ -1,13 +1,21 @@
 import * as v from 'valibot';
 import { errorLine, ServiceError } from '../../base/errors.js';
 import { parseWith } from '../../base/schema.js';
+import { MAX_RECORD } from '../../ledger/codec.js';
 import { type Label, labelSchema } from '../../ledger/names.js';
-import { MAX_RECORD, recordPath } from '../../ledger/record.js';
+import { recordNumber, recordPath } from '../../ledger/paths.js';
 import { type LastDecision, lastDecisionPath, lastDecisionSchema, parseLastDecision } from '../last-decision.js';
 import { createFile, type Directory, pathOf, replaceFile } from './directory.js';
 
 export function readRecord(directory: Directory, label: Label, n: number): Promise<Buffer | undefined> {
   return directory.session.readFile(pathOf(directory, recordPath(label, n)), MAX_RECORD);
+}
+
+/** The numbers of a label's records, in any order. */
+export async function listRecords(directory: Directory, label: Label): Promise<number[]> {
+  const path = pathOf(directory, `ledger/${label}`);
+  if (!(await directory.session.isDirectory(path))) return [];
+  return (await directory.session.list(path)).flatMap(({ name }) => recordNumber(name) ?? []);
 }
 
 /**

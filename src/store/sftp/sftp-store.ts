@@ -15,7 +15,14 @@ import {
 import { type Directory, pathOf, replaceFile, sweep } from './directory.js';
 import { findKnownHost } from './host-keys.js';
 import { moveLabel, readLabel, removeLabel } from './label.js';
-import { appendRecord, listLedgers, readLastDecision, readRecord, writeLastDecision } from './ledger-files.js';
+import {
+  appendRecord,
+  listLedgers,
+  listRecords,
+  readLastDecision,
+  readRecord,
+  writeLastDecision,
+} from './ledger-files.js';
 import { readPrivateKey } from './private-key.js';
 import { checkRights } from './rights.js';
 import { connectSftp, type Identity, type SftpOptions, type SftpSession } from './session.js';
@@ -85,11 +92,12 @@ export function createSftpStore(directory: Directory, clock: Clock): Store {
     removeLabel: (label, lastLook) => removeLabel(directory, label, lastLook),
     readCandidateFile: (tag) => readCandidateFile(directory, tag),
     readArtifact: (tag) => readArtifact(directory, tag),
-    writeArtifact: (file) => writeArtifact(directory, file),
+    writeArtifact: (file, options) => writeArtifact(directory, file, options),
     listArtifacts: () => listArtifacts(directory),
     listLinks: () => listLinks(directory),
     listLedgers: () => listLedgers(directory),
     removeArtifact: (tag) => removeArtifact(directory, tag),
+    listRecords: (label) => listRecords(directory, label),
     readRecord: (label, n) => readRecord(directory, label, n),
     appendRecord: (label, n, bytes, id) => appendRecord(directory, label, n, bytes, id),
     readLastDecision: (label) => readLastDecision(directory, label),

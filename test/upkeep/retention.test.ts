@@ -1,40 +1,35 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { formatCandidate } from '../../src/candidate/reference.js';
 import type { LedgerRecord } from '../../src/ledger/record.js';
-import { candidateOf, nextRecord } from '../../src/promotion/plan.js';
-import { candidateTargets, parseTargets } from '../../src/promotion/targets.js';
 import type { CandidateFile } from '../../src/store/candidate-file.js';
 import { removable } from '../../src/upkeep/retention.js';
-import { CURRENT } from '../promotion/support.js';
-import { candidate, candidateFile } from '../store/fixture.js';
+import { banOn, image, recordOf, TARGET } from '../ledger/fixture.js';
 
-const TARGET = 'quay.example/a/daemon';
-const targets = parseTargets([TARGET]);
 const names = Array.from({ length: 8 }, (_, index) => `v${index}`);
+
+function candidateFile(name: string): CandidateFile {
+  const { tag, digest } = image(name);
+  return {
+    reference: formatCandidate(image(name)),
+    tag,
+    digest,
+    created: '2022-05-06T02:00:00Z',
+    'run-url': null,
+    'tags-read': 0,
+  };
+}
 
 /** A ledger by what is promoted, one a day; of each but the first, the one before is the way back. */
 function ledgerOf(promoted: readonly string[], held: readonly string[]): LedgerRecord[] {
   return promoted.map((name, index) => {
     const before = promoted[index - 1];
-    const change = {
+    return recordOf(name, index + 1, undefined, {
       kind: 'forced',
-      reason: 'because',
-      candidate: candidate(name),
-      targets: candidateTargets(targets, candidate(name)),
-      previous: before === undefined || before === name ? undefined : candidate(before),
-      holds: held.map((tag) => ({ ...candidate(tag), reason: '', who: '', since: '2022-05-06T02:00:00Z' })),
-      quarantine: [],
-      decision: null,
-    } as const;
-    const author = { id: '1/1/00000000-0000-0000-0000-000000000000', who: '', runUrl: null, event: '' };
-    const head = index === 0 ? undefined : { n: index, sha256: '0'.repeat(64) };
-    return nextRecord(
-      head,
-      CURRENT,
-      { ...change, holds: [...change.holds], quarantine: [] },
-      author,
-      86_400 * (index + 1),
-    );
+      when: new Date(86_400_000 * (index + 1)).toISOString().replace('.000Z', 'Z'),
+      previous: before === undefined || before === name ? undefined : image(before),
+      holds: held.map((one) => banOn(one)),
+    });
   });
 }
 
@@ -53,7 +48,7 @@ test('what a rollback may need is never removable; of the rest, all that was pro
         ...newest,
         ...held,
         ...labelled,
-        ...(previous ? [candidateOf(previous).tag] : []),
+        ...(previous === undefined ? [] : [previous.tag]),
       ]);
       const unneeded = new Set(promoted.filter((name) => !needed.has(name)));
       expect(new Set(found.images.map(({ tag }) => String(tag)))).toEqual(unneeded);
@@ -75,10 +70,10 @@ test('a candidate that was never promoted stays while it is younger than the old
 });
 
 test('what is quarantined is none of the newest that can be gone back to', () => {
-  const ledger = ledgerOf(['v0', 'v1', 'v2', 'v3'], []);
-  const head = ledger.at(-1);
-  head?.quarantine.push({ ...candidate('v2'), reason: '', who: '', since: '2022-05-06T02:00:00Z' });
-  if (head !== undefined) head.previous = null;
+  const ledger = [
+    ...ledgerOf(['v0', 'v1', 'v2'], []),
+    recordOf('v3', 4, undefined, { quarantine: [banOn('v2')], when: '1970-01-05T00:00:00Z' }),
+  ];
   const options = { keep: 2, repositories: [TARGET], labelled: new Set<string>() };
   expect(removable([ledger], [], options).images.map(({ tag }) => tag)).toEqual(['v0', 'v2']);
 });

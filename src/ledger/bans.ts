@@ -1,0 +1,50 @@
+import type { Candidate, Digest, Tag } from '../candidate/reference.js';
+import type { Ban, LedgerRecord } from './record.js';
+
+/** Holds and quarantine: which images must not be promoted. */
+
+export interface Banned {
+  readonly kind: 'hold' | 'quarantine';
+  readonly ban: Ban;
+}
+
+/** The ban on exactly this digest. */
+export function banByDigest(bans: readonly Ban[], digest: Digest): Ban | undefined {
+  return bans.find((ban) => ban.digest === digest);
+}
+
+/** Whether a ban is on this image: by its digest, or by what it consists of (platform manifests and configs). */
+export function isBannedBy(ban: Ban, digest: Digest, contents: readonly Digest[]): boolean {
+  return ban.digest === digest || ban.contents.some((one) => contents.includes(one));
+}
+
+/** Why an image must not be promoted after `head`. A quarantine counts before a hold. */
+export function findBan(
+  head: Pick<LedgerRecord, 'holds' | 'quarantine'> | undefined,
+  digest: Digest,
+  contents: readonly Digest[],
+): Banned | undefined {
+  const quarantined = head?.quarantine.find((ban) => isBannedBy(ban, digest, contents));
+  if (quarantined !== undefined) return { kind: 'quarantine', ban: quarantined };
+  const held = head?.holds.find((ban) => isBannedBy(ban, digest, contents));
+  return held === undefined ? undefined : { kind: 'hold', ban: held };
+}
+
+/** The holds after a promotion: a hold ends where its own image, or a newer version, is promoted. */
+export function holdsAfter(
+  holds: readonly Ban[],
+  promoted: Candidate,
+  contents: readonly Digest[],
+  isNewer: (a: Tag, b: Tag) => boolean,
+): Ban[] {
+  return holds.filter((hold) => !isBannedBy(hold, promoted.digest, contents) && !isNewer(promoted.tag, hold.tag));
+}
+
+/** Adds a ban in the place of one on the same digest. */
+export function withBan(bans: readonly Ban[], ban: Ban): Ban[] {
+  return [...withoutDigest(bans, ban.digest), ban];
+}
+
+export function withoutDigest(bans: readonly Ban[], digest: Digest): Ban[] {
+  return bans.filter((ban) => ban.digest !== digest);
+}

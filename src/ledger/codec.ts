@@ -1,0 +1,244 @@
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import * as v from 'valibot';
+import { runUrlSchema, timestampSchema, tryParse } from '../base/schema.js';
+import {
+  type Candidate,
+  candidateSchema,
+  digestSchema,
+  formatCandidate,
+  formatRepository,
+  referenceSchema,
+  repositorySchema,
+  tagSchema,
+} from '../candidate/reference.js';
+import { decisionRecordSchema } from '../criteria/decision-record.js';
+import { labelSchema } from './names.js';
+import { type Ban, decisionOf, type LedgerRecord, type LedgerTarget, overriddenBy } from './record.js';
+
+/**
+ * The file of a record: the only place that knows its keys and its canonical bytes. These are JSON with the keys in
+ * the schema's order, indented by two spaces, and a final newline, so that a record has one form and one hash.
+ */
+
+const lineSchema = v.pipe(
+  v.string(),
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this refuses
+  v.regex(/^[^\u0000-\u001f\u007f]{0,4096}$/, 'is not one line of text'),
+);
+
+const sha256Schema = v.pipe(
+  v.string(),
+  v.regex(/^[0-9a-f]{64}$/, (issue) => `${issue.received} is not 64 hex digits`),
+);
+
+/** `local/1/<uuid>` outside a runner. */
+const recordIdSchema = v.pipe(
+  v.string(),
+  v.regex(
+    /^[A-Za-z0-9_-]{1,64}\/\d{1,9}\/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/,
+    (issue) => `${issue.received} is not an id such as 123/1/<uuid>`,
+  ),
+);
+
+const numberSchema = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
+
+const targetSchema = v.strictObject({
+  repository: v.pipe(
+    v.string(),
+    v.check((text) => v.is(repositorySchema, text), 'is not an image repository with its registry'),
+    v.description('As in quay.io/tripleomastercentos9/daemon'),
+  ),
+  tag: v.pipe(tagSchema, v.description('The versioned tag, which never moves')),
+  digest: digestSchema,
+  source: referenceSchema,
+});
+
+const banSchema = v.strictObject({
+  digest: digestSchema,
+  tag: tagSchema,
+  reason: lineSchema,
+  who: lineSchema,
+  since: timestampSchema,
+  contents: v.exactOptional(
+    v.pipe(
+      v.array(digestSchema),
+      v.minLength(1),
+      v.description('Platform manifests and configs: an image that has one of them is banned too'),
+    ),
+  ),
+});
+
+/** The JSON of `ledger/<label>/<n>.json`. */
+export const ledgerRecordSchema = v.strictObject({
+  version: v.literal(1),
+  id: v.pipe(recordIdSchema, v.description('run/attempt/uuid, different for every attempt to append')),
+  n: v.pipe(numberSchema, v.description('From 1, without a gap')),
+  kind: v.picklist(['earned', 'forced', 'rollback', 'adopted', 'hold', 'lift', 'quarantine']),
+  when: v.pipe(timestampSchema, v.description('RFC 3339 in UTC')),
+  who: lineSchema,
+  'run-url': runUrlSchema,
+  event: v.pipe(lineSchema, v.description('What started the run, as in `schedule`; empty outside a runner')),
+  reason: lineSchema,
+  label: labelSchema,
+  candidate: v.pipe(referenceSchema, v.description('What is promoted after this record: repository:tag@digest')),
+  targets: v.pipe(v.array(targetSchema), v.description("The candidate's, then the companions'")),
+  decision: v.pipe(v.nullable(decisionRecordSchema), v.description('What earned it, or what a force overrode')),
+  'skipped-jobs': v.pipe(v.array(lineSchema), v.description('The unmet jobs that a force named')),
+  overridden: v.pipe(
+    v.array(v.picklist(['downgrade', 'hold', 'reject', 'wait'])),
+    v.description('What a force overrode'),
+  ),
+  previous: v.pipe(v.nullable(referenceSchema), v.description('What previous-<label> names after this record')),
+  holds: v.pipe(v.array(banSchema), v.description('Not to be promoted until lifted, after this record')),
+  quarantine: v.pipe(v.array(banSchema), v.description('Never to be promoted, after this record')),
+  supersedes: v.exactOptional(
+    v.pipe(
+      v.array(v.strictObject({ ledger: sha256Schema, n: numberSchema })),
+      v.minLength(1),
+      v.description('Only of an adopted record: the ledgers that were lost, each with its newest known record'),
+    ),
+  ),
+  'prev-sha256': v.pipe(v.nullable(sha256Schema), v.description('Of the bytes of record n-1; null for record 1')),
+  hmac: v.exactOptional(
+    v.pipe(sha256Schema, v.description('HMAC-SHA256 by ledger-key over the canonical bytes without this')),
+  ),
+});
+type RecordFile = v.InferOutput<typeof ledgerRecordSchema>;
+
+/** Bytes; the decision record is most of a record. */
+export const MAX_RECORD = 4 * 1024 * 1024;
+
+export type Checked<T> = { readonly value: T } | { readonly problem: string };
+
+/** A record as it was read, with what its seal is checked by. */
+export interface ReadRecord {
+  readonly record: LedgerRecord;
+  /** Undefined where the record is not sealed. */
+  readonly hmac: string | undefined;
+}
+
+/** The record in a file's bytes, or what is wrong with them. Bytes in any other than the canonical form are refused. */
+export function parseRecord(bytes: Uint8Array): Checked<ReadRecord> {
+  let json: unknown;
+  try {
+    json = JSON.parse(Buffer.from(bytes).toString('utf8'));
+  } catch {
+    return { problem: 'it is not JSON' };
+  }
+  const parsed = tryParse(ledgerRecordSchema, json);
+  if ('problem' in parsed) return parsed;
+  const file = parsed.value;
+  if (!canonical(file).equals(bytes)) {
+    return { problem: 'its bytes are not canonical: another program wrote or changed it' };
+  }
+  const record = fromFile(file);
+  return 'problem' in record ? record : { value: { record: record.value, hmac: file.hmac } };
+}
+
+/**
+ * The canonical bytes of a record, sealed by an HMAC if there is a key.
+ *
+ * @throws an Error if the record does not fit its schema, which is a mistake in this program.
+ */
+export function formatRecord(record: LedgerRecord, key: string | undefined): Buffer {
+  const file = v.parse(ledgerRecordSchema, toFile(record));
+  return canonical(key === undefined ? file : { ...file, hmac: hmacOf(file, key) });
+}
+
+/** What is wrong with a record's seal. */
+export function sealProblem({ record, hmac }: ReadRecord, key: string): string | undefined {
+  if (hmac === undefined) return 'it has no HMAC, and a ledger key is set';
+  const expected = hmacOf(v.parse(ledgerRecordSchema, toFile(record)), key);
+  return timingSafeEqual(Buffer.from(hmac), Buffer.from(expected)) ? undefined : 'its HMAC is not by the ledger key';
+}
+
+/** In hex: how a record names the bytes of the one before, and how the bytes of record 1 name a ledger. */
+export function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+function canonical(file: RecordFile): Buffer {
+  return Buffer.from(`${JSON.stringify(file, undefined, 2)}\n`);
+}
+
+function hmacOf(unsealed: RecordFile, key: string): string {
+  return createHmac('sha256', key).update(canonical(unsealed)).digest('hex');
+}
+
+function toFile(record: LedgerRecord): v.InferInput<typeof ledgerRecordSchema> {
+  return {
+    version: 1,
+    id: record.id,
+    n: record.n,
+    kind: record.kind,
+    when: record.when,
+    who: record.who,
+    'run-url': record.runUrl ?? null,
+    event: record.event,
+    reason: record.reason,
+    label: record.label,
+    candidate: formatCandidate(record.candidate),
+    targets: record.targets.map(targetToFile),
+    decision: decisionOf(record) ?? null,
+    'skipped-jobs': record.kind === 'forced' ? [...record.skippedJobs] : [],
+    overridden: [...overriddenBy(record)],
+    previous: record.previous === undefined ? null : formatCandidate(record.previous),
+    holds: record.holds.map(formatBan),
+    quarantine: record.quarantine.map(formatBan),
+    ...(record.kind === 'adopted' && record.supersedes.length > 0 && { supersedes: [...record.supersedes] }),
+    'prev-sha256': record.prevSha256 ?? null,
+  };
+}
+
+function targetToFile({ repository, tag, digest, source }: LedgerTarget) {
+  return { repository: formatRepository(repository), tag, digest, source: formatCandidate(source) };
+}
+
+/** A ban as it stands in a file. */
+export function formatBan({ contents, ...ban }: Ban): v.InferOutput<typeof banSchema> {
+  return contents.length === 0 ? ban : { ...ban, contents: [...contents] };
+}
+
+function fromFile(file: RecordFile): Checked<LedgerRecord> {
+  const common = {
+    id: file.id,
+    n: file.n,
+    when: file.when,
+    who: file.who,
+    runUrl: file['run-url'] ?? undefined,
+    event: file.event,
+    reason: file.reason,
+    label: file.label,
+    candidate: parseReference(file.candidate),
+    targets: file.targets.map(targetFromFile),
+    previous: file.previous === null ? undefined : parseReference(file.previous),
+    holds: file.holds.map(banFromFile),
+    quarantine: file.quarantine.map(banFromFile),
+    prevSha256: file['prev-sha256'] ?? undefined,
+  };
+  const { kind, decision, supersedes = [] } = file;
+  if (kind !== 'forced' && file['skipped-jobs'].length + file.overridden.length > 0) {
+    return { problem: 'it overrides something, which only a force does' };
+  }
+  if (kind !== 'adopted' && supersedes.length > 0) return { problem: 'only an adopted record supersedes a ledger' };
+  if (kind === 'earned' || kind === 'forced') {
+    if (decision === null) return { problem: `it is ${kind}, and has no decision` };
+    if (kind === 'earned') return { value: { ...common, kind, decision } };
+    const { 'skipped-jobs': skippedJobs, overridden } = file;
+    return { value: { ...common, kind, decision, skippedJobs, overridden } };
+  }
+  if (decision !== null) return { problem: `it is of kind ${kind}, and has a decision` };
+  return { value: kind === 'adopted' ? { ...common, kind, supersedes } : { ...common, kind } };
+}
+
+function targetFromFile({ repository, source, ...target }: RecordFile['targets'][number]): LedgerTarget {
+  return { ...target, repository: v.parse(repositorySchema, repository), source: parseReference(source) };
+}
+
+function banFromFile({ contents = [], ...ban }: RecordFile['holds'][number]): Ban {
+  return { ...ban, contents };
+}
+
+function parseReference(text: string): Candidate {
+  return v.parse(candidateSchema, text);
+}

@@ -1,0 +1,35 @@
+import { rfc3339 } from '../base/clock.js';
+import type { Head } from './chain.js';
+import type { Label } from './names.js';
+import type { AdoptedRecord, EarnedRecord, ForcedRecord, LedgerRecord, PlainRecord } from './record.js';
+
+/** Who writes a record. */
+export interface Author {
+  /** `run/attempt/uuid`. */
+  readonly id: string;
+  readonly who: string;
+  readonly runUrl: string | undefined;
+  /** What started the run; empty outside a runner. */
+  readonly event: string;
+}
+
+/** What the writer, the time and the place in the chain say of a record. */
+type Circumstances = 'id' | 'n' | 'when' | 'who' | 'runUrl' | 'event' | 'label' | 'prevSha256';
+
+/** What a decision says of the record that it becomes. */
+export type Change =
+  | Omit<EarnedRecord, Circumstances>
+  | Omit<ForcedRecord, Circumstances>
+  | Omit<AdoptedRecord, Circumstances>
+  | Omit<PlainRecord, Circumstances>;
+
+/** The record after `head` (undefined: the first). `when` in unix seconds. */
+export function nextRecord(
+  head: Pick<Head, 'n' | 'sha256'> | undefined,
+  label: Label,
+  change: Change,
+  author: Author,
+  when: number,
+): LedgerRecord {
+  return { ...change, ...author, label, n: (head?.n ?? 0) + 1, when: rfc3339(when), prevSha256: head?.sha256 };
+}

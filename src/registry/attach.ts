@@ -1,0 +1,119 @@
+import * as v from 'valibot';
+import { ServiceError } from '../base/errors.js';
+import type { Digest, Repository } from '../candidate/reference.js';
+import { readerOf } from './blob.js';
+import { type Descriptor, digestOf, MAX_MANIFEST_BYTES, named, OCI_MANIFEST } from './manifest.js';
+import { getManifest, putManifest } from './manifests.js';
+import { type Entry, entriesUnderTag, linkByTag, listReferrers } from './referrers.js';
+import type { Access } from './session.js';
+import { finishUpload, startUpload } from './upload.js';
+
+/** Attaching artifacts to an image: OCI image spec v1.1, manifest.md, "Guidelines for Artifact Usage". */
+
+export interface Attachment {
+  readonly artifactType: string;
+  /** The artifact's one layer, of media type `artifactType`. */
+  readonly layer: Uint8Array;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** An artifact that is attached to an image, as the list of referrers describes it. */
+export interface Attached {
+  readonly digest: Digest;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** The empty JSON object that stands for a config that an artifact does not have (image spec, "Guidance for an Empty Descriptor"). */
+const EMPTY = Buffer.from('{}');
+const EMPTY_TYPE = 'application/vnd.oci.empty.v1+json';
+
+/** What a registry answers that does not take referrers at all; anything else may pass. */
+const REFUSALS: ReadonlySet<string> = new Set(['bad-answer', 'not-found', 'unsupported']);
+
+const annotatedSchema = v.object({
+  artifactType: v.nullish(v.string()),
+  annotations: v.nullish(v.record(v.string(), v.string())),
+});
+
+/** The artifacts of a type that are attached to an image; `unsupported` where the registry cannot keep referrers. */
+export async function listAttached(
+  access: Access,
+  repository: Repository,
+  subject: Digest,
+  artifactType: string,
+): Promise<readonly Attached[] | 'unsupported'> {
+  const entries = await listEntries(access, repository, subject);
+  if (entries === 'unsupported') return entries;
+  return entries.flatMap((entry): Attached[] => {
+    const said = v.safeParse(annotatedSchema, entry);
+    if (!said.success || said.output.artifactType !== artifactType) return [];
+    return [{ digest: entry.digest, annotations: said.output.annotations ?? {} }];
+  });
+}
+
+async function listEntries(
+  access: Access,
+  repository: Repository,
+  subject: Digest,
+): Promise<readonly Entry[] | 'unsupported'> {
+  const listed = await listReferrers(access, repository, subject);
+  if (listed !== undefined) return listed;
+  try {
+    return await entriesUnderTag(access, repository, subject);
+  } catch (error) {
+    if (error instanceof ServiceError && REFUSALS.has(error.kind)) return 'unsupported';
+    throw error;
+  }
+}
+
+/**
+ * Attaches an artifact to an image that the repository has. Attaching it again changes nothing.
+ *
+ * @throws ServiceError of kind `unsupported` where the registry definitely does not take referrers.
+ */
+export async function attach(
+  access: Access,
+  repository: Repository,
+  subject: Digest,
+  { artifactType, layer, annotations }: Attachment,
+): Promise<void> {
+  const config = await putBlob(access, repository, EMPTY_TYPE, EMPTY);
+  const content = await putBlob(access, repository, artifactType, layer);
+  const { mediaType, digest, size } = await getManifest(access, repository, subject);
+  const document = {
+    schemaVersion: 2,
+    mediaType: OCI_MANIFEST,
+    artifactType,
+    config,
+    layers: [content],
+    subject: { mediaType, digest, size },
+    annotations,
+  };
+  const bytes = Buffer.from(JSON.stringify(document));
+  const manifest = { bytes, mediaType: OCI_MANIFEST, digest: digestOf(bytes) };
+  if (bytes.length > MAX_MANIFEST_BYTES) throw new Error(`an attachment's manifest has ${bytes.length} bytes`);
+  const { mediaType: type, digest: own } = manifest;
+  const entry = { mediaType: type, digest: own, size: bytes.length, artifactType, annotations };
+  try {
+    const { linksSubject } = await putManifest(access, repository, own, manifest);
+    if (!linksSubject) await linkByTag(access, repository, subject, [entry]);
+  } catch (error) {
+    if (!(error instanceof ServiceError && REFUSALS.has(error.kind))) throw error;
+    const line = `${named(repository, subject)}: the registry does not take referrers: ${error.message}`;
+    throw new ServiceError('unsupported', line, { cause: error });
+  }
+}
+
+async function putBlob(
+  access: Access,
+  repository: Repository,
+  mediaType: string,
+  bytes: Uint8Array,
+): Promise<Descriptor> {
+  const blob = { mediaType, digest: digestOf(bytes), size: bytes.length };
+  const upload = await startUpload(access, repository, blob, repository, bytes);
+  if (upload !== undefined) {
+    await finishUpload(access, repository, blob, readerOf(Buffer.from(bytes)), upload, () => undefined);
+  }
+  return blob;
+}

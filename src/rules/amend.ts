@@ -1,0 +1,29 @@
+import { findPrevious } from '../ledger/history.js';
+import type { Ban, LedgerRecord } from '../ledger/record.js';
+import type { Facts } from './facts.js';
+import type { Decided } from './outcome.js';
+
+export interface Amendment {
+  readonly kind: 'hold' | 'lift' | 'quarantine';
+  /** Why, in the person's words. */
+  readonly reason: string;
+  /** The outcome in one sentence. */
+  readonly told: string;
+  readonly holds: readonly Ban[];
+  readonly quarantine: readonly Ban[];
+}
+
+/** A record that changes what may be promoted, and with it perhaps what `previous` is. The image stays. */
+export async function amend(
+  head: LedgerRecord,
+  { kind, reason, told, holds, quarantine }: Amendment,
+  facts: Facts,
+): Promise<Decided> {
+  const { candidate, targets } = head;
+  const previous = await findPrevious(facts.history, candidate.digest, [...holds, ...quarantine]);
+  return {
+    outcome: { decision: 'unchanged', reason: told, candidate, previous, report: undefined },
+    // A target that was added since waits for the next promotion: these decisions copy nothing.
+    change: { kind, reason, candidate, targets, previous, holds, quarantine },
+  };
+}

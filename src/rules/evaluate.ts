@@ -1,0 +1,97 @@
+import type { Candidate } from '../candidate/reference.js';
+import type { DecisionRecord } from '../criteria/decision-record.js';
+import { findBan } from '../ledger/bans.js';
+import type { LedgerRecord } from '../ledger/record.js';
+import type { Facts, Setting } from './facts.js';
+import {
+  contentsIfBanned,
+  describeBan,
+  describePromoted,
+  directionOf,
+  movedSource,
+  unchanged,
+  unusableName,
+} from './guards.js';
+import { type Decided, type Decision, type Refused, refuse } from './outcome.js';
+import { statePromoted } from './promotion.js';
+import { describeRegression, findRegression, reactToRegression } from './regression.js';
+import { isPromotedTo } from './targets.js';
+
+/**
+ * Promotes the candidate if its evidence meets the criteria and no guard speaks against it. The promoted image is
+ * evaluated from the same evidence: a job that passed then and fails now is told in any case, and acted on only where
+ * the candidate does not replace that image.
+ */
+export async function evaluate(
+  setting: Setting,
+  head: LedgerRecord | undefined,
+  facts: Facts,
+): Promise<Decided | Refused> {
+  const { candidate } = setting;
+  if (candidate === undefined) return refuse('there is no candidate to evaluate', 'reference');
+  const decided = unusableName(candidate, setting.label) ?? (await evaluateCandidate(candidate, setting, head, facts));
+  const regression = head && (await findRegression(head, facts));
+  if (head === undefined || regression === undefined) return decided;
+  if ('refused' in decided) {
+    return { ...decided, refused: `${decided.refused}; besides, ${describeRegression(head, regression)}` };
+  }
+  if (decided.change !== undefined) return { ...decided, outcome: { ...decided.outcome, regression } };
+  return reactToRegression(decided, regression, setting, head, facts);
+}
+
+async function evaluateCandidate(
+  candidate: Candidate,
+  setting: Setting,
+  head: LedgerRecord | undefined,
+  facts: Facts,
+): Promise<Decided | Refused> {
+  const report = await facts.report(candidate);
+  const nothing = (decision: Decision, reason: string): Decided => ({
+    outcome: { decision, reason, candidate, previous: head?.previous, report },
+    change: undefined,
+  });
+  if (head !== undefined && isPromotedTo(head, setting.targets, candidate.digest)) {
+    return unchanged(head, describePromoted(head), report);
+  }
+  const contents = await contentsIfBanned(candidate, head, facts);
+  const banned = findBan(head, candidate.digest, contents);
+  if (banned?.kind === 'quarantine') return nothing('reject', describeBan(banned));
+  if (banned?.kind === 'hold')
+    return nothing('wait', `${describeBan(banned)}; a newer version or a lift ends the hold`);
+  if (report.verdict !== 'promote') return nothing(report.verdict, report.reason);
+  const guard = downgrade(candidate, setting, head) ?? (await movedSource(candidate, facts));
+  if (guard !== undefined) return guard;
+  if (setting.freeze !== undefined) {
+    return nothing('frozen', `the criteria are met, but promotion is frozen: ${setting.freeze}`);
+  }
+  return earn(candidate, contents, report, setting, head, facts);
+}
+
+async function earn(
+  candidate: Candidate,
+  contents: readonly Candidate['digest'][],
+  report: DecisionRecord,
+  setting: Setting,
+  head: LedgerRecord | undefined,
+  facts: Facts,
+): Promise<Decided | Refused> {
+  const state = await statePromoted(candidate, contents, report.reason, setting, head, facts);
+  if ('refused' in state) return state;
+  return {
+    outcome: { decision: 'promote', reason: report.reason, candidate, previous: state.previous, report },
+    change: { kind: 'earned', reason: report.reason, decision: report, ...state },
+  };
+}
+
+/** No run goes down in version by itself. */
+function downgrade(candidate: Candidate, setting: Setting, head: LedgerRecord | undefined): Refused | undefined {
+  const direction = directionOf(setting, candidate.tag, head);
+  if (head === undefined || direction === 'up') return undefined;
+  const current = head.candidate.tag;
+  return refuse(
+    direction === 'down'
+      ? `${candidate.tag} would take ${setting.label} down from ${current}`
+      : `nothing says whether ${candidate.tag} is newer than ${current}, which ${setting.label} is on`,
+    'force',
+  );
+}

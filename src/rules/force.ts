@@ -1,0 +1,76 @@
+import { type Candidate, formatCandidate, formatRepository } from '../candidate/reference.js';
+import { blockingJobs } from '../criteria/explain.js';
+import { findBan } from '../ledger/bans.js';
+import type { LedgerRecord, Overridden } from '../ledger/record.js';
+import type { Facts, Setting } from './facts.js';
+import {
+  contentsIfBanned,
+  describeBan,
+  describePromoted,
+  directionOf,
+  movedSource,
+  unchanged,
+  unusableName,
+} from './guards.js';
+import { type Decided, type Refused, refuse } from './outcome.js';
+import { statePromoted } from './promotion.js';
+import type { Request } from './request.js';
+import { isPromotedTo } from './targets.js';
+
+/** Promotes a tag although the criteria are not met. Whoever forces names each unmet job. Quarantine still refuses. */
+export async function force(
+  { tag, reason, skipJobs }: Request & { readonly kind: 'force' },
+  setting: Setting,
+  head: LedgerRecord | undefined,
+  facts: Facts,
+): Promise<Decided | Refused> {
+  const { source: repository, candidate: tested } = setting;
+  const image = `${formatRepository(repository)}:${tag}`;
+  const digest = await facts.resolve(repository, tag);
+  if (digest === undefined) return refuse(`${image} does not exist`);
+  const candidate: Candidate = { repository, tag, digest };
+  const name = unusableName(candidate, setting.label);
+  if (name !== undefined) return name;
+  if (tested !== undefined && tested.tag === tag && tested.digest !== digest) {
+    return refuse(`the candidate is ${formatCandidate(tested)}, and ${image} is now ${digest}`);
+  }
+  const contents = await contentsIfBanned(candidate, head, facts);
+  const banned = findBan(head, digest, contents);
+  if (banned?.kind === 'quarantine') return refuse(describeBan(banned));
+  const report = await facts.report(candidate);
+  if (head !== undefined && isPromotedTo(head, setting.targets, digest)) {
+    return unchanged(head, describePromoted(head), report);
+  }
+  const guard = wrongSkips(skipJobs, blockingJobs(report)) ?? (await movedSource(candidate, facts));
+  if (guard !== undefined) return guard;
+  const state = await statePromoted(candidate, contents, reason, setting, head, facts);
+  if ('refused' in state) return state;
+  const overridden: Overridden[] = [
+    ...(report.verdict === 'promote' ? [] : [report.verdict]),
+    ...(banned === undefined ? [] : (['hold'] as const)),
+    ...(directionOf(setting, tag, head) === 'up' ? [] : (['downgrade'] as const)),
+  ];
+  const { previous } = state;
+  return {
+    outcome: { decision: 'force', reason, candidate, previous, report, skippedJobs: skipJobs, overridden },
+    change: { kind: 'forced', reason, decision: report, skippedJobs: skipJobs, overridden, ...state },
+  };
+}
+
+/** Whoever forces must know what they skip: they name each unmet job, and no other. */
+function wrongSkips(named: readonly string[], unmet: readonly string[]): Refused | undefined {
+  const missing = unmet.filter((job) => !named.includes(job));
+  if (missing.length > 0) {
+    return refuse(
+      `these jobs are not met and would be skipped without being named: ${missing.join(', ')}`,
+      'skip-jobs',
+    );
+  }
+  const extra = named.filter((job) => !unmet.includes(job));
+  return extra.length === 0
+    ? undefined
+    : refuse(
+        `these jobs are named to be skipped, but are met or not in the criteria: ${extra.join(', ')}`,
+        'skip-jobs',
+      );
+}

@@ -1,0 +1,35 @@
+import { withBan, withoutDigest } from '../ledger/bans.js';
+import type { LedgerRecord } from '../ledger/record.js';
+import { amend } from './amend.js';
+import type { Facts, Setting } from './facts.js';
+import { banOn } from './guards.js';
+import { findImage } from './known-image.js';
+import { type Decided, type Refused, refuse } from './outcome.js';
+import type { Request } from './request.js';
+
+/** Keeps an image from ever being promoted. Not even a force gets around it, and it never ends. */
+export async function quarantine(
+  { image, reason }: Request & { readonly kind: 'quarantine' },
+  setting: Setting,
+  head: LedgerRecord,
+  facts: Facts,
+): Promise<Decided | Refused> {
+  const candidate = typeof image === 'string' ? await findImage(image, setting, facts) : image;
+  if (candidate === undefined) return refuse(`${image} is not known; name it as <image>:<tag>@<digest>`);
+  const { digest, tag } = candidate;
+  if (digest === head.candidate.digest) {
+    return refuse(`${tag} is what ${setting.label} points at; roll back first`);
+  }
+  const ban = await banOn(candidate, head.candidate, reason, setting, facts);
+  return amend(
+    head,
+    {
+      kind: 'quarantine',
+      reason,
+      told: `${tag} (${digest}) is quarantined: ${reason}`,
+      holds: withoutDigest(head.holds, digest),
+      quarantine: withBan(head.quarantine, ban),
+    },
+    facts,
+  );
+}

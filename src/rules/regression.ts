@@ -1,0 +1,62 @@
+import { formatCandidate } from '../candidate/reference.js';
+import { type Regression as RegressedJob, regressions } from '../criteria/regressions.js';
+import { banByDigest } from '../ledger/bans.js';
+import { decisionOf, type LedgerRecord } from '../ledger/record.js';
+import type { Facts, Setting } from './facts.js';
+import { hold } from './hold.js';
+import type { Decided, Refused } from './outcome.js';
+import { rollBack } from './roll-back.js';
+
+/** What is promoted has failed since. */
+export interface Regression {
+  /** The jobs that passed when it was promoted and fail now, each with its link and since when. */
+  readonly jobs: readonly [RegressedJob, ...RegressedJob[]];
+}
+
+/**
+ * The jobs that the promoted image passed when it was promoted and that have failed since; undefined where there are
+ * none. Only what the deciding record counted as passed can regress.
+ */
+export async function findRegression(head: LedgerRecord, facts: Facts): Promise<Regression | undefined> {
+  const { digest } = head.candidate;
+  const decider = await facts.history(
+    (record) => record.candidate.digest === digest && decisionOf(record) !== undefined,
+  );
+  const decision = decider && decisionOf(decider);
+  if (decision === undefined) return undefined;
+  const [first, ...others] = regressions(decision, await facts.report(head.candidate));
+  return first && { jobs: [first, ...others] };
+}
+
+export function describeRegression({ candidate }: LedgerRecord, { jobs }: Regression): string {
+  const failed = jobs.map(({ job, since, url }) =>
+    [job, since === null ? '' : ` since ${since}`, url === null ? '' : ` (${url})`].join(''),
+  );
+  return `${formatCandidate(candidate)}, which is promoted, has regressed: ${failed.join(', ')} failed`;
+}
+
+/**
+ * Holds or rolls back a regressed image where the setting asks for it: once, only if it was earned, never while
+ * promotion is frozen, and never to an image that is red itself.
+ */
+export async function reactToRegression(
+  decided: Decided,
+  regression: Regression,
+  setting: Setting,
+  head: LedgerRecord,
+  facts: Facts,
+): Promise<Decided | Refused> {
+  const told: Decided = { ...decided, outcome: { ...decided.outcome, regression } };
+  const { onRegression, freeze } = setting;
+  if (onRegression === 'warn' || freeze !== undefined || head.kind !== 'earned') return told;
+  if (banByDigest(head.holds, head.candidate.digest) !== undefined) return told;
+  const reason = describeRegression(head, regression);
+  const reaction =
+    onRegression === 'hold'
+      ? await hold({ image: head.candidate.digest, reason }, setting, head, facts)
+      : await rollBack({ to: 'previous', reason }, setting, head, facts);
+  if ('refused' in reaction) return told;
+  const { candidate } = reaction.outcome;
+  const isRed = onRegression === 'rollback' && (await facts.report(candidate)).verdict === 'reject';
+  return isRed ? told : { ...reaction, outcome: { ...reaction.outcome, regression } };
+}

@@ -1,0 +1,68 @@
+import {
+  type Candidate,
+  type Digest,
+  formatRepository,
+  type Repository,
+  sameRepository,
+  type Tag,
+} from '../candidate/reference.js';
+import type { LedgerRecord, LedgerTarget } from '../ledger/record.js';
+
+/** An image that is promoted along with the candidate, and the repository it goes to. */
+export interface Companion {
+  readonly source: { readonly repository: Repository; readonly tag: Tag };
+  readonly repository: Repository;
+}
+
+/** The repositories that a promotion writes to. */
+export interface Targets {
+  /** For the candidate. */
+  readonly candidate: readonly Repository[];
+  readonly companions: readonly Companion[];
+}
+
+/** All target repositories, the candidate's first. */
+export function targetRepositories(targets: Targets): Repository[] {
+  return [...targets.candidate, ...targets.companions.map(({ repository }) => repository)];
+}
+
+/** The targets of a record that are configured. We neither ask nor write to any other. */
+export function configuredTargets(targets: Targets, record: LedgerRecord): LedgerTarget[] {
+  const repositories = targetRepositories(targets);
+  return record.targets.filter(({ repository }) => repositories.some((one) => sameRepository(one, repository)));
+}
+
+/** A record's targets that are not configured, as `registry/path`. */
+export function unconfiguredTargets(targets: Targets, record: LedgerRecord): string[] {
+  const configured = configuredTargets(targets, record);
+  return record.targets
+    .filter((one) => !configured.includes(one))
+    .map(({ repository }) => formatRepository(repository));
+}
+
+/** An image at one target. */
+export function targetOf(repository: Repository, image: Candidate): LedgerTarget {
+  return { repository, tag: image.tag, digest: image.digest, source: image };
+}
+
+/** The candidate at all its targets. */
+export function candidateTargets(targets: Targets, candidate: Candidate): LedgerTarget[] {
+  return targets.candidate.map((repository) => targetOf(repository, candidate));
+}
+
+/** Whether a target holds the image of this name, whatever its digest. */
+export function holdsImage({ source }: LedgerTarget, image: Pick<Candidate, 'repository' | 'tag'>): boolean {
+  return source.tag === image.tag && sameRepository(source.repository, image.repository);
+}
+
+/** Whether the record promoted the digest to all configured targets and to no other. */
+export function isPromotedTo(record: LedgerRecord, { candidate, companions }: Targets, digest: Digest): boolean {
+  const has = (repository: Repository, fits: (target: LedgerTarget) => boolean) =>
+    record.targets.some((target) => sameRepository(target.repository, repository) && fits(target));
+  return (
+    record.candidate.digest === digest &&
+    record.targets.length === candidate.length + companions.length &&
+    candidate.every((repository) => has(repository, (target) => target.digest === digest)) &&
+    companions.every(({ repository, source }) => has(repository, (target) => holdsImage(target, source)))
+  );
+}

@@ -1,0 +1,82 @@
+import { describe, expect, test } from '@jest/globals';
+import type { Candidate } from '../../src/candidate/reference.js';
+import { compareTags } from '../../src/candidate/schemes.js';
+import { findBan, holdsAfter, withBan } from '../../src/ledger/bans.js';
+import { isWayBack } from '../../src/ledger/history.js';
+import { contradiction, type LedgerEnd } from '../../src/ledger/proofs.js';
+import { banOn, digestOf, image, recordOf } from './fixture.js';
+
+describe('a ban', () => {
+  const [amd64, config, other] = ['amd64', 'config', 'other'].map(digestOf);
+
+  test('by quarantine counts before one by hold', () => {
+    const head = { holds: [banOn('v1'), banOn('v2')], quarantine: [banOn('v1')] };
+    expect(findBan(head, digestOf('v1'), [])?.kind).toBe('quarantine');
+    expect(findBan(head, digestOf('v2'), [])?.kind).toBe('hold');
+    expect(findBan(head, digestOf('v3'), [])).toBeUndefined();
+    expect(findBan(undefined, digestOf('v1'), [])).toBeUndefined();
+  });
+
+  test.each([
+    ['the same index', digestOf('v1'), [], true],
+    ['another index of a banned platform', digestOf('v1-again'), [amd64], true],
+    ['another index of a banned config', digestOf('v1-again'), [config], true],
+    ['the banned platform by itself', digestOf('amd64'), [amd64], true],
+    ['another image', digestOf('v2'), [other], false],
+  ])('covers %s: %#', (_, digest, contents, banned) => {
+    const head = {
+      holds: [],
+      quarantine: [
+        banOn(
+          'v1',
+          [amd64, config].filter((one) => one !== undefined),
+        ),
+      ],
+    };
+    const own = contents.filter((one) => one !== undefined);
+    expect(findBan(head, digest, own) !== undefined).toBe(banned);
+  });
+
+  test('of an older record is by digest alone', () => {
+    const head = { holds: [], quarantine: [banOn('v1')] };
+    expect(findBan(head, digestOf('v1-again'), [digestOf('amd64')])).toBeUndefined();
+  });
+
+  test('takes the place of an earlier one on the same digest', () => {
+    expect(withBan([banOn('v1'), banOn('v2')], banOn('v1')).map(({ tag }) => tag)).toEqual(['v2', 'v1']);
+  });
+});
+
+test.each<[string, string[]]>([
+  ['v1.0.0', ['v1.0.1', 'v1.0.2', 'nightly']],
+  ['v1.0.1', ['v1.0.2', 'nightly']],
+  ['v1.0.2', ['nightly']],
+  ['v1.0.3', ['nightly']],
+])('after %s is promoted, %j stay on hold', (promoted, left) => {
+  const holds = ['v1.0.1', 'v1.0.2', 'nightly'].map((name) => banOn(name));
+  const isNewer = (a: Candidate['tag'], b: Candidate['tag']) => (compareTags(a, b) ?? 0) > 0;
+  expect(holdsAfter(holds, image(promoted), [], isNewer).map((hold) => hold.tag)).toEqual(left);
+});
+
+test('a way back is another image that is not banned', () => {
+  expect(isWayBack(recordOf('v1'), digestOf('v2'), [])).toBe(true);
+  expect(isWayBack(recordOf('v1'), digestOf('v1'), [])).toBe(false);
+  expect(isWayBack(recordOf('v1'), digestOf('v2'), [banOn('v1')])).toBe(false);
+});
+
+describe('a proof', () => {
+  const end: LedgerEnd = { ledger: 'ours', n: 5, sha256: 'five', supersedes: [{ ledger: 'lost', n: 9 }] };
+  test.each([
+    ['the head', 'ours', 5, 'five', undefined],
+    ['an earlier record', 'ours', 3, 'three', undefined],
+    ['a later record', 'ours', 6, 'six', /record 6, and the newest record in the store is 5/],
+    ['another head', 'ours', 5, 'other', /another record 5/],
+    ['another ledger', 'theirs', 1, 'one', /another ledger/],
+    ['the ledger that was lost', 'lost', 9, 'nine', undefined],
+    ['a record of it that nobody knew', 'lost', 10, 'ten', /another ledger/],
+  ] as const)('of %s', (_, ledger, n, sha256, problem) => {
+    const found = contradiction({ ledger, n, sha256 }, end);
+    if (problem === undefined) expect(found).toBeUndefined();
+    else expect(found).toMatch(problem);
+  });
+});

@@ -1,0 +1,122 @@
+import { createHash } from 'node:crypto';
+import * as v from 'valibot';
+import {
+  type Candidate,
+  type Digest,
+  digestSchema,
+  formatCandidate,
+  repositorySchema,
+  type Tag,
+  tagSchema,
+} from '../../src/candidate/reference.js';
+import { parseCriteria } from '../../src/criteria/criteria-file.js';
+import type { DecisionRecord } from '../../src/criteria/decision-record.js';
+import { evaluate } from '../../src/criteria/evaluate.js';
+import type { LedgerReader } from '../../src/ledger/chain.js';
+import { formatRecord, sha256 } from '../../src/ledger/codec.js';
+import { type Label, labelSchema } from '../../src/ledger/names.js';
+import type { Author, Change } from '../../src/ledger/next-record.js';
+import { nextRecord } from '../../src/ledger/next-record.js';
+import type { Ban, LedgerRecord } from '../../src/ledger/record.js';
+
+/** Builders of records, without a server. Images are named by their tags: equal tags, equal digests. */
+
+export const CURRENT: Label = v.parse(labelSchema, 'current-ceph');
+export const SOURCE = v.parse(repositorySchema, 'quay.io/ceph/daemon');
+export const TARGET = v.parse(repositorySchema, 'quay.io/tripleomastercentos9/daemon');
+export const NOW = Date.UTC(2026, 10, 24, 2) / 1000;
+
+export const tag = (name: string): Tag => v.parse(tagSchema, name);
+export const digestOf = (text: string): Digest =>
+  v.parse(digestSchema, `sha256:${createHash('sha256').update(text).digest('hex')}`);
+export const image = (name: string): Candidate => ({ repository: SOURCE, tag: tag(name), digest: digestOf(name) });
+
+const CRITERIA = parseCriteria('current-ceph: { required: [check, deploy] }', CURRENT);
+
+/** The evaluation of an image whose jobs passed, except those that failed or have not reported. */
+export function reportOn(
+  candidate: Candidate,
+  failed: readonly string[] = [],
+  absent: readonly string[] = [],
+): DecisionRecord {
+  const results = ['check', 'deploy']
+    .filter((job) => !absent.includes(job))
+    .map((job) => ({
+      job,
+      outcome: failed.includes(job) ? ('failure' as const) : ('success' as const),
+      candidate: { tag: candidate.tag, digest: candidate.digest },
+      timestamp: NOW - 3600,
+      url: `https://ci.example.org/${job}`,
+      source: 'dlrn' as const,
+      user: 'ciuser',
+    }));
+  return evaluate(CRITERIA, results, candidate, { evaluatedAt: NOW });
+}
+
+export function banOn(name: string, contents: readonly Digest[] = []): Ban {
+  const { digest, tag: own } = image(name);
+  return { digest, tag: own, reason: 'it is broken', who: 'alice', since: '2026-11-23T02:00:00Z', contents };
+}
+
+const AUTHOR: Author = {
+  id: '7/1/00000000-0000-4000-8000-000000000000',
+  who: 'alice',
+  runUrl: 'https://forge.example/runs/7',
+  event: 'schedule',
+};
+
+type Changes = Partial<{ -readonly [K in keyof LedgerRecord]: LedgerRecord[K] }> & {
+  readonly kind?: LedgerRecord['kind'];
+  readonly supersedes?: readonly { ledger: string; n: number }[];
+  readonly overridden?: readonly ('downgrade' | 'hold' | 'reject' | 'wait')[];
+  readonly skippedJobs?: readonly string[];
+};
+
+/** A record of an image, earned unless `changes` say otherwise, after the bytes of the one before. */
+export function recordOf(name: string, n = 1, before?: Uint8Array, changes: Changes = {}): LedgerRecord {
+  const candidate = image(name);
+  const kind = changes.kind ?? 'earned';
+  const state = {
+    reason: 'because',
+    candidate,
+    targets: [{ repository: TARGET, tag: candidate.tag, digest: candidate.digest, source: candidate }],
+    previous: undefined,
+    holds: [],
+    quarantine: [],
+  };
+  const own =
+    kind === 'earned'
+      ? { kind, decision: reportOn(candidate) }
+      : kind === 'forced'
+        ? { kind, decision: reportOn(candidate, ['deploy']), skippedJobs: ['deploy'], overridden: ['reject' as const] }
+        : kind === 'adopted'
+          ? { kind, supersedes: [] }
+          : { kind };
+  const change: Change = { ...state, ...own };
+  const head = before === undefined ? undefined : { n: n - 1, sha256: sha256(before) };
+  return Object.assign(nextRecord(head, CURRENT, change, AUTHOR, NOW), { n }, changes);
+}
+
+/** Records 1 … of these images and changes, each after the one before. */
+export function chainOf(links: readonly (readonly [string, Changes?])[], key?: string): Buffer[] {
+  const ledger: Buffer[] = [];
+  for (const [name, changes] of links) {
+    ledger.push(formatRecord(recordOf(name, ledger.length + 1, ledger.at(-1), changes), key));
+  }
+  return ledger;
+}
+
+/** A reader of records that are held here; it lists them, unless it is to be as over HTTP. */
+export function readerOf(ledger: readonly (Buffer | undefined)[], { lists = true } = {}): LedgerReader {
+  return {
+    read: async (n) => ledger[n - 1],
+    list: async () => (lists ? ledger.flatMap((bytes, index) => (bytes === undefined ? [] : [index + 1])) : undefined),
+  };
+}
+
+/** The record changed, as somebody would who can write files and has no key. */
+export function forge(bytes: Buffer | undefined, change: Record<string, unknown>): Buffer {
+  return Buffer.from(`${JSON.stringify({ ...JSON.parse(String(bytes)), ...change }, undefined, 2)}\n`);
+}
+
+export const reference = (name: string): string => formatCandidate(image(name));

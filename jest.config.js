@@ -9,26 +9,29 @@ const common = {
   },
 };
 
+// Plain JavaScript, since jest transforms no ES module that it loads itself.
+const servers = {
+  globalSetup: '<rootDir>/test/sandbox/global-setup.js',
+  globalTeardown: '<rootDir>/test/sandbox/global-teardown.js',
+};
+
 /** @type {import('jest').Config} */
 export default {
   projects: [
+    // Needs no server and no build.
     {
       ...common,
       displayName: 'unit',
       testMatch: ['<rootDir>/test/**/*.test.ts'],
-      testPathIgnorePatterns: ['\\.server\\.test\\.ts$'],
+      testPathIgnorePatterns: ['\\.(server|field)\\.test\\.ts$'],
     },
-    {
-      ...common,
-      displayName: 'servers',
-      testMatch: ['<rootDir>/test/**/*.server.test.ts'],
-      // Compiled: jest does not transform ES modules that it loads itself.
-      globalSetup: '<rootDir>/build/test/sandbox/global-setup.js',
-      globalTeardown: '<rootDir>/build/test/sandbox/global-teardown.js',
-    },
+    // Needs the sandbox, or programs that the sandbox installs.
+    { ...common, ...servers, displayName: 'servers', testMatch: ['<rootDir>/test/**/*.server.test.ts'] },
+    // Takes minutes by its nature.
+    { ...common, ...servers, displayName: 'field', testMatch: ['<rootDir>/test/**/*.field.test.ts'] },
   ],
-  // A limit that only ends a hang: a busy machine is slow, and that is no failure.
-  testTimeout: 120_000,
-  // Most tests wait for servers: one more than there are processors keeps those busy.
+  // A limit that only ends a hang. A busy machine is slow, and that is no failure.
+  testTimeout: 600_000,
+  // Most tests wait for servers: one worker more than there are processors keeps those busy.
   maxWorkers: availableParallelism() + 1,
 };

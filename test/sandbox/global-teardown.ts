@@ -1,2 +1,0 @@
-/** jest's globalTeardown. */
-export { stopRunning as default } from './global-setup.js';

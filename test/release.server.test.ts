@@ -24,7 +24,8 @@ function run(program: string, args: readonly string[], env: Readonly<Record<stri
   });
 }
 
-const release = (step: string, env?: Readonly<Record<string, string>>) => run('scripts/release.sh', [step], env);
+const release = (step: string, env?: Readonly<Record<string, string>>) =>
+  run(process.execPath, [path.join(projectRoot, 'build/scripts/release.js'), step], env);
 
 async function git(...args: string[]): Promise<void> {
   const who = ['-c', 'user.name=somebody', '-c', 'user.email=somebody@example.org'];
@@ -34,7 +35,7 @@ async function git(...args: string[]): Promise<void> {
 
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'release-'));
-  for (const name of ['scripts', 'dist', 'package.json', 'package-lock.json', 'CHANGELOG.md', '.gitignore']) {
+  for (const name of ['dist', 'package.json', 'package-lock.json', 'CHANGELOG.md', '.gitignore']) {
     await cp(path.join(projectRoot, name), path.join(folder, name), { recursive: true });
   }
   await git('init', '--quiet', '--initial-branch', 'main');

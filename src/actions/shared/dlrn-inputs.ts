@@ -11,9 +11,9 @@ import {
   type Subject,
 } from '../../dlrn/hashes.js';
 import type { Http } from '../../http/policy.js';
-import { lineSchema, optional, secret, urlSchema } from '../../runner/inputs.js';
+import { lineSchema, optional, type ParsedInputs, secret, urlSchema } from '../../runner/inputs.js';
 
-/** Of every action that speaks to DLRN, `dlrn-url` excepted: not every one always needs it. */
+/** Of every action that speaks to DLRN, without `dlrn-url`, which only some of them require. */
 export const dlrnInputs = {
   username: optional('DLRN user', lineSchema),
   password: secret('Its password'),
@@ -30,16 +30,9 @@ export const dlrnInputs = {
   ),
 };
 
-interface DlrnSettings {
-  readonly username: string | undefined;
-  readonly password: string | undefined;
-  readonly 'aggregate-hash': string | undefined;
-  readonly 'commit-hash': string | undefined;
-  readonly 'distro-hash': string | undefined;
-  readonly 'extended-hash': string | undefined;
-  readonly 'repository-url': URL | undefined;
-}
+type DlrnSettings = ParsedInputs<typeof dlrnInputs>;
 
+/** The DLRN API at `url`, with the login that the inputs give. Throws a UserError where half of it is missing. */
 export function dlrnFrom(
   { username, password }: Pick<DlrnSettings, 'username' | 'password'>,
   url: URL,
@@ -52,7 +45,7 @@ export function dlrnFrom(
   return createDlrn({ http, url, ...(credentials && { credentials }), clock: systemClock, log });
 }
 
-/** What votes are on, as the inputs say; undefined where they say nothing. */
+/** The hash or commit that votes are on; undefined where no input names one. */
 export async function subjectFrom(inputs: DlrnSettings, http: Http): Promise<Subject | undefined> {
   const {
     'aggregate-hash': hash,

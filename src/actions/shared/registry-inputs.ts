@@ -7,7 +7,7 @@ import { accountFor } from '../../registry/accounts.js';
 import { createRegistry } from '../../registry/create-registry.js';
 import { readDockerLogins } from '../../registry/docker-config.js';
 import type { Registry } from '../../registry/registry.js';
-import { lineSchema, list, optional, secret } from '../../runner/inputs.js';
+import { lineSchema, list, optional, type ParsedInputs, secret } from '../../runner/inputs.js';
 import { caInput, readCertificates } from './ca-input.js';
 
 const hostSchema = v.pipe(
@@ -38,14 +38,9 @@ export const targetInputs = {
   'target-password': secret('Its password or token'),
 };
 
-interface RegistrySettings {
-  readonly 'registry-username'?: string | undefined;
-  readonly 'registry-password'?: string | undefined;
-  readonly 'target-username'?: string | undefined;
-  readonly 'target-password'?: string | undefined;
-  readonly 'plain-http': readonly string[];
-  readonly 'ca-file': string | undefined;
-}
+/** An action may lack a login that it does not need. */
+type RegistrySettings = Partial<ParsedInputs<typeof registryInputs & typeof targetInputs>> &
+  Pick<ParsedInputs<typeof registryInputs>, 'plain-http' | 'ca-file'>;
 
 /** The repositories that an action reads and writes. They decide which login goes where. */
 interface Repositories {

@@ -3,12 +3,13 @@ import * as v from 'valibot';
 import { systemClock } from '../../base/clock.js';
 import { errorLine, UserError } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
-import { type Input, optional, required, secret, textSchema } from '../../runner/inputs.js';
+import { type Input, optional, type ParsedInputs, required, secret, textSchema } from '../../runner/inputs.js';
 import { formatGitAddress, type GitAddress, isLoopback } from '../../store/git/address.js';
 import { openGitStore } from '../../store/git/git-store.js';
-import { isInGit, type StoreAddress, storeSchema } from '../../store/server-url.js';
+import { isInGit, storeSchema } from '../../store/server-url.js';
 import { openSftpStore } from '../../store/sftp/sftp-store.js';
 import type { Store } from '../../store/store.js';
+import type { caInput } from './ca-input.js';
 
 /** The job's own token; where nobody is asked for it, as by hand, the expression itself arrives. */
 const gitToken: Input<string | undefined> = {
@@ -40,13 +41,7 @@ export const storeInputs = {
   'git-token': gitToken,
 };
 
-export interface StoreSettings {
-  readonly server: StoreAddress;
-  readonly 'ssh-private-key': string | undefined;
-  readonly 'ssh-known-hosts': string | undefined;
-  readonly 'git-token': string | undefined;
-  readonly 'ca-file'?: string | undefined;
-}
+export type StoreSettings = ParsedInputs<typeof storeInputs> & Partial<ParsedInputs<typeof caInput>>;
 
 /** Opens the store, runs `work`, and shows readers what that wrote; what it wrote until it failed, too. */
 export async function withStore<T>(inputs: StoreSettings, log: Log, work: (store: Store) => Promise<T>): Promise<T> {

@@ -47,12 +47,12 @@ const inputs = {
 };
 
 export const action = defineAction({
-  description: 'Says what of a setup is set, what works, and what to do about the rest; it only reads',
-  needs: 'what the other actions need; what is not set is not checked.',
+  description: 'Checks a setup: what is set, what works, and what to do about the rest. It only reads',
+  needs: 'what the other actions need. What is not set is not checked.',
   inputs,
   outputs: {
     wrong: 'How many checks found something wrong',
-    'not-set': 'How many could not be made, since what they need is not set',
+    'not-set': 'How many checks were left out because their inputs are not set',
   },
   async run(settings, runner) {
     const targets = settings.targets.length === 0 ? [] : targetRepositories(parseTargets(settings.targets));

@@ -13,45 +13,45 @@ import { caInput } from './shared/ca-input.js';
 import { smallApis } from './shared/http.js';
 
 export const action = defineAction({
-  description: 'Reads which image a test job has to test, by its digest',
-  needs: 'nothing: it reads the image server over HTTP.',
+  description: 'Reads which image a test job must test, with its digest',
+  needs: 'nothing. It reads the image server over HTTP.',
   inputs: {
     url: required('The URL of the directory that the label is in', urlSchema),
     label: withDefault('The label', 'ceph-ci-testing', labelSchema),
-    'if-missing': choice('What to do where there is no such label yet.', ['error', 'ignore'], 'error'),
+    'if-missing': choice('What to do if the label does not exist yet.', ['error', 'ignore'], 'error'),
     'extra-vars-file': optional('A file to write Ansible variables to, for `ansible-playbook -e @file`', lineSchema),
     'allow-unpinned': flag(
-      "Take a tag of which the image server does not know the digest, as RDO's tools leave it",
+      "Accept a tag whose digest the image server does not know, as RDO's tools leave it",
       'false',
     ),
     image: withDefault(
-      'The repository of a tag that is taken without its digest',
+      'The repository of a tag that is accepted without its digest',
       'quay.io/ceph/daemon',
       repositorySchema,
     ),
     branch: withDefault('The OpenStack branch, for `openstack-repository`', 'master', lineSchema),
     'cephadm-repository-template': withDefault(
-      'Where cephadm of the same Ceph release is; `<flavor>` is replaced',
+      'The URL of cephadm for the same Ceph release; `<flavor>` is replaced',
       'https://buildlogs.centos.org/centos/9-stream/storage/x86_64/ceph-<flavor>/',
       lineSchema,
     ),
     'openstack-repository-template': withDefault(
-      'Where the OpenStack packages are; `<branch>` is replaced',
+      'The URL of the OpenStack packages; `<branch>` is replaced',
       'https://trunk.rdoproject.org/centos9-<branch>/current-tripleo/',
       lineSchema,
     ),
     ...caInput,
   },
   outputs: {
-    reference: 'The candidate, as `image:tag@digest`; without digest where it is not known',
+    reference: 'The candidate, as `image:tag@digest`; without the digest if it is not known',
     tag: 'Its tag',
-    digest: 'Its digest; empty where it is not known',
+    digest: 'Its digest; empty if it is not known',
     namespace: 'Registry and namespace, as in `quay.io/ceph`',
     'image-name': 'Name of the image, as in `daemon`',
-    flavor: 'The Ceph release that the tag names; empty where it names none',
-    'tags-read': 'How many tags there were when it was found; 0 where nobody knows',
-    'cephadm-repository': 'Where cephadm of this Ceph release is; empty without flavor',
-    'openstack-repository': 'Where the OpenStack packages of the branch are',
+    flavor: 'The Ceph release that the tag names; empty if it names none',
+    'tags-read': 'How many tags the image had when the candidate was found; 0 if that is not known',
+    'cephadm-repository': 'The URL of cephadm for this Ceph release; empty without flavor',
+    'openstack-repository': 'The URL of the OpenStack packages of the branch',
   },
   async run(inputs, { log, context }) {
     const { label } = inputs;
@@ -68,7 +68,9 @@ export const action = defineAction({
     const reference =
       digest === undefined ? `${formatRepository(repository)}:${tag}` : formatCandidate({ repository, tag, digest });
     if (digest === undefined)
-      log.warning(`${reference}: its digest is not known; what is tested may not be what is promoted`);
+      log.warning(
+        `${reference}: its digest is not known, so the image that is tested may differ from the one that is promoted`,
+      );
     const file = inputs['extra-vars-file'];
     if (file !== undefined) await write(path.resolve(context.workspace, file), extraVars(candidate));
     const flavor = readStable(tag)?.flavor;

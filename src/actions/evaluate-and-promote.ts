@@ -120,7 +120,7 @@ const inputs = {
 type Settings = ParsedInputs<typeof inputs>;
 
 export const action = defineAction({
-  description: 'Holds the evidence on a candidate against the criteria, and promotes it if they are met',
+  description: 'Evaluates the evidence about a candidate against the criteria, and promotes it if they are met',
   needs:
     'an SFTP user that may write into the directory of `server`, its `ledger/` and the promoted label; an account that may push to the ' +
     'targets; `ssh-keygen` on the runner; a concurrency group that never cancels. To force, roll back, lift a hold or quarantine: `workflow_dispatch`.',
@@ -155,7 +155,7 @@ export const action = defineAction({
   },
 });
 
-/** By then the decision is made, and perhaps carried out: a file that cannot be written does not change that. */
+/** The decision is made, and perhaps carried out: a report that cannot be written is only a warning. */
 async function writeReport({ report }: Outcome, settings: Settings, { log, context }: Runner): Promise<void> {
   const { 'report-file': file } = settings;
   if (file === undefined || report === undefined) return;
@@ -166,7 +166,7 @@ async function writeReport({ report }: Outcome, settings: Settings, { log, conte
   }
 }
 
-/** Tells the webhook, where there is one; not of our secrets, which a server's error page may echo. */
+/** Posts lines to the webhook, if there is one, without secrets: a server's error page may echo them. */
 async function tell(
   settings: Settings,
   runner: Runner,
@@ -195,7 +195,7 @@ function lastDecision({ decision, reason, candidate, report }: Outcome, runUrl: 
   };
 }
 
-/** What is promoted is promoted, whether or not the dashboard hears of it. */
+/** Leaves the decision in the store for the dashboard. A failure is a warning: the promotion stands. */
 async function leaveDecision(
   server: Store,
   settings: Settings,
@@ -209,7 +209,7 @@ async function leaveDecision(
   }
 }
 
-/** A change must not promote, and what it may read must not write. */
+/** A pull request must not promote: it may run anybody's code. */
 function isDry(settings: Settings, { context }: Runner): boolean {
   return settings['dry-run'] || context.event.startsWith('pull_request');
 }
@@ -304,7 +304,10 @@ async function readCriteria(settings: Settings, request: Request, workspace: str
   return parseCriteria(text, settings['promoted-label'], 'input criteria');
 }
 
-/** A mistake is told at once; a server that fails, only to whoever asks: what an earlier run began is finished before. */
+/**
+ * Awaits evidence now, but throws a server's failure only when somebody asks for it: what an earlier run began must be
+ * finished first. A user's mistake is thrown at once.
+ */
 async function heldBack<T>(work: Promise<T>): Promise<() => Promise<T>> {
   try {
     const value = await work;
@@ -341,7 +344,7 @@ function given<T>(value: T | undefined, name: string, { evidence }: Settings): T
   return value;
 }
 
-/** To whoever forces, evidence that cannot be had is unknown: each job then has to be named. To others it is an error. */
+/** Evidence that cannot be read is an error, except to a force: then all jobs are unknown, and each must be named. */
 async function tolerant(
   request: Request,
   log: Log,
@@ -399,7 +402,7 @@ function describeRegressed({ outcome: { regression }, before }: Promoted): strin
   return `${describeRegression(before, regression)}; ${way}`;
 }
 
-/** What a force went past, which the evaluation alone does not say. */
+/** What a force skipped and overrode; the evaluation alone does not say it. */
 function explainOverridden({ skippedJobs = [], overridden = [] }: Outcome): string {
   const jobs = skippedJobs.length === 0 ? '' : `Skipped: ${skippedJobs.map((job) => `\`${job}\``).join(', ')}.\n\n`;
   return overridden.length === 0 ? jobs : `${jobs}Overridden: ${overridden.join(', ')}.\n\n`;

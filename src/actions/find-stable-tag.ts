@@ -11,7 +11,7 @@ import { defineAction } from '../runner/action.js';
 import { choice, countSchema, flag, lineSchema, list, optional, withDefault } from '../runner/inputs.js';
 import { namedBy, registryInputs, withRegistry } from './shared/registry-inputs.js';
 
-/** Within this there is an answer or an error. Registries that pace us ask for a minute or two. */
+/** The run ends after this, with an answer or an error. A registry's rate limit may ask to wait for a minute or two. */
 const LIMIT_MS = 180_000;
 
 export const action = defineAction({
@@ -20,29 +20,29 @@ export const action = defineAction({
   inputs: {
     image: withDefault('The image', 'quay.io/ceph/daemon', repositorySchema),
     scheme: withDefault(`What its tags mean: ${schemeNames.join(', ')}`, 'ceph-daemon', schemeSchema),
-    flavor: optional('The Ceph release to stay on, as in `pacific`; empty: the highest version of all', flavorSchema),
-    arch: optional('`x86_64` or `aarch64`; empty: a tag that names no architecture first', archSchema),
+    flavor: optional('The Ceph release to stay on, such as `pacific`; empty: the highest version of all', flavorSchema),
+    arch: optional('`x86_64` or `aarch64`; empty: a tag that names no architecture is preferred', archSchema),
     distro: optional(
-      'A family such as `centos`, or exactly one such as `centos-stream9`; empty: `centos`',
+      'A family such as `centos`, or one distribution such as `centos-stream9`; empty: `centos`',
       distroSchema,
     ),
-    exclude: list('Tags that must not be chosen, exactly', lineSchema),
+    exclude: list('Tags that must not be chosen, one a line', lineSchema),
     'minimum-age': optional(
-      'How long a tag must have been there, as in `7 days`; where the age is unknown it passes with a warning',
+      'The minimum age of a tag, such as `7 days`; a tag of unknown age passes with a warning',
       durationSchema,
     ),
-    platforms: list('Platforms that the image must have, as in `linux/amd64`', platformSchema),
+    platforms: list('Platforms that the image must have, such as `linux/amd64`', platformSchema),
     'prefer-dated': flag(
-      'Scheme `ceph`: prefer `v17.2.6-20230410` to `v17.2.6`, which moves with each rebuild',
+      'Scheme `ceph`: prefer `v17.2.6-20230410` to `v17.2.6`, which moves with every rebuild',
       'false',
     ),
     listing: choice(
-      "How to list: `auto` takes Quay's API where the server is Quay.",
+      "How to list tags: `auto` uses Quay's API if the server is Quay.",
       ['auto', 'quay', 'distribution'],
       'auto',
     ),
     'known-tags': withDefault(
-      'How many tags there were last time; a listing that shrank by more than a fifth is refused; 0: unknown',
+      'How many tags there were in the last run; a listing that shrank by more than a fifth is refused; 0: unknown',
       '0',
       countSchema,
     ),
@@ -53,12 +53,12 @@ export const action = defineAction({
     image: 'The image without tag',
     tag: 'Its tag',
     digest: 'Its digest',
-    version: 'Its version, as in `6.0.7`',
-    flavor: 'Its Ceph release; empty where the tag names none',
-    aliases: 'Other tags on the same digest, one a line, where the registry tells',
+    version: 'Its version, such as `6.0.7`',
+    flavor: 'Its Ceph release; empty if the tag names none',
+    aliases: 'Other tags of the same digest, one a line, if the registry says so',
     'tags-read':
-      "How many tags were read: the next run's `known-tags`. Where the registry can filter, or lists by name, " +
-      'those that could not be stable are not among them',
+      "How many tags were read: the next run's `known-tags`. If the registry can filter, or lists by name, " +
+      'tags that cannot be stable are not counted',
   },
   async run(inputs, { log }) {
     const finding = withRegistry(inputs, log, { source: inputs.image }, (registry) =>

@@ -12,7 +12,7 @@ const { 'plain-http': plainHttp, 'ca-file': caFile } = registryInputs;
 
 export const action = defineAction({
   description:
-    'Lists the artifacts and target tags that no rollback needs any more, and deletes them if a person asks to',
+    'Lists the artifacts and target tags that no rollback needs any more, and deletes them if a person asks for it',
   needs:
     'an SFTP user that may read the directory of `server`, and read access to the targets. To delete: `workflow_dispatch` by one of ' +
     '`allowed-actors`, the right to write both, and the concurrency group of evaluate-and-promote.',
@@ -27,9 +27,9 @@ export const action = defineAction({
     'ca-file': caFile,
     'ledger-key': secret("Key of the HMAC that seals the ledgers' records; empty: seals are not checked"),
     keep: withDefault(
-      'How many images of each label stay, the newest that are not quarantined; what is promoted, the way back, what is on hold and what any label names always do',
+      'How many images of each label to keep: the newest that are not quarantined. The promoted image, the one before it, images on hold and images that a label names are always kept',
       '10',
-      v.pipe(countSchema, v.minValue(1, 'at least 1 stays')),
+      v.pipe(countSchema, v.minValue(1, 'at least 1 image is kept')),
     ),
     delete: flag('Delete what is listed', 'false'),
     'allowed-actors': words('Who may delete; empty: nobody'),
@@ -37,7 +37,7 @@ export const action = defineAction({
   outputs: {
     artifacts: 'The tags whose artifacts no rollback needs, one a line',
     images: 'The images at the targets that no rollback needs, one a line, as `repository:tag@digest`',
-    removed: 'What was deleted, one a line; a registry may not let us delete its tags',
+    removed: 'What was deleted, one a line; a registry may refuse to delete tags',
   },
   async run(inputs, { log, context }) {
     if (inputs.delete) authorise('delete', inputs['allowed-actors'], context);

@@ -7,7 +7,7 @@ import { publishCandidate } from '../store/publish.js';
 import { storeInputs, withStore } from './shared/store-inputs.js';
 
 export const action = defineAction({
-  description: 'Names the candidate for the test jobs, by a label on the image server',
+  description: 'Points a label on the image server at the candidate, for the test jobs',
   needs:
     'an SFTP user that may write into the directory of `server`, but needs no right to write `ledger/` or the promoted label; ' +
     "`ssh-keygen` on the runner. No permissions of the workflow's token.",
@@ -16,15 +16,15 @@ export const action = defineAction({
     ...storeInputs,
     label: withDefault('The label, which ends in `-testing`', 'ceph-ci-testing', candidateLabelSchema),
     'tags-read': withDefault(
-      'How many tags find-stable-tag read; kept for the next run to compare with',
+      'How many tags find-stable-tag read; the next run compares its number with this one',
       '0',
       countSchema,
     ),
-    'dry-run': flag('Only say what would be done', 'false'),
+    'dry-run': flag('Only print what would be done', 'false'),
   },
   outputs: {
-    changed: '`true` where anything was changed (in a dry run: would be)',
-    'previous-tag': 'What the label pointed at before; empty where there was none',
+    changed: '`true` if anything was changed (in a dry run: would be)',
+    'previous-tag': 'The tag that the label pointed at before; empty if there was no label',
     label: 'The label',
   },
   async run(inputs, { log, context, checkOutputs }) {

@@ -10,35 +10,35 @@ import { dlrnFrom, dlrnInputs, subjectFrom } from './shared/dlrn-inputs.js';
 import { smallApis } from './shared/http.js';
 
 export const action = defineAction({
-  description: 'Reports to DLRN how a job ended on a candidate, which it names in `notes`',
-  needs: 'a DLRN user that may report results. Run it also after a failure: `if: ${{ !cancelled() }}`.',
+  description: 'Reports the result of a job on a candidate to DLRN, and names the candidate in `notes`',
+  needs: 'a DLRN user that may report results. Run it after a failure too: `if: ${{ !cancelled() }}`.',
   inputs: {
     'dlrn-url': required('The DLRN API, as `https://trunk.rdoproject.org/api-centos9-master-uc`', urlSchema),
     ...dlrnInputs,
-    'job-id': required('The name of the job, as the criteria have it', lineSchema),
-    'job-url': optional('The page of the result; empty: this run and attempt', urlSchema),
+    'job-id': required('The name of the job, as in the criteria', lineSchema),
+    'job-url': optional('The page of the result; empty: the page of this run and attempt', urlSchema),
     outcome: required(
-      'How the job ended, as `job.status` has it: success or failure; cancelled and skipped are no vote',
+      'The result of the job, as in `job.status`: success or failure; cancelled and skipped are not reported',
       outcomeSchema,
     ),
-    reference: required('The image that the job has proved to have tested, as `image:tag@digest`', candidateSchema),
+    reference: required('The image that the job proved to have tested, as `image:tag@digest`', candidateSchema),
     timestamp: optional('When the job ended, in unix seconds or RFC 3339; empty: now', timeSchema),
     ...caInput,
-    'dry-run': flag('Only say what would be reported', 'false'),
+    'dry-run': flag('Only print what would be reported', 'false'),
   },
   outputs: {
     notes: 'What is reported as `notes`: `<tag>@<digest>`',
-    reported: '`true` where DLRN has the result',
-    'aggregate-hash': 'The aggregate hash that it is on; empty where it is on a commit',
+    reported: '`true` if DLRN has the result',
+    'aggregate-hash': 'The aggregate hash that the result is on; empty if it is on a commit',
   },
   async run(inputs, { log, context, checkOutputs }) {
     const http = await smallApis(log, inputs);
     const dlrn = dlrnFrom(inputs, inputs['dlrn-url'], http, log);
     const jobUrl = inputs['job-url']?.href ?? context.runUrl;
-    if (jobUrl === undefined) throw new UserError('input job-url: not set, and there is no run of a forge to link to');
+    if (jobUrl === undefined) throw new UserError('input job-url: not set, and there is no run on a forge to link to');
     const subject = await subjectFrom(inputs, http);
     if (subject === undefined) {
-      throw new UserError('input aggregate-hash: not set; give it, commit-hash and distro-hash, or repository-url');
+      throw new UserError('input aggregate-hash: not set; set it, or commit-hash and distro-hash, or repository-url');
     }
     const { tag, digest } = inputs.reference;
     checkOutputs({ notes: `${tag}@${digest}` });

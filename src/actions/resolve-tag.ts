@@ -4,11 +4,11 @@ import { required, withDefault } from '../runner/inputs.js';
 import { namedBy, registryInputs, withRegistry } from './shared/registry-inputs.js';
 
 export const action = defineAction({
-  description: 'Reads which digest a tag has now, so that all jobs of a run test the same image although the tag moves',
+  description: 'Reads the current digest of a tag, so that all jobs of a run test the same image even if the tag moves',
   needs: 'read access to the registry.',
   inputs: {
     image: withDefault('The image', 'quay.io/ceph/daemon', repositorySchema),
-    tag: required('The tag, which may be one that moves, such as `latest-quincy-devel`', tagSchema),
+    tag: required('The tag. It may be one that moves, such as `latest-quincy-devel`', tagSchema),
     ...registryInputs,
   },
   outputs: {

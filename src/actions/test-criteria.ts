@@ -7,22 +7,22 @@ import { readInputFile } from './shared/input-file.js';
 
 export const action = defineAction({
   description:
-    'Tests criteria: holds votes that you make up against them, and compares the verdict with the expected one',
-  needs: 'nothing: it reads files and asks nobody.',
+    'Tests criteria: evaluates votes that you make up, and compares the verdict with the one that you expect',
+  needs: 'nothing. It only reads files.',
   inputs: {
     criteria: requiredList('Criteria files, one a line', lineSchema),
     tests: list(
-      'Their tests, one a line in the same order; empty: beside each, as `criteria.test.yml` is beside `criteria.yml`',
+      'Their tests, one a line in the same order; empty: the file beside each, such as `criteria.test.yml` beside `criteria.yml`',
       lineSchema,
     ),
   },
   outputs: {
-    passed: 'How many cases gave the verdict that they expect',
-    failed: 'How many did not',
+    passed: 'How many cases gave the expected verdict',
+    failed: 'How many cases did not',
   },
   async run({ criteria, tests }, { context }) {
     if (tests.length > 0 && tests.length !== criteria.length) {
-      throw new UserError(`input tests: names ${tests.length} files, and criteria names ${criteria.length}`);
+      throw new UserError(`input tests: lists ${tests.length} files, but criteria lists ${criteria.length}`);
     }
     const files = criteria.map((file, index) => ({ file, testFile: tests[index] ?? policyTestFile(file) }));
     const results = await Promise.all(

@@ -14,12 +14,12 @@ const { 'plain-http': plainHttp, 'ca-file': caFile } = registryInputs;
 export const action = defineAction({
   description: 'Verifies what is promoted: the ledger with its decisions, the labels, and the images at the targets',
   needs:
-    'nothing but to read: the image server over HTTP, and the targets. It changes nothing. With `ledger-key`, seals are checked as well.',
+    'read access to the image server over HTTP and to the targets. It changes nothing. With `ledger-key` it also checks seals.',
   inputs: {
     url: required('The URL of the directory that the label and its ledger are in', urlSchema),
     'promoted-label': renamed(withDefault('The promoted label', 'current-ceph', promotedLabelSchema), 'label'),
     targets: list(
-      'The only repositories that may be promoted to, as for evaluate-and-promote; empty: whatever the ledger names',
+      'The only repositories that may be promoted to, as for evaluate-and-promote; empty: those that the ledger names',
       lineSchema,
     ),
     'target-username': {
@@ -33,8 +33,8 @@ export const action = defineAction({
   },
   outputs: {
     verified: '`true` or `false`',
-    records: 'How many records are as they should be',
-    problem: 'The first thing that is wrong; empty where nothing is',
+    records: 'How many records were verified',
+    problem: 'The first problem that was found; empty if there is none',
   },
   async run(inputs, { log }) {
     const { url, 'promoted-label': label } = inputs;

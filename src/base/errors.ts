@@ -62,8 +62,8 @@ export interface ErrorDetails extends ErrorOptions {
 }
 
 /**
- * A mistake that a person can mend: a bad input, a guard that refuses, a file that does not parse.
- * The message is one line that names what was wrong; the hint names the way out.
+ * A mistake that a person can correct: a bad input, a guard that refuses, a file that does not parse.
+ * The message is one line that says what is wrong; the hint names the way out.
  */
 export class UserError extends Error {
   override readonly name = 'UserError';
@@ -75,19 +75,19 @@ export class UserError extends Error {
   }
 }
 
-/** How a service failed us. The kind is the error's name: tests and callers tell failures apart by it. */
+/** How a service failed. The kind is the error's name: tests and callers tell failures apart by it. */
 export type ServiceErrorKind =
-  | 'unreachable' // no connection, or it broke and stayed broken
-  | 'timeout' // a limit of ours ran out
+  | 'unreachable' // no connection, or a broken one
+  | 'timeout' // one of our time limits ran out
   | 'unauthorized' // credentials missing or refused
   | 'forbidden' // known to the server, and not allowed
   | 'not-found'
-  | 'conflict' // something else is there already
-  | 'bad-answer' // an answer that breaks its contract: wrong type, half a document, empty
-  | 'digest-mismatch' // bytes that are not what their digest says
-  | 'too-large' // over a bound that we set
-  | 'full' // no space left where we write
-  | 'host-key' // the SSH host is not the one we know
+  | 'conflict' // something else exists there already
+  | 'bad-answer' // an answer that breaks its contract: a wrong type, half a document, nothing
+  | 'digest-mismatch' // bytes whose digest is another one
+  | 'too-large' // over one of our limits
+  | 'full' // no space left to write
+  | 'host-key' // the SSH host has another key than the known one
   | 'unsupported' // a capability that we need is missing
   | 'server-error'; // 5xx, after all retries
 

@@ -1,4 +1,4 @@
-/** The one logger. The runner's edge implements it; everything else is handed it. */
+/** The logger. src/runner implements it; everything else gets it passed in. */
 export interface Log {
   debug(message: string): void;
   info(message: string): void;

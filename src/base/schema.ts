@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { oneLine, UserError } from './errors.js';
 
-/** The first thing that is wrong with `value`, as `path: what`; undefined where it fits the schema. */
+/** A value that fits the schema, or the first problem, as `path: what`. */
 type Parsed<T> = { readonly value: T } | { readonly problem: string };
 
 /** Parses what came from outside. The problem is one line: where in the value, what was expected, what was there. */
@@ -39,7 +39,7 @@ export function parseJson<S extends v.GenericSchema>(
   return parseWith(schema, value, fail);
 }
 
-/** A user's value, parsed; `what` names it in the error, as in `input reference`. */
+/** Parses a user's value, or throws a UserError. `what` names the value in the error, as in `input reference`. */
 export function parseUser<S extends v.GenericSchema>(schema: S, value: unknown, what: string): v.InferOutput<S> {
   return parseWith(schema, value, (problem) => new UserError(`${what}: ${problem}`));
 }
@@ -69,7 +69,7 @@ export const timeSchema = v.pipe(
   v.transform((text) => (/^\d+$/.test(text) ? Number(text) : Math.floor(Date.parse(text) / 1000))),
 );
 
-/** RFC 3339 in UTC, whole seconds: how times stand in the files that we write. */
+/** RFC 3339 in UTC with whole seconds: the form of times in our files. */
 export const timestampSchema = v.pipe(
   v.string(),
   v.regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/, (issue) => `${issue.received} is not a time in UTC by RFC 3339`),

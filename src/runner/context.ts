@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
 
-/** What the runner tells of the run, from the variables that GitHub, Gitea, Forgejo and act all set. */
+/** What is known about the run, from variables that GitHub, Gitea, Forgejo and act all set. */
 export interface RunContext {
   /** `schedule`, `workflow_dispatch`, `pull_request` …; empty outside a runner. */
   readonly event: string;
   readonly actor: string;
-  /** Who started this attempt; empty where the forge does not say. */
+  /** Who started this attempt; empty if the forge does not say. */
   readonly triggeringActor: string;
   /** The ref of the workflow that was called first; empty where a forge hides it, undefined without a forge. */
   readonly ref: string | undefined;
@@ -17,15 +17,15 @@ export interface RunContext {
   readonly runId: string;
   /** 1 for the first attempt. */
   readonly attempt: number;
-  /** The page of this run and attempt; undefined outside a runner. */
+  /** The URL of this run and attempt; undefined outside a runner. */
   readonly runUrl: string | undefined;
-  /** The directory that relative paths in inputs start from. */
+  /** The directory that relative paths in inputs refer to. */
   readonly workspace: string;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Reads the run from the environment; what is not set is empty. */
+/** Reads the run from the environment; a variable that is not set is empty. */
 export function readRunContext(env: Environment): RunContext {
   const attempt = Number(env.GITHUB_RUN_ATTEMPT ?? '1');
   return {
@@ -67,8 +67,8 @@ function readDefaultBranch(file: string): string | undefined {
 }
 
 /**
- * GitHub has a page an attempt, under the run's id. Gitea and Forgejo number runs within a repository and have no
- * page an attempt: the fragment keeps attempts apart where the URL is used as a key.
+ * GitHub has a page for each attempt, under the run's id. Gitea and Forgejo number the runs of a repository and have no
+ * page for an attempt: the fragment tells attempts apart where the URL is used as a key.
  */
 function runUrl(env: Environment): string | undefined {
   const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: repository, GITHUB_RUN_ID: id } = env;

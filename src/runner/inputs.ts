@@ -1,15 +1,14 @@
 import * as v from 'valibot';
 
 /**
- * What an action declares of one input. The declaration is the only source: the code parses by it, and action.yml
- * and the README's table are generated from it. An input that is left empty is absent: it becomes the default, or
- * undefined, here and nowhere else.
+ * The declaration of one input. It is the only source: the code parses by it, and action.yml and the README's table are
+ * generated from it. Only here does an empty input become its default, or undefined.
  */
 export interface Input<T> {
   readonly description: string;
-  /** As in action.yml; the empty string where there is none. */
+  /** As in action.yml; empty if there is no default. */
   readonly default: string;
-  /** Masked in the log before anything else is done. */
+  /** Masked in the log before anything else happens. */
   readonly secret: boolean;
   readonly schema: v.GenericSchema<string, T>;
   /** The value where the input is left empty and has no default. */
@@ -29,7 +28,7 @@ export function optional<T>(description: string, schema: v.GenericSchema<string,
   return { description, default: '', secret: false, schema, absent: { value: undefined } };
 }
 
-/** An input with a default, written as a user would write it. */
+/** An input with a default, in the form that a user would write. */
 export function withDefault<T>(description: string, value: string, schema: v.GenericSchema<string, T>): Input<T> {
   return { description, default: value, secret: false, schema, absent: 'error' };
 }
@@ -54,7 +53,7 @@ export function flag(description: string, value: 'true' | 'false'): Input<boolea
   return withDefault(description, value, booleanSchema);
 }
 
-/** A list, one item a line; blank lines do not count. */
+/** A list with one item a line; blank lines are ignored. */
 export function list<T>(description: string, item: v.GenericSchema<string, T>): Input<T[]> {
   const schema = v.pipe(
     v.string(),
@@ -69,12 +68,12 @@ export function list<T>(description: string, item: v.GenericSchema<string, T>): 
   return { description, default: '', secret: false, schema, absent: { value: [] } };
 }
 
-/** A list with an item at least. */
+/** A list with at least one item. */
 export function requiredList<T>(description: string, item: v.GenericSchema<string, T>): Input<T[]> {
   return { ...list(description, item), absent: 'error' };
 }
 
-/** One of a few words. */
+/** One of the given words. */
 export function choice<const W extends readonly string[]>(description: string, words: W, value: W[number]) {
   const schema = v.picklist(words, (issue) => `${issue.received} is none of ${words.join(', ')}`);
   return withDefault(`${description} One of ${words.map((word) => `\`${word}\``).join(', ')}.`, value, schema);

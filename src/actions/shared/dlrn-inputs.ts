@@ -19,13 +19,13 @@ export const dlrnInputs = {
   password: secret('Its password'),
   'aggregate-hash': optional('The aggregate hash that the jobs test with', aggregateHashSchema),
   'commit-hash': optional(
-    "In place of `aggregate-hash`: one build's commit hash, with `distro-hash`",
+    'Instead of `aggregate-hash`: the commit hash of a build, together with `distro-hash`',
     commitHashSchema,
   ),
-  'distro-hash': optional("That build's distro hash", distroHashSchema),
-  'extended-hash': optional("That build's extended hash, where it has one", extendedHashSchema),
+  'distro-hash': optional('The distro hash of that build', distroHashSchema),
+  'extended-hash': optional('The extended hash of that build, if it has one', extendedHashSchema),
   'repository-url': optional(
-    'In place of a hash: the directory of a label, such as `…/centos9-master/current-tripleo`, whose delorean.repo.md5 is read',
+    'Instead of a hash: the directory of a label, such as `…/centos9-master/current-tripleo`; its delorean.repo.md5 is read',
     urlSchema,
   ),
 };
@@ -59,7 +59,9 @@ export async function subjectFrom(inputs: DlrnSettings, http: Http): Promise<Sub
     .map(([name]) => name);
   if (given.length > 1) throw new UserError(`inputs ${given.join(' and ')}: only one of them`);
   if ((commit === undefined) !== (distro === undefined)) {
-    throw new UserError(`input ${commit === undefined ? 'commit' : 'distro'}-hash: not set, but its other half is`);
+    throw new UserError(
+      `input ${commit === undefined ? 'commit' : 'distro'}-hash: not set, but ${commit === undefined ? 'distro' : 'commit'}-hash is`,
+    );
   }
   if (extended !== undefined && commit === undefined) {
     throw new UserError('input extended-hash: set without commit-hash and distro-hash');

@@ -21,18 +21,18 @@ const hostSchema = v.pipe(
 /** Of every action that speaks to a registry. */
 export const registryInputs = {
   'registry-username': optional(
-    'User that reads the registry of the image; empty: as `docker login` left it, without a helper, or anonymous',
+    'User that reads the registry of the image; empty: the login that `docker login` stored (without a credential helper), or anonymous',
     lineSchema,
   ),
   'registry-password': secret('Its password or token'),
-  'plain-http': list('Registries that speak http, as `host:port`; loopback hosts do by themselves', hostSchema),
+  'plain-http': list('Registries that speak http, as `host:port`; loopback hosts need not be listed', hostSchema),
   ...caInput,
 };
 
 /** Of the action that writes to a registry as well. */
 export const targetInputs = {
   'target-username': optional(
-    'User that writes the targets; empty: as for reading, where they are on the same registry',
+    'User that writes to the targets; empty: the user for reading, if they are on the same registry',
     lineSchema,
   ),
   'target-password': secret('Its password or token'),
@@ -77,7 +77,7 @@ export async function withRegistry<T>(
   }
 }
 
-/** What is read of an image; where the registry does not have it, the error says which inputs name it. */
+/** Awaits what is read of an image. If the registry does not have it, the error says which inputs name it. */
 export async function namedBy<T>(inputs: string, work: Promise<T>): Promise<T> {
   try {
     return await work;

@@ -11,7 +11,7 @@ import { openSftpStore } from '../../store/sftp/sftp-store.js';
 import type { Store } from '../../store/store.js';
 import type { caInput } from './ca-input.js';
 
-/** The job's own token; where nobody is asked for it, as by hand, the expression itself arrives. */
+/** The job's own token. Where no forge evaluates it, the expression itself arrives. */
 const gitToken: Input<string | undefined> = {
   description:
     'With a store in git over https: a token that may write there. The default goes to this forge only; empty: anonymous',
@@ -43,7 +43,7 @@ export const storeInputs = {
 
 export type StoreSettings = ParsedInputs<typeof storeInputs> & Partial<ParsedInputs<typeof caInput>>;
 
-/** Opens the store, runs `work`, and shows readers what that wrote; what it wrote until it failed, too. */
+/** Opens the store, runs `work`, and shows readers what it wrote, also if it failed halfway. */
 export async function withStore<T>(inputs: StoreSettings, log: Log, work: (store: Store) => Promise<T>): Promise<T> {
   const store = await openStore(inputs, log);
   try {
@@ -92,7 +92,7 @@ function repositoryOf({ repository }: GitAddress, env: NodeJS.ProcessEnv): URL {
   if (repository !== undefined) return repository;
   const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: name } = env;
   if (!server || !name || !URL.canParse(`${server}/${name}`)) {
-    throw new UserError('this is not a run on a forge, so that git alone names no repository', { hint: 'server' });
+    throw new UserError('git alone names the repository of the run, and this is no run on a forge', { hint: 'server' });
   }
   const url = new URL(`${server}/${name}`);
   if (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))) return url;

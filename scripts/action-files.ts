@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { stringify } from 'yaml';
 import type { Action } from '../src/runner/action.js';
@@ -113,7 +113,14 @@ export async function actionFiles(): Promise<ReadonlyMap<string, string>> {
     files.set(page, replacePart(read(page), name, actionMarkdown(action)));
     rows.push(`| [${name}](${page}) | ${cell(action.description)} |`);
   }
-  const workflow = read('examples/downstream/.github/workflows/promotion.yml');
-  const withWorkflow = replacePart(read('README.md'), 'workflow', `\`\`\`yaml\n${workflow}\`\`\``);
-  return files.set('README.md', replacePart(withWorkflow, 'actions', rows.join('\n')));
+  const examples = {
+    minimal: 'minimal/.github/workflows/ceph.yml',
+    workflow: 'downstream/.github/workflows/promotion.yml',
+  };
+  const readme = Object.entries(examples)
+    .filter(([, file]) => existsSync(path.join(ROOT, 'examples', file)))
+    .reduce((text, [part, file]) => {
+      return replacePart(text, part, `\`\`\`yaml\n${read(`examples/${file}`)}\`\`\``);
+    }, read('README.md'));
+  return files.set('README.md', replacePart(readme, 'actions', rows.join('\n')));
 }

@@ -9,7 +9,6 @@ import { jobNameSchema } from '../criteria/job-result.js';
 import { dlrnEvidence } from '../evidence/dlrn.js';
 import type { Http } from '../http/policy.js';
 import { candidateLabelSchema, promotedLabelSchema } from '../ledger/names.js';
-import { filesOverHttp, filesOverSftp } from '../monitoring/branch-files.js';
 import {
   branchWords,
   DATA_FILE,
@@ -31,6 +30,7 @@ import {
   urlSchema,
   withDefault,
 } from '../runner/inputs.js';
+import { httpReader } from '../store/http-reader.js';
 import { formatStore, isInGit, type StoreAddress, storeSchema } from '../store/server-url.js';
 import type { Store } from '../store/store.js';
 import { caInput } from './shared/ca-input.js';
@@ -60,40 +60,58 @@ const branchLineSchema = v.pipe(
   }),
 );
 
+/** `<branch> <owner>`. */
+const ownerLineSchema = v.pipe(
+  v.string(),
+  v.regex(/^\S+\s+\S/, (issue) => `${issue.received} is not a branch and its owner, such as \`master Ceph CI\``),
+  v.transform((line) => {
+    const [branch = ''] = line.split(/\s+/);
+    return { branch, owner: line.slice(branch.length).trim() };
+  }),
+);
+
 const inputs = {
   branches: requiredList(
-    'The branches, one a line: `<branch> <url>`, with the URL of the directory that its labels and ledger are in, ' +
-      '`https://…` or `sftp://user@host[:port]/absolute/directory`; and behind it, to tell votes as well, its DLRN API',
+    'The branches, one a line: `<branch> <url> [<dlrn-url>]`. The URL is the directory of its labels and ledger, ' +
+      '`https://…`, `sftp://…` or git as for `server`; with the URL of its DLRN API, its votes are shown too',
     branchLineSchema,
   ),
   'promoted-label': renamed(withDefault('The promoted label', 'current-ceph', promotedLabelSchema), 'label'),
   'candidate-label': withDefault('The label of the candidate under test', 'ceph-ci-testing', candidateLabelSchema),
+  owners: list(
+    'Whom to ask about each branch, one a line: `<branch> <name, channel or URL>`, as in `master Ceph CI, #rdo on OFTC`',
+    ownerLineSchema,
+  ),
+  workflow: withDefault(
+    "The file name of the promotion workflow, for the page's commands that start it",
+    'promotion.yml',
+    lineSchema,
+  ),
   title: withDefault('The title of the page', 'Ceph promotions', lineSchema),
-  'target-age': withDefault('How old the newest promotion of a branch may be', '14 days', durationSchema),
+  'target-age': withDefault('How old the newest promotion of a branch may get', '14 days', durationSchema),
   'heartbeat-age': withDefault('How long ago the newest run of a branch may be', '4 days', durationSchema),
   'dlrn-label': withDefault(
-    'With a DLRN API: the label whose newest 50 aggregate hashes are looked at',
+    'With a DLRN API: the label whose newest 50 aggregate hashes are read',
     'current-tripleo',
     lineSchema,
   ),
-  username: optional('DLRN user, where reading needs one', lineSchema),
+  username: optional('DLRN user, if reading needs one', lineSchema),
   password: dlrnInputs.password,
-  'zuul-url': optional('With `nightly-jobs`: what `/api/tenant/…` is below', urlSchema),
+  'zuul-url': optional('With `nightly-jobs`: the URL above `/api/tenant/…`', urlSchema),
   'zuul-tenant': optional('With `nightly-jobs`: the tenant', lineSchema),
   'nightly-jobs': list(
-    'Jobs of Zuul that test development builds, one a line, to show the newest builds of',
+    'Zuul jobs that test development builds, one a line; the page shows their newest builds',
     jobNameSchema,
   ),
   output: withDefault('The directory to write to', 'dashboard', lineSchema),
   ...storeInputs,
   server: optional(
-    `${storeInputs.server.description}, to put the files to as well, each at once; not that of a branch`,
+    `${storeInputs.server.description}, to publish the files to as well; not the directory of a branch`,
     storeSchema,
   ),
   'ssh-private-key': {
     ...storeInputs['ssh-private-key'],
-    description:
-      'Private key for `server` and `sftp://` branches, of any type that OpenSSH writes; empty: the agent at SSH_AUTH_SOCK',
+    description: 'Private key for stores over SSH, of any type that OpenSSH writes; empty: the agent at SSH_AUTH_SOCK',
   },
   ...caInput,
   'dry-run': flag('Read and render, and write nothing', 'false'),
@@ -102,30 +120,34 @@ const inputs = {
 type Settings = ParsedInputs<typeof inputs>;
 
 export const action = defineAction({
-  description: 'Writes a page, metrics, a badge and a feed that say what is promoted and what blocks',
+  description:
+    'Writes pages, metrics, a badge and a feed that say what is promoted, whether it is healthy, and what blocks',
   needs:
-    'nothing: it reads over HTTP. For branches at `sftp://…`, an SFTP user that may read there; with `server`, one that may write there.',
+    'nothing to read over HTTP. For branches at `sftp://…` or in git, read access; with `server`, write access there.',
   inputs,
   outputs: {
     page: 'The path of the page; empty in a dry run',
     metrics: 'The path of the metrics; empty in a dry run',
   },
   async run(inputs, { log, context }) {
+    const stray = inputs.owners.find(({ branch }) => !inputs.branches.some((line) => line.branch === branch));
+    if (stray !== undefined) throw new UserError(`input owners: ${stray.branch} is not among branches`);
     const output = path.resolve(context.workspace, inputs.output);
     const dryRun = inputs['dry-run'];
     const http = await smallApis(log, inputs);
-    const sftp = sftpFrom(inputs, log);
+    const open = storesFrom(inputs, log);
     const model = await publishDashboard({
-      branches: inputs.branches.map((line) => branchFrom(line, inputs, sftp, http, log)),
+      branches: inputs.branches.map((line) => branchFrom(line, inputs, open, http, log)),
       settings: {
         title: inputs.title,
         label: inputs['promoted-label'],
         candidateLabel: inputs['candidate-label'],
         targetAge: inputs['target-age'],
         heartbeatAge: inputs['heartbeat-age'],
+        workflow: inputs.workflow,
       },
       readNightly: nightlyFrom(inputs, http),
-      ...published(inputs.server, output, sftp),
+      ...published(inputs.server, output, open),
       output,
       dryRun,
       clock: systemClock,
@@ -148,10 +170,10 @@ function nightlyFrom(
   return () => readNightlyJobs({ http, url, tenant }, jobs);
 }
 
-type WithSftp = <T>(server: StoreAddress, work: (there: Store) => Promise<T>) => Promise<T>;
+type OpenStore = <T>(server: StoreAddress, work: (store: Store) => Promise<T>) => Promise<T>;
 
-/** Of all servers: one user's key, and the hosts that are known. */
-function sftpFrom(settings: Settings, log: Log): WithSftp {
+/** Opens stores with the credentials of the inputs. */
+function storesFrom(settings: Settings, log: Log): OpenStore {
   const { server, branches, 'ssh-known-hosts': knownHosts } = settings;
   const used = [...(server === undefined ? [] : [server]), ...branches.map(({ where }) => where)];
   const isUsed = used.some((where) => !(where instanceof URL || isInGit(where)));
@@ -166,7 +188,7 @@ function sftpFrom(settings: Settings, log: Log): WithSftp {
 function branchFrom(
   { branch, where, dlrn: dlrnUrl }: Settings['branches'][number],
   settings: Settings,
-  sftp: WithSftp,
+  open: OpenStore,
   http: Http,
   log: Log,
 ): Branch {
@@ -175,24 +197,24 @@ function branchFrom(
   return {
     branch,
     url: where instanceof URL ? where.href : formatStore(where),
-    withFiles: (read) =>
-      where instanceof URL ? read(filesOverHttp(http, where)) : sftp(where, (there) => read(filesOverSftp(there))),
+    owner: settings.owners.find((one) => one.branch === branch)?.owner,
+    withStore: (read) => (where instanceof URL ? read(httpReader(http, where)) : open(where, read)),
     dlrn: dlrn && { url: dlrnUrl.href, votes: (jobs) => dlrnEvidence(dlrn, scope, jobs, log) },
   };
 }
 
-/** Where the dashboard of the run before is, and where this one's goes besides `output`. */
+/** Where to read the dashboard of the run before, and where to publish this one besides `output`. */
 function published(
   server: StoreAddress | undefined,
   output: string,
-  sftp: WithSftp,
+  open: OpenStore,
 ): Pick<PublishOptions, 'readBefore' | 'upload'> {
   if (server === undefined)
     return { readBefore: () => readFile(path.join(output, DATA_FILE), 'utf8'), upload: undefined };
   return {
-    readBefore: () => sftp(server, (there) => there.readPage(DATA_FILE, MAX_DATA_BYTES)),
+    readBefore: () => open(server, (there) => there.readPage(DATA_FILE, MAX_DATA_BYTES)),
     upload: (files) =>
-      sftp(server, async (there) => {
+      open(server, async (there) => {
         for (const [name, text] of files) await there.writePage(name, text);
       }),
   };

@@ -1,8 +1,8 @@
 import type { BranchModel, DashboardModel } from './model.js';
-import { durationWords, seconds } from './words.js';
 
 const COLORS: Readonly<Record<BranchModel['state'], string>> = {
   broken: 'red',
+  regressed: 'red',
   silent: 'red',
   late: 'orange',
   empty: 'lightgrey',
@@ -12,21 +12,18 @@ const COLORS: Readonly<Record<BranchModel['state'], string>> = {
 /** Worst first. */
 const SEVERITY = Object.keys(COLORS);
 
-/** A badge in the form of shields.io/badges/endpoint-badge: each branch with its age, in the colour of the worst. */
+/**
+ * A badge in the form of shields.io/badges/endpoint-badge: the state of each branch, in the colour of the worst. It has
+ * no ages, since it is read later than it is written.
+ */
 export function renderBadge(model: DashboardModel): string {
-  const now = seconds(model['generated-at']);
   const [worst] = model.branches.map(({ state }) => state).sort((a, b) => SEVERITY.indexOf(a) - SEVERITY.indexOf(b));
-  const messages = model.branches.map(({ branch, state, ...rest }) => {
-    const success = rest['last-success'];
-    if (state === 'broken' || state === 'silent' || success === null) return `${branch} ${state}`;
-    return `${branch} ${durationWords(now - seconds(success))}`;
-  });
   const badge = {
     schemaVersion: 1,
     label: model.label,
-    message: messages.join(', '),
+    message: model.branches.map(({ branch, state }) => `${branch} ${state}`).join(', '),
     color: worst === undefined ? COLORS.empty : COLORS[worst],
-    isError: worst === 'broken' || worst === 'silent',
+    isError: worst !== undefined && COLORS[worst] === 'red',
   };
   return `${JSON.stringify(badge, undefined, 2)}\n`;
 }

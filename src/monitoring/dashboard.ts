@@ -5,22 +5,30 @@ import { type Clock, unixSeconds } from '../base/clock.js';
 import { errorLine, UserError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { renderBadge } from './badge.js';
+import { renderBranchPage } from './branch-page.js';
 import { renderFeed } from './feed.js';
 import { renderMetrics } from './metrics.js';
 import { type BranchModel, type DashboardModel, dashboardSchema } from './model.js';
 import type { NightlyHistory } from './nightly.js';
 import { renderPage } from './page.js';
+import { branchAddress, slugOf } from './page-parts.js';
 import { type Branch, readBranch } from './read-branch.js';
+import { type Recorded, renderRecordPages } from './record-pages.js';
 import { type DashboardSettings, summarize } from './summarize.js';
 import { relativeWords, seconds } from './words.js';
 
 export const DATA_FILE = 'data.json';
 export const MAX_DATA_BYTES = 16 * 1024 * 1024;
 
-/** The dashboard's files by their names. */
-export function renderFiles(model: DashboardModel): ReadonlyMap<string, string> {
+/** The dashboard's files by their names; the records of `recorded` get pages. */
+export function renderFiles(model: DashboardModel, recorded: readonly Recorded[]): ReadonlyMap<string, string> {
   return new Map([
     ['index.html', renderPage(model)],
+    ...model.branches.map((branch): [string, string] => [
+      branchAddress(branch.branch),
+      renderBranchPage(branch, model),
+    ]),
+    ...recorded.flatMap((branch) => renderRecordPages(branch, model)),
     [DATA_FILE, `${JSON.stringify(model)}\n`],
     ['metrics.prom', renderMetrics(model)],
     ['badge.json', renderBadge(model)],
@@ -32,21 +40,21 @@ export interface PublishOptions {
   readonly branches: readonly Branch[];
   readonly settings: DashboardSettings;
   readonly readNightly: () => Promise<NightlyHistory[]>;
-  /** Reads the data.json of the run before, which knows since when something fails; undefined where there is none. */
+  /** Reads the data.json of the run before, which has since when something fails; undefined if there is none. */
   readonly readBefore: () => Promise<string | undefined>;
-  /** The directory to write to; it is made where it is missing. */
+  /** The directory to write to; it is created if it is missing. */
   readonly output: string;
   /** Only read and render. */
   readonly dryRun: boolean;
-  /** Puts the files where readers find them; undefined: they stay in `output`. */
+  /** Publishes the files; undefined: they stay in `output`. */
   readonly upload: ((files: ReadonlyMap<string, string>) => Promise<void>) | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
 
 /**
- * Reads all branches and writes the dashboard. What cannot be read is on the page as such, and is no error: a page that
- * shows a dead pipeline has done its job, and the steps after this one have to publish it.
+ * Reads all branches and writes the dashboard. A source that cannot be read is shown on the page and is no error: the
+ * steps after this one must publish that page.
  */
 export async function publishDashboard(options: PublishOptions): Promise<DashboardModel> {
   const { branches, settings, readNightly, readBefore, output, dryRun, upload, clock, log } = options;
@@ -62,7 +70,7 @@ export async function publishDashboard(options: PublishOptions): Promise<Dashboa
     for (const { source, why } of branch.problems) log.warning(`${branch.branch}: ${source}: ${why}`);
   }
   for (const { job, problem } of model.nightly) if (problem !== null) log.warning(`${job}: ${problem.why}`);
-  const files = renderFiles(model);
+  const files = renderFiles(model, histories);
   for (const [name, text] of files) {
     const file = path.join(output, name);
     log.info(`${dryRun ? 'would write' : 'writing'} ${file}: ${Buffer.byteLength(text)} bytes`);
@@ -72,7 +80,7 @@ export async function publishDashboard(options: PublishOptions): Promise<Dashboa
   return model;
 }
 
-/** What the dashboard said last time: without it problems are new ones, no more. */
+/** The dashboard of the run before. Without it, all problems count as new. */
 async function modelBefore(read: PublishOptions['readBefore'], log: Log): Promise<DashboardModel | undefined> {
   try {
     const json = await read();
@@ -84,27 +92,27 @@ async function modelBefore(read: PublishOptions['readBefore'], log: Log): Promis
 }
 
 function checkBranches(branches: readonly Branch[]): void {
-  if (branches.length === 0)
-    throw new UserError('input branches: names no branch, such as `master https://host/master`');
-  const names = branches.map(({ branch }) => branch);
-  const double = names.find((name, index) => names.indexOf(name) !== index);
-  if (double !== undefined) throw new UserError(`input branches: two lines are of branch ${double}`);
+  if (branches.length === 0) throw new UserError('there is no branch to show, such as `master https://host/master`');
+  // Pages are named after branches, so that stable/zed and stable-zed cannot both have theirs.
+  const names = branches.map(({ branch }) => slugOf(branch));
+  const index = names.findIndex((name, index) => names.indexOf(name) !== index);
+  if (index >= 0) throw new UserError(`two branches are named ${branches[index]?.branch}, or would have one page`);
 }
 
-/** What a branch has, in a line for a log. */
-export function branchWords({ branch, state, current }: BranchModel, model: DashboardModel): string {
+/** A branch in one line for a log. */
+export function branchWords({ branch, state, health, current }: BranchModel, model: DashboardModel): string {
   const now = seconds(model['generated-at']);
   if (current === null) return `${branch}: ${state}`;
-  return `${branch}: ${state}: ${current.tag}, ${current.kind} ${relativeWords(seconds(current.when), now)}`;
+  return `${branch}: ${state}: ${current.tag}, ${health.state}, ${current.kind} ${relativeWords(seconds(current.when), now)}`;
 }
 
-/** Readers of the directory see the old file or the new one. */
+/** Replaces the file at once, so that readers see the old one or the new one. */
 async function writeWhole(file: string, text: string): Promise<void> {
   try {
     await mkdir(path.dirname(file), { recursive: true });
     await writeFile(`${file}.tmp`, text);
     await rename(`${file}.tmp`, file);
   } catch (error) {
-    throw new UserError(`input output: ${errorLine(error)}`);
+    throw new UserError(`cannot write the dashboard: ${errorLine(error)}`);
   }
 }

@@ -20,7 +20,7 @@ ${entries.map(({ branch, promotion }) => entry(model, branch, promotion))}</feed
 `);
 }
 
-/** Lasts as long as the first branch is where it is: a feed has no address of its own before it is published. */
+/** Permanent as long as the first branch's address is: the feed does not know its own address. */
 function feedId({ branches: [first], label }: DashboardModel): string {
   return `${first?.url.replace(/\/$/, '')}/ledger/${label}/`;
 }

@@ -5,22 +5,23 @@ import type { Criteria } from '../criteria/criteria-file.js';
 import type { DecisionRecord } from '../criteria/decision-record.js';
 import { evaluate } from '../criteria/evaluate.js';
 import type { JobResult } from '../criteria/job-result.js';
+import { groupBy } from './group-by.js';
 import type { Cell, Evaluation, JobFigures } from './model.js';
 import type { BranchHistory, Failure } from './read-branch.js';
 import { candidateOf } from './words.js';
 
-/** What decision records and votes tell of jobs: of each image the newest evaluation, and how often each job passed. */
+/** Jobs in decision records and votes: the newest evaluation of each image, and how often each job passed. */
 
-/** An evaluation, and what became of it. */
+/** An evaluation, and its outcome. */
 export interface Evaluated {
   readonly record: DecisionRecord;
   readonly outcome: Evaluation['outcome'];
 }
 
-/** So many candidates are shown. */
+/** How many candidates are shown. */
 const MAX_EVALUATIONS = 10;
 
-/** Candidates by jobs: of each candidate the first of `evaluated`, which are newest first. */
+/** A table of candidates and jobs, with the first evaluation of each candidate; `evaluated` is newest first. */
 export function evaluationTable(
   evaluated: readonly Evaluated[],
   currentDigest: string | undefined,
@@ -54,7 +55,7 @@ function cellOf(record: DecisionRecord, name: string): Cell | null {
   return { job, state, why: oneLine(why, 300), since, url, attempts };
 }
 
-/** What the votes say of each image by the criteria, as of the newest vote on it. */
+/** Evaluates the votes on each image by the criteria, at the time of its newest vote. */
 export function evaluatedVotes(
   { votes, candidateFiles }: Pick<BranchHistory, 'votes' | 'candidateFiles'>,
   criteria: Criteria,
@@ -74,7 +75,7 @@ export function evaluatedVotes(
     const named = votes.filter(
       ({ candidate }) => candidate?.tag === image.tag && (candidate.digest ?? image.digest) === image.digest,
     );
-    // A vote that names no image may hold back what its job tested on the same hash.
+    // A vote that names no image may hold back the images that its job tested on the same hash.
     const tested = new Set(named.map(voteKey));
     const own = [...named, ...votes.filter((vote) => vote.candidate === undefined && tested.has(voteKey(vote)))];
     const evaluatedAt = Math.max(...own.map(({ timestamp }) => Math.min(Math.max(timestamp, 0), now)));
@@ -88,7 +89,7 @@ export function evaluatedVotes(
   return { records, failures };
 }
 
-/** The evidence that is about the candidate's own image, and says something. */
+/** The evidence on the candidate's own image that has passed or failed. */
 export function resultsOf({ candidate, evidence }: DecisionRecord): JobResult[] {
   const { tag, digest } = candidateOf(candidate);
   return evidence.filter(
@@ -97,7 +98,7 @@ export function resultsOf({ candidate, evidence }: DecisionRecord): JobResult[] 
   );
 }
 
-/** How each job did, in the order in which the records (newest first) name them; a result in several counts once. */
+/** The figures of each job, in the order in which the records (newest first) name them. A result in several records counts once. */
 export function jobFigures(records: readonly DecisionRecord[]): JobFigures[] {
   const results = new Map<string, { readonly digest: string; readonly result: JobResult }>();
   for (const record of records) {
@@ -126,20 +127,9 @@ export function jobFigures(records: readonly DecisionRecord[]): JobFigures[] {
   });
 }
 
-/** The same job on the same bytes failed, and passed later. */
+/** It failed first and passed later on the same image. */
 function isFlaky(results: readonly JobResult[]): boolean {
   const failures = results.filter(({ outcome }) => outcome === 'failure').map(({ timestamp }) => timestamp);
   const firstFailure = Math.min(...failures);
   return results.some(({ outcome, timestamp }) => outcome === 'success' && timestamp > firstFailure);
-}
-
-function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
-  const groups = new Map<string, T[]>();
-  for (const item of items) {
-    const key = keyOf(item);
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [item]);
-    else group.push(item);
-  }
-  return groups;
 }

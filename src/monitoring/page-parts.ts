@@ -1,54 +1,115 @@
 import { type Content, type Markup, markup } from './markup.js';
-import type { BranchModel, DashboardModel, Problem, Promotion, Source } from './model.js';
+import type { BranchModel, DashboardModel, Health, Problem, Promotion, Source } from './model.js';
 import { type Icon, icon } from './pictures.js';
-import { candidateOf, minuteOf, relativeWords, seconds, shortDigest } from './words.js';
+import { candidateOf, minuteOf, seconds, shortDigest } from './words.js';
 
-/** What the lines and the sections of the page are both made of. */
+/** What all pages are made of. */
 
 export interface View {
   readonly model: DashboardModel;
-  /** Unix seconds: when the page is written. */
+  /** When the page is written, in unix seconds. */
   readonly now: number;
 }
 
-const STATES: Readonly<Record<BranchModel['state'], { readonly icon: Icon; readonly words: string }>> = {
-  ok: { icon: 'met', words: 'on time' },
-  late: { icon: 'late', words: 'late' },
-  silent: { icon: 'broken', words: 'silent' },
-  empty: { icon: 'unknown', words: 'nothing yet' },
-  broken: { icon: 'broken', words: 'broken' },
-};
+export function viewOf(model: DashboardModel): View {
+  return { model, now: seconds(model['generated-at']) };
+}
 
 export const KINDS: Readonly<Record<Promotion['kind'], string>> = {
   earned: 'earned',
   forced: 'forced',
   rollback: 'rolled back',
   adopted: 'adopted',
-  hold: 'hold',
+  hold: 'held',
   lift: 'hold lifted',
   quarantine: 'quarantined',
 };
 
-export function stateWords({ state }: BranchModel): Markup {
-  return markup`<span class="state ${state}">${icon(STATES[state].icon)} ${STATES[state].words}</span>`;
+const HEALTH: Readonly<Record<Health['state'], Chip>> = {
+  passing: { tone: 'ok', icon: 'met', words: 'passing' },
+  regressed: { tone: 'unmet', icon: 'unmet', words: 'regressed' },
+  unproven: { tone: 'late', icon: 'unknown', words: 'unproven' },
+  unknown: { tone: 'unmet', icon: 'broken', words: 'health unknown' },
+  nothing: { tone: 'empty', icon: 'unknown', words: 'nothing promoted' },
+};
+
+interface Chip {
+  readonly tone: string;
+  readonly icon: Icon;
+  readonly words: string;
 }
 
-/** What to say where there is nothing to tell of; where one of the sources could not be read, nobody knows that. */
+/** Health, age and the pipeline are three things, so each has its own chip. */
+export function chips(branch: BranchModel, view: View): Markup {
+  return chipList([...urgentChips(branch, view), isOnTime(branch, view) ? ON_TIME : undefined]);
+}
+
+/** The chips of a branch without those that only say that all is well with its age. */
+export function briefChips(branch: BranchModel, view: View): Markup {
+  return chipList(urgentChips(branch, view));
+}
+
+const ON_TIME: Chip = { tone: 'ok', icon: 'late', words: 'on time' };
+
+function isOnTime({ due }: BranchModel, { now }: View): boolean {
+  return due !== null && !isPast(due, now);
+}
+
+function urgentChips(branch: BranchModel, view: View): (Chip | undefined)[] {
+  const { decision, due, health, state } = branch;
+  const runDue = branch['heartbeat-due'];
+  return [
+    state === 'broken' ? { tone: 'broken', icon: 'broken', words: 'broken' } : undefined,
+    state === 'broken' && health.state === 'unknown' ? undefined : HEALTH[health.state],
+    due !== null && !isOnTime(branch, view) ? { tone: 'late', icon: 'late', words: 'late' } : undefined,
+    runDue !== null && isPast(runDue, view.now)
+      ? { tone: 'silent', icon: 'broken', words: 'pipeline silent' }
+      : undefined,
+    decision?.decision === 'frozen' ? { tone: 'frozen', icon: 'waived', words: 'frozen' } : undefined,
+  ];
+}
+
+function chipList(chips: readonly (Chip | undefined)[]): Markup {
+  return markup`<span class="chips">${chips.map(
+    (chip) => chip && markup`<span class="state chip ${chip.tone}">${icon(chip.icon)} ${chip.words}</span> `,
+  )}</span>`;
+}
+
+export function isPast(time: string, now: number): boolean {
+  return seconds(time) < now;
+}
+
+/** A branch's name in the names of its pages. */
+export function slugOf(branch: string): string {
+  return branch.replaceAll('/', '-');
+}
+
+export function branchAddress(branch: string): string {
+  return `branch-${slugOf(branch)}.html`;
+}
+
+/** How many records a page has: these numbers never change, so that addresses last. */
+export const RECORDS_A_PAGE = 50;
+
+export function recordPageAddress(branch: string, page: number): string {
+  return `records-${slugOf(branch)}-${page}.html`;
+}
+
+/** The address of record n, which lasts. */
+export function recordAddress(branch: string, n: number): string {
+  return `${recordPageAddress(branch, Math.ceil(n / RECORDS_A_PAGE))}#n${n}`;
+}
+
+/** What to say where there is nothing; if one of these sources cannot be read, that is not known. */
 export function nothing({ problems }: BranchModel, words: Content, ...sources: Source[]): Markup {
   const isKnown = !problems.some(({ source }) => source === 'image server' || sources.includes(source));
   return markup`<span class="soft">${isKnown ? words : 'Not known.'}</span>`;
 }
 
-export function nothingPromoted(branch: BranchModel): Content {
-  const tag = branch['label-tag'];
-  if (tag === null) return nothing(branch, 'Nothing has been promoted yet.', 'ledger', 'label');
-  return markup`<code>${tag}</code> <span class="soft">by its label; without a ledger nobody knows its digest</span>`;
-}
-
-export function problems({ problems: all }: BranchModel, { now }: View): Content {
+export function problems(all: readonly Problem[]): Content {
   if (all.length === 0) return undefined;
   const line = ({ source, since, why }: Problem) =>
-    markup`<li>${icon('broken')}<span><b>${source}</b> could not be read or trusted since ${when(since, now)}: <bdi>${why}</bdi></span></li>`;
+    markup`<li>${icon('broken')}<span><b>${source}</b> could not be read or trusted since ${when(since)}: <bdi>${why}</bdi></span></li>`;
   return markup`<ul class="problems">${all.map(line)}</ul>
 `;
 }
@@ -70,21 +131,26 @@ export function names(jobs: readonly string[]): Content {
   return jobs.map((job, index) => markup`${index > 0 ? ', ' : ''}<code><bdi>${job}</bdi></code>`);
 }
 
+/** Text to copy: one click selects all of it. */
+export function command(text: string): Markup {
+  return markup`<code class="command">${text}</code>`;
+}
+
 export function time(iso: string): Markup {
   const [day, clock] = minuteOf(iso).split(' ');
   return markup`<time datetime="${iso}"><span class="nowrap">${day}</span> ${clock}</time>`;
 }
 
-/** A time in UTC, with where it is from now. */
-export function when(iso: string, now: number): Markup {
-  return markup`${time(iso)} UTC <span class="rel">(${relativeWords(seconds(iso), now)})</span>`;
+/** A time in UTC. A static page is read later, so no time is relative. */
+export function when(iso: string): Markup {
+  return markup`${time(iso)} UTC`;
 }
 
 export function runLink(url: string | null): Content {
   return url === null ? undefined : markup`, ${link(url, 'run')}`;
 }
 
-/** A link where the text is a web address, else only the words: what others wrote must not become a script. */
+/** A link if the text is a web address, otherwise only the words: text from outside must not become a script. */
 export function link(url: string, words: string): Markup {
   return linkTo(url, markup`<bdi>${words}</bdi>`);
 }

@@ -1,154 +1,119 @@
-import { rfc3339 } from '../base/clock.js';
-import { branchSection } from './branch-section.js';
-import { type Content, type Markup, markup, render } from './markup.js';
-import type { BranchModel, DashboardModel, NightlyJob } from './model.js';
-import {
-  image,
-  kindBadge,
-  linkTo,
-  nothing,
-  nothingPromoted,
-  problems,
-  stateWords,
-  time,
-  type View,
-  when,
-} from './page-parts.js';
-import { ageBar, icon, iconShapes } from './pictures.js';
-import { STYLE } from './style.js';
-import { candidateOf, durationWords, minuteOf, plural, relativeWords, seconds, shortNames } from './words.js';
+import { answers } from './answers.js';
+import { renderDocument } from './document.js';
+import { groupBy } from './group-by.js';
+import { branchFilter, changeList, filterStyle, kindFilter } from './history.js';
+import { type Content, type Markup, markup } from './markup.js';
+import type { BranchModel, DashboardModel, NightlyJob, Problem } from './model.js';
+import { branchAddress, briefChips, linkTo, problems, slugOf, type View, viewOf, when } from './page-parts.js';
+import { icon } from './pictures.js';
+import { minuteOf, seconds } from './words.js';
 
-/**
- * The page: one file that loads nothing and runs nothing (its policy forbids both), so that names from outside are
- * text whatever they hold. As nothing runs, ages are as of when it was written, and it says until when to trust it.
- */
+/** The first page: the five answers of every branch, those that need somebody first. */
 export function renderPage(model: DashboardModel): string {
-  const view = { model, now: seconds(model['generated-at']) };
-  return render(markup`<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'">
-<meta name="referrer" content="no-referrer">
-<title>${model.title}</title>
-<link rel="icon" href="data:,">
-<link rel="alternate" type="application/atom+xml" title="Promotions" href="feed.atom">
-<style>${STYLE}</style>
-</head>
-<body>
-${iconShapes()}
-<header><h1><bdi>${model.title}</bdi></h1>
-<p class="soft">Label <code>${model.label}</code>, written ${time(model['generated-at'])} UTC. Ages are as of then. Do not trust this page after ${time(rfc3339(view.now + model['heartbeat-age']))} UTC: whatever writes it has stopped.</p>
-</header>
-<main>
-<ul class="lines panel" aria-label="Branches">
-${model.branches.map((branch, index) => branchLine(branch, index, view))}
-</ul>
-${nightlySection(view)}${model.branches.map((branch, index) => branchSection(branch, index, view))}
-</main>
-<footer>The same as data: <a href="data.json">data.json</a>, <a href="metrics.prom">metrics.prom</a>, <a href="badge.json">badge.json</a>, <a href="feed.atom">feed.atom</a>.</footer>
-</body>
-</html>
-`);
+  const view = viewOf(model);
+  const shared = outages(model.branches);
+  const main = markup`${problems(shared.map(({ problem }) => problem))}${contents(model.branches, view)}${[...model.branches].sort(byUrgency).map((branch) => card(branch, view, shared))}
+${nightlySection(model)}${historySection(view)}`;
+  return renderDocument({ title: model.title, main, style: filterStyle(model.branches) }, view);
 }
 
-// Line: what is promoted on a branch, and what is in the way of the next.
+/** Worst first. */
+const URGENCY: readonly BranchModel['state'][] = ['broken', 'regressed', 'silent', 'late', 'empty', 'ok'];
 
-function branchLine(branch: BranchModel, index: number, view: View): Markup {
-  const { state, current } = branch;
-  return markup`<li class="line ${state}">
-<div class="name"><a href="#branch-${index}">${branch.branch}</a> ${stateWords(branch)}</div>
-<div>${current === null ? nothingPromoted(branch) : markup`${image(current)} ${kindBadge(current.kind)}`} ${badges(branch)}</div>
-<div class="age soft">${age(branch, view)}${lastRun(branch, view)}</div>
-<div class="told soft">${blockedInShort(branch, view)}${problems(branch, view)}</div>
-</li>
-`;
+function byUrgency(a: BranchModel, b: BranchModel): number {
+  return urgency(a) - urgency(b);
 }
 
-function badges({ holds, quarantine, decision, waivers }: BranchModel): Content {
-  const badge = (tone: string, words: string) => markup`<span class="badge ${tone}">${words}</span> `;
-  return [
-    holds.length > 0 ? badge('late', `${holds.length} on hold`) : undefined,
-    quarantine.length > 0 ? badge('unmet', `${quarantine.length} quarantined`) : undefined,
-    decision?.decision === 'frozen' ? badge('frozen', 'frozen') : undefined,
-    waivers.length > 0 ? badge('waived', plural(waivers.length, 'waiver')) : undefined,
-  ];
+/** The state counts most; of two branches in one state, the one with a rejected candidate needs somebody sooner. */
+function urgency({ state, decision, problems }: BranchModel): number {
+  const isRejected = decision?.blocked === true && decision.decision === 'reject';
+  return 4 * URGENCY.indexOf(state) - (isRejected ? 2 : 0) - (problems.length > 0 ? 1 : 0);
 }
 
-function age({ current, ...branch }: BranchModel, { model, now }: View): Content {
-  const success = branch['last-success'];
-  if (current === null || success === null) return undefined;
-  const target = model['target-age'];
-  const isBack = current.kind === 'rollback';
-  return markup`${ageBar(now - seconds(success), target)}${isBack ? 'Rolled back' : 'Promoted'} ${time(current.when)} UTC<br>${isBack ? 'Last success ' : undefined}${relativeWords(seconds(success), now)}, target ${durationWords(target)}<br>`;
-}
-
-/** Short, as the branch's section has the time. */
-function lastRun({ heartbeat: ran, state }: BranchModel, { now }: View): Content {
-  if (ran === null) return undefined;
-  return markup`<span${state === 'silent' ? markup` class="state silent"` : undefined}>Last run ${relativeWords(seconds(ran), now)}</span>`;
-}
-
-function blockedInShort(branch: BranchModel, view: View): Content {
-  const { decision, candidate } = branch;
-  if (decision?.blocked) {
-    const names = shortNames(decision.jobs.map(({ job }) => job));
-    const inTheWay = decision.jobs.filter(({ state }) => state === 'unmet' || state === 'unknown');
-    const [{ jobs: needed } = { jobs: [] }] = decision['blocked-by'];
-    const told = inTheWay.filter(({ job }) => needed.flat().includes(job)).slice(0, 4);
-    const { tag } = candidateOf(decision.reference);
-    const jobs = told.map(
-      ({ job, state, why, since }, index) =>
-        markup`${index > 0 ? '; ' : ''}<span class="state ${state}"><bdi>${names.get(job) ?? job}</bdi></span> <bdi>${why}</bdi>${since === null ? undefined : ` (${relativeWords(seconds(since), view.now)})`}`,
-    );
-    return markup`${VERDICTS[decision.decision]} <code>${tag}</code>: ${told.length > 0 ? jobs : markup`<bdi>${decision.reason}</bdi>`}`;
-  }
-  if (candidate !== null && !candidate.promoted && !candidate.evaluated) {
-    const found = candidate.found === null ? '' : `, found ${relativeWords(seconds(candidate.found), view.now)}`;
-    return markup`Under test: <code>${candidate.tag}</code>${found}${candidate.banned ? ', and not to be promoted' : ''}`;
-  }
-  if (branch.state === 'broken') return undefined;
-  if (candidate === null) return nothing(branch, 'No candidate is under test.', 'candidate label');
-  return 'Nothing is blocked.';
-}
-
-const VERDICTS: Readonly<Record<NonNullable<BranchModel['decision']>['decision'], string>> = {
-  promote: 'Promoted',
-  wait: 'Waiting',
-  reject: 'Rejected',
-  force: 'Forced',
-  rollback: 'Rolled back to',
-  adopt: 'Adopted',
-  unchanged: 'Unchanged',
-  frozen: 'Frozen',
-};
-
-// Section: how jobs do that test development builds.
-
-function nightlySection({ model, now }: View): Content {
-  if (model.nightly.length === 0) return undefined;
-  return markup`<section class="panel" aria-labelledby="nightly">
-<h2 id="nightly">Nightly builds</h2>
-<p class="soft">Of development builds, newest first. They promote nothing, and keep nothing from promotion.</p>
-<ul class="nightly">${model.nightly.map((job) => nightlyLine(job, now))}</ul>
+function card(branch: BranchModel, view: View, shared: readonly Outage[]): Markup {
+  const slug = slugOf(branch.branch);
+  const told = shared.flatMap(({ problems }) => problems);
+  const heading = markup`<h2 id="${slug}-name"><a href="${branchAddress(branch.branch)}">${branch.branch}</a></h2>`;
+  return markup`<section class="panel card ${branch.state}" id="branch-${slug}" aria-labelledby="${slug}-name">
+${answers(branch, heading, view, told)}<p class="more"><a href="${branchAddress(branch.branch)}">Jobs, waivers, holds and history of ${branch.branch}</a></p>
 </section>
 `;
 }
 
-function nightlyLine({ job, problem, builds }: NightlyJob, now: number): Markup {
+function contents(branches: readonly BranchModel[], view: View): Content {
+  if (branches.length < 2) return undefined;
+  const line = (branch: BranchModel) =>
+    markup`<li><a href="#branch-${slugOf(branch.branch)}">${branch.branch}</a> ${briefChips(branch, view)}</li>`;
+  return markup`<nav aria-label="Branches"><ul class="contents">${[...branches].sort(byUrgency).map(line)}</ul></nav>
+`;
+}
+
+interface Outage {
+  /** The outage in one problem, which names the branches. */
+  readonly problem: Problem;
+  /** The problems of the branches that it is made of. */
+  readonly problems: readonly Problem[];
+}
+
+/** Problems of several branches with one source on one host: one outage, told once. */
+function outages(branches: readonly BranchModel[]): Outage[] {
+  const all = branches.flatMap(({ branch, problems }) => problems.map((problem) => ({ branch, problem })));
+  const byHost = groupBy(all, ({ problem }) => `${problem.source} ${hostOf(problem.why) ?? problem.why}`);
+  return [...byHost.values()].flatMap((group): Outage[] => {
+    const [first] = group;
+    const host = first && hostOf(first.problem.why);
+    if (first === undefined || host === undefined || group.length < 2) return [];
+    const since = group.map(({ problem }) => problem.since).sort()[0] ?? first.problem.since;
+    const why = `on ${group.map(({ branch }) => branch).join(', ')}: ${first.problem.why}`;
+    return [{ problem: { source: first.problem.source, since, why }, problems: group.map(({ problem }) => problem) }];
+  });
+}
+
+function hostOf(why: string): string | undefined {
+  return /\b(?:https?|sftp):\/\/(?:[^/\s@]*@)?([^/\s]+)/.exec(why)?.[1];
+}
+
+/** How many promotions of a branch the first page has. */
+const LISTED = 12;
+
+function historySection(view: View): Content {
+  const changes = view.model.branches
+    .flatMap((branch) => branch.promotions.slice(0, LISTED).map((promotion) => ({ branch, promotion })))
+    .sort((a, b) => seconds(b.promotion.when) - seconds(a.promotion.when));
+  if (changes.length === 0) return undefined;
+  return markup`<section class="panel history" aria-labelledby="history"><h2 id="history">History</h2>
+<details><summary>The newest promotions and rollbacks of each branch</summary>
+${view.model.branches.length < 2 ? undefined : branchFilter(view.model.branches)}${kindFilter()}${changeList(changes, view, true)}
+<ul class="legend"><li class="waited">found, until the first result</li><li class="tested">from there until promoted</li></ul></details>
+</section>
+`;
+}
+
+// Section: how jobs do that test development builds.
+
+function nightlySection({ nightly }: DashboardModel): Content {
+  if (nightly.length === 0) return undefined;
+  return markup`<section class="panel" aria-labelledby="nightly">
+<h2 id="nightly">Nightly builds</h2>
+<p class="soft">Of development builds, newest first. They neither promote nor block anything.</p>
+<ul class="nightly">${nightly.map(nightlyLine)}</ul>
+</section>
+`;
+}
+
+function nightlyLine({ job, problem, builds }: NightlyJob): Markup {
   const [newest] = builds;
   const told =
     newest === undefined
-      ? notBuilt(problem, now)
-      : markup`<span class="state ${BUILD_STATES[newest.outcome]}">${resultWords(newest)}</span>${newest.when === null ? undefined : markup` <span class="soft">${when(newest.when, now)}</span>`}`;
+      ? notBuilt(problem)
+      : markup`<span class="state ${BUILD_STATES[newest.outcome]}">${resultWords(newest)}</span>${newest.when === null ? undefined : markup` <span class="soft">${when(newest.when)}</span>`}`;
   return markup`<li><code><bdi>${job}</bdi></code> <span>${told}</span> ${builds.length === 0 ? undefined : markup`<ol class="pulse">${builds.map(nightlyBuild)}</ol>`}</li>
 `;
 }
 
-function notBuilt(problem: NightlyJob['problem'], now: number): Markup {
+function notBuilt(problem: NightlyJob['problem']): Markup {
   if (problem === null) return markup`<span class="soft">no build</span>`;
-  return markup`<span class="state unmet">not readable</span> since ${when(problem.since, now)}: <bdi>${problem.why}</bdi>`;
+  return markup`<span class="state unmet">not readable</span> since ${when(problem.since)}: <bdi>${problem.why}</bdi>`;
 }
 
 function nightlyBuild(build: NightlyJob['builds'][number]): Markup {
@@ -161,7 +126,7 @@ function nightlyBuild(build: NightlyJob['builds'][number]): Markup {
 const BUILD_STATES = { success: 'met', failure: 'unmet', running: 'unknown', unknown: 'unknown' } as const;
 
 function resultWords({ outcome, result }: NightlyJob['builds'][number]): string {
-  return outcome === 'unknown' ? `nothing known (${result})` : BUILD_WORDS[outcome];
+  return outcome === 'unknown' ? `no result (${result})` : BUILD_WORDS[outcome];
 }
 
 const BUILD_WORDS = { success: 'passed', failure: 'failed', running: 'running' } as const;

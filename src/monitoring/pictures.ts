@@ -3,8 +3,8 @@ import type { Promotion } from './model.js';
 import { DAY, durationWords, seconds, WEEK } from './words.js';
 
 /**
- * The page's pictures. All stretch to the width they get: strokes keep their size (vector-effect), and words are HTML
- * laid over them, so that a phone shows the same letters as a desk. Each says nothing that text nearby does not.
+ * The pages' pictures. They stretch to the available width: strokes keep their size (vector-effect), and words are HTML
+ * on top of them, so that letters have one size everywhere. All they show is also in text nearby.
  */
 
 const SHAPES = {
@@ -17,7 +17,7 @@ const SHAPES = {
 } as const;
 export type Icon = keyof typeof SHAPES;
 
-/** Once a page, before any icon. */
+/** The shapes of all icons: once a page, before any icon. */
 export function iconShapes(): Markup {
   const symbols = Object.entries(SHAPES).map(
     ([name, d]) => markup`<symbol id="i-${name}" viewBox="0 0 16 16"><path d="${d}"/></symbol>`,
@@ -29,14 +29,7 @@ export function icon(name: Icon): Markup {
   return markup`<svg class="i" aria-hidden="true"><use href="#i-${name}"/></svg>`;
 }
 
-/** How much of its allowed age something has used up; the mark is where it is used up. */
-export function ageBar(age: number, target: number): Markup {
-  const mark = 70;
-  const filled = target === 0 ? 100 : Math.min(100, (mark * age) / target);
-  return markup`<svg class="bar" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true"><rect class="bed" width="100" height="6"/><rect class="fill" width="${round(filled)}" height="6"/><path class="mark" d="M${mark} 0V6"/></svg>`;
-}
-
-/** From found, over the first result, to promoted; `longest` (seconds) is the full width. */
+/** The times between found, first result and promoted; `longest` (seconds) is the full width. */
 export function leadStrip(promotion: Promotion, longest: number): Markup | undefined {
   const { found, when, 'first-result': first, 'lead-time': lead } = promotion;
   if (found === null || lead === null) return undefined;
@@ -51,7 +44,7 @@ const CHART_WEEKS = 26;
 
 const LEAST_WEEKS = 4;
 
-/** Where the chart begins, in unix seconds: shortly before the oldest promotion, or there where the list is cut. */
+/** The time at which the chart begins, in unix seconds: before the oldest promotion, or at it if the list is cut. */
 export function chartStart(promotions: readonly Promotion[], isCut: boolean, now: number): number {
   const oldest = Math.min(now, ...promotions.slice(-1).map(({ when }) => seconds(when)));
   const start = isCut ? oldest : Math.min(oldest - 3 * DAY, now - LEAST_WEEKS * WEEK);

@@ -8,42 +8,45 @@ import type { Label } from '../ledger/names.js';
 import { decisionOf, type LedgerRecord } from '../ledger/record.js';
 import type { CandidateFile } from '../store/candidate-file.js';
 import type { LastDecision } from '../store/last-decision.js';
-import type { BranchFiles } from './branch-files.js';
+import { ledgerOf, type StoreReader } from '../store/reader.js';
 import type { Source } from './model.js';
 
-/** A branch, and where to read of it. */
+/** A branch, and where to read about it. */
 export interface Branch {
   readonly branch: string;
   /** Where its labels and its ledger are, for people. */
   readonly url: string;
-  /** Opens that, runs `read` on it, and closes it. */
-  withFiles<T>(read: (files: BranchFiles) => Promise<T>): Promise<T>;
-  /** Where its jobs vote, where that is to be read as well. */
+  /** Whom to ask about it. */
+  readonly owner: string | undefined;
+  /** Opens its store, runs `read` on it, and closes it. */
+  withStore<T>(read: (store: StoreReader) => Promise<T>): Promise<T>;
+  /** Where its jobs vote, if that is read too. */
   readonly dlrn: { readonly url: string; votes(jobs: readonly string[]): Promise<JobResult[]> } | undefined;
 }
 
-/** Something that could not be read or trusted. */
+/** A source that could not be read or trusted. */
 export interface Failure {
   readonly source: Source;
   readonly why: string;
 }
 
-/** What could be read of a branch; what could not is among the failures. */
+/** What could be read of a branch; `failures` has what could not. */
 export interface BranchHistory {
   readonly branch: string;
   readonly url: string;
+  readonly owner: string | undefined;
   readonly dlrn: string | undefined;
   readonly failures: readonly Failure[];
-  /** Newest first, at most MAX_RECORDS, each checked against the one before, down to the first that is not trusted. */
+  /** Newest first, each checked against the one before it, down to the first that is not trusted. */
   readonly records: readonly LedgerRecord[];
   /** What the label names. */
   readonly labelTag: Tag | undefined;
   /** What the candidate label names. */
   readonly candidateTag: Tag | undefined;
-  /** Those of the candidate, and of the newest promotions and votes. */
+  /** The candidate files of the candidate, and of the newest promotions and votes. */
   readonly candidateFiles: ReadonlyMap<Tag, CandidateFile>;
   readonly lastDecision: LastDecision | undefined;
-  /** What the jobs of the newest criteria say by DLRN, on whatever image. */
+  /** The votes of the newest criteria's jobs in DLRN, on any image. */
   readonly votes: readonly JobResult[];
 }
 
@@ -52,12 +55,12 @@ interface Labels {
   readonly candidateLabel: Label;
 }
 
-/** So much of a ledger is read: at three promotions a week, six years. */
+/** How many records are read: six years at three promotions a week. */
 const MAX_RECORDS = 1000;
-/** So many candidate files are read, for lead times. */
+/** How many candidate files are read, for lead times. */
 const MAX_CANDIDATE_FILES = 100;
 
-/** Reads a branch. A service that fails is a failure that the page shows; only a mistake of the user's is an error. */
+/** Reads a branch. A service that fails is a failure for the page to show; only a user's mistake is an error. */
 export async function readBranch(branch: Branch, labels: Labels): Promise<BranchHistory> {
   const failures: Failure[] = [];
   const attempt = async <T>(source: Source, reading: Promise<T>): Promise<T | undefined> => {
@@ -69,14 +72,15 @@ export async function readBranch(branch: Branch, labels: Labels): Promise<Branch
       return undefined;
     }
   };
-  const reading = branch.withFiles((files) => readFiles(files, branch, labels, attempt));
+  const reading = branch.withStore((store) => readFiles(store, branch, labels, attempt));
   const read = await attempt('image server', reading);
   if (read?.ledgerProblem !== undefined) failures.push({ source: 'ledger', why: read.ledgerProblem });
   return {
     branch: branch.branch,
     url: branch.url,
+    owner: branch.owner,
     dlrn: branch.dlrn?.url,
-    failures,
+    failures: asOneOutage(failures),
     records: read?.records ?? [],
     labelTag: read?.labelTag,
     candidateTag: read?.candidateTag,
@@ -86,17 +90,29 @@ export async function readBranch(branch: Branch, labels: Labels): Promise<Branch
   };
 }
 
+/** The files of a store that are always read. */
+const BASIC: readonly Source[] = ['ledger', 'label', 'candidate label', 'last decision'];
+
+/** A store of which nothing can be read is one failure, not one for each of its files. */
+function asOneOutage(failures: readonly Failure[]): readonly Failure[] {
+  const isOutage = BASIC.every((source) => failures.some((failure) => failure.source === source));
+  const ledger = failures.find(({ source }) => source === 'ledger');
+  if (!isOutage || ledger === undefined) return failures;
+  const others = failures.filter(({ source }) => !BASIC.includes(source) && source !== 'candidate files');
+  return [{ source: 'image server', why: ledger.why }, ...others];
+}
+
 async function readFiles(
-  files: BranchFiles,
+  store: StoreReader,
   { dlrn }: Branch,
   { label, candidateLabel }: Labels,
   attempt: <T>(source: Source, reading: Promise<T>) => Promise<T | undefined>,
 ) {
   const [ledger, labelTag, candidateTag, lastDecision] = await Promise.all([
-    attempt('ledger', readLedger(files.ledger(label), label)),
-    attempt('label', files.labelledTag(label)),
-    attempt('candidate label', files.labelledTag(candidateLabel)),
-    attempt('last decision', files.lastDecision(label)),
+    attempt('ledger', readLedger(ledgerOf(store, label), label)),
+    attempt('label', store.readLabel(label)),
+    attempt('candidate label', store.readLabel(candidateLabel)),
+    attempt('last decision', store.readLastDecision(label)),
   ]);
   const records = ledger?.records ?? [];
   const jobs = newestDecision(records, lastDecision)?.jobs.map(({ job }) => job) ?? [];
@@ -104,11 +120,11 @@ async function readFiles(
   const tags = [
     ...(candidateTag === undefined ? [] : [candidateTag]),
     ...records.map(({ candidate }) => candidate.tag),
-    // Which image a vote on a bare tag is about, its candidate file says.
+    // The candidate file says which image a vote on a bare tag is about.
     ...(votes?.flatMap(({ candidate: on }) => (on === undefined || on.digest !== undefined ? [] : on.tag)) ?? []),
   ];
   const candidateFiles = await inParallel([...new Set(tags)].slice(0, MAX_CANDIDATE_FILES), (tag) =>
-    attempt('candidate files', files.candidateFile(tag)),
+    attempt('candidate files', store.readCandidateFile(tag)),
   );
   return {
     records,
@@ -121,7 +137,7 @@ async function readFiles(
   };
 }
 
-/** The newest evaluation that a run left: its criteria are those in force. */
+/** The newest evaluation of a run: its criteria are those in force. */
 export function newestDecision(
   records: readonly LedgerRecord[],
   lastDecision: LastDecision | undefined,
@@ -129,7 +145,7 @@ export function newestDecision(
   return lastDecision?.report ?? records.map(decisionOf).find((decision) => decision !== undefined);
 }
 
-/** The newest records, newest first, down to the first that is wrong. */
+/** The newest records, newest first, down to the first that is not trusted. */
 function readLedger(reader: LedgerReader, label: Label): Promise<NewestRecords> {
   return readNewestRecords(reader, { label }, MAX_RECORDS, (numbers) => inParallel(numbers, (n) => reader.read(n)));
 }

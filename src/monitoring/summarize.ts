@@ -1,35 +1,38 @@
 import { rfc3339 } from '../base/clock.js';
 import { errorLine, oneLine, UserError } from '../base/errors.js';
-import type { Digest } from '../candidate/reference.js';
-import { formatCandidate } from '../candidate/reference.js';
+import { type Digest, formatCandidate, formatRepository } from '../candidate/reference.js';
 import { type Criteria, parseCriteria } from '../criteria/criteria-file.js';
 import type { DecisionRecord } from '../criteria/decision-record.js';
 import { formatBan } from '../ledger/codec.js';
 import type { Label } from '../ledger/names.js';
 import { decisionOf as decisionOfRecord, keepsImage, type LedgerRecord, overriddenBy } from '../ledger/record.js';
+import { adviseOn, repositoryOf } from './advice.js';
+import { healthOf } from './health.js';
 import { type Evaluated, evaluatedVotes, evaluationTable, jobFigures, resultsOf } from './job-history.js';
-import type { BranchModel, DashboardModel, Problem, Promotion } from './model.js';
+import type { BranchModel, DashboardModel, Health, Problem, Promotion, Target } from './model.js';
 import type { NightlyHistory } from './nightly.js';
 import { nightlyModel, problemsOf } from './problems.js';
 import { type BranchHistory, type Failure, newestDecision } from './read-branch.js';
-import { candidateOf, DAY, seconds, WEEK } from './words.js';
+import { candidateOf, seconds, WEEK } from './words.js';
 
 export interface DashboardSettings {
   readonly title: string;
   readonly label: Label;
   readonly candidateLabel: Label;
-  /** Seconds: how old the newest promotion may be. */
+  /** Seconds: how old the newest promotion may get. */
   readonly targetAge: number;
   /** Seconds: how long ago the newest run may be. */
   readonly heartbeatAge: number;
+  /** The file name of the promotion workflow, for the commands that start it. */
+  readonly workflow: string;
 }
 
-/** So many promotions are listed; the figures rest on all that were read. */
-const MAX_PROMOTIONS = 200;
-/** What promotions a week are counted over. */
+/** How many promotions data.json lists; the figures count all that were read. */
+const MAX_PROMOTIONS = 100;
+/** Over how many weeks the promotions a week are counted. */
 const RATE_WEEKS = 12;
 
-/** All that the dashboard says of these branches at `now` (unix seconds); `before` is what the last one said. */
+/** The dashboard of these branches at `now` (unix seconds); `before` is the dashboard of the run before. */
 export function summarize(
   histories: readonly BranchHistory[],
   settings: DashboardSettings,
@@ -38,7 +41,7 @@ export function summarize(
   before?: DashboardModel,
 ): DashboardModel {
   return {
-    version: 1,
+    version: 2,
     title: settings.title,
     label: settings.label,
     'candidate-label': settings.candidateLabel,
@@ -73,18 +76,29 @@ function summarizeBranch(
   const problems = problemsOf([...history.failures, ...otherLabel(history, head), ...byCriteria.failures], before, now);
   const heartbeat = lastDecision?.['decided-at'] ?? null;
   const { jobs, evaluations } = evaluationTable(evaluated, current?.digest);
-  return {
+  const health = healthOf({
+    digest: current?.digest,
+    isKnown: !problems.some(({ source }) => source === 'ledger' || source === 'image server'),
+    promotedBy: promotingDecision(records, current?.digest),
+    evaluated,
+  });
+  const model = {
     branch: history.branch,
     url: history.url,
     dlrn: history.dlrn ?? null,
-    state: stateOf(problems, success, heartbeat, settings, now),
+    owner: history.owner ?? null,
+    state: stateOf(problems, health, success, heartbeat, settings, now),
+    health,
+    targets: targetsOf(head),
     problems,
     'label-tag': history.labelTag ?? null,
     head: head?.n ?? null,
     current,
     previous: head?.previous === undefined ? null : formatCandidate(head.previous),
     'last-success': success?.when ?? null,
+    due: later(success?.when, settings.targetAge),
     heartbeat,
+    'heartbeat-due': later(lastDecision?.['decided-at'], settings.heartbeatAge),
     candidate: candidateUnderTest(history, current),
     decision: decisionOf(history, current),
     jobs,
@@ -96,11 +110,35 @@ function summarizeBranch(
     holds: (head?.holds ?? []).map(formatBan),
     quarantine: (head?.quarantine ?? []).map(formatBan),
   };
+  const runs = [lastDecision?.['run-url'], ...records.slice(0, 10).map((record) => record.runUrl)];
+  const [repository] = runs.flatMap((url) => repositoryOf(url) ?? []);
+  return { ...model, next: adviseOn(model, { file: settings.workflow, repository }, now) };
 }
 
-/** Newest first: the records that changed the image. */
+function later(time: string | undefined, age: number): string | null {
+  return time === undefined ? null : rfc3339(seconds(time) + age);
+}
+
+function targetsOf(head: LedgerRecord | undefined): Target[] {
+  if (head === undefined) return [];
+  return head.targets.map(({ repository, tag, digest, source }) => ({
+    repository: formatRepository(repository),
+    tag,
+    digest,
+    companion: formatCandidate(source) !== formatCandidate(head.candidate),
+  }));
+}
+
+/** The decision in the newest record that promoted this image with one. */
+function promotingDecision(records: readonly LedgerRecord[], digest: Digest | undefined): DecisionRecord | undefined {
+  const own = records.filter(({ candidate }) => candidate.digest === digest);
+  return own.map(decisionOfRecord).find((decision) => decision !== undefined);
+}
+
+/** The records that changed the image, newest first. */
 function promotionsOf(records: readonly LedgerRecord[], files: BranchHistory['candidateFiles']): Promotion[] {
   const seen = new Set<Digest>();
+  let promoted: string | null = null;
   return records
     .toReversed()
     .flatMap((record): Promotion[] => {
@@ -111,6 +149,8 @@ function promotionsOf(records: readonly LedgerRecord[], files: BranchHistory['ca
       const found = file?.digest === digest ? file.created : null;
       const lead = kind === 'earned' && !seen.has(digest) && found !== null ? seconds(when) - seconds(found) : -1;
       seen.add(digest);
+      const left: string | null = promoted;
+      promoted = formatCandidate(record.candidate);
       const decision = decisionOfRecord(record);
       const results = decision === undefined ? [] : resultsOf(decision);
       const [first] = results.map(({ timestamp }) => timestamp).sort((a, b) => a - b);
@@ -126,6 +166,7 @@ function promotionsOf(records: readonly LedgerRecord[], files: BranchHistory['ca
           reference: formatCandidate(record.candidate),
           tag,
           digest,
+          left,
           'skipped-jobs': record.kind === 'forced' ? [...record.skippedJobs] : [],
           overridden: [...overriddenBy(record)],
           found,
@@ -137,7 +178,7 @@ function promotionsOf(records: readonly LedgerRecord[], files: BranchHistory['ca
     .reverse();
 }
 
-/** Newest first: the evaluation of the last run, then those in the ledger. */
+/** The evaluation of the last run, then those in the ledger, newest first. */
 function evaluatedOf(records: readonly LedgerRecord[], last: DecisionRecord | undefined): Evaluated[] {
   const evaluated = records.flatMap((record): Evaluated[] => {
     const decision = decisionOfRecord(record);
@@ -146,7 +187,7 @@ function evaluatedOf(records: readonly LedgerRecord[], last: DecisionRecord | un
       : [{ record: decision, outcome: record.kind === 'forced' ? 'forced' : 'earned' }];
   });
   if (last === undefined) return evaluated;
-  // A run that promotes leaves its evaluation in both places; one of what is promoted already repeats it.
+  // A run that promotes writes its evaluation to both places; later runs evaluate the same image again.
   const promoted = evaluated.find(({ record }) => digestOf(record) === digestOf(last));
   return [{ record: last, outcome: promoted?.outcome ?? last.verdict }, ...evaluated];
 }
@@ -155,7 +196,7 @@ function digestOf({ candidate }: DecisionRecord): Digest {
   return candidateOf(candidate).digest;
 }
 
-/** With what votes say of images, newest first: a later vote tells more of an image than the evaluation did. */
+/** Adds evaluations of votes, newest first: a vote may be newer than the last evaluation of its image. */
 function withVotes(evaluated: readonly Evaluated[], byVotes: readonly DecisionRecord[]): Evaluated[] {
   const told = byVotes.map((record): Evaluated => {
     const decided = evaluated.find((one) => digestOf(one.record) === digestOf(record));
@@ -164,23 +205,25 @@ function withVotes(evaluated: readonly Evaluated[], byVotes: readonly DecisionRe
   return [...evaluated, ...told].sort((a, b) => seconds(b.record['evaluated-at']) - seconds(a.record['evaluated-at']));
 }
 
-/** Without these nobody knows what is promoted, or whether the pipeline lives. */
+/** Without these nobody knows what is promoted, or whether the pipeline runs. */
 const VITAL: readonly Problem['source'][] = ['image server', 'ledger', 'last decision'];
 
 function stateOf(
   problems: readonly Problem[],
+  health: Health,
   success: Promotion | undefined,
   heartbeat: string | null,
   { targetAge, heartbeatAge }: DashboardSettings,
   now: number,
 ): BranchModel['state'] {
   if (problems.some(({ source }) => VITAL.includes(source))) return 'broken';
+  if (health.state === 'regressed') return 'regressed';
   if (heartbeat !== null && now - seconds(heartbeat) > heartbeatAge) return 'silent';
   if (success === undefined) return 'empty';
   return now - seconds(success.when) > targetAge ? 'late' : 'ok';
 }
 
-/** Where ledger and label can be read, and do not agree. */
+/** A label that names another tag than the ledger. */
 function otherLabel({ labelTag, failures }: BranchHistory, head: LedgerRecord | undefined): Failure[] {
   const isKnown = !failures.some(({ source }) => source === 'ledger' || source === 'label');
   const promoted = head?.candidate.tag;
@@ -188,7 +231,7 @@ function otherLabel({ labelTag, failures }: BranchHistory, head: LedgerRecord | 
   return [
     {
       source: 'label',
-      why: `it names ${labelTag ?? 'nothing'}, and the ledger says ${promoted}: the next run mends it`,
+      why: `it names ${labelTag ?? 'nothing'}, but the ledger says ${promoted}: the next run corrects it`,
     },
   ];
 }
@@ -219,7 +262,7 @@ function decisionOf({ lastDecision }: BranchHistory, current: Promotion | null):
   if (lastDecision === undefined) return null;
   const { version: _, report, decision, ...rest } = lastDecision;
   const isWaiting = decision === 'wait' || decision === 'reject' || decision === 'frozen';
-  // A person may have promoted it since.
+  // A person may have promoted it after the decision.
   const isPromotedSince = current?.reference === rest.reference && current.when >= rest['decided-at'];
   return {
     ...rest,
@@ -256,7 +299,7 @@ function figuresOf(
   };
 }
 
-/** Over the last 12 weeks, or over the ledger's age where that is less; null in its first week. */
+/** Over the last 12 weeks, or the ledger's age if it is younger; null in its first week. */
 function promotionsAWeek(promotions: readonly Promotion[], now: number): number | null {
   const oldest = promotions.at(-1);
   const weeks = oldest === undefined ? 0 : Math.min(RATE_WEEKS, (now - seconds(oldest.when)) / WEEK);
@@ -267,12 +310,12 @@ function promotionsAWeek(promotions: readonly Promotion[], now: number): number 
   return Math.round((recent.length / weeks) * 10) / 10;
 }
 
-/** By nearest rank: a value that was really there. */
+/** The nearest rank, so that the result is one of the values. */
 function quantile(sorted: readonly number[], share: number): number | null {
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? null;
 }
 
-/** What the criteria of the newest decision say: of waivers, and of votes. */
+/** The waivers of the newest decision's criteria, and the votes evaluated by these criteria. */
 function byNewestCriteria(
   history: BranchHistory,
   now: number,
@@ -282,19 +325,17 @@ function byNewestCriteria(
   try {
     const criteria = parseCriteria(newest.criteria.content, newest.criteria.label);
     const { repository } = candidateOf(newest.candidate);
-    return { waivers: waiversOf(criteria, now), ...evaluatedVotes(history, criteria, repository, now) };
+    return { waivers: waiversOf(criteria), ...evaluatedVotes(history, criteria, repository, now) };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return { waivers: [], records: [], failures: [{ source: 'criteria', why: errorLine(error) }] };
   }
 }
 
-function waiversOf({ waivers }: Criteria, now: number): BranchModel['waivers'] {
+function waiversOf({ waivers }: Criteria): BranchModel['waivers'] {
   return waivers.map(({ job, until, reason, issue }) => ({
     job,
     until,
-    // Until the end of that day.
-    'days-left': Math.floor((seconds(until) + DAY - now) / DAY),
     reason: oneLine(reason, 300),
     issue: issue ?? null,
   }));

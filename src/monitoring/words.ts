@@ -6,7 +6,7 @@ const HOUR = 60 * MINUTE;
 export const DAY = 24 * HOUR;
 export const WEEK = 7 * DAY;
 
-/** A time of a record's, in unix seconds. */
+/** An RFC 3339 time in unix seconds. */
 export function seconds(time: string): number {
   return Date.parse(time) / 1000;
 }
@@ -27,7 +27,7 @@ export function durationWords(duration: number): string {
   return rest === 0 || duration >= 10 * DAY ? whole : `${whole} ${rest} ${small}`;
 }
 
-/** Where a time is, seen from `now` (both in unix seconds), as in `3 days ago`. */
+/** A time seen from `now` (both in unix seconds), as in `3 days ago`. Only for logs: a static page is read later. */
 export function relativeWords(time: number, now: number): string {
   const distance = Math.abs(now - time);
   if (distance < MINUTE) return 'just now';
@@ -41,17 +41,17 @@ export function plural(amount: number, word: string): string {
   return `${amount} ${word}${amount === 1 ? '' : 's'}`;
 }
 
-/** A share as `8 %`; `of` is above 0. */
+/** A share, as in `8 %`; `of` is above 0. */
 export function percent(part: number, of: number): string {
   return `${Math.round((100 * part) / of)} %`;
 }
 
-/** The first 12 hex digits of a digest, as people compare them. */
+/** The first 12 hex digits of a digest. */
 export function shortDigest(digest: string): string {
   return digest.replace('sha256:', '').slice(0, 12);
 }
 
-/** A reference taken apart; its schema has checked its form. */
+/** A reference as a candidate; its schema has checked its form. */
 export function candidateOf(reference: string): Candidate {
   return v.parse(candidateSchema, reference);
 }

@@ -20,7 +20,9 @@ import { failure, silent } from '../store/fixture.js';
 import { candidate, candidateFile, criteriaOf, DAY, decide, NOW, nightlyJobs, record, SETTINGS } from './fixture.js';
 import { layOut, overHttp } from './lay-out.js';
 
+/** The files of a dashboard without branches. */
 const FILES = ['badge.json', 'data.json', 'feed.atom', 'index.html', 'metrics.prom'];
+const filesWith = (...pages: string[]) => [...FILES, ...pages].sort();
 
 let directory: string;
 let warnings: string[];
@@ -54,18 +56,17 @@ test('writes the files whole, over those of the run before', async () => {
   await publish(branches);
   await publish(branches);
   const output = path.join(directory, 'out', 'dashboard');
-  expect((await readdir(output)).sort()).toEqual(FILES);
+  expect((await readdir(output)).sort()).toEqual(filesWith('branch-master.html'));
   const data = v.parse(dashboardSchema, JSON.parse(await readFile(path.join(output, 'data.json'), 'utf8')));
   expect(data.branches.map(({ branch, state }) => [branch, state])).toEqual([['master', 'empty']]);
 });
 
-test('all branches down: the page shows it, a warning tells it', async () => {
+test('an unreachable server is one problem, on the page and as a warning', async () => {
   const model = await publish([down]);
   expect(model.branches.map(({ state }) => state)).toEqual(['broken']);
-  expect(warnings).toHaveLength(4);
-  expect(warnings.join('\n')).toMatch(
-    /^zed: ledger: GET http:\/\/127\.0\.0\.1:1\/zed\/ledger\/current-ceph\/1\.json: /m,
-  );
+  expect(warnings).toEqual([
+    expect.stringMatching(/^zed: image server: GET http:\/\/127\.0\.0\.1:1\/zed\/ledger\/current-ceph\/1\.json: /),
+  ]);
   const page = await readFile(path.join(directory, 'out', 'dashboard', 'index.html'), 'utf8');
   expect(page).toContain('broken');
 });
@@ -92,10 +93,10 @@ test('a dry run writes and uploads nothing', async () => {
   expect(uploads).toBe(0);
 });
 
-describe('the dashboard before tells since when something fails', () => {
+describe('the dashboard of the run before has since when something fails', () => {
   const since = ({ branches }: DashboardModel) => branches.flatMap(({ problems }) => problems.map((one) => one.since));
 
-  test('where it is one', async () => {
+  test('if it can be read', async () => {
     const first = await publish([down], { clock: { ...systemClock, now: () => NOW * 1000 } });
     const data = path.join(directory, 'out', 'dashboard', 'data.json');
     const second = await publish([down], { readBefore: () => readFile(data, 'utf8') });
@@ -103,16 +104,24 @@ describe('the dashboard before tells since when something fails', () => {
     expect(since(second)[0]).toBe(rfc3339(NOW));
   });
 
-  test.each(['', '{"version":0}'])("%j is none, and is in nobody's way", async (text) => {
+  test.each(['', '{"version":1}'])('%j is none, and does no harm', async (text) => {
     const model = await publish([down], { readBefore: async () => text });
-    expect(since(model)).toEqual(Array(4).fill(model['generated-at']));
+    expect(since(model)).toEqual([model['generated-at']]);
   });
 });
 
 describe('refuses', () => {
   test.each<[string, Branch[], string]>([
-    ['no branch', [], 'input branches: names no branch'],
-    ['a branch twice', [down, down], 'input branches: two lines are of branch zed'],
+    ['no branch', [], 'there is no branch to show'],
+    ['a branch twice', [down, down], 'two branches are named zed'],
+    [
+      'two branches of one page',
+      [
+        { ...down, branch: 'a/b' },
+        { ...down, branch: 'a-b' },
+      ],
+      'would have one page',
+    ],
   ])('%s', async (_, branches, message) => {
     expect(await failure(publish(branches))).toEqual({ kind: 'UserError', message: expect.stringContaining(message) });
   });
@@ -122,7 +131,7 @@ describe('refuses', () => {
     const output = path.join(directory, 'out', 'dashboard', 'index.html');
     expect(await failure(publish([down], { output }))).toEqual({
       kind: 'UserError',
-      message: expect.stringMatching(/^input output: /),
+      message: expect.stringMatching(/^cannot write the dashboard: /),
     });
   });
 });
@@ -147,7 +156,7 @@ describe('input branches', () => {
     ['https://host/a', 'is not a branch and a URL'],
     ['master', 'is not a branch and a URL'],
     ['<b> https://host/a', 'is not a branch and a URL'],
-    ['master ftp://host/a', 'is not an http or https URL'],
+    ['master ftp://host/a', 'not a server such as'],
     ['master sftp://host/a', 'names no user'],
     ['master https://host/a ftp://host/dlrn', 'is not an http or https URL'],
     ['master https://host/a https://host/dlrn more', 'is not a branch and a URL'],
@@ -202,18 +211,23 @@ describe('the action', () => {
     });
     const given = {
       branches: `master ${overWeb.url} ${dlrn.url}\nwallaby ${overSsh.server} ${dlrn.url}\nzed ${overSsh.server} http://127.0.0.1:1/dlrn`,
+      owners: 'master Ceph CI, #rdo',
       server: there.server,
       ...login(),
     };
     const { outputs } = await run(given);
     expect(outputs.page).toBe(path.join(directory, 'here', 'index.html'));
-    expect((await readdir(there.path)).sort()).toEqual(FILES);
-    for (const file of FILES) {
+    const files = filesWith(
+      ...['master', 'wallaby', 'zed'].flatMap((branch) => [`branch-${branch}.html`, `records-${branch}-1.html`]),
+    );
+    expect((await readdir(there.path)).sort()).toEqual(files);
+    for (const file of files) {
       expect(await readFile(path.join(there.path, file), 'utf8')).toBe(
         await readFile(path.join(directory, 'here', file), 'utf8'),
       );
     }
     const { branches } = await published(there);
+    expect(branches.map(({ owner }) => owner)).toEqual(['Ceph CI, #rdo', null, null]);
     expect(branches.map(({ evaluations }) => evaluations.map(({ tag, outcome }) => [tag, outcome]))).toEqual([
       [
         [superseded.tag, 'undecided'],
@@ -226,10 +240,17 @@ describe('the action', () => {
       [[image.tag, 'forced']],
     ]);
     expect(branches.map(({ problems }) => problems.map(({ source }) => source))).toEqual([[], [], ['DLRN']]);
-    // What fails goes on failing since then.
     const since = branches[2]?.problems[0]?.since;
     await run(given);
     expect((await published(there)).branches[2]?.problems[0]?.since).toBe(since);
+  });
+
+  test('an owner of a branch that is not there is refused', async () => {
+    const given = { branches: 'master http://127.0.0.1:1/a', owners: 'mastre Ceph CI' };
+    expect(await failure(run(given))).toEqual({
+      kind: 'UserError',
+      message: 'input owners: mastre is not among branches',
+    });
   });
 
   test.each([

@@ -37,6 +37,7 @@ export const SETTINGS: DashboardSettings = {
   candidateLabel: label('ceph-ci-testing'),
   targetAge: 14 * DAY,
   heartbeatAge: 4 * DAY,
+  workflow: 'promotion.yml',
 };
 
 export function jobsOf(branch: string): string[] {
@@ -164,6 +165,7 @@ export function emptyHistory(branch = 'master', changes: Partial<BranchHistory> 
   return {
     branch,
     url: `https://images.example/ceph/daemon/${branch}`,
+    owner: undefined,
     dlrn: undefined,
     failures: [],
     records: [],

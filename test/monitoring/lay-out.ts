@@ -1,8 +1,8 @@
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { formatRecord } from '../../src/ledger/codec.js';
-import { filesOverHttp, filesOverSftp } from '../../src/monitoring/branch-files.js';
 import type { Branch, BranchHistory } from '../../src/monitoring/read-branch.js';
+import { httpReader } from '../../src/store/http-reader.js';
 import { lastDecisionPath } from '../../src/store/last-decision.js';
 import type { SftpStoreOptions } from '../../src/store/sftp/sftp-store.js';
 import { http, withServer } from '../store/fixture.js';
@@ -26,11 +26,17 @@ export async function layOut(directory: string, history: Partial<BranchHistory>)
 
 /** A branch that is read over HTTP, and whose votes are not. */
 export function overHttp({ url }: { readonly url: string }): Branch {
-  return { branch: 'master', url, withFiles: (read) => read(filesOverHttp(http, new URL(url))), dlrn: undefined };
+  return {
+    branch: 'master',
+    url,
+    owner: undefined,
+    withStore: (read) => read(httpReader(http, new URL(url))),
+    dlrn: undefined,
+  };
 }
 
 /** The same over SFTP. */
 export function overSftp({ server }: { readonly server: string }, changes?: Partial<SftpStoreOptions>): Branch {
-  const withFiles: Branch['withFiles'] = (read) => withServer(server, (there) => read(filesOverSftp(there)), changes);
-  return { branch: 'master', url: server, withFiles, dlrn: undefined };
+  const withStore: Branch['withStore'] = (read) => withServer(server, read, changes);
+  return { branch: 'master', url: server, owner: undefined, withStore, dlrn: undefined };
 }

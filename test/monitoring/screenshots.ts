@@ -2,32 +2,42 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { renderPage } from '../../src/monitoring/page.js';
-import { summarize } from '../../src/monitoring/summarize.js';
-import { install } from '../sandbox/install.js';
-import { projectRoot } from '../sandbox/project.js';
-import { launchBrowser } from './browser.js';
-import { busyHistory, DAY, NOW, nightlyJobs, SETTINGS } from './fixture.js';
+import type { Browser } from 'playwright-core';
+import { renderFiles } from '../../src/monitoring/dashboard.js';
+import { SCENES, sceneOf } from './scenes.js';
 
-/** Takes the pictures of docs/images: `npx tsc -p . && node build/test/monitoring/screenshots.js`. */
+/** Screenshots of every scene: on a phone and on a desk, light and dark. */
 
-const histories = [busyHistory('master', 20), busyHistory('wallaby', 20, 7 * DAY, 2)];
-const page = renderPage(summarize(histories, SETTINGS, NOW, nightlyJobs()));
-const images = path.join(projectRoot, 'docs/images');
+const WIDTHS = [390, 1280] as const;
+const SCHEMES = ['light', 'dark'] as const;
 
-const { chromium } = await install(console.log);
-const directory = await mkdtemp(path.join(tmpdir(), 'dashboard-'));
-const browser = await launchBrowser(chromium);
-try {
-  const file = path.join(directory, 'index.html');
-  await writeFile(file, page);
-  await mkdir(images, { recursive: true });
-  for (const colorScheme of ['light', 'dark'] as const) {
-    const view = await browser.newPage({ viewport: { width: 1280, height: 980 }, colorScheme });
-    await view.goto(pathToFileURL(file).href);
-    await view.screenshot({ path: path.join(images, `dashboard-${colorScheme}.png`) });
+/** The names of all screenshots, as in `dashboard-broken-390-dark.png`. */
+export const SCREENSHOTS: readonly string[] = Object.keys(SCENES).flatMap((scene) =>
+  WIDTHS.flatMap((width) => SCHEMES.map((scheme) => nameOf(scene, width, scheme))),
+);
+
+function nameOf(scene: string, width: number, scheme: string): string {
+  return `dashboard-${scene}-${width}-${scheme}.png`;
+}
+
+/** Takes all screenshots into a directory. */
+export async function takeScreenshots(browser: Browser, into: string): Promise<void> {
+  const directory = await mkdtemp(path.join(tmpdir(), 'dashboard-'));
+  try {
+    await mkdir(into, { recursive: true });
+    for (const scene of Object.keys(SCENES)) {
+      const { model, histories } = sceneOf(scene);
+      for (const [name, text] of renderFiles(model, histories)) await writeFile(path.join(directory, name), text);
+      for (const colorScheme of SCHEMES) {
+        for (const width of WIDTHS) {
+          const view = await browser.newPage({ viewport: { width, height: 800 }, colorScheme });
+          await view.goto(pathToFileURL(path.join(directory, 'index.html')).href);
+          await view.screenshot({ path: path.join(into, nameOf(scene, width, colorScheme)) });
+          await view.close();
+        }
+      }
+    }
+  } finally {
+    await rm(directory, { recursive: true });
   }
-} finally {
-  await browser.close();
-  await rm(directory, { recursive: true });
 }

@@ -1,6 +1,8 @@
+import { access, readFile } from 'node:fs/promises';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import * as v from 'valibot';
+import { parse } from 'yaml';
 import { rfc3339 } from '../../src/base/clock.js';
 import { formatCandidate } from '../../src/candidate/reference.js';
 import type { LedgerRecord } from '../../src/ledger/record.js';
@@ -25,6 +27,11 @@ import {
   result,
   SETTINGS,
 } from './fixture.js';
+import { SCENES } from './scenes.js';
+
+const workflowSchema = v.object({
+  on: v.object({ workflow_dispatch: v.object({ inputs: v.record(v.string(), v.unknown()) }) }),
+});
 
 const [A, B, C] = ['v6.0.1-a', 'v6.0.2-b', 'v6.0.3-c'].map((name) => candidate(name)) as [
   ReturnType<typeof candidate>,
@@ -104,8 +111,8 @@ describe('what is promoted', () => {
   });
 
   test.each([
-    ['another tag', B.tag, ['it names v6.0.2-b, and the ledger says v6.0.1-a: the next run mends it']],
-    ['no label', undefined, ['it names nothing, and the ledger says v6.0.1-a: the next run mends it']],
+    ['another tag', B.tag, ['it names v6.0.2-b, but the ledger says v6.0.1-a: the next run corrects it']],
+    ['no label', undefined, ['it names nothing, but the ledger says v6.0.1-a: the next run corrects it']],
     ['the same tag', A.tag, []],
   ])('a label with %s', (_, labelTag, problems) => {
     const branch = branchOf({ records: ledger(earned(A, DAY)), labelTag });
@@ -306,23 +313,158 @@ describe('job figures', () => {
   });
 });
 
-describe('waivers', () => {
-  const waived = (until: string) => criteriaOf(JOBS, `  waivers: [{job: job-1, until: ${until}, reason: flaky}]\n`);
-  // It is 2026-11-24, 11:34.
-  test.each([
-    ['2026-11-24', 0],
-    ['2026-11-25', 1],
-    ['2026-12-24', 30],
-  ])('until %s: %i days left', (until, left) => {
-    const report = decide(A, waived(until), [], NOW - HOUR);
-    const { waivers } = branchOf({ lastDecision: lastDecision({ reference: formatCandidate(A), report }) });
-    expect(waivers).toEqual([{ job: 'job-1', until, 'days-left': left, reason: 'flaky', issue: null }]);
+test('waivers are those of the newest criteria, also where one has ended since', () => {
+  const criteria = criteriaOf(JOBS, '  waivers: [{job: job-1, until: 2026-11-22, reason: flaky}]\n');
+  const report = decide(A, criteria, [], NOW - 3 * DAY);
+  const { waivers } = branchOf({ lastDecision: lastDecision({ reference: formatCandidate(A), report }) });
+  expect(waivers).toEqual([{ job: 'job-1', until: '2026-11-22', reason: 'flaky', issue: null }]);
+});
+
+describe('health', () => {
+  const failedSince = result('job-2', A, 'failure', NOW - HOUR);
+  const waived = criteriaOf(JOBS, '  waivers: [{job: job-2, until: 2026-12-01, reason: flaky}]\n');
+  const rolledBack = ledger(earned(A, 9 * DAY), earned(B, 5 * DAY), [A, DAY, { kind: 'rollback', reason: 'bad' }]);
+  const evaluatedNow = (criteria: string, ...results: ReturnType<typeof result>[]) =>
+    lastDecision({ reference: formatCandidate(A), report: decide(A, criteria, results, NOW - 60) });
+  test.each<[BranchModel['health']['state'], string, Partial<BranchHistory>]>([
+    ['nothing', 'no ledger', {}],
+    ['unknown', 'a ledger that is not trusted', { ...failed('ledger'), records: ledger(earned(A, DAY)) }],
+    ['passing', 'earned, and no vote since', { records: ledger(earned(A, DAY)) }],
+    ['regressed', 'earned, and a vote against it since', { records: ledger(earned(A, DAY)), votes: [failedSince] }],
+    [
+      'passing',
+      'a vote against another image',
+      { records: ledger(earned(A, DAY)), votes: [result('job-2', B, 'failure', NOW - HOUR)] },
+    ],
+    [
+      'passing',
+      'failed, and passed again',
+      { records: ledger(earned(A, DAY)), votes: [failedSince, result('job-2', A, 'success', NOW - 60)] },
+    ],
+    [
+      'passing',
+      'a job that runs again',
+      { records: ledger(earned(A, DAY)), votes: [result('job-2', A, 'running', NOW - HOUR)] },
+    ],
+    [
+      'regressed',
+      'by the last run',
+      {
+        records: ledger(earned(A, DAY)),
+        lastDecision: evaluatedNow(CRITERIA, ...GREEN(A, NOW - 30 * HOUR), failedSince),
+      },
+    ],
+    [
+      'passing',
+      'a job that is waived now',
+      {
+        records: ledger(earned(A, DAY)),
+        lastDecision: evaluatedNow(waived, ...GREEN(A, NOW - 30 * HOUR), failedSince),
+      },
+    ],
+    ['unproven', 'adopted', { records: ledger([A, DAY]) }],
+    [
+      'unproven',
+      'forced past a job',
+      { records: ledger([A, DAY, { kind: 'forced', reason: 'must', decision: decide(A, CRITERIA, [], NOW - DAY) }]) },
+    ],
+    ['passing', 'rolled back to what was earned once', { records: rolledBack }],
+    ['regressed', 'rolled back to what failed since it was earned', { records: rolledBack, votes: [failedSince] }],
+    [
+      'passing',
+      'rolled back from what failed',
+      { records: rolledBack, votes: [result('job-2', B, 'failure', NOW - HOUR)] },
+    ],
+  ])('%s: %s', (state, _, history) => {
+    expect(branchOf(history).health.state).toBe(state);
   });
 
-  test('one that ended since the last decision has less than none', () => {
-    const report = decide(A, waived('2026-11-22'), [], NOW - 3 * DAY);
-    const { waivers } = branchOf({ lastDecision: lastDecision({ reference: formatCandidate(A), report }) });
-    expect(waivers).toMatchObject([{ 'days-left': -2 }]);
+  test('names the jobs that failed, and makes the branch regressed, though it is on time', () => {
+    const branch = branchOf({ records: ledger(earned(A, DAY)), votes: [failedSince] });
+    expect(branch.health.jobs.map(({ job, since }) => [job, since])).toEqual([['job-2', rfc3339(NOW - HOUR)]]);
+    expect([branch.state, branch.due]).toEqual(['regressed', rfc3339(NOW + 13 * DAY)]);
+  });
+});
+
+describe('what to do next', () => {
+  const [first] = ledger(earned(A, 9 * DAY));
+  const records = ledger(earned(A, 9 * DAY), earned(B, 2 * DAY));
+  const runs = 'gh workflow run promotion.yml -R forge.example/o/r -f branch=master';
+  const blocked = decide(C, CRITERIA, [result('job-2', C, 'failure', NOW - DAY)], NOW - HOUR);
+  test.each<[string, Partial<BranchHistory>, RegExp, string | null]>([
+    ['nothing', { records, labelTag: B.tag, candidateTag: B.tag }, /^Nothing\.$/, null],
+    [
+      'a regression',
+      { records, votes: [result('job-2', B, 'failure', NOW - HOUR)], labelTag: B.tag },
+      /^Roll back to v6\.0\.1-a\.$/,
+      `${runs} -f rollback-to=previous -f force-reason=WHY`,
+    ],
+    [
+      'a regression of the first image',
+      {
+        records: first === undefined ? [] : [first],
+        votes: [result('job-2', A, 'failure', NOW - HOUR)],
+        labelTag: A.tag,
+      },
+      /^There is nothing to roll back to/,
+      null,
+    ],
+    [
+      'a failed job',
+      {
+        records,
+        labelTag: B.tag,
+        lastDecision: lastDecision({
+          reference: formatCandidate(C),
+          decision: 'reject',
+          report: blocked,
+          'decided-at': rfc3339(NOW - HOUR),
+        }),
+      },
+      /^Read why job-2 failed/,
+      null,
+    ],
+    ['a first run', {}, /^Run the first promotion/, 'gh workflow run promotion.yml -f branch=master'],
+    ['a label without a ledger', { labelTag: A.tag }, /^Adopt v6\.0\.1-a/, null],
+    [
+      'a silent pipeline',
+      {
+        records,
+        labelTag: B.tag,
+        lastDecision: lastDecision({ reference: formatCandidate(B), 'decided-at': rfc3339(NOW - 60 * DAY) }),
+      },
+      /60 days/,
+      `gh workflow enable promotion.yml -R forge.example/o/r && ${runs}`,
+    ],
+    ['a ledger that is not trusted', { ...failed('ledger'), records }, /^Find out who changed the ledger/, null],
+    [
+      'a label that is wrong',
+      { records, labelTag: A.tag, candidateTag: B.tag },
+      /^Run the promotion: it sets the label right/,
+      runs,
+    ],
+  ])('%s', (_, history, what, command) => {
+    const [step] = branchOf(history).next;
+    expect(step?.what).toMatch(what);
+    expect(step?.command).toBe(command);
+  });
+
+  test('names fields that the workflow has, and how-tos that there are', async () => {
+    const { on } = v.parse(
+      workflowSchema,
+      parse(await readFile('.github/workflows/promotion.yml', 'utf8'), { merge: true }),
+    );
+    const branches = Object.values(SCENES).flatMap((histories) => summarize(histories(), SETTINGS, NOW).branches);
+    const steps = branches.flatMap(({ next }) => next);
+    const fields = new Set(
+      steps.flatMap(({ command }) => [...(command ?? '').matchAll(/ -f ([\w-]+)=/g)].map(([, name]) => name)),
+    );
+    expect(Object.keys(on.workflow_dispatch.inputs)).toEqual(expect.arrayContaining([...fields]));
+    expect(fields.size).toBeGreaterThan(4);
+    for (const step of steps) {
+      const file = step['how-to']?.replace(/^.*\/blob\/v1\//, '');
+      if (file !== undefined) await access(file);
+    }
   });
 });
 

@@ -1,0 +1,44 @@
+import { type Content, type Markup, markup, render } from './markup.js';
+import type { View } from './page-parts.js';
+import { time } from './page-parts.js';
+import { iconShapes } from './pictures.js';
+import { STYLE } from './style.js';
+
+export interface DocumentOptions {
+  readonly title: string;
+  /** What the page begins with, below its heading. */
+  readonly lead?: Content;
+  readonly main: Content;
+  /** Rules of this page's own filters. */
+  readonly style?: Markup | undefined;
+}
+
+/**
+ * One page: a file that loads nothing and runs nothing, which its policy enforces, so that text from outside cannot do
+ * harm. As nothing runs, all times are absolute, and the page says until when it is current.
+ */
+export function renderDocument({ title, lead, main, style }: DocumentOptions, { model }: View): string {
+  return render(markup`<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'">
+<meta name="referrer" content="no-referrer">
+<title>${title}</title>
+<link rel="icon" href="data:,">
+<link rel="alternate" type="application/atom+xml" title="Promotions" href="feed.atom">
+<style>${STYLE}${style}</style>
+</head>
+<body id="top">
+${iconShapes()}
+<header><h1><bdi>${title}</bdi></h1>
+<p class="soft">Label <code>${model.label}</code>, as of ${time(model['generated-at'])} UTC.</p>
+${lead}</header>
+<main>
+${main}</main>
+<footer>The same as data: <a href="data.json">data.json</a>, <a href="metrics.prom">metrics.prom</a>, <a href="badge.json">badge.json</a>, <a href="feed.atom">feed.atom</a>.</footer>
+</body>
+</html>
+`);
+}

@@ -1,0 +1,59 @@
+import type { Digest } from '../candidate/reference.js';
+import type { DecisionRecord, JobState } from '../criteria/decision-record.js';
+import { regressions } from '../criteria/regressions.js';
+import type { Evaluated } from './job-history.js';
+import type { Health } from './model.js';
+import { candidateOf, minuteOf, plural } from './words.js';
+
+/** What the health of the promoted image is read from. */
+export interface HealthFacts {
+  /** The promoted image; undefined where nothing is promoted. */
+  readonly digest: Digest | undefined;
+  /** False where the ledger cannot be read or trusted. */
+  readonly isKnown: boolean;
+  /** The decision in the newest record that promoted this image with one. */
+  readonly promotedBy: DecisionRecord | undefined;
+  /** All evaluations, newest first. */
+  readonly evaluated: readonly Evaluated[];
+}
+
+/**
+ * The health of what is promoted, by its own evidence and not by its age. It regressed if a requirement that was met
+ * when the image was promoted has failed since (see regressions); a job that is unknown, too old or waived has not.
+ */
+export function healthOf({ digest, isKnown, promotedBy, evaluated }: HealthFacts): Health {
+  if (!isKnown) return { state: 'unknown', why: 'what is promoted cannot be read or trusted', jobs: [] };
+  if (digest === undefined) return { state: 'nothing', why: 'nothing is promoted', jobs: [] };
+  if (promotedBy === undefined) return { state: 'unproven', why: 'no job tested it before it was promoted', jobs: [] };
+  const newest = evaluated.find(({ record }) => candidateOf(record.candidate).digest === digest)?.record;
+  const failed = newest === undefined ? [] : failedSince(promotedBy, newest);
+  if (failed.length > 0) {
+    return { state: 'regressed', why: `${plural(failed.length, 'job')} failed after it was promoted`, jobs: failed };
+  }
+  const evaluatedAt = `evaluated ${minuteOf(promotedBy['evaluated-at'])} UTC`;
+  if (promotedBy.verdict !== 'promote') {
+    const unmet = promotedBy.jobs.filter(({ state }) => state === 'unmet' || state === 'unknown');
+    return {
+      state: 'unproven',
+      why: `promoted although its criteria were not met (${evaluatedAt})`,
+      jobs: unmet.map(strip),
+    };
+  }
+  const passed = promotedBy.jobs.filter(({ state }) => state === 'met').length;
+  const waived = promotedBy.jobs.filter(({ state }) => state === 'waived').length;
+  const exception = waived === 0 ? '' : `, ${waived} waived`;
+  return {
+    state: 'passing',
+    why: `${plural(passed, 'job')} passed${exception} (${evaluatedAt}), and none has failed since`,
+    jobs: [],
+  };
+}
+
+function failedSince(promotedBy: DecisionRecord, now: DecisionRecord): Health['jobs'] {
+  const failed = new Set(regressions(promotedBy, now).map(({ job }) => job));
+  return now.jobs.filter(({ job }) => failed.has(job)).map(strip);
+}
+
+function strip({ 'aggregate-hash': _, ...job }: JobState): Health['jobs'][number] {
+  return job;
+}

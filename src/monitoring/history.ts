@@ -1,0 +1,81 @@
+import { type Content, type Markup, markup } from './markup.js';
+import type { BranchModel, Promotion } from './model.js';
+import { image, imageOf, KINDS, kindBadge, recordAddress, runLink, time, type View } from './page-parts.js';
+import { leadStrip } from './pictures.js';
+import { durationWords } from './words.js';
+
+/** Lists of promotions, and filters of them that work without a server and without scripts. */
+
+export interface Change {
+  readonly branch: BranchModel;
+  readonly promotion: Promotion;
+}
+
+/** Promotions, one a line, newest first. */
+export function changeList(changes: readonly Change[], { model }: View, namesBranch: boolean): Markup {
+  const longest = Math.max(...changes.map(({ promotion }) => promotion['lead-time'] ?? 0));
+  return markup`<ol class="changes">${changes.map((change) => changeLine(change, model.branches.indexOf(change.branch), longest, namesBranch))}</ol>
+`;
+}
+
+function changeLine({ branch, promotion }: Change, place: number, longest: number, namesBranch: boolean): Markup {
+  const { kind, n, reason, who } = promotion;
+  const lead = promotion['lead-time'];
+  const why =
+    kind === 'earned'
+      ? undefined
+      : markup`<span class="soft why"><bdi>${who}</bdi>${reason === '' ? undefined : markup`: <bdi>${reason}</bdi>`}</span>`;
+  const name = namesBranch ? markup`<b>${branch.branch}</b> ` : undefined;
+  return markup`<li class="b-${place} k-${kind}"><span class="at">${time(promotion.when)}</span><span>${name}${kindBadge(kind)} ${whatChanged(promotion)}${why}</span><span class="lead">${lead === null ? undefined : markup`<span class="soft">lead time</span> ${durationWords(lead)}${leadStrip(promotion, longest)}`}</span><span class="links"><a href="${recordAddress(branch.branch, n)}">record ${n}</a>${runLink(promotion['run-url'])}</span></li>
+`;
+}
+
+/** A rollback names what it went to and what it left. */
+export function whatChanged(promotion: Promotion): Content {
+  const { kind, left } = promotion;
+  if (kind !== 'rollback' || left === null) return image(promotion);
+  return markup`to ${image(promotion)} from ${imageOf(left)}`;
+}
+
+const FILTERED = ['earned', 'forced', 'rollback', 'adopted', 'hold', 'lift', 'quarantine'] as const;
+const PROMOTING = FILTERED.slice(0, 4);
+
+export function kindFilter(kinds: readonly (typeof FILTERED)[number][] = PROMOTING): Markup {
+  return radios(
+    'Kind',
+    'k',
+    kinds.map((kind) => ({ value: kind, words: KINDS[kind] })),
+  );
+}
+
+/** All kinds of records. */
+export function recordKindFilter(): Markup {
+  return kindFilter(FILTERED);
+}
+
+export function branchFilter(branches: readonly BranchModel[]): Markup {
+  return radios(
+    'Branch',
+    'b',
+    branches.map(({ branch }, place) => ({ value: String(place), words: branch })),
+  );
+}
+
+function radios(
+  legend: string,
+  name: string,
+  choices: readonly { readonly value: string; readonly words: string }[],
+): Markup {
+  const radio = (value: string, words: string, checked: boolean) =>
+    markup`<label><input type="radio" name="${name}" id="${name}-${value}"${checked ? markup` checked` : undefined}> ${words}</label> `;
+  return markup`<fieldset class="filter"><legend>${legend}</legend>${radio('all', 'all', true)}${choices.map(({ value, words }) => radio(value, words, false))}</fieldset>
+`;
+}
+
+/** The rules that make the filters work: they hide what has not the chosen class. */
+export function filterStyle(branches: readonly BranchModel[]): Markup {
+  const hide = (name: string, value: string) =>
+    markup`main:has(#${name}-${value}:checked) :is(.changes li, .record):not(.${name}-${value}) { display: none; }
+`;
+  return markup`${branches.map((_, place) => hide('b', String(place)))}${FILTERED.map((kind) => hide('k', kind))}`;
+}

@@ -1,5 +1,6 @@
 import { checkImage, type ImageFacts } from '../candidate/image-check.js';
 import { candidateSchema, type Digest, formatCandidate } from '../candidate/reference.js';
+import { readImages } from '../registry/images.js';
 import type { RepositoryClient } from '../registry/registry.js';
 import { defineAction } from '../runner/action.js';
 import { required } from '../runner/inputs.js';
@@ -36,13 +37,6 @@ export const action = defineAction({
 /** The configurations of an image, of every platform that it has. */
 async function readFacts(repository: RepositoryClient, digest: Digest): Promise<ImageFacts> {
   const manifest = await repository.getManifest(digest);
-  if (manifest.kind === 'image') {
-    return { isIndex: false, configs: [await repository.getConfig(manifest)] };
-  }
-  const configs = [];
-  for (const child of manifest.children.filter(({ platform }) => platform !== undefined)) {
-    const image = await repository.getManifest(child.digest);
-    if (image.kind === 'image') configs.push(await repository.getConfig(image));
-  }
-  return { isIndex: true, configs };
+  const images = await readImages(repository, manifest);
+  return { isIndex: manifest.kind === 'index', configs: await Promise.all(images.map((image) => image.config())) };
 }

@@ -8,7 +8,7 @@ import { registryInputs, targetInputs, withRegistry } from './shared/registry-in
 import { authorise } from './shared/request-inputs.js';
 import { storeInputs, withStore } from './shared/store-inputs.js';
 
-const { 'plain-http': plainHttp, 'ca-file': caFile } = registryInputs;
+const { 'plain-http': plainHttp, 'token-hosts': tokenHosts, 'ca-file': caFile } = registryInputs;
 
 export const action = defineAction({
   description:
@@ -24,6 +24,7 @@ export const action = defineAction({
     ),
     ...targetInputs,
     'plain-http': plainHttp,
+    'token-hosts': tokenHosts,
     'ca-file': caFile,
     'ledger-key': secret("Key of the HMAC that seals the ledgers' records; empty: seals are not checked"),
     keep: withDefault(

@@ -9,7 +9,7 @@ import { verifyPromotion } from '../upkeep/verify.js';
 import { smallApis } from './shared/http.js';
 import { registryInputs, targetInputs, withRegistry } from './shared/registry-inputs.js';
 
-const { 'plain-http': plainHttp, 'ca-file': caFile } = registryInputs;
+const { 'plain-http': plainHttp, 'token-hosts': tokenHosts, 'ca-file': caFile } = registryInputs;
 
 export const action = defineAction({
   description: 'Verifies what is promoted: the ledger with its decisions, the labels, and the images at the targets',
@@ -28,6 +28,7 @@ export const action = defineAction({
     },
     'target-password': targetInputs['target-password'],
     'plain-http': plainHttp,
+    'token-hosts': tokenHosts,
     'ca-file': caFile,
     'ledger-key': secret("Key of the HMAC that seals the ledger's records; empty: seals are not checked"),
   },

@@ -14,6 +14,8 @@ export type Hint =
   | 'reference' // the candidate itself
   | 'log-in-to-source' // credentials for the registry that is read
   | 'log-in-to-target' // credentials for the registry that is written
+  | 'log-in-with-docker' // credentials for a registry that no input names
+  | 'trust-token-host' // the login may be sent to this token server
   | 'trust-certificate' // the authority that signed the server's certificate
   | 'use-plain-http' // the registry may speak http
   | 'targets' // the repositories that are promoted to

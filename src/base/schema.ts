@@ -34,7 +34,9 @@ export function parseJson<S extends v.GenericSchema>(
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw fail(`not JSON: ${oneLine(error instanceof Error ? error.message : String(error), 200)}`);
+    // V8's message may quote the text, which may hold a secret or come from a server that must not be quoted.
+    const [problem = ''] = error instanceof Error ? error.message.split(/(?:, )?(?:\.\.\.)?"/) : [];
+    throw fail(`not JSON: ${oneLine(problem || 'unexpected text', 200)}`);
   }
   return parseWith(schema, value, fail);
 }

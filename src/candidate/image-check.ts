@@ -4,7 +4,7 @@ import { readStable } from './schemes.js';
 
 /** What an image says of itself: each platform's configuration. */
 export interface ImageFacts {
-  /** Whether the tag is of an index, which serves several platforms. */
+  /** Is the tag on an index? One may serve several platforms. */
   readonly isIndex: boolean;
   readonly configs: readonly {
     /** `linux/amd64`. */
@@ -34,9 +34,11 @@ export function checkImage(tag: Tag, image: ImageFacts): ImageCheck {
   // A tag with no architecture is an index, of which x86_64 is always a member.
   const platform = PLATFORM_OF[build.arch ?? 'x86_64'];
   const present = image.configs.map((config) => config.platform);
+  // An index of one platform and its attestations is an image for that platform alone.
+  const isAsTagged = present.includes(platform) && (build.arch === undefined ? image.isIndex : present.length === 1);
   const findings: Finding[] = [
     {
-      state: present.includes(platform) && image.isIndex === (build.arch === undefined) ? 'same' : 'other',
+      state: isAsTagged ? 'same' : 'other',
       what: `platforms ${present.join(', ')}; the tag says ${build.arch === undefined ? `an index with ${platform}` : platform}`,
     },
   ];

@@ -4,12 +4,12 @@ import { explainTlsError, trustedCertificates } from './tls.js';
 import { joinedHeaders, type Transport } from './transport.js';
 
 /**
- * Carries requests by the runner's own HTTP client, which knows HTTP_PROXY, HTTPS_PROXY and NO_PROXY. For the small
- * APIs; its retries and redirects are off, since the policy is ours. Loads it with the first request. `ca` is PEM text
- * of certificates to trust in addition to the system's.
+ * Sends requests by the runner's HTTP client, which obeys HTTP_PROXY, HTTPS_PROXY and NO_PROXY. It serves the small
+ * APIs. Its own retries and redirects are off: policy.ts does both. The client is loaded with the first request.
+ * `ca` is PEM text of certificates to trust in addition to the system's.
  */
 export function actionsTransport(ca?: string): Transport {
-  // A client keeps the connections of one protocol, and fails with the other.
+  // A client keeps connections of one protocol and fails with the other.
   const clients = new Map<string, Promise<HttpClient>>();
   return async (request, signal) => {
     const { protocol } = request.url;
@@ -20,7 +20,7 @@ export function actionsTransport(ca?: string): Transport {
     if (typeof request.body === 'function') throw new TypeError('this transport sends no streams');
     const body = typeof request.body === 'string' ? request.body : Buffer.from(request.body ?? '').toString('utf8');
     signal.throwIfAborted();
-    // The client cannot be told to stop, so its late answer is dropped when it comes.
+    // The client cannot be stopped, so a late answer is dropped when it comes.
     const { message } = await abortable(
       client.request(request.method, request.url.href, body, { ...request.headers }),
       signal,
@@ -28,7 +28,7 @@ export function actionsTransport(ca?: string): Transport {
     ).catch((error: unknown) => {
       throw explainTlsError(error, request.url.host);
     });
-    return { status: message.statusCode ?? 0, headers: joinedHeaders(message.headers), body: message };
+    return { status: message.statusCode ?? 0, headers: joinedHeaders(message.headersDistinct), body: message };
   };
 }
 

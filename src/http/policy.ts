@@ -1,15 +1,16 @@
 import type { Clock } from '../base/clock.js';
 import { errorLine, oneLine, ServiceError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
+import { discard, readBody, TimeLimit } from './body.js';
 import { isTransient } from './status.js';
 import type { HttpRequest, HttpResponse, Transport } from './transport.js';
 
 /**
  * The one HTTP policy: time limits, retries with backoff and Retry-After (RFC 9110 section 10.2.3), redirects that
- * never carry credentials to another origin, and a User-Agent that says who asks.
+ * never carry credentials to another origin, and a User-Agent that names this project.
  */
 export interface HttpPolicy {
-  /** How often a request is sent at most, the first time included. */
+  /** How often a request is sent at most, including the first time. */
   readonly attempts: number;
   /** Milliseconds from sending a request, or the last piece of its body, to the head of the answer. */
   readonly answerMs: number;
@@ -17,7 +18,7 @@ export interface HttpPolicy {
   readonly bodyMs: number;
   /** Milliseconds for a request with all its retries and waits. */
   readonly totalMs: number;
-  /** The longest wait that a server may ask of us. */
+  /** The longest wait that a server may ask for. */
   readonly longestWaitMs: number;
 }
 
@@ -33,20 +34,25 @@ export const USER_AGENT = 'ceph-promotion-actions (+https://github.com/rdo-infra
 
 const FIRST_WAIT_MS = 250;
 const MAX_REDIRECTS = 5;
-const ATTEMPTS_WHERE_NOBODY_IS = 5;
+/** For requests with a fallback. */
+const FEW_ATTEMPTS = 3;
+/** A wrong address looks like a server that restarts, so connecting is retried only this often. */
+const CONNECT_ATTEMPTS = 5;
 
 export interface Http {
-  /** Sends with retries where `idempotent`; any status that is not worth a retry is returned as it is. */
+  /** Sends a request, with retries where it is `idempotent`. Returns every status that is not worth a retry. */
   send(request: HttpRequest, options: SendOptions): Promise<HttpResponse>;
-  /** The same, with the whole body, of at most `maxBytes`. */
+  /** Sends a request and reads its whole body, of at most `maxBytes`. */
   sendForBytes(request: HttpRequest, options: BodyOptions): Promise<BytesResponse>;
-  /** The same, with the whole body as UTF-8. */
+  /** Sends a request and reads its whole body as UTF-8. */
   sendForText(request: HttpRequest, options: BodyOptions): Promise<TextResponse>;
 }
 
 export interface SendOptions {
-  /** May it be sent again when the answer was lost? */
+  /** May the request be sent again when its answer was lost? */
   readonly idempotent: boolean;
+  /** The caller can do without this request: give up after a few attempts. A 429 is still waited out. */
+  readonly optional?: boolean;
   readonly pace?: Pace;
 }
 
@@ -54,13 +60,13 @@ export interface BodyOptions extends SendOptions {
   readonly maxBytes: number;
 }
 
-/** Keeps requests at a server's pace: asked before each is sent, a repeated one too. */
+/** Keeps requests at a server's pace. It is asked before each attempt. */
 export interface Pace {
-  /** Resolves when a request may go; what it gives must be called with the head of the answer, or with nothing. */
+  /** Resolves when a request may be sent. Call the function it returns with the head of the answer, or with nothing. */
   enter(): Promise<(answer?: AnswerHead) => void>;
 }
 
-export type AnswerHead = Pick<HttpResponse, 'status' | 'headers'>;
+export type AnswerHead = Omit<HttpResponse, 'body'>;
 
 export interface BytesResponse extends AnswerHead {
   readonly bytes: Buffer;
@@ -77,125 +83,57 @@ export interface HttpParts {
   readonly log: Log;
 }
 
-/** A refusal for pace (429) was not acted on, so that even what is not idempotent may be sent again. */
-function worthRepeating(status: number, idempotent: boolean): boolean {
+/** A server that answers 429 did nothing, so even a request that is not idempotent may be sent again. */
+function isWorthRepeating(status: number, idempotent: boolean): boolean {
   return status === 429 || (idempotent && isTransient(status));
 }
 
-/** How long the server asks us to wait, in milliseconds: Retry-After as seconds or as a date. */
+/**
+ * How long the server asks us to wait, in milliseconds. Retry-After is a number of seconds or a date; a date is read
+ * by the server's own clock, its Date header, where there is one.
+ */
 export function retryAfterMs(headers: HttpResponse['headers'], now: number): number | undefined {
   const value = headers['retry-after']?.trim();
   if (value === undefined) return undefined;
   if (/^\d{1,9}$/.test(value)) return Number(value) * 1000;
   const date = Date.parse(value);
-  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
+  if (Number.isNaN(date)) return undefined;
+  // A proxy may add a Date of its own. The server counted from the last one before what it asks for.
+  const clocks = (headers.date?.match(HTTP_DATE) ?? []).map((text) => Date.parse(text)).filter((time) => time <= date);
+  return Math.max(0, date - (clocks.length === 0 ? now : Math.max(...clocks)));
 }
 
-/** Full jitter under a doubling ceiling: attempt 1 waits up to 0.25 s, then 0.5 s, 1 s … but never less than half of it. */
+/** IMF-fixdate (RFC 9110 section 5.6.7), which has a comma of its own. */
+const HTTP_DATE = /[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT/g;
+
+/** Half to all of 0.25 s, 0.5 s, 1 s …, at most 10 s; in milliseconds. `random` is in [0, 1). */
 export function backoffMs(attempt: number, random: number): number {
   const ceiling = Math.min(FIRST_WAIT_MS * 2 ** (attempt - 1), 10_000);
   return Math.round(ceiling * (0.5 + random / 2));
 }
 
 /** An Http that sends by `transport` under `policy`. */
-export function createHttp({ transport, policy, clock, log }: HttpParts): Http {
-  async function once(request: HttpRequest, deadline: number): Promise<HttpResponse> {
-    const limit = Math.min(policy.answerMs, deadline - clock.now());
-    const controller = new AbortController();
-    // One timer, started anew for each piece of a body: a layer has so many that a timer for each would show.
-    let turn: 'server' | 'ours' | 'over' = 'server';
-    const timer = setTimeout(() => turn === 'server' && controller.abort(new TimeLimit(limit)), Math.max(1, limit));
-    const pass = (to: 'server' | 'ours') => {
-      if (turn === 'over') return;
-      turn = to;
-      timer.refresh();
-    };
-    try {
-      const headers = { 'user-agent': USER_AGENT, ...request.headers };
-      return await transport({ ...request, headers, ...timedBody(request.body, pass) }, controller.signal);
-    } catch (error) {
-      throw controller.signal.aborted ? controller.signal.reason : error;
-    } finally {
-      turn = 'over';
-      clearTimeout(timer);
-    }
-  }
+export function createHttp(parts: HttpParts): Http {
+  const { policy, clock } = parts;
 
-  async function paced(request: HttpRequest, pace: Pace | undefined, deadline: number): Promise<HttpResponse> {
-    const leave = await pace?.enter();
-    let response: HttpResponse | undefined;
-    try {
-      response = await follow(request, deadline);
-      return response;
-    } finally {
-      leave?.(response);
-    }
-  }
-
-  async function follow(request: HttpRequest, deadline: number): Promise<HttpResponse> {
-    let current = request;
-    for (let hop = 0; ; hop += 1) {
-      const response = await once(current, deadline);
-      const location = response.headers.location;
-      const safe = current.method === 'GET' || current.method === 'HEAD';
-      if (!safe || location === undefined || ![301, 302, 303, 307, 308].includes(response.status)) return response;
-      await discard(response);
-      if (hop === MAX_REDIRECTS) {
-        throw new ServiceError('bad-answer', `${describe(request)}: more than ${MAX_REDIRECTS} redirects`);
-      }
-      current = redirected(current, location);
-    }
-  }
-
-  async function retrying<T>(request: HttpRequest, attemptOnce: Attempt<T>): Promise<T> {
-    const deadline = clock.now() + policy.totalMs;
-    for (let attempt = 1; ; attempt += 1) {
-      const outcome = await attemptOnce(deadline, attempt === policy.attempts);
-      if ('answer' in outcome) return outcome.answer;
-      const wait = Math.max(outcome.waitMs ?? 0, backoffMs(attempt, clock.random()));
-      const reason = `${describe(request)}: ${outcome.reason}`;
-      const attempts = outcome.nobodyThere ? Math.min(ATTEMPTS_WHERE_NOBODY_IS, policy.attempts) : policy.attempts;
-      if (attempt >= attempts) throw new ServiceError(outcome.kind, reason);
-      if (wait > policy.longestWaitMs || clock.now() + wait > deadline) {
-        throw new ServiceError(outcome.kind, `${reason}; a retry would only be due in ${Math.ceil(wait / 1000)} s`);
-      }
-      log.debug(`${reason}; retry ${attempt} of ${attempts - 1} in ${wait} ms`);
-      await clock.sleep(wait);
-    }
-  }
-
-  function failure(request: HttpRequest, error: unknown, last: boolean): Retry {
-    if (error instanceof ServiceError) throw error;
-    const kind = error instanceof TimeLimit ? 'timeout' : 'unreachable';
-    if (last) throw new ServiceError(kind, `${describe(request)}: ${errorLine(error)}`);
-    return { kind, reason: errorLine(error), nobodyThere: isNobodyThere(error) };
-  }
-
-  const sendForBytes = (request: HttpRequest, { idempotent, pace, maxBytes }: BodyOptions): Promise<BytesResponse> =>
-    retrying(request, async (deadline, last) => {
-      try {
-        const response = await paced(request, pace, deadline);
-        const limit = Math.min(policy.bodyMs, deadline - clock.now());
-        const bytes = await readBody(response, maxBytes, limit, describe(request));
-        if (!last && worthRepeating(response.status, idempotent)) return busy(response, clock.now());
-        return { answer: { status: response.status, headers: response.headers, bytes } };
-      } catch (error) {
-        return failure(request, error, last || !idempotent);
-      }
+  const sendForBytes = (request: HttpRequest, options: BodyOptions): Promise<BytesResponse> =>
+    retrying(parts, request, options, async (deadline) => {
+      const response = await paced(parts, request, options.pace, deadline);
+      const limit = Math.min(policy.bodyMs, deadline - clock.now());
+      const bytes = await readBody(response, options.maxBytes, limit, describe(request));
+      const { body: _, ...head } = response;
+      return { ...head, bytes };
     });
 
   return {
-    send: (request, { idempotent, pace }) =>
-      retrying(request, async (deadline, last) => {
-        try {
-          const response = await paced(request, pace, deadline);
-          if (last || !worthRepeating(response.status, idempotent)) return { answer: response };
-          await discard(response);
-          return busy(response, clock.now());
-        } catch (error) {
-          return failure(request, error, last || !idempotent);
-        }
-      }),
+    send: (request, options) =>
+      retrying(
+        parts,
+        request,
+        options,
+        (deadline) => paced(parts, request, options.pace, deadline),
+        (response) => discard(response),
+      ),
 
     sendForBytes,
 
@@ -206,7 +144,122 @@ export function createHttp({ transport, policy, clock, log }: HttpParts): Http {
   };
 }
 
-/** A long upload is not a late answer: the limit is on what the server takes for each piece, and for none of ours. */
+/** Repeats `attempt` while it fails in a way that may pass; `drop` frees what an answer that is not returned holds. */
+async function retrying<T extends AnswerHead>(
+  { policy, clock, log }: HttpParts,
+  request: HttpRequest,
+  { idempotent, optional = false }: SendOptions,
+  attempt: (deadline: number) => Promise<T>,
+  drop: (answer: T) => Promise<void> = async () => undefined,
+): Promise<T> {
+  const deadline = clock.now() + policy.totalMs;
+  for (let count = 1; ; count += 1) {
+    let failed: Failure;
+    try {
+      const answer = await attempt(deadline);
+      const isLast = count >= attemptsFor(policy, optional && answer.status !== 429);
+      if (isLast || !isWorthRepeating(answer.status, idempotent)) return answer;
+      await drop(answer);
+      failed = {
+        kind: 'server-error',
+        reason: `answered ${answer.status}`,
+        waitMs: retryAfterMs(answer.headers, clock.now()) ?? 0,
+        attempts: attemptsFor(policy, optional && answer.status !== 429),
+      };
+    } catch (error) {
+      if (error instanceof ServiceError) throw error;
+      failed = {
+        kind: error instanceof TimeLimit ? 'timeout' : 'unreachable',
+        reason: errorLine(error),
+        waitMs: 0,
+        attempts: !idempotent
+          ? 1
+          : Math.min(attemptsFor(policy, optional), isNobodyThere(error) ? CONNECT_ATTEMPTS : policy.attempts),
+      };
+    }
+    const reason = `${describe(request)}: ${failed.reason}`;
+    if (count >= failed.attempts) throw new ServiceError(failed.kind, reason);
+    const wait = Math.max(failed.waitMs, backoffMs(count, clock.random()));
+    if (wait > policy.longestWaitMs || clock.now() + wait > deadline) {
+      throw new ServiceError(failed.kind, `${reason}; a retry would only be due in ${Math.ceil(wait / 1000)} s`);
+    }
+    log.debug(`${reason}; retry ${count} of ${failed.attempts - 1} in ${wait} ms`);
+    await clock.sleep(wait);
+  }
+}
+
+interface Failure {
+  readonly kind: 'timeout' | 'unreachable' | 'server-error';
+  readonly reason: string;
+  readonly waitMs: number;
+  /** How many attempts this kind of failure gets. */
+  readonly attempts: number;
+}
+
+function attemptsFor({ attempts }: HttpPolicy, optional: boolean): number {
+  return optional ? Math.min(attempts, FEW_ATTEMPTS) : attempts;
+}
+
+async function paced(
+  parts: HttpParts,
+  request: HttpRequest,
+  pace: Pace | undefined,
+  deadline: number,
+): Promise<HttpResponse> {
+  const leave = await pace?.enter();
+  let response: HttpResponse | undefined;
+  try {
+    response = await follow(parts, request, deadline);
+    return response;
+  } finally {
+    leave?.(response);
+  }
+}
+
+async function follow(parts: HttpParts, request: HttpRequest, deadline: number): Promise<HttpResponse> {
+  let current = request;
+  for (let hop = 0; ; hop += 1) {
+    const response = await once(parts, current, deadline);
+    const { location } = response.headers;
+    const safe = current.method === 'GET' || current.method === 'HEAD';
+    if (!safe || location === undefined || ![301, 302, 303, 307, 308].includes(response.status)) {
+      return current.url.origin === request.url.origin ? response : { ...response, elsewhere: current.url.host };
+    }
+    await discard(response);
+    if (hop === MAX_REDIRECTS) {
+      throw new ServiceError('bad-answer', `${describe(request)}: more than ${MAX_REDIRECTS} redirects`);
+    }
+    current = redirected(current, location);
+  }
+}
+
+async function once(
+  { transport, policy, clock }: HttpParts,
+  request: HttpRequest,
+  deadline: number,
+): Promise<HttpResponse> {
+  const limit = Math.min(policy.answerMs, deadline - clock.now());
+  const controller = new AbortController();
+  // One timer, restarted for each piece of a body: a layer has so many pieces that a timer for each would show.
+  let turn: 'server' | 'ours' | 'over' = 'server';
+  const timer = setTimeout(() => turn === 'server' && controller.abort(new TimeLimit(limit)), Math.max(1, limit));
+  const pass = (to: 'server' | 'ours') => {
+    if (turn === 'over') return;
+    turn = to;
+    timer.refresh();
+  };
+  try {
+    const headers = { 'user-agent': USER_AGENT, ...request.headers };
+    return await transport({ ...request, headers, ...timedBody(request.body, pass) }, controller.signal);
+  } catch (error) {
+    throw controller.signal.aborted ? controller.signal.reason : error;
+  } finally {
+    turn = 'over';
+    clearTimeout(timer);
+  }
+}
+
+/** A long upload is not a late answer: the limit is on the time that the server takes for each piece. */
 function timedBody(body: HttpRequest['body'], pass: (turn: 'server' | 'ours') => void): Pick<HttpRequest, 'body'> {
   if (typeof body !== 'function') return {};
   return {
@@ -222,21 +275,6 @@ function timedBody(body: HttpRequest['body'], pass: (turn: 'server' | 'ours') =>
   };
 }
 
-type Retry = {
-  readonly kind: 'timeout' | 'unreachable' | 'server-error';
-  readonly reason: string;
-  readonly nobodyThere?: boolean;
-  waitMs?: number;
-};
-type Attempt<T> = (deadline: number, last: boolean) => Promise<{ readonly answer: T } | Retry>;
-
-function busy(response: HttpResponse, now: number): Retry {
-  const waitMs = retryAfterMs(response.headers, now);
-  const retry: Retry = { kind: 'server-error', reason: `answered ${response.status}` };
-  return waitMs === undefined ? retry : { ...retry, waitMs };
-}
-
-/** A wrong address looks like a server that restarts: those few seconds are waited for, and no more. */
 function isNobodyThere(error: unknown): boolean {
   const codes = [error, error instanceof AggregateError ? error.errors[0] : undefined].map((one) =>
     typeof one === 'object' && one !== null && 'code' in one ? one.code : undefined,
@@ -244,20 +282,14 @@ function isNobodyThere(error: unknown): boolean {
   return codes.some((code) => code === 'ECONNREFUSED' || code === 'ENOTFOUND');
 }
 
-class TimeLimit extends Error {
-  constructor(milliseconds: number) {
-    super(`no answer within ${Math.round(milliseconds / 100) / 10} s`);
-  }
-}
-
-/** `GET https://host/path`: what errors call a request. The query is left out: it may hold a token. */
+/** `GET https://host/path`: how errors name a request. The query is left out, since it may hold a token. */
 export function describe(request: HttpRequest): string {
   return `${request.method} ${request.url.origin}${request.url.pathname}`;
 }
 
-/** The request after a redirect: credentials stay only while the origin does, and never come back. */
+/** The request after a redirect. Credentials stay only while the origin does, and never come back. */
 function redirected(request: HttpRequest, location: string): HttpRequest {
-  const url = parseUrl(location, request.url);
+  const url = URL.canParse(location, request.url.href) ? new URL(location, request.url) : undefined;
   if (url === undefined || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
     throw new ServiceError('bad-answer', `${describe(request)}: redirected to ${oneLine(location, 200)}`);
   }
@@ -267,48 +299,4 @@ function redirected(request: HttpRequest, location: string): HttpRequest {
   if (url.origin === request.url.origin) return { ...request, url };
   const { authorization: _, cookie: __, ...headers } = request.headers ?? {};
   return { ...request, url, headers };
-}
-
-function parseUrl(text: string, base: URL): URL | undefined {
-  return URL.canParse(text, base.href) ? new URL(text, base) : undefined;
-}
-
-/** Reads a body to its end and drops it, so that its connection can serve again. */
-export async function discard(response: HttpResponse): Promise<void> {
-  try {
-    for await (const chunk of response.body) void chunk;
-  } catch {
-    // Only the connection is lost by it.
-  }
-}
-
-/** Reads a body of at most `maxBytes` within `limitMs`. */
-export async function readBody(
-  response: HttpResponse,
-  maxBytes: number,
-  limitMs: number,
-  what: string,
-): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  const iterator = response.body[Symbol.asyncIterator]();
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new TimeLimit(limitMs)), Math.max(1, limitMs));
-  });
-  try {
-    for (;;) {
-      const next = await Promise.race([iterator.next(), limit]);
-      if (next.done === true) return Buffer.concat(chunks);
-      size += next.value.length;
-      if (size > maxBytes) throw new ServiceError('too-large', `${what}: an answer of more than ${maxBytes} bytes`);
-      chunks.push(next.value);
-    }
-  } catch (error) {
-    // Not awaited: a stream that hangs would hang its own end too.
-    iterator.return?.()?.catch(() => undefined);
-    throw error;
-  } finally {
-    clearTimeout(timer);
-  }
 }

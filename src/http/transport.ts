@@ -1,4 +1,4 @@
-/** One request and its answer, the same whatever library carries them. */
+/** A request and its answer, independent of the library that carries them. */
 
 export interface HttpRequest {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -11,20 +11,22 @@ export interface HttpRequest {
 
 export interface HttpResponse {
   readonly status: number;
-  /** Names in lower case; of a repeated header the values are joined by `, `. */
+  /** Names in lower case. The distinct values of a repeated header are joined by `, `. */
   readonly headers: Readonly<Record<string, string>>;
+  /** The host that answered, where redirects led to another origin than the one that was asked. */
+  readonly elsewhere?: string;
   /** Must be read to its end or cancelled by the request's signal, or the connection stays busy. */
   readonly body: AsyncIterable<Uint8Array>;
 }
 
-/** Sends one request, follows nothing, retries nothing. Throws what the network throws. */
+/** Sends one request without redirects or retries. Throws what the network throws. */
 export type Transport = (request: HttpRequest, signal: AbortSignal) => Promise<HttpResponse>;
 
-/** Headers as Node's parsers give them, as an HttpResponse has them. */
+/** Headers from Node's parsers in the form of an HttpResponse. A value that was sent twice is one value. */
 export function joinedHeaders(headers: NodeJS.Dict<string | string[]>): HttpResponse['headers'] {
   return Object.fromEntries(
     Object.entries(headers).flatMap(([name, value]) =>
-      value === undefined ? [] : [[name, Array.isArray(value) ? value.join(', ') : value]],
+      value === undefined ? [] : [[name, Array.isArray(value) ? [...new Set(value)].join(', ') : value]],
     ),
   );
 }

@@ -1,33 +1,24 @@
 import { canonicalRegistry, type Repository, sameRepository } from '../candidate/reference.js';
-import type { Account, Login } from './challenge.js';
-import type { Logins } from './docker-config.js';
+import type { DockerLogins } from './docker-config.js';
+import type { Account, PasswordLogin } from './login.js';
 
 export interface GivenLogins {
-  /** The repository that candidates come from, where there is one, and the login given for it. */
+  /** The repository that candidates come from, if there is one, and the login given for its registry. */
   readonly source: Repository | undefined;
-  readonly sourceLogin: Login | undefined;
+  readonly sourceLogin: PasswordLogin | undefined;
   readonly targets: readonly Repository[];
-  /** Undefined: as for the source, where a target is on the source's registry. */
-  readonly targetLogin: Login | undefined;
-  /** What `docker login` has left. */
-  readonly others: Logins;
+  /** Undefined: the source's login also serves a target on the source's registry. */
+  readonly targetLogin: PasswordLogin | undefined;
+  readonly docker: DockerLogins;
 }
 
-const SOURCE_INPUTS = 'inputs registry-username and registry-password';
-const TARGET_INPUTS = 'inputs target-username and target-password';
-
-/** Who to be at a repository. A login is for the registry that it was given for: no other ever sees it. */
+/** Who we are at a repository. A login is sent only to the registry that it was given for. */
 export function accountFor(repository: Repository, logins: GivenLogins): Account {
-  const { source, sourceLogin, targets, targetLogin, others } = logins;
+  const { source, sourceLogin, targets, targetLogin, docker } = logins;
   const isTarget = targets.some((target) => sameRepository(target, repository));
   const isAtSource =
     source !== undefined && canonicalRegistry(repository.registry) === canonicalRegistry(source.registry);
-  const given = (isTarget ? targetLogin : undefined) ?? (isAtSource ? sourceLogin : undefined);
-  const login = given ?? others(repository.registry);
-  const inputs = isTarget
-    ? TARGET_INPUTS
-    : isAtSource
-      ? SOURCE_INPUTS
-      : `\`docker login ${repository.registry}\` before this step`;
-  return { inputs, ...(login && { login }) };
+  const hint = isTarget ? 'log-in-to-target' : isAtSource ? 'log-in-to-source' : 'log-in-with-docker';
+  const login = (isTarget ? targetLogin : undefined) ?? (isAtSource ? sourceLogin : undefined);
+  return login === undefined ? { hint, ...docker(repository) } : { hint, login };
 }

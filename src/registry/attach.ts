@@ -4,7 +4,7 @@ import type { Digest, Repository } from '../candidate/reference.js';
 import { readerOf } from './blob.js';
 import { type Descriptor, digestOf, MAX_MANIFEST_BYTES, named, OCI_MANIFEST } from './manifest.js';
 import { getManifest, putManifest } from './manifests.js';
-import { type Entry, entriesUnderTag, linkByTag, listReferrers } from './referrers.js';
+import { type Entry, linkByTag, listReferrers, listUnderTag } from './referrers.js';
 import type { Access } from './session.js';
 import { finishUpload, startUpload } from './upload.js';
 
@@ -57,9 +57,12 @@ async function listEntries(
   subject: Digest,
 ): Promise<readonly Entry[] | 'unsupported'> {
   const listed = await listReferrers(access, repository, subject);
-  if (listed !== undefined) return listed;
+  if (listed !== undefined) {
+    if (listed.isWhole) return listed.entries;
+    throw new ServiceError('too-large', `${named(repository, subject)}: more referrers than can be looked at`);
+  }
   try {
-    return await entriesUnderTag(access, repository, subject);
+    return (await listUnderTag(access, repository, subject)).entries;
   } catch (error) {
     if (error instanceof ServiceError && REFUSALS.has(error.kind)) return 'unsupported';
     throw error;

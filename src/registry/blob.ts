@@ -2,39 +2,40 @@ import { createHash } from 'node:crypto';
 import { errorLine, ServiceError } from '../base/errors.js';
 import type { Repository } from '../candidate/reference.js';
 import { backoffMs } from '../http/policy.js';
-import { type Descriptor, named } from './manifest.js';
+import { algorithmOf, type Descriptor, named } from './manifest.js';
 import type { Access } from './session.js';
 
 /** Reading blobs: OCI distribution spec v1.1, "Pulling blobs". */
 
 export interface BlobReader {
-  /** The bytes from `offset` on, which must have been read before, or be 0. */
+  /** The bytes from `offset` on; those before it must have been read already. */
   from(offset: number): AsyncGenerator<Uint8Array>;
   /** How far it was read. */
   readonly end: number;
 }
 
-/** How often in a row a transfer may break without having come this much further. */
+/** How often in a row a transfer may break before it has come this much further. */
 const ATTEMPTS = 5;
 const PROGRESS_BYTES = 64 * 1024;
 
 /**
- * A blob that is read to its end whatever breaks on the way: what never arrived is asked for again, by Range. Its last
- * bytes are only handed on when all of them are of the digest.
+ * Reads a blob to its end: after a break it asks for the rest by Range. The last bytes are handed on only when all of
+ * them together have the digest.
  */
 export function openBlob(access: Access, repository: Repository, { digest, size }: Descriptor): BlobReader {
   const what = named(repository, digest);
-  const hash = createHash('sha256');
+  const algorithm = algorithmOf(digest);
+  const hash = createHash(algorithm);
   let hashed = 0;
 
-  /** Every byte counts once, however often it is read. */
+  /** Hashes each byte once, however often it is read. */
   function learn(chunk: Uint8Array, position: number): void {
     const known = hashed - position;
     if (chunk.length <= known) return;
     hash.update(chunk.subarray(known));
     hashed = position + chunk.length;
     if (hashed < size) return;
-    const found = `sha256:${hash.digest('hex')}`;
+    const found = `${algorithm}:${hash.digest('hex')}`;
     if (found !== digest) throw new ServiceError('digest-mismatch', `${what}: the registry sent bytes of ${found}`);
   }
 
@@ -74,7 +75,7 @@ export function openBlob(access: Access, repository: Repository, { digest, size 
   };
 }
 
-/** What was read already. */
+/** A reader of bytes that are in memory. */
 export function readerOf(bytes: Uint8Array): BlobReader {
   return {
     async *from(offset) {
@@ -84,7 +85,7 @@ export function readerOf(bytes: Uint8Array): BlobReader {
   };
 }
 
-/** A small blob as a whole. */
+/** Reads a small blob as a whole. */
 export async function readBlob(access: Access, repository: Repository, descriptor: Descriptor): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of openBlob(access, repository, descriptor).from(0)) chunks.push(chunk);
@@ -108,12 +109,12 @@ async function openAt(
   if (response.status === 200) return position === 0 ? response.body : skipping(response.body, position);
   const range = response.headers['content-range'] ?? '';
   if (range.startsWith(`bytes ${position}-${size - 1}/`)) return response.body;
-  // Unread: the rest of a blob is too much to read for nothing.
+  // Left unread: the rest of a blob may be large.
   for await (const _ of response.body) break;
   throw new ServiceError('bad-answer', `${named(repository, digest)}: asked for bytes ${position}-, got ${range}`);
 }
 
-/** For a server that knows no Range and begins anew. */
+/** For a server that ignores Range and sends everything again. */
 async function* skipping(body: AsyncIterable<Uint8Array>, count: number): AsyncGenerator<Uint8Array> {
   let left = count;
   for await (const chunk of body) {

@@ -1,44 +1,50 @@
 import { ServiceError } from '../base/errors.js';
 
-/** A user of a registry. */
-export interface Login {
-  readonly username: string;
-  readonly password: string;
-}
-
-/** A way in to a registry, as a person gave it. */
-export interface Account {
-  /** What a person sets to change it, as errors say it: `inputs target-username and target-password`. */
-  readonly inputs: string;
-  /** Absent: anonymous. */
-  readonly login?: Login;
-}
-
-/** How a registry asks who we are. */
-export type Challenge = { readonly scheme: 'basic' } | BearerChallenge;
+/** How a registry asks a client to identify itself. */
+export type Challenge = { readonly scheme: 'basic' } | BearerChallenge | UnknownChallenge;
 
 export interface BearerChallenge {
   readonly scheme: 'bearer';
   /** Where tokens come from. */
   readonly realm: URL;
   readonly service: string | undefined;
+  /** The scopes that the request needs, as in `repository:ceph/daemon:pull`. */
+  readonly scopes: readonly string[];
 }
 
+/** A scheme that this client does not speak, such as Negotiate. */
+export interface UnknownChallenge {
+  readonly scheme: 'unknown';
+  /** As the server wrote it. */
+  readonly name: string;
+}
+
+const MAX_HEADER = 8192;
+
 /**
- * The challenge of a `WWW-Authenticate` header (RFC 9110 section 11.6.1) that we can answer, bearer first; undefined
- * where there is none. `url` is what was asked: from https no password goes to a realm without it.
+ * Parses a `WWW-Authenticate` header (RFC 9110 section 11.6.1); of several challenges a bearer challenge comes first.
+ * Undefined where there is no challenge. `url` is what was asked: from https no login goes to a realm without TLS.
  */
 export function parseChallenge(header: string, url: URL): Challenge | undefined {
-  const bearer = /(?:^|[\s,])bearer\s+(.*)$/is.exec(header)?.[1];
-  if (bearer === undefined) return /(?:^|[\s,])basic(?:[\s,]|$)/i.test(header) ? { scheme: 'basic' } : undefined;
-  const text = parameter(bearer, 'realm') ?? '';
-  if (!URL.canParse(text, url.href)) return undefined;
-  const realm = new URL(text, url);
+  const text = header.slice(0, MAX_HEADER);
+  const bearer = /(?:^|[\s,])bearer\s+(.*)$/is.exec(text)?.[1];
+  if (bearer === undefined) {
+    if (/(?:^|[\s,])basic(?:[\s,]|$)/i.test(text)) return { scheme: 'basic' };
+    const name = /^[\w-]{1,40}/.exec(text.trim())?.[0];
+    return name === undefined ? undefined : { scheme: 'unknown', name };
+  }
+  const target = parameter(bearer, 'realm') ?? '';
+  if (target === '' || !URL.canParse(target, url.href)) return { scheme: 'unknown', name: 'Bearer without a realm' };
+  const realm = new URL(target, url);
   if (realm.protocol !== 'https:' && realm.protocol !== url.protocol) {
     throw new ServiceError('bad-answer', `${url.origin}: sends us for a token to ${realm.origin}, without TLS`);
   }
-  return { scheme: 'bearer', realm, service: parameter(bearer, 'service') };
+  const scopes = (parameter(bearer, 'scope') ?? '').split(' ').filter((scope) => SCOPE.test(scope));
+  return { scheme: 'bearer', realm, service: parameter(bearer, 'service'), scopes };
 }
+
+/** `type:name:actions` (distribution's spec/auth/scope.md). */
+const SCOPE = /^[a-z][\w()-]{0,60}:[\w./:-]{1,300}:[a-z*,]{1,60}$/;
 
 /** The first parameter of that name, a token or a quoted string (RFC 9110 section 5.6). */
 function parameter(challenge: string, name: string): string | undefined {
@@ -46,6 +52,18 @@ function parameter(challenge: string, name: string): string | undefined {
   return match?.[1]?.replace(/\\(.)/g, '$1') ?? match?.[2];
 }
 
-export function basic({ username, password }: Login): string {
-  return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+/** May a registry's login be sent to this token server? Only on the registry's own site, or where the user lists it. */
+export function isTrustedRealm(realm: URL, registry: URL, listed: readonly string[]): boolean {
+  return siteOf(realm.hostname) === siteOf(registry.hostname) || listed.some((host) => isHost(host, realm));
+}
+
+/** The last two labels of a name; addresses and single labels are their own site. */
+function siteOf(hostname: string): string {
+  const isAddress = /^[\d.]+$/.test(hostname) || hostname.startsWith('[');
+  return isAddress ? hostname : hostname.split('.').slice(-2).join('.');
+}
+
+function isHost(listed: string, { host, hostname }: URL): boolean {
+  const name = listed.toLowerCase();
+  return name === host || name === hostname;
 }

@@ -11,6 +11,8 @@ export interface Content {
   readonly below: readonly (readonly Manifest[])[];
   /** Configurations and layers, each once, the largest first. */
   readonly blobs: readonly Descriptor[];
+  /** Layers that are not copied, for their media type. */
+  readonly leftBehind: readonly Descriptor[];
 }
 
 const MAX_LEVELS = 4;
@@ -34,7 +36,13 @@ export async function readContent(access: Access, repository: Repository, root: 
   const images = levels.flat().filter(({ kind }) => kind === 'image');
   const indexes = levels.map((level) => level.filter(({ kind }) => kind === 'index'));
   const below = [images, ...indexes].filter((step) => step.length > 0);
-  return { root, below, blobs: distinctBlobs([...images, root].flatMap(blobsOf)) };
+  const all = [...images, root];
+  return {
+    root,
+    below,
+    blobs: distinctBlobs(all.flatMap(blobsOf)),
+    leftBehind: distinctBlobs(all.flatMap((one) => (one.kind === 'image' ? one.leftBehind : []))),
+  };
 }
 
 /** Stores all manifests below the root, whose blobs are there. */

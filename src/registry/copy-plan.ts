@@ -4,7 +4,7 @@ import { type Digest, formatRepository, type Repository, sameRepository, type Ta
 import { bytesOf, type Content, distinctBlobs, readContent } from './content.js';
 import { type Descriptor, type Manifest, named, platforms } from './manifest.js';
 import { getManifest, resolve } from './manifests.js';
-import { findReferrals, type Referral, withoutLinked } from './referrers.js';
+import { findReferrers, missingAt, type Referrer } from './referrers.js';
 import type { Access } from './session.js';
 import type { Grant } from './tokens.js';
 
@@ -52,12 +52,12 @@ export type Preparation =
   | ({ readonly state: 'copy'; readonly copy: Copy; readonly content: Content } & Following);
 
 interface Following {
-  readonly referrals: readonly Referral[];
-  /** Of the referrals, and of an image that is to be copied; none within one repository. */
+  readonly referrers: readonly Referrer[];
+  /** Of the referrers, and of an image that is to be copied; none within one repository. */
   readonly blobs: readonly Descriptor[];
 }
 
-const NOTHING: Following = { referrals: [], blobs: [] };
+const NOTHING: Following = { referrers: [], blobs: [] };
 
 export type Feasible = Exclude<Preparation, { state: 'conflict' }>;
 
@@ -84,23 +84,35 @@ export async function prepare(access: Access, copy: Copy, options: CopyOptions, 
   reading?.catch(() => undefined);
   const found = await looking;
   if (found?.digest === source.digest) {
-    const following = options.referrers ? await laterReferrals(access, copy, reading ?? read(), log) : NOTHING;
+    const following = options.referrers ? await laterReferrers(access, copy, reading ?? read(), log) : NOTHING;
     return { state: 'there', copy, ...following };
   }
   if (found !== undefined) return { state: 'conflict', copy, found: found.digest };
 
   const root = await (reading ?? read());
   if (sameRepository(source.repository, target.repository)) {
-    return { state: 'copy', copy, content: { root, below: [], blobs: [] }, ...NOTHING };
+    return { state: 'copy', copy, content: { root, below: [], blobs: [], leftBehind: [] }, ...NOTHING };
   }
   const content = await readContent(access, source.repository, root);
+  warnOfLeftBehind(copy, content, log);
   const below = content.below.flat().map(({ digest }) => digest);
-  const referrals = options.referrers ? await findReferrals(access, source.repository, [root.digest, ...below]) : [];
-  return { state: 'copy', copy, content, referrals, blobs: blobsOf([content, ...contentsOf(referrals)]) };
+  const referrers = options.referrers
+    ? await findReferrers(access, source.repository, [root.digest, ...below], log)
+    : [];
+  return { state: 'copy', copy, content, referrers, blobs: blobsOf([content, ...contentsOf(referrers)]) };
 }
 
-/** What speaks about an image that the target has, and came to the source since. The image needs its source no more. */
-async function laterReferrals(
+/** Says which layers will not be at the target. */
+function warnOfLeftBehind({ source, target }: Copy, { leftBehind }: Content, log: Log): void {
+  if (leftBehind.length === 0) return;
+  log.warning(
+    `${named(target.repository, target.tag)}: ${leftBehind.length} layers stay behind, since their type says that they ` +
+      `must not be distributed, as ${leftBehind[0]?.digest} of ${named(source.repository, source.digest)}`,
+  );
+}
+
+/** What speaks about an image that the target has, and came to the source since. */
+async function laterReferrers(
   access: Access,
   { source, target }: Copy,
   reading: Promise<Manifest>,
@@ -110,9 +122,9 @@ async function laterReferrals(
   try {
     const root = await reading;
     const children = root.kind === 'index' ? root.children.map(({ digest }) => digest) : [];
-    const all = await findReferrals(access, source.repository, [root.digest, ...children]);
-    const referrals = await withoutLinked(access, target.repository, all);
-    return { referrals, blobs: blobsOf(contentsOf(referrals)) };
+    const all = await findReferrers(access, source.repository, [root.digest, ...children], log);
+    const referrers = await missingAt(access, target.repository, all);
+    return { referrers, blobs: blobsOf(contentsOf(referrers)) };
   } catch (error) {
     if (!(error instanceof ServiceError)) throw error;
     log.warning(
@@ -126,15 +138,15 @@ function blobsOf(contents: readonly Content[]): readonly Descriptor[] {
   return distinctBlobs(contents.flatMap(({ blobs }) => blobs));
 }
 
-function contentsOf(referrals: readonly Referral[]): Content[] {
-  return referrals.map(({ content }) => content);
+function contentsOf(referrers: readonly Referrer[]): Content[] {
+  return referrers.map(({ content }) => content);
 }
 
 /** What a preparation says to a person. */
 export function toPlan(prepared: Preparation): PlannedCopy {
   if (prepared.state === 'conflict') return prepared;
-  const { copy, referrals, blobs } = prepared;
-  if (prepared.state === 'there') return { state: 'there', copy, referrers: referrals.length };
+  const { copy, referrers, blobs } = prepared;
+  if (prepared.state === 'there') return { state: 'there', copy, referrers: referrers.length };
   const { content } = prepared;
   return {
     state: 'copy',
@@ -144,13 +156,13 @@ export function toPlan(prepared: Preparation): PlannedCopy {
     manifests: manifestsOf(prepared),
     blobs: blobs.length,
     bytes: bytesOf(blobs),
-    referrers: referrals.length,
+    referrers: referrers.length,
   };
 }
 
 /** How many manifests are to be put. */
 export function manifestsOf(prepared: Feasible): number {
-  const contents = contentsOf(prepared.referrals);
+  const contents = contentsOf(prepared.referrers);
   if (prepared.state === 'copy') contents.push(prepared.content);
   return contents.reduce((sum, { below }) => sum + 1 + below.flat().length, 0);
 }

@@ -6,9 +6,9 @@ import { type Copy, type Feasible, manifestsOf } from './copy-plan.js';
 import { type Descriptor, named } from './manifest.js';
 import { putManifest } from './manifests.js';
 import { createProgress, megabytes, type Progress } from './progress.js';
-import { putReferrals } from './referrers.js';
+import { putReferrers } from './referrers.js';
+import { createSemaphore } from './semaphore.js';
 import type { Access } from './session.js';
-import { createSlots } from './slots.js';
 import { finishUpload, startUpload } from './upload.js';
 
 /** What was done for one copy. */
@@ -37,18 +37,18 @@ const UPLOADS = 16;
 const SMALL = 64 * 1024;
 
 /**
- * Copies one prepared image: blobs, then children, then referrals, then the image under its tag. Until that last request
+ * Copies one prepared image: blobs, then children, then referrers, then the image under its tag. Until that last request
  * nobody sees any of it, and whatever ends it before, doing it again finds what is there.
  */
 export async function copyImage(access: Access, prepared: Feasible, log: Log): Promise<CopiedImage> {
-  const { copy, referrals, blobs } = prepared;
+  const { copy, referrers, blobs } = prepared;
   const { repository, tag } = copy.target;
   const what = named(repository, tag);
   const started = access.clock.now();
   if (prepared.state === 'there') log.info(`${what}: is there already, with the same digest`);
   const uploads = await copyBlobs(access, copy, blobs, createProgress(what, access.clock, log));
   if (prepared.state === 'copy') await putBelow(access, repository, prepared.content);
-  await putReferrals(access, repository, referrals, log);
+  await putReferrers(access, repository, referrers, log);
   if (prepared.state === 'copy') await putManifest(access, repository, tag, prepared.content.root);
 
   const uploaded = { blobs: uploads.length, bytes: bytesOf(uploads) };
@@ -58,11 +58,11 @@ export async function copyImage(access: Access, prepared: Feasible, log: Log): P
     log.info(
       `${what}: copied in ${((access.clock.now() - started) / 1000).toFixed(1)} s: ${manifests} manifests, ` +
         `${uploaded.blobs} blobs uploaded (${megabytes(uploaded.bytes)}), ` +
-        `${mounted.blobs} mounted or there (${megabytes(mounted.bytes)}), ${referrals.length} referrers`,
+        `${mounted.blobs} mounted or there (${megabytes(mounted.bytes)}), ${referrers.length} referrers`,
     );
   }
   const state = prepared.state === 'there' ? 'there' : 'copied';
-  return { copy, state, manifests, mounted, uploaded, referrers: referrals.length };
+  return { copy, state, manifests, mounted, uploaded, referrers: referrers.length };
 }
 
 /** Sees to it that the target has all blobs; resolves to those whose bytes had to move. */
@@ -74,7 +74,7 @@ async function copyBlobs(
 ): Promise<readonly Descriptor[]> {
   const sameRegistry = source.repository.registry === target.repository.registry;
   const uploaded: Descriptor[] = [];
-  const slots = createSlots(UPLOADS);
+  const semaphore = createSemaphore(UPLOADS);
   const stop = new AbortController();
 
   async function copyBlob(blob: Descriptor): Promise<void> {
@@ -88,7 +88,7 @@ async function copyBlobs(
     }
     collectEarly();
     progress.expect(blob.size);
-    const leave = await slots.enter();
+    const leave = await semaphore.enter();
     try {
       stop.signal.throwIfAborted();
       const reader = bytes === undefined ? openBlob(access, source.repository, blob) : readerOf(bytes);

@@ -4,8 +4,7 @@ import { attach, listAttached } from './attach.js';
 import { copyImage } from './copy.js';
 import { grantsFor, type Preparation, prepare, toPlan, withoutConflicts } from './copy-plan.js';
 import type { Manifest } from './manifest.js';
-import { deleteTag, getConfig, getManifest, putManifest, resolve } from './manifests.js';
-import { originOf } from './origin.js';
+import { deleteTag, findManifest, getConfig, getManifest, putManifest, resolve } from './manifests.js';
 import { checkPush } from './push-right.js';
 import type { CopiedImage, Copy, CopyOptions, Registry, RegistryOptions } from './registry.js';
 import { type Access, createSession } from './session.js';
@@ -13,20 +12,15 @@ import { listTags } from './tags.js';
 import type { Grant } from './tokens.js';
 import { undiciTransport } from './undici-transport.js';
 
-/** A copy is a hundred requests to a busy server: each has a little more patience than a single small one. */
+/** A copy makes a hundred requests to a busy server, so each gets more patience than a single small one. */
 const policy: HttpPolicy = { ...defaultPolicy, attempts: 10, totalMs: 300_000 };
 
 export function createRegistry(options: RegistryOptions): Registry {
-  const { account, plainHttp, ca, clock, log } = options;
+  const { account, plainHttp, tokenHosts = [], ca, clock, log } = options;
   const { transport, close } = undiciTransport(ca === undefined ? {} : { ca });
   const http = createHttp({ transport, policy, clock, log });
-  const session = createSession({
-    http,
-    clock,
-    account,
-    originOf: (registry) => originOf(registry, plainHttp, ca !== undefined),
-  });
-  /** The roots of what was copied: a tag is moved to one of them without reading it again. */
+  const session = createSession({ http, clock, account, plainHttp, tokenHosts, ownCa: ca !== undefined });
+  /** The roots of what was copied, so that a tag can be moved to one without reading it again. */
   const copied = new Map<Digest, Manifest>();
 
   const prepareAll = (access: Access, copies: readonly Copy[], copyOptions: CopyOptions): Promise<Preparation[]> =>
@@ -38,6 +32,7 @@ export function createRegistry(options: RegistryOptions): Registry {
       return {
         listTags: (listOptions) => listTags(access('pull'), repository, listOptions, log),
         resolve: (tag) => resolve(access('pull'), repository, tag),
+        findManifest: (reference) => findManifest(access('pull'), repository, reference),
         getManifest: (reference) => getManifest(access('pull'), repository, reference),
         getConfig: (manifest) => getConfig(access('pull'), repository, manifest),
 

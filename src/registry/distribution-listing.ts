@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { ServiceError, type ServiceErrorKind } from '../base/errors.js';
 import { parseJson } from '../base/schema.js';
 import { formatRepository, type Repository } from '../candidate/reference.js';
+import { parseMost } from './manifest.js';
 import { MAX_TAG_LENGTH, MAX_TAGS, nextPage } from './pages.js';
 import type { Access } from './session.js';
 
@@ -13,23 +14,25 @@ export interface TagPage {
 
 export interface DistributionListing {
   readonly names: readonly string[];
-  /** Only the first page, and the names that begin with the prefix? */
+  /** Are these only the first page and the names that begin with the prefix? */
   readonly narrowed: boolean;
 }
 
 const MAX_PAGE_BYTES = 64 * 1024 * 1024;
 
-/** So many names in a row that ascend are no accident. */
+/** So many ascending names in a row show that the listing is ordered. */
 const ORDER_SHOWN_BY = 100;
 
-/** What a registry may say to a page that it does not know. */
+/** How a registry may refuse a page that it does not know. */
 const REFUSALS: readonly ServiceErrorKind[] = ['not-found', 'bad-answer', 'unsupported'];
 
-const pageSchema = v.object({ tags: v.array(v.pipe(v.string(), v.maxLength(MAX_TAG_LENGTH))) });
+/** null is Go's empty list; a page without `tags` is no page. */
+const pageSchema = v.object({ tags: v.nullable(v.array(v.unknown())) });
+const nameSchema = v.pipe(v.string(), v.maxLength(MAX_TAG_LENGTH));
 
 /**
- * All tags; where there is a prefix and the registry shows that it lists by name, the first page and all that begin
- * with the prefix. How many there are on a page is left to the registry, and where it goes on too.
+ * Lists all tags; or, with a prefix and a registry that shows that it lists by name, the first page and all that begin
+ * with the prefix. The registry decides how many are on a page and how it goes on.
  */
 export async function listByDistribution(
   access: Access,
@@ -81,7 +84,7 @@ function ascends(names: readonly string[]): boolean {
   return names.every((name, index) => index === 0 || name > (names[index - 1] ?? ''));
 }
 
-/** The page after a name that need not be a tag, else the first; undefined where the registry makes nothing of it. */
+/** The page after a name, which need not be a tag, or the first page; undefined where the registry refuses it. */
 async function pageAfter(
   access: Access,
   repository: Repository,
@@ -102,7 +105,7 @@ async function pageAfter(
   }
 }
 
-/** The names of a page and of all that follow; throws where one is not what a listing goes on with. */
+/** The names of a page and of all that follow. Throws where a page cannot be the continuation of the listing. */
 async function* pagesFrom(access: Access, repository: Repository, first: TagPage): AsyncGenerator<readonly string[]> {
   const bad = (problem: string) => new ServiceError('bad-answer', `${whatOf(repository)}: ${problem}`);
   const names = new Set<string>();
@@ -127,43 +130,54 @@ async function* pagesFrom(access: Access, repository: Repository, first: TagPage
 
 /**
  * Where its last page was full, distribution goes on to an empty one; an empty page for another reason would be the end
- * of half a list. Asked for the two names after the last but one, a registry must give the last, and no more.
+ * of half a list. Asked for the two names after the last but one, a registry must give the last, and no more. An empty
+ * page behind a cursor that says nothing is read once more, and then believed.
  */
 async function isEnd(access: Access, repository: Repository, next: URL, names: readonly string[]): Promise<boolean> {
   const [last, lastButOne] = [names.at(-1), names.at(-2)];
-  if (next.searchParams.get('last') !== last) return false;
+  if (next.searchParams.get('last') !== last) {
+    const again = await readPage(access, repository, next);
+    return again.names.length === 0 && again.next === undefined;
+  }
   const page = await pageAfter(access, repository, next, lastButOne, 2);
   return page?.names.length === 1 && page.names[0] === last;
 }
 
 export async function readPage(access: Access, repository: Repository, url: URL | undefined): Promise<TagPage>;
-/** Undefined where the registry wants to know who we are, instead of telling it. */
+/** Returns undefined where the registry answers 401, instead of logging in. */
 export async function readPage(
   access: Access,
   repository: Repository,
   url: URL | undefined,
-  challenged: 'say 401',
+  challenged: 'return 401',
 ): Promise<TagPage | undefined>;
 export async function readPage(
   access: Access,
   repository: Repository,
   url: URL | undefined,
-  challenged?: 'say 401',
+  challenged?: 'return 401',
 ): Promise<TagPage | undefined> {
   const what = whatOf(repository);
-  const { status, headers, bytes } = await access.fetch({
+  const { status, headers, bytes, elsewhere } = await access.fetch({
     repository,
     kind: 'tags',
     method: 'GET',
     path: url ?? 'tags/list',
-    expect: challenged === undefined ? [200] : [200, 401],
+    ...(challenged === undefined ? { expect: [200] } : { expect: [200, 401], challenged: 'return' }),
     maxBytes: MAX_PAGE_BYTES,
   });
   if (status === 401) return undefined;
-  const bad = (problem: string) => new ServiceError('bad-answer', `${what}: ${problem}`);
+  const bad = (problem: string) =>
+    new ServiceError(
+      'bad-answer',
+      `${what}: ${elsewhere === undefined ? problem : `${elsewhere}, after a redirect, sent something else`}`,
+    );
   const { tags } = parseJson(pageSchema, bytes.toString('utf8'), bad);
   const here = url ?? new URL(`/v2/${repository.path}/tags/list`, await access.originOf(repository));
-  return { names: tags, next: nextPage(headers, here, what) };
+  return {
+    names: parseMost(nameSchema, tags ?? [], (problem) => bad(`tags.0: ${problem}`)),
+    next: nextPage(headers, here, what),
+  };
 }
 
 function whatOf(repository: Repository): string {

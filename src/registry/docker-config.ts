@@ -3,44 +3,104 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { UserError } from '../base/errors.js';
-import { parseJson } from '../base/schema.js';
-import type { Login } from './challenge.js';
+import { parseJson, tryParse } from '../base/schema.js';
+import { canonicalRegistry, type Repository } from '../candidate/reference.js';
+import type { Account, Login } from './login.js';
 
-/** The login for a registry, if there is one. */
-export type Logins = (registry: string) => Login | undefined;
+/** The login that Docker's configuration keeps for a repository, or a note on why there is none. */
+export type DockerLogins = (repository: Repository) => Pick<Account, 'login' | 'note'>;
 
-const authSchema = v.object({ auth: v.optional(v.string()) });
-const configSchema = v.object({ auths: v.optional(v.record(v.string(), authSchema), {}) });
+const text = v.optional(v.nullable(v.string()));
+const entrySchema = v.object({
+  auth: text,
+  username: text,
+  password: text,
+  identitytoken: text,
+  registrytoken: text,
+});
+type Entry = v.InferOutput<typeof entrySchema>;
+
+/** Entries are parsed when they are used: what is wrong with another registry's entry does not matter. */
+const configSchema = v.object({
+  auths: v.optional(v.nullable(v.record(v.string(), v.unknown()))),
+  credHelpers: v.optional(v.nullable(v.record(v.string(), v.unknown()))),
+  credsStore: v.optional(v.unknown()),
+});
 
 /**
- * The logins that `docker login` and `podman login` left in `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`.
- * Those that a credential helper or store keeps are not there, and not asked for: no program is run for a login.
+ * Reads the logins that `docker login` and `podman login` left in `$DOCKER_CONFIG/config.json`, else in
+ * `~/.docker/config.json`. Credential helpers are not run, so the logins that they keep are unknown.
+ *
+ * @throws UserError where the file does not parse.
  */
-export async function readDockerLogins(environment: NodeJS.ProcessEnv): Promise<Logins> {
+export async function readDockerLogins(environment: NodeJS.ProcessEnv): Promise<DockerLogins> {
   const file = join(environment.DOCKER_CONFIG || join(homedir(), '.docker'), 'config.json');
-  let text: string;
+  let content: string;
   try {
-    text = await readFile(file, 'utf8');
+    content = await readFile(file, 'utf8');
   } catch {
-    return () => undefined;
+    return () => ({});
   }
-  return parseDockerConfig(text, file);
+  return parseDockerConfig(content, file);
 }
 
-export function parseDockerConfig(text: string, file: string): Logins {
-  const { auths } = parseJson(configSchema, text, (problem) => new UserError(`${file}: ${problem}`));
-  const logins = new Map<string, Login>();
-  for (const [key, { auth }] of Object.entries(auths)) {
-    const [username, ...password] = Buffer.from(auth ?? '', 'base64')
-      .toString('utf8')
-      .split(':');
-    if (username) logins.set(hostOf(key), { username, password: password.join(':') });
-  }
-  return (registry) => logins.get(registry);
+/** The same for the file's content. An empty file holds no logins, as Docker has it. */
+export function parseDockerConfig(content: string, file: string): DockerLogins {
+  const json = content.replace(/^\ufeff/, '').trim();
+  if (json === '') return () => ({});
+  const config = parseJson(configSchema, json, (problem) => new UserError(`${file}: ${problem}`));
+  const entries = Object.entries(config.auths ?? {}).flatMap(([key, value]) => {
+    const scope = parseKey(key);
+    return scope === undefined ? [] : [{ key, value, ...scope }];
+  });
+
+  return (repository) => {
+    const registry = canonicalRegistry(repository.registry);
+    const [best] = entries
+      .filter((entry) => entry.registry === registry && isWithin(repository.path, entry.path))
+      // Of keys for one host, `quay.io` comes before `https://quay.io/v1/`.
+      .sort((a, b) => b.path.length - a.path.length || a.key.length - b.key.length);
+    const login = best === undefined ? undefined : parseLogin(best.value, `${file}: the login for ${best.key}`);
+    if (login !== undefined) return { login };
+    const helper = Object.entries(config.credHelpers ?? {}).find(([key]) => parseKey(key)?.registry === registry)?.[1];
+    const name = helper ?? (best === undefined ? undefined : config.credsStore);
+    return typeof name !== 'string' || name === ''
+      ? {}
+      : { note: `${file} leaves its login to the credential helper ${JSON.stringify(name)}, which is not run` };
+  };
 }
 
-/** Keys are hosts, or URLs as `https://quay.io/v2/`; Docker Hub has one of its own. */
-function hostOf(key: string): string {
-  const host = key.replace(/^https?:\/\//, '').replace(/\/.*$/, '');
-  return host === 'index.docker.io' ? 'docker.io' : host;
+/** A key is a host, a host with a path, or a URL such as `https://index.docker.io/v1/`. */
+function parseKey(key: string): { readonly registry: string; readonly path: string } | undefined {
+  const bare = key.replace(/^https?:\/\//i, '');
+  const [host = '', ...segments] = bare.replace(/\/+$/, '').split('/');
+  if (host === '' || !URL.canParse(`http://${host}`)) return undefined;
+  const isHostOnly = bare !== key || /^v[12]$/.test(segments.join('/'));
+  return { registry: canonicalRegistry(host), path: isHostOnly ? '' : segments.join('/') };
+}
+
+function isWithin(path: string, prefix: string): boolean {
+  return prefix === '' || path === prefix || path.startsWith(`${prefix}/`);
+}
+
+function parseLogin(value: unknown, what: string): Login | undefined {
+  if (value === null) return undefined;
+  const parsed = tryParse(entrySchema, value);
+  if ('problem' in parsed) throw new UserError(`${what}: ${parsed.problem}`);
+  const { identitytoken, registrytoken } = parsed.value;
+  if (registrytoken) return { registryToken: registrytoken };
+  if (identitytoken) return { identityToken: identitytoken };
+  const { username, password } = userOf(parsed.value, what);
+  if (!username) return undefined;
+  // Docker's own mark for a refresh token in the place of a password.
+  return username === '<token>' ? { identityToken: password } : { username, password };
+}
+
+function userOf({ auth, username, password }: Entry, what: string) {
+  if (!auth) return { username: username ?? '', password: password ?? '' };
+  // As Docker does: some tools pad the password with zero bytes.
+  const decoded = Buffer.from(auth, 'base64').toString('utf8').replace(/\0+$/, '');
+  const colon = decoded.indexOf(':');
+  if (colon < 0) throw new UserError(`${what}: its auth is not base64 of user:password`);
+  return { username: decoded.slice(0, colon), password: decoded.slice(colon + 1) };
 }

@@ -1,11 +1,12 @@
-import { ServiceError, UserError } from '../base/errors.js';
+import { oneLine, ServiceError, UserError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { explain } from '../candidate/explain.js';
 import { aliasesOf, checkListing, type ListedTag } from '../candidate/listing.js';
 import type { Policy } from '../candidate/policy.js';
 import { type Candidate, formatRepository, type Repository, type Tag } from '../candidate/reference.js';
-import { type Chosen, selectCandidate } from '../candidate/selection.js';
-import { type Manifest, platforms as platformsOf } from './manifest.js';
+import { type Chosen, type Nothing, selectCandidate } from '../candidate/selection.js';
+import { isImage, readImages } from './images.js';
+import type { Manifest } from './manifest.js';
 import type { ListOptions, Registry, RepositoryClient } from './registry.js';
 
 export interface FindOptions {
@@ -15,7 +16,7 @@ export interface FindOptions {
   readonly listing: ListOptions['listing'];
   /** How many tags there were last time; 0: unknown. */
   readonly knownTags: number;
-  /** How long all of it may take. */
+  /** How many milliseconds all of it may take. */
   readonly limitMs: number;
   readonly log: Log;
 }
@@ -23,16 +24,16 @@ export interface FindOptions {
 export interface Found {
   readonly candidate: Candidate;
   readonly selection: Chosen;
-  /** Other tags on the same digest, as far as the listing tells. */
+  /** Other tags on the same digest, as far as the listing gives digests. */
   readonly aliases: readonly string[];
   readonly tagsRead: number;
 }
 
 /**
- * The newest stable tag of a repository, with the digest that it has now, checked against the manifest's bytes.
+ * Finds the newest stable tag of a repository, with its digest of now, checked against the manifest's bytes.
  *
- * @throws UserError where nothing is to be chosen, or the listing is not to be believed; ServiceError where the registry
- * fails, or takes longer than the limit.
+ * @throws UserError where there is nothing to choose, or the listing is not to be believed; ServiceError where the
+ * registry fails, or takes longer than the limit.
  */
 export async function findStableTag(options: FindOptions): Promise<Found> {
   const { repository, limitMs } = options;
@@ -81,7 +82,13 @@ async function find(options: FindOptions): Promise<Found> {
   return { candidate: { repository, tag, digest }, selection, aliases, tagsRead: tags.length };
 }
 
-/** Chooses, and reads the platforms of those tags alone that are about to be chosen; each manifest is read once. */
+/** How many tags in a row may turn out to be no images before the listing is not worth more requests. */
+const MAX_UNFIT = 50;
+
+/**
+ * Chooses a tag. Reads only manifests of tags that are about to be chosen, each once. A listed tag without a manifest,
+ * or whose manifest is no image, is passed over with a warning.
+ */
 async function select(
   { registry, repository, policy, log }: FindOptions,
   tags: readonly ListedTag[],
@@ -89,27 +96,47 @@ async function select(
   const image = registry.repository(repository);
   const manifests = new Map<Tag, Manifest>();
   const platforms = new Map<string, readonly string[]>();
-  const read = async (tag: Tag) => {
-    const manifest = manifests.get(tag) ?? (await image.getManifest(tag));
-    manifests.set(tag, manifest);
-    return manifest;
-  };
+  const unfit = new Map<string, string>();
   for (;;) {
-    const selection = selectCandidate(tags, policy, platforms);
-    if (selection.kind === 'chosen') return { selection, manifest: await read(selection.chosen.tag) };
-    if (selection.kind === 'nothing') {
-      const [message, ...more] = explain(selection);
-      for (const line of more) log.info(line);
-      const { reason } = selection;
-      // Rules are called as the inputs that ask for them.
-      const input = reason === 'no-tags' || reason === 'nothing-stable' ? '' : `input ${reason}: `;
-      throw new UserError(`${input}${formatRepository(repository)}: ${message}`);
+    const fit = tags.filter(({ name }) => !unfit.has(name));
+    const selection = selectCandidate(fit, policy, platforms);
+    if (selection.kind === 'nothing') throw nothingFound(repository, selection, unfit, log);
+    const tag = selection.kind === 'chosen' ? selection.chosen.tag : selection.tag;
+    const manifest = manifests.get(tag) ?? (await readImageManifest(image, tag));
+    if (typeof manifest === 'string') {
+      log.warning(`${formatRepository(repository)}:${tag} is listed, and passed over: ${manifest}`);
+      unfit.set(tag, manifest);
+      if (unfit.size <= MAX_UNFIT) continue;
+      const what = `${formatRepository(repository)}: more than ${MAX_UNFIT} tags are listed and are no images, as ${tag}`;
+      throw new ServiceError('bad-answer', what, { hint: 'exclude-tag' });
     }
-    platforms.set(selection.tag, await readPlatforms(image, await read(selection.tag)));
+    manifests.set(tag, manifest);
+    if (selection.kind === 'chosen') return { selection, manifest };
+    platforms.set(
+      tag,
+      (await readImages(image, manifest)).map(({ platform }) => platform),
+    );
   }
 }
 
-async function readPlatforms(image: RepositoryClient, manifest: Manifest) {
-  if (manifest.kind === 'index') return platformsOf(manifest);
-  return [(await image.getConfig(manifest)).platform];
+function nothingFound(repository: Repository, selection: Nothing, unfit: ReadonlyMap<string, string>, log: Log) {
+  const [message, ...more] = explain(selection);
+  for (const line of more) log.info(line);
+  const what = `${formatRepository(repository)}: ${message}`;
+  if (unfit.size === 0) return new UserError(what);
+  const passedOver = [...unfit].slice(0, 3).map(([tag, why]) => `${tag}: ${why}`);
+  const count = unfit.size > passedOver.length ? ` ${unfit.size} tags, as` : '';
+  return new ServiceError('not-found', `${what}; listed, and passed over:${count} ${passedOver.join('; ')}`, {
+    hint: 'exclude-tag',
+  });
+}
+
+/** The manifest of a tag; a reason where there is none, or it is of no image. */
+async function readImageManifest(image: RepositoryClient, tag: Tag): Promise<Manifest | string> {
+  const manifest = await image.findManifest(tag);
+  if (manifest === undefined) return 'its manifest is gone';
+  if (await isImage(image, manifest)) return manifest;
+  return manifest.kind === 'index'
+    ? 'none of its parts is an image'
+    : `it is no image but an artifact of type ${oneLine(manifest.config.mediaType, 100)}`;
 }

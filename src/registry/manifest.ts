@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
 import { oneLine, ServiceError } from '../base/errors.js';
-import { parseJson } from '../base/schema.js';
-import { type Digest, digestSchema, formatRepository, type Repository } from '../candidate/reference.js';
+import { parseJson, tryParse } from '../base/schema.js';
+import { type Digest, formatRepository, type Repository } from '../candidate/reference.js';
 
 /**
- * Manifests are bytes: what a digest names is the text as it was pushed, so it is kept raw and pushed on as it came.
+ * Manifests are bytes: a digest names the text as it was pushed, so the text is kept and pushed on unchanged.
  * Formats: OCI image spec v1.1 (image-index, manifest), and Docker's image manifest version 2, schema 2.
  */
 
@@ -17,13 +17,22 @@ const DOCKER_IMAGE = 'application/vnd.docker.distribution.manifest.v2+json';
 const INDEX_TYPES: readonly string[] = [OCI_INDEX, DOCKER_LIST];
 const IMAGE_TYPES: readonly string[] = [OCI_MANIFEST, DOCKER_IMAGE];
 
-/** Always asked for whole: Quay converts a manifest to schema 1 for a client that names fewer types. */
+/** The configuration of an image to run; an artifact, such as a Helm chart, has another type. */
+const IMAGE_CONFIG_TYPES: readonly string[] = [
+  'application/vnd.oci.image.config.v1+json',
+  'application/vnd.docker.container.image.v1+json',
+];
+
+/** Layers that a registry need not hold: OCI's non-distributable ones, and Docker's foreign ones. */
+const LEFT_BEHIND = /\.nondistributable\.|\.foreign\./;
+
+/** Always sent in full: Quay converts a manifest to schema 1 for a client that names fewer types. */
 export const ACCEPT_MANIFESTS = [...INDEX_TYPES, ...IMAGE_TYPES].join(', ');
 
-/** The spec's least bound that every registry takes, and ours. */
+/** The size that every registry must accept by the spec, and our limit. */
 export const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
 
-/** Where content is: its type, its digest, and its size in bytes. */
+/** What identifies content: its type, its digest, and its size in bytes. */
 export interface Descriptor {
   readonly mediaType: string;
   readonly digest: Digest;
@@ -33,7 +42,7 @@ export interface Descriptor {
 interface Raw extends Descriptor {
   /** The text as it was pushed; `digest` is of these bytes. */
   readonly bytes: Buffer;
-  /** What this manifest signs or describes, where it is a referrer (OCI `subject`). */
+  /** What this manifest signs or describes, if it is a referrer (OCI `subject`). */
   readonly subject?: Digest;
 }
 
@@ -47,15 +56,18 @@ export interface Index extends Raw {
 export interface ImageManifest extends Raw {
   readonly kind: 'image';
   readonly config: Descriptor;
-  /** Layers that a registry holds; those that live elsewhere (Docker's foreign layers) are left out. */
   readonly layers: readonly Descriptor[];
+  /** Layers that are not copied, by their media type. */
+  readonly leftBehind: readonly Descriptor[];
 }
 
 export type Manifest = Index | ImageManifest;
 
 export interface Child extends Descriptor {
-  /** `linux/amd64`; absent where the index names none, or `unknown/unknown` as attestations have it. */
+  /** `linux/amd64`; absent where the index does not say. */
   readonly platform?: string;
+  /** It describes another child, and is no image of a platform. */
+  readonly isAttestation?: true;
 }
 
 /** What the configuration of an image says about it. */
@@ -66,35 +78,61 @@ export interface ImageConfig {
   readonly labels: Readonly<Record<string, string>>;
 }
 
+/** Content may be named by sha512 as well (OCI image spec, descriptor.md, "Registered Algorithms"). */
+export const contentDigestSchema = v.pipe(
+  v.string(),
+  v.regex(/^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/, 'is not a sha256 or sha512 digest'),
+  v.brand('Digest'),
+);
+
+/** null is as good as absent: Go writes it for what it leaves out. */
+const absent = <S extends v.GenericSchema>(schema: S) => v.optional(v.nullable(schema));
+
 const sizeSchema = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
-export const descriptorSchema = v.object({ mediaType: v.string(), digest: digestSchema, size: sizeSchema });
+export const descriptorSchema = v.object({ mediaType: v.string(), digest: contentDigestSchema, size: sizeSchema });
 
-const platformSchema = v.object({ os: v.string(), architecture: v.string(), variant: v.optional(v.string()) });
+const platformSchema = v.object({
+  os: absent(v.string()),
+  architecture: absent(v.string()),
+  variant: absent(v.string()),
+});
+type RawPlatform = v.InferOutput<typeof platformSchema>;
 
-const subjectEntry = { subject: v.optional(v.object({ digest: digestSchema })) };
+const subjectEntry = { subject: absent(v.object({ digest: contentDigestSchema })) };
+const annotationsSchema = absent(v.record(v.string(), v.unknown()));
 
 const indexSchema = v.object({
   schemaVersion: v.literal(2),
-  manifests: v.array(v.object({ ...descriptorSchema.entries, platform: v.optional(platformSchema) })),
+  manifests: absent(
+    v.array(
+      v.object({ ...descriptorSchema.entries, platform: absent(platformSchema), annotations: annotationsSchema }),
+    ),
+  ),
   ...subjectEntry,
 });
 
 const imageSchema = v.object({
   schemaVersion: v.literal(2),
   config: descriptorSchema,
-  layers: v.array(v.object({ ...descriptorSchema.entries, urls: v.optional(v.array(v.string()), []) })),
+  layers: absent(v.array(descriptorSchema)),
   ...subjectEntry,
 });
 
-const typeSchema = v.object({ schemaVersion: v.number(), mediaType: v.optional(v.string()) });
+const typeSchema = v.object({ schemaVersion: v.number(), mediaType: absent(v.string()) });
 
-export function digestOf(bytes: Uint8Array): Digest {
-  return v.parse(digestSchema, `sha256:${createHash('sha256').update(bytes).digest('hex')}`);
+/** The sha256 digest of bytes, or the one under the algorithm of another digest. */
+export function digestOf(bytes: Uint8Array, like?: Digest): Digest {
+  const algorithm = like === undefined ? 'sha256' : algorithmOf(like);
+  return v.parse(contentDigestSchema, `${algorithm}:${createHash(algorithm).update(bytes).digest('hex')}`);
+}
+
+export function algorithmOf(digest: Digest): 'sha256' | 'sha512' {
+  return digest.startsWith('sha512:') ? 'sha512' : 'sha256';
 }
 
 /** Is this reference a digest? A tag has no colon. */
 export function isDigest(reference: string): reference is Digest {
-  return v.is(digestSchema, reference);
+  return v.is(contentDigestSchema, reference);
 }
 
 /** `quay.io/ceph/daemon:<tag>` or `quay.io/ceph/daemon@sha256:…`. */
@@ -103,26 +141,29 @@ export function named(repository: Repository, reference: string): string {
 }
 
 /**
- * A manifest from its bytes and the Content-Type that came with them; `what` names it in errors.
- * Refuses schema 1, unknown types, and a document that says it is of another type than its header.
+ * Parses a manifest; `what` names it in errors. Refuses schema 1, unknown types, and a document that says it is of
+ * another type than its Content-Type.
  */
 export function parseManifest(bytes: Buffer, contentType: string | undefined, what: string): Manifest {
   const bad = (problem: string) => new ServiceError('bad-answer', `${what}: not a manifest: ${problem}`);
   const text = bytes.toString('utf8');
   const own = parseJson(typeSchema, text, bad);
-  const given = contentType?.split(';')[0]?.trim().toLowerCase();
-  const mediaType = own.mediaType ?? given ?? '';
+  const given = contentType?.split(';')[0]?.trim().toLowerCase() || undefined;
+  const said = own.mediaType || undefined;
+  const mediaType = said ?? given ?? '';
   if (own.schemaVersion === 1) {
     throw new ServiceError('unsupported', `${what}: a manifest of schema 1, whose digest does not name its content`);
   }
-  if (own.mediaType !== undefined && given !== undefined && own.mediaType !== given) {
-    throw bad(`its Content-Type is ${oneLine(given, 100)}, and it says ${oneLine(own.mediaType, 100)}`);
+  if (said !== undefined && given !== undefined && said !== given && isManifestType(given)) {
+    throw bad(`its Content-Type is ${oneLine(given, 100)}, and it says ${oneLine(said, 100)}`);
   }
   const raw = { mediaType, digest: digestOf(bytes), size: bytes.length, bytes };
-  if (INDEX_TYPES.includes(mediaType))
+  if (INDEX_TYPES.includes(mediaType)) {
     return { kind: 'index', ...raw, ...indexParts(parseJson(indexSchema, text, bad)) };
-  if (IMAGE_TYPES.includes(mediaType))
+  }
+  if (IMAGE_TYPES.includes(mediaType)) {
     return { kind: 'image', ...raw, ...imageParts(parseJson(imageSchema, text, bad)) };
+  }
   throw new ServiceError('unsupported', `${what}: of the unknown type ${JSON.stringify(oneLine(mediaType, 100))}`);
 }
 
@@ -130,29 +171,44 @@ export function isManifestType(mediaType: string): boolean {
   return INDEX_TYPES.includes(mediaType) || IMAGE_TYPES.includes(mediaType);
 }
 
+/** Is this the manifest of an image to run? */
+export function isRunnable({ config }: ImageManifest): boolean {
+  return IMAGE_CONFIG_TYPES.includes(config.mediaType);
+}
+
 function indexParts({ manifests, subject }: v.InferOutput<typeof indexSchema>) {
-  const children = manifests.map(({ platform, ...descriptor }): Child => {
-    const named = platform === undefined ? undefined : platformName(platform);
-    return named === undefined || named === 'unknown/unknown' ? descriptor : { ...descriptor, platform: named };
+  const children = (manifests ?? []).map(({ platform, annotations, ...descriptor }): Child => {
+    const name = platform == null ? undefined : platformName(platform);
+    const isAttestation =
+      name === 'unknown/unknown' || annotations?.['vnd.docker.reference.type'] === 'attestation-manifest';
+    return {
+      ...descriptor,
+      ...(isAttestation ? { isAttestation: true } : name !== undefined && { platform: name }),
+    };
   });
   return { children, ...subjectDigest(subject) };
 }
 
 function imageParts({ config, layers, subject }: v.InferOutput<typeof imageSchema>) {
-  const held = layers
-    .filter(({ urls }) => urls.length === 0)
-    .map(({ urls: _, ...descriptor }): Descriptor => descriptor);
-  return { config, layers: held, ...subjectDigest(subject) };
+  const isLeft = ({ mediaType }: Descriptor) => LEFT_BEHIND.test(mediaType);
+  const all = layers ?? [];
+  return {
+    config,
+    layers: all.filter((layer) => !isLeft(layer)),
+    leftBehind: all.filter(isLeft),
+    ...subjectDigest(subject),
+  };
 }
 
-function subjectDigest(subject: { digest: Digest } | undefined): { readonly subject?: Digest } {
-  return subject === undefined ? {} : { subject: subject.digest };
+function subjectDigest(subject: { digest: Digest } | null | undefined): { readonly subject?: Digest } {
+  return subject == null ? {} : { subject: subject.digest };
 }
 
-/** `linux/amd64`, `linux/arm/v7`. Every arm64 is v8, so that the variant says nothing there. */
-function platformName({ os, architecture, variant }: v.InferOutput<typeof platformSchema>): string {
-  const plain = variant === undefined || variant === '' || (architecture === 'arm64' && variant === 'v8');
-  return oneLine(plain ? `${os}/${architecture}` : `${os}/${architecture}/${variant}`, 100);
+/** `linux/amd64`, `linux/arm/v7`; undefined where nothing is said. Every arm64 is v8, so the variant is left out there. */
+function platformName({ os, architecture, variant }: RawPlatform): string | undefined {
+  if (!os || !architecture) return undefined;
+  const isPlain = !variant || (architecture === 'arm64' && variant === 'v8');
+  return oneLine(isPlain ? `${os}/${architecture}` : `${os}/${architecture}/${variant}`, 100);
 }
 
 /** The platforms of an index, each once, in its order. */
@@ -162,23 +218,46 @@ export function platforms(index: Index): readonly string[] {
 
 const configSchema = v.object({
   ...platformSchema.entries,
-  config: v.optional(
-    v.nullable(
-      v.object({
-        Env: v.optional(v.nullable(v.array(v.string()))),
-        Labels: v.optional(v.nullable(v.record(v.string(), v.string()))),
-      }),
-    ),
+  config: absent(
+    v.object({ Env: absent(v.array(v.string())), Labels: absent(v.record(v.string(), absent(v.string()))) }),
   ),
 });
 
-/** An image's configuration from its JSON (OCI image spec, config.md). */
+/** Parses an image's configuration (OCI image spec, config.md); `what` names it in errors. */
 export function parseConfig(bytes: Buffer, what: string): ImageConfig {
   const bad = (problem: string) => new ServiceError('bad-answer', `${what}: not an image configuration: ${problem}`);
-  const { config, ...platform } = parseJson(configSchema, bytes.toString('utf8'), bad);
+  const { config, ...raw } = parseJson(configSchema, bytes.toString('utf8'), bad);
+  const platform = platformName(raw);
+  if (platform === undefined) throw bad('it names no os and architecture');
   const env = (config?.Env ?? []).map((line): [string, string] => {
     const [name = '', ...value] = line.split('=');
     return [name, value.join('=')];
   });
-  return { platform: platformName(platform), env: Object.fromEntries(env), labels: config?.Labels ?? {} };
+  const labels = Object.entries(config?.Labels ?? {}).flatMap(([name, value]) =>
+    value == null ? [] : [[name, value]],
+  );
+  return { platform, env: Object.fromEntries(env), labels: Object.fromEntries(labels) };
+}
+
+/**
+ * The entries of a list that parse by a schema: one that is odd is left out. Where all of them are, the list is not
+ * what it should be, and the error that `fail` makes of the first problem is thrown.
+ */
+export function parseMost<S extends v.GenericSchema>(
+  schema: S,
+  values: readonly unknown[],
+  fail: (problem: string) => Error,
+): v.InferOutput<S>[] {
+  const found = parseEach(schema, values);
+  if (found.length > 0 || values.length === 0) return found;
+  const parsed = tryParse(schema, values[0]);
+  throw fail('problem' in parsed ? parsed.problem : 'nothing is understood');
+}
+
+/** The entries of a list that parse by a schema. */
+export function parseEach<S extends v.GenericSchema>(schema: S, values: readonly unknown[]): v.InferOutput<S>[] {
+  return values.flatMap((value) => {
+    const parsed = tryParse(schema, value);
+    return 'problem' in parsed ? [] : [parsed.value];
+  });
 }

@@ -1,5 +1,6 @@
 import { ServiceError } from '../base/errors.js';
 import type { Digest, Repository, Tag } from '../candidate/reference.js';
+import type { BytesResponse } from '../http/policy.js';
 import { readBlob } from './blob.js';
 import {
   ACCEPT_MANIFESTS,
@@ -19,23 +20,19 @@ import type { Access } from './session.js';
 /** Requests about manifests: OCI distribution spec v1.1, "Pulling manifests" and "Pushing Manifests". */
 
 const MAX_CONFIG_BYTES = 8 * 1024 * 1024;
-const CONTENT_DIGEST = 'docker-content-digest';
 
-/** What a tag points at; undefined where there is no such tag. One HEAD, and a GET where HEAD does not name the digest. */
+/** What registries and proxies answer where they do not have something, cannot do it, or do not let anybody. */
+export const CANNOT: readonly number[] = [400, 401, 403, 404, 405, 406, 410, 415, 422, 501];
+
+/**
+ * Reads what a tag points at; undefined where there is no such tag. Always a GET: proxies refuse HEAD or answer it
+ * wrongly, and a tag that seems absent would be overwritten.
+ */
 export async function resolve(access: Access, repository: Repository, tag: Tag): Promise<Descriptor | undefined> {
-  const { status, headers } = await access.fetch({
-    ...manifestRequest(repository, tag),
-    method: 'HEAD',
-    expect: [200, 404, 405],
-    maxBytes: 0,
-  });
-  if (status === 404) return undefined;
-  const digest = headers[CONTENT_DIGEST] ?? '';
-  const size = Number(headers['content-length'] ?? 'none');
-  if (status === 405 || !isDigest(digest) || !Number.isSafeInteger(size)) {
-    return findManifest(access, repository, tag);
-  }
-  return { digest, size, mediaType: headers['content-type'] ?? '' };
+  const answer = await getBytes(access, repository, tag, [200, 404]);
+  if (answer === undefined) return undefined;
+  const { digest, bytes, headers } = answer;
+  return { digest, size: bytes.length, mediaType: headers['content-type'] ?? '' };
 }
 
 /** A manifest by tag or digest, checked against the digest asked for and the one that the registry names. */
@@ -51,60 +48,124 @@ export async function findManifest(
   repository: Repository,
   reference: Tag | Digest,
 ): Promise<Manifest | undefined> {
-  const { status, headers, bytes } = await access.fetch({
-    ...manifestRequest(repository, reference),
-    method: 'GET',
-    expect: [200, 404],
-    maxBytes: MAX_MANIFEST_BYTES,
-  });
-  if (status === 404) return undefined;
-  const what = named(repository, reference);
-  const digest = digestOf(bytes);
-  // The digest first: what is not the manifest asked for is not worth a parser's opinion.
-  if (isDigest(reference) && reference !== digest) {
-    throw new ServiceError('digest-mismatch', `${what}: the registry sent other bytes, of digest ${digest}`);
-  }
-  const said = headers[CONTENT_DIGEST];
-  if (said !== undefined && said !== digest) {
-    throw new ServiceError('digest-mismatch', `${what}: the registry names ${said} and sent bytes of digest ${digest}`);
-  }
-  return parseManifest(bytes, headers['content-type'], what);
+  const answer = await getBytes(access, repository, reference, [200, 404]);
+  return answer && parse(answer, repository, reference);
 }
 
-/** Stores a manifest as it is, under a tag or its own digest; needs push. True where the registry links its subject. */
+/** The same for what need not exist, and under names that some registries refuse: a refusal means that there is none. */
+export async function findOptional(
+  access: Access,
+  repository: Repository,
+  reference: Tag | Digest,
+): Promise<Manifest | undefined> {
+  const answer = await getBytes(access, repository, reference, [200, ...CANNOT]);
+  try {
+    return answer && parse(answer, repository, reference);
+  } catch (error) {
+    if (error instanceof ServiceError) return undefined;
+    throw error;
+  }
+}
+
+interface Fetched extends BytesResponse {
+  readonly digest: Digest;
+}
+
+/** A manifest's bytes, checked against its digests; undefined where the status is another than 200. */
+async function getBytes(
+  access: Access,
+  repository: Repository,
+  reference: Tag | Digest,
+  expect: readonly number[],
+): Promise<Fetched | undefined> {
+  const answer = await access.fetch({
+    ...manifestRequest(repository, reference),
+    method: 'GET',
+    expect,
+    maxBytes: MAX_MANIFEST_BYTES,
+  });
+  if (answer.status !== 200) return undefined;
+  const { bytes } = answer;
+  const what = named(repository, reference);
+  // The digest comes first: bytes that are not the manifest asked for need not be parsed.
+  if (isDigest(reference)) {
+    const found = digestOf(bytes, reference);
+    if (found !== reference) {
+      throw new ServiceError('digest-mismatch', `${what}: the registry sent other bytes, of digest ${found}`);
+    }
+  }
+  const said = contentDigest(answer, what);
+  if (said !== undefined && digestOf(bytes, said) !== said) {
+    const found = digestOf(bytes, said);
+    throw new ServiceError('digest-mismatch', `${what}: the registry names ${said} and sent bytes of digest ${found}`);
+  }
+  return { ...answer, digest: digestOf(bytes) };
+}
+
+function parse({ bytes, headers, elsewhere }: Fetched, repository: Repository, reference: Tag | Digest): Manifest {
+  const what = named(repository, reference);
+  try {
+    return parseManifest(bytes, headers['content-type'], what);
+  } catch (error) {
+    // What another host sent is not quoted.
+    if (elsewhere === undefined || !(error instanceof ServiceError)) throw error;
+    throw new ServiceError(error.kind, `${what}: ${elsewhere}, after a redirect, sent no manifest`);
+  }
+}
+
+/** Docker-Content-Digest, if it is sent. A digest that is not understood is an error. */
+function contentDigest({ headers }: Pick<BytesResponse, 'headers'>, what: string): Digest | undefined {
+  const said = headers['docker-content-digest'];
+  if (said === undefined || said === '') return undefined;
+  const [digest = '', ...others] = new Set(said.split(/\s*,\s*/));
+  if (others.length === 0 && isDigest(digest)) return digest;
+  throw new ServiceError('bad-answer', `${what}: the header Docker-Content-Digest is not a digest`);
+}
+
+/**
+ * Stores a manifest as it is, under a tag or its own digest; needs push. `linksSubject`: the registry adds it to the
+ * referrers of its subject.
+ */
 export async function putManifest(
   access: Access,
   repository: Repository,
   reference: Tag | Digest,
   { bytes, mediaType, digest }: Pick<Manifest, 'bytes' | 'mediaType' | 'digest'>,
 ): Promise<{ readonly linksSubject: boolean }> {
-  const { status, headers } = await access.fetch({
+  const what = named(repository, reference);
+  const request = {
     ...manifestRequest(repository, reference),
     method: 'PUT',
     headers: { 'content-type': mediaType },
     body: bytes,
-    expect: [201, 409],
-    maxBytes: MAX_MANIFEST_BYTES,
-  });
-  const stored = headers[CONTENT_DIGEST];
-  if (stored !== undefined && stored !== digest) {
-    throw new ServiceError(
-      'digest-mismatch',
-      `${named(repository, reference)}: ${digest} was sent and ${stored} stored`,
-    );
+    expect: 'any',
+  } as const;
+  const answer = await access.fetch({ ...request, maxBytes: MAX_MANIFEST_BYTES });
+  const linksSubject = answer.headers['oci-subject'] !== undefined;
+  if (![200, 201, 202].includes(answer.status)) {
+    // The answer to an earlier attempt may have been lost, and an immutable tag then refuses what it already is.
+    const there = await digestAt(access, repository, reference).catch(() => undefined);
+    if (there === digest) return { linksSubject };
+    const refused = await access.refusal(request, answer);
+    if (refused.kind !== 'conflict') throw refused;
+    const line = `${what}: was to be set to ${digest}, and is ${there ?? 'not there'}`;
+    throw new ServiceError('conflict', line, { cause: refused });
   }
-  // 409: a tag that is immutable, by which a PUT that is repeated finds its own.
-  if ((stored === undefined || status === 409) && !isDigest(reference)) {
-    await readBack(access, repository, reference, digest);
+  const stored = contentDigest(answer, what);
+  if (stored !== undefined && stored !== digestOf(bytes, stored)) {
+    throw new ServiceError('digest-mismatch', `${what}: ${digest} was sent and ${stored} stored`);
   }
-  return { linksSubject: headers['oci-subject'] !== undefined };
+  if ((stored === undefined || answer.status !== 201) && !isDigest(reference)) {
+    const found = await digestAt(access, repository, reference);
+    if (found !== digest) {
+      throw new ServiceError('conflict', `${what}: was to be set to ${digest}, and is ${found ?? 'not there'}`);
+    }
+  }
+  return { linksSubject };
 }
 
-async function readBack(access: Access, repository: Repository, tag: Tag, digest: Digest): Promise<void> {
-  const found = (await resolve(access, repository, tag))?.digest;
-  if (found === digest) return;
-  const line = `${named(repository, tag)}: was to be set to ${digest}, and is ${found ?? 'not there'}`;
-  throw new ServiceError('conflict', line);
+async function digestAt(access: Access, repository: Repository, reference: Tag | Digest): Promise<Digest | undefined> {
+  return (await getBytes(access, repository, reference, [200, 404]))?.digest;
 }
 
 /** Deletes a tag (spec, "Deleting tags"); false where it is still there: not every registry can, or lets us. */
@@ -112,7 +173,7 @@ export async function deleteTag(access: Access, repository: Repository, tag: Tag
   await access.fetch({
     ...manifestRequest(repository, tag),
     method: 'DELETE',
-    expect: [202, 400, 403, 404, 405],
+    expect: [200, 202, 204, ...CANNOT.filter((status) => status !== 401), 409],
     maxBytes: MAX_MANIFEST_BYTES,
   });
   return (await resolve(access, repository, tag)) === undefined;

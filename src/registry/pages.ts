@@ -4,11 +4,74 @@ import { oneLine, ServiceError } from '../base/errors.js';
 export const MAX_TAGS = 1_000_000;
 export const MAX_TAG_LENGTH = 1024;
 
-/** Where an answer says that it goes on: `Link: <url>; rel="next"` (RFC 8288); undefined on the last page. */
+const MAX_LINK = 16 * 1024;
+
+/**
+ * Where a listing goes on: the target of `Link: <url>; rel="next"` (RFC 8288), on the origin that was asked; undefined
+ * on the last page. Throws where the header cannot be understood: half a listing must not pass for the whole.
+ */
 export function nextPage(headers: Readonly<Record<string, string>>, page: URL, what: string): URL | undefined {
-  const target = /<([^>]*)>\s*;[^<]*\brel\s*=\s*(?:"next"|next\b)/i.exec(headers.link ?? '')?.[1];
+  const { link } = headers;
+  if (link === undefined || link.trim() === '') return undefined;
+  const bad = (problem: string) => new ServiceError('bad-answer', `${what}: ${problem}: ${oneLine(link, 200)}`);
+  const links = link.length > MAX_LINK ? undefined : parseLinks(link);
+  if (links === undefined) throw bad('a Link header that is not understood');
+  if (links.some(({ relations }) => relations.length === 0)) throw bad('a Link header without rel');
+  const targets = new Set(links.filter(({ relations }) => relations.includes('next')).map(({ target }) => target));
+  const [target, ...more] = targets;
   if (target === undefined) return undefined;
-  const url = URL.canParse(target, page.href) ? new URL(target, page) : undefined;
+  if (more.length > 0) throw bad('a Link header with several next pages');
+  const url = ownUrl(target, page);
   if (url?.origin === page.origin) return url;
   throw new ServiceError('bad-answer', `${what}: its next page is on another server: ${oneLine(target, 200)}`);
+}
+
+/**
+ * A URL that a registry gave, relative to the one that was asked. Behind a proxy a registry may name itself by http or
+ * by its inner name; such a URL is followed on the origin that was asked, so that nothing leaves TLS. Undefined where
+ * it is no URL.
+ */
+export function ownUrl(target: string, asked: URL): URL | undefined {
+  if (!URL.canParse(target, asked.href)) return undefined;
+  const url = new URL(target, asked);
+  const losesTls = asked.protocol === 'https:' && url.protocol === 'http:';
+  const isInner = url.origin !== asked.origin && isInnerName(url.hostname);
+  return losesTls || isInner || url.host === asked.host ? new URL(`${url.pathname}${url.search}`, asked) : url;
+}
+
+/** A name without a dot, or of a private zone: nobody outside the registry's own network can mean it. */
+function isInnerName(hostname: string): boolean {
+  return /^(?!localhost$)[^.:[\]]+$|\.(?:internal|local|lan|svc|cluster\.local)$/.test(hostname);
+}
+
+interface LinkValue {
+  readonly target: string;
+  readonly relations: readonly string[];
+}
+
+/** All links of a header; undefined where it does not keep to RFC 8288 section 3. */
+function parseLinks(header: string): readonly LinkValue[] | undefined {
+  const links: LinkValue[] = [];
+  let rest = header.trim();
+  while (rest !== '') {
+    const target = /^<([^<>]*)>\s*/.exec(rest);
+    if (target === null) return undefined;
+    rest = rest.slice(target[0].length);
+    let relations: readonly string[] = [];
+    for (;;) {
+      const parameter = /^;\s*([\w!#$&+.^`|~-]+\*?)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]+)))?\s*/.exec(rest);
+      if (parameter === null) break;
+      rest = rest.slice(parameter[0].length);
+      const [, name = '', quoted, token] = parameter;
+      if (name.toLowerCase() === 'rel' && relations.length === 0) {
+        const value = quoted?.replace(/\\(.)/g, '$1') ?? token?.replace(/^'(.*)'$/, '$1') ?? '';
+        relations = value.toLowerCase().split(/\s+/).filter(Boolean);
+      }
+    }
+    links.push({ target: target[1] ?? '', relations });
+    const separator = /^(?:;\s*)?(?:,\s*)*/.exec(rest)?.[0] ?? '';
+    if (rest !== '' && !separator.includes(',') && separator.length !== rest.length) return undefined;
+    rest = rest.slice(separator.length);
+  }
+  return links;
 }

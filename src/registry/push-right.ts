@@ -5,18 +5,24 @@ const NO_UPLOAD = '00000000-0000-0000-0000-000000000000';
 const MAX_ANSWER_BYTES = 64 * 1024;
 
 /**
- * Throws where we may not push to a repository. Creates nothing: it sends a chunk to an upload that there is not, and
- * who may push is told so, while others are refused (OCI distribution spec v1.1, "Pushing a blob in chunks").
+ * Asks for the right to push without creating anything: it sends a chunk to an upload that does not exist (OCI
+ * distribution spec v1.1, "Pushing a blob in chunks"). True where the registry's answer shows the right, false where it
+ * shows nothing, since not every registry accepts chunks.
+ *
+ * @throws ServiceError where the registry refuses the account.
  */
-export async function checkPush(access: Access, repository: Repository): Promise<void> {
-  await access.fetch({
+export async function checkPush(access: Access, repository: Repository): Promise<boolean> {
+  const request = {
     repository,
     kind: 'blob',
     method: 'PATCH',
     path: `blobs/uploads/${NO_UPLOAD}`,
     headers: { 'content-type': 'application/octet-stream', 'content-range': '0-0' },
     body: '0',
-    expect: [400, 404, 416],
-    maxBytes: MAX_ANSWER_BYTES,
-  });
+    expect: 'any',
+    optional: true,
+  } as const;
+  const answer = await access.fetch({ ...request, maxBytes: MAX_ANSWER_BYTES });
+  if (answer.status === 401 || answer.status === 403) throw await access.refusal(request, answer);
+  return [202, 400, 404, 416].includes(answer.status);
 }

@@ -1,60 +1,84 @@
 import * as v from 'valibot';
 import { ServiceError, type ServiceErrorKind } from '../base/errors.js';
 import type { Log } from '../base/log.js';
-import { parseJson } from '../base/schema.js';
 import { type Digest, type Repository, type Tag, tagSchema } from '../candidate/reference.js';
 import { type Content, putBelow, readContent } from './content.js';
 import { readPage, type TagPage } from './distribution-listing.js';
-import { descriptorSchema, digestOf, MAX_MANIFEST_BYTES, named, OCI_INDEX } from './manifest.js';
-import { findManifest, putManifest, resolve } from './manifests.js';
+import { descriptorSchema, digestOf, MAX_MANIFEST_BYTES, named, OCI_INDEX, parseEach } from './manifest.js';
+import { CANNOT, findManifest, findOptional, putManifest, resolve } from './manifests.js';
 import { nextPage } from './pages.js';
 import type { Access } from './session.js';
 
 /**
- * What speaks about an image and is no part of it: signatures, attestations, bills of materials. Referrers by the OCI
- * distribution spec v1.1 ("Listing Referrers", and its referrers tag where a registry has no such API), and the tags
- * that cosign sets beside the image.
+ * What speaks about an image without being a part of it: signatures, attestations, bills of materials. These are
+ * referrers by the OCI distribution spec v1.1 ("Listing Referrers", and its referrers tag where a registry has no such
+ * API), and the tags that cosign sets beside an image.
  */
-export type Referral = ByList | ByTag;
+export type Referrer = Listed | Tagged;
 
 /** Names its subject itself, and is listed under it. */
-interface ByList {
-  readonly kind: 'list';
+interface Listed {
+  readonly kind: 'listed';
   readonly content: Content;
   readonly subject: Digest;
-  /** The entry in the list, with what it says beside the descriptor. */
+  /** Its entry in the list, which says more than a descriptor. */
   readonly entry: Entry;
 }
 
-/** Is found by its tag alone. */
-interface ByTag {
-  readonly kind: 'tag';
+/** Is found only by its tag. */
+interface Tagged {
+  readonly kind: 'tagged';
   readonly content: Content;
   readonly tag: Tag;
 }
 
 const COSIGN_SUFFIXES = ['.sig', '.att', '.sbom'] as const;
-const MAX_REFERRALS = 500;
 
-/** More tags than can be between those of two subjects whose digests differ in their last digit. */
+/** The records of promotions speak about their own target: a copy elsewhere would be about the wrong one. */
+const NOT_COPIED: readonly unknown[] = ['application/vnd.ceph-promotion.record.v1+json'];
+
+/** How many referrers of one manifest are copied. */
+const MAX_COPIED = 500;
+/** How much of a list is read. Pages are counted too: an empty one with a next one must not go on for ever. */
+const MAX_LISTED = 20_000;
+const MAX_PAGES = 100;
+
+/** More tags than can lie between those of two subjects whose digests differ in their last digit. */
 const PAGE = 100;
-/** What a registry says whose tags cannot be listed, or not in this way. */
-const NO_LISTING: ReadonlySet<ServiceErrorKind> = new Set(['not-found', 'bad-answer', 'unsupported']);
+/** How a registry fails whose tags cannot be listed, or not in this way. */
+const NO_LISTING: ReadonlySet<ServiceErrorKind> = new Set([
+  'not-found',
+  'bad-answer',
+  'unsupported',
+  'forbidden',
+  'unauthorized',
+]);
+/** How a registry fails that will refuse the same request again. */
+const DEFINITE: ReadonlySet<ServiceErrorKind> = new Set([
+  'not-found',
+  'bad-answer',
+  'unsupported',
+  'forbidden',
+  'unauthorized',
+  'conflict',
+  'too-large',
+]);
 
 const entrySchema = v.looseObject(descriptorSchema.entries);
 export type Entry = v.InferOutput<typeof entrySchema>;
-const listSchema = v.object({ manifests: v.array(entrySchema) });
+const listSchema = v.object({ manifests: v.optional(v.nullable(v.array(v.unknown()))) });
 
 /**
- * All referrals of an image: of its index, which comes first among the subjects, and of its children. One request for a
- * list of each where the registry has the API, one for the tags of all where it lists by name, and one for each found.
- * Quay may show a tag in its listing two minutes late.
+ * Finds all referrers of an image: of its index, which comes first among the subjects, and of its children. Takes one
+ * request for the list of each where the registry has the API, one for the tags of all where it lists by name, and one
+ * for each referrer. Quay may show a tag in its listing two minutes late.
  */
-export async function findReferrals(
+export async function findReferrers(
   access: Access,
   repository: Repository,
   [first, ...others]: readonly [Digest, ...Digest[]],
-): Promise<readonly Referral[]> {
+  log: Log,
+): Promise<readonly Referrer[]> {
   const subjects = [first, ...others];
   const [names, ofFirst] = await Promise.all([
     namesAbout(access, repository, subjects),
@@ -62,12 +86,18 @@ export async function findReferrals(
   ]);
   const isThere = (tag: Tag) => names === undefined || names.has(tag);
 
-  const underTag = async (subject: Digest) =>
-    isThere(tagOf(subject, '')) ? entriesUnderTag(access, repository, subject) : [];
-  const listed = subjects.map(async (subject) => {
+  const entriesOf = async (subject: Digest): Promise<readonly Entry[]> => {
     const byApi =
       subject === first || ofFirst === undefined ? ofFirst : await listReferrers(access, repository, subject);
-    const entries = byApi ?? (await underTag(subject));
+    const list = byApi ?? (isThere(tagOf(subject, '')) ? await findListUnderTag(access, repository, subject) : EMPTY);
+    const entries = list.entries.filter(({ artifactType }) => !NOT_COPIED.includes(artifactType));
+    if (list.isWhole && entries.length <= MAX_COPIED) return entries;
+    const what = `${named(repository, subject)}: more than ${MAX_COPIED} referrers`;
+    log.warning(`${what}; only the first ${MAX_COPIED} are copied`);
+    return entries.slice(0, MAX_COPIED);
+  };
+  const listed = subjects.map(async (subject) => {
+    const entries = await entriesOf(subject);
     return (await Promise.all(entries.map((entry) => readListed(access, repository, subject, entry)))).flat();
   });
   const tagged = subjects
@@ -121,43 +151,82 @@ async function namesAfter(access: Access, repository: Repository, name: string):
   }
 }
 
-/** Undefined where the registry has no such API. */
+/** Referrers, as a list names them. */
+export interface ReferrerList {
+  readonly entries: readonly Entry[];
+  /** False where there are more than we read. */
+  readonly isWhole: boolean;
+}
+
+const EMPTY: ReferrerList = { entries: [], isWhole: true };
+
+/** The list of a subject's referrers; undefined where the registry has no such API, however it says so. */
 export async function listReferrers(
   access: Access,
   repository: Repository,
   subject: Digest,
-): Promise<readonly Entry[] | undefined> {
+): Promise<ReferrerList | undefined> {
   const what = `${named(repository, subject)}: referrers`;
-  const bad = (problem: string) => new ServiceError('bad-answer', `${what}: ${problem}`);
   const entries: Entry[] = [];
   let page: URL | undefined;
-  do {
+  for (let count = 1; count <= MAX_PAGES; count += 1) {
     const answer = await access.fetch({
       repository,
       kind: 'manifest',
       method: 'GET',
       path: page ?? `referrers/${subject}`,
       headers: { accept: OCI_INDEX },
-      expect: page === undefined ? [200, 404] : [200],
+      expect: page === undefined ? [200, ...CANNOT] : [200],
       maxBytes: MAX_MANIFEST_BYTES,
     });
-    if (answer.status === 404) return undefined;
-    entries.push(...parseJson(listSchema, answer.bytes.toString('utf8'), bad).manifests);
-    if (entries.length > MAX_REFERRALS) throw new ServiceError('too-large', `${what}: more than ${MAX_REFERRALS}`);
-    page = nextPage(answer.headers, page ?? (await access.originOf(repository)), what);
-  } while (page !== undefined);
-  return entries;
+    const found = answer.status === 200 ? rowsIn(answer.bytes) : undefined;
+    if (found === undefined) {
+      if (page === undefined) return undefined;
+      throw new ServiceError('bad-answer', `${what}: page ${count} is no list of referrers`);
+    }
+    // Entries that are not understood are left out.
+    entries.push(...parseEach(entrySchema, found));
+    page = nextPage(
+      answer.headers,
+      page ?? new URL(`/v2/${repository.path}/referrers/${subject}`, await access.originOf(repository)),
+      what,
+    );
+    if (page === undefined) return { entries, isWhole: true };
+    if (entries.length > MAX_LISTED) break;
+  }
+  return { entries, isWhole: false };
 }
 
-export async function entriesUnderTag(
+/** The entries of a list, as they are; undefined where this is no list. */
+function rowsIn(bytes: Buffer): readonly unknown[] | undefined {
+  try {
+    return v.parse(listSchema, JSON.parse(bytes.toString('utf8'))).manifests ?? [];
+  } catch {
+    return undefined;
+  }
+}
+
+/** The list that a registry without the API keeps in a tag; empty where there is none. `find` reads the tag. */
+async function rowsUnderTag(
   access: Access,
   repository: Repository,
   subject: Digest,
-): Promise<readonly Entry[]> {
-  const index = await findManifest(access, repository, tagOf(subject, ''));
-  if (index?.kind !== 'index') return [];
-  const bad = (problem: string) => new ServiceError('bad-answer', `${named(repository, index.digest)}: ${problem}`);
-  return parseJson(listSchema, index.bytes.toString('utf8'), bad).manifests;
+  find: typeof findManifest,
+): Promise<readonly unknown[]> {
+  const index = await find(access, repository, tagOf(subject, ''));
+  return index?.kind === 'index' ? (rowsIn(index.bytes) ?? []) : [];
+}
+
+/** The same list. Throws where the registry refuses the tag. */
+export async function listUnderTag(access: Access, repository: Repository, subject: Digest): Promise<ReferrerList> {
+  const rows = await rowsUnderTag(access, repository, subject, findManifest);
+  return { entries: parseEach(entrySchema, rows), isWhole: true };
+}
+
+/** The same list; empty where the registry refuses the tag. */
+async function findListUnderTag(access: Access, repository: Repository, subject: Digest): Promise<ReferrerList> {
+  const rows = await rowsUnderTag(access, repository, subject, findOptional);
+  return { entries: parseEach(entrySchema, rows), isWhole: true };
 }
 
 async function readListed(
@@ -165,65 +234,88 @@ async function readListed(
   repository: Repository,
   subject: Digest,
   entry: Entry,
-): Promise<readonly Referral[]> {
+): Promise<readonly Referrer[]> {
   // A list in a tag still names what was deleted.
-  const root = await findManifest(access, repository, entry.digest);
+  const root = await findOptional(access, repository, entry.digest);
   if (root?.subject !== subject) return [];
-  return [{ kind: 'list', content: await readContent(access, repository, root), subject, entry }];
+  return [{ kind: 'listed', content: await readContent(access, repository, root), subject, entry }];
 }
 
-async function readTagged(access: Access, repository: Repository, tag: Tag): Promise<readonly Referral[]> {
-  const root = await findManifest(access, repository, tag);
-  return root === undefined ? [] : [{ kind: 'tag', content: await readContent(access, repository, root), tag }];
+async function readTagged(access: Access, repository: Repository, tag: Tag): Promise<readonly Referrer[]> {
+  const root = await findOptional(access, repository, tag);
+  return root === undefined ? [] : [{ kind: 'tagged', content: await readContent(access, repository, root), tag }];
 }
 
-/** Those that are not at the target, or not found there by what they speak about. */
-export async function withoutLinked(
+/** The referrers that the target lacks, or does not list under their subject. */
+export async function missingAt(
   access: Access,
   target: Repository,
-  referrals: readonly Referral[],
-): Promise<readonly Referral[]> {
-  const subjects = [...new Set(referrals.flatMap((one) => (one.kind === 'list' ? [one.subject] : [])))];
+  referrers: readonly Referrer[],
+): Promise<readonly Referrer[]> {
+  const subjects = [...new Set(referrers.flatMap((one) => (one.kind === 'listed' ? [one.subject] : [])))];
   const lists = subjects.map(async (subject) => {
-    const entries = (await listReferrers(access, target, subject)) ?? (await entriesUnderTag(access, target, subject));
+    const { entries } =
+      (await listReferrers(access, target, subject)) ?? (await findListUnderTag(access, target, subject));
     return entries.map(({ digest }) => `${subject} ${digest}`);
   });
   const linked = new Set((await Promise.all(lists)).flat());
-  const missing = referrals.map(async (referral) => {
-    const { digest } = referral.content.root;
+  const missing = referrers.map(async (referrer) => {
+    const { digest } = referrer.content.root;
     const isThere =
-      referral.kind === 'list'
-        ? linked.has(`${referral.subject} ${digest}`)
-        : (await resolve(access, target, referral.tag))?.digest === digest;
-    return isThere ? [] : [referral];
+      referrer.kind === 'listed'
+        ? linked.has(`${referrer.subject} ${digest}`)
+        : (await resolve(access, target, referrer.tag))?.digest === digest;
+    return isThere ? [] : [referrer];
   });
   return (await Promise.all(missing)).flat();
 }
 
-/** Puts the manifests of referrals; their blobs are there already. */
-export async function putReferrals(
+/**
+ * Puts the manifests of referrers, whose blobs are there already. A target that refuses them, or their list, is a
+ * warning: the image does not need them.
+ */
+export async function putReferrers(
   access: Access,
   target: Repository,
-  referrals: readonly Referral[],
+  referrers: readonly Referrer[],
   log: Log,
 ): Promise<void> {
   const unlinked = new Map<Digest, Entry[]>();
-  for (const referral of referrals) {
-    const { root } = referral.content;
-    await putBelow(access, target, referral.content);
-    if (referral.kind === 'list') {
+  const refused: ServiceError[] = [];
+  const attempt = async (work: () => Promise<void>) => {
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof ServiceError && DEFINITE.has(error.kind))) throw error;
+      refused.push(error);
+    }
+  };
+  for (const referrer of referrers) {
+    await attempt(async () => {
+      await putBelow(access, target, referrer.content);
+      if (referrer.kind === 'tagged') return putTagged(access, target, referrer, log);
+      const { root } = referrer.content;
       const { linksSubject } = await putManifest(access, target, root.digest, root);
-      const { subject, entry } = referral;
+      const { subject, entry } = referrer;
       if (!linksSubject) unlinked.set(subject, [...(unlinked.get(subject) ?? []), entry]);
-      continue;
-    }
-    const there = await resolve(access, target, referral.tag);
-    if (there === undefined) await putManifest(access, target, referral.tag, root);
-    else if (there.digest !== root.digest) {
-      log.warning(`${named(target, referral.tag)}: is another than the source's, and stays as it is`);
-    }
+    });
   }
-  for (const [subject, entries] of unlinked) await linkByTag(access, target, subject, entries);
+  for (const [subject, entries] of unlinked) {
+    await attempt(() => linkByTag(access, target, subject, entries));
+  }
+  const [first] = refused;
+  if (first === undefined) return;
+  log.warning(
+    `the target does not keep all referrers (signatures and the like), refused ${refused.length} times: ${first.message}`,
+  );
+}
+
+async function putTagged(access: Access, target: Repository, { tag, content }: Tagged, log: Log): Promise<void> {
+  const there = await resolve(access, target, tag);
+  if (there === undefined) await putManifest(access, target, tag, content.root);
+  else if (there.digest !== content.root.digest) {
+    log.warning(`${named(target, tag)}: is another than the source's, and stays as it is`);
+  }
 }
 
 /** Keeps the list of referrers in a tag, for a registry that keeps none (spec, "Referrers Tag Schema"). */
@@ -233,8 +325,9 @@ export async function linkByTag(
   subject: Digest,
   added: readonly Entry[],
 ): Promise<void> {
-  const there = await entriesUnderTag(access, target, subject);
-  const known = new Set(there.map(({ digest }) => digest));
+  // Whole and unchanged: it may hold more than we understand.
+  const there = await rowsUnderTag(access, target, subject, findManifest);
+  const known = new Set(parseEach(entrySchema, there).map(({ digest }) => digest));
   const missing = added.filter(({ digest }) => !known.has(digest));
   if (missing.length === 0) return;
   const index = { schemaVersion: 2, mediaType: OCI_INDEX, manifests: [...there, ...missing] };
@@ -242,6 +335,8 @@ export async function linkByTag(
   await putManifest(access, target, tagOf(subject, ''), { bytes, mediaType: OCI_INDEX, digest: digestOf(bytes) });
 }
 
+/** The tag of a subject's list, or of what cosign says about it: `<algorithm>-<64 digits><suffix>`. */
 function tagOf(subject: Digest, suffix: string): Tag {
-  return v.parse(tagSchema, `${subject.replace(':', '-')}${suffix}`);
+  const [algorithm = '', hex = ''] = subject.split(':');
+  return v.parse(tagSchema, `${algorithm}-${hex.slice(0, 64)}${suffix}`);
 }

@@ -2,28 +2,27 @@ import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
 import type { Digest, Repository, Tag } from '../candidate/reference.js';
 import type { Attached, Attachment } from './attach.js';
-import type { Account } from './challenge.js';
 import type { CopyReport } from './copy.js';
 import type { Copy, CopyOptions, CopyPlan } from './copy-plan.js';
+import type { Account } from './login.js';
 import type { Descriptor, ImageConfig, ImageManifest, Manifest } from './manifest.js';
 import type { ListOptions, TagListing } from './tags.js';
 
 export type { ListedTag } from '../candidate/listing.js';
 export type { Attached, Attachment } from './attach.js';
-export type { Account, Login } from './challenge.js';
 export type { Amount, CopiedImage, CopyReport } from './copy.js';
 export type { Copy, CopyOptions, CopyPlan, PlannedCopy } from './copy-plan.js';
+export type { Account, Login, PasswordLogin } from './login.js';
 export type { Child, Descriptor, ImageConfig, ImageManifest, Index, Manifest } from './manifest.js';
 export type { ListOptions, TagListing } from './tags.js';
 
 export interface RegistryOptions {
-  /**
-   * The account for a repository. An operation uses one for all its repositories on a registry: that of the repository
-   * that is pushed to, else of the first that is read.
-   */
+  /** Who we are at a repository. Requests about several repositories share a token where their logins are the same. */
   readonly account: (repository: Repository) => Account;
-  /** Registries as `host:port` that speak http; loopback hosts do by themselves, unless there is a CA and they speak TLS. */
+  /** Registries as `host:port` that speak http. Loopback hosts need not be listed; with a CA they may speak TLS. */
   readonly plainHttp: readonly string[];
+  /** Token servers as `host` or `host:port` that may get a login although they are on another site than the registry. */
+  readonly tokenHosts?: readonly string[];
   /** PEM certificates to trust beside those that Node brings. */
   readonly ca?: string;
   readonly clock: Clock;
@@ -51,7 +50,9 @@ export interface RepositoryClient {
   listTags(options: ListOptions): Promise<TagListing>;
   /** Reads what a tag points at now; undefined where there is no such tag or repository. */
   resolve(tag: Tag): Promise<Descriptor | undefined>;
-  /** Reads a manifest and checks its bytes against the digest. */
+  /** Reads a manifest and checks its bytes against the digest; undefined where there is none. */
+  findManifest(reference: Tag | Digest): Promise<Manifest | undefined>;
+  /** The same; throws where there is none. */
   getManifest(reference: Tag | Digest): Promise<Manifest>;
   /** Reads the configuration of an image manifest and checks it against its digest. */
   getConfig(manifest: ImageManifest): Promise<ImageConfig>;
@@ -70,8 +71,9 @@ export interface RepositoryClient {
   /** Deletes a tag and nothing else; false where the registry refuses. */
   deleteTag(tag: Tag): Promise<boolean>;
   /**
-   * Throws if this account may not push here; changes nothing. Call it only for a repository that exists: some
-   * registries create a repository when a client asks for a token that may push to it.
+   * Asks whether this account may push here; changes nothing. False where the registry does not say; throws where it
+   * refuses. Call it only for a repository that exists: some registries create one when a client asks for a token that
+   * may push to it.
    */
-  checkPush(): Promise<void>;
+  checkPush(): Promise<boolean>;
 }

@@ -1,41 +1,38 @@
 import type { Clock } from '../base/clock.js';
 import { ServiceError } from '../base/errors.js';
 import { formatRepository, type Repository } from '../candidate/reference.js';
-import {
-  type AnswerHead,
-  type BytesResponse,
-  discard,
-  type Http,
-  type Pace,
-  readBody,
-  type SendOptions,
-} from '../http/policy.js';
+import { discard, readBody } from '../http/body.js';
+import type { AnswerHead, BytesResponse, Http, Pace, SendOptions } from '../http/policy.js';
 import type { HttpRequest, HttpResponse } from '../http/transport.js';
-import { type Account, basic, type Challenge, parseChallenge } from './challenge.js';
-import { failure } from './failure.js';
-import { createLane, type Kind, WIDTH } from './lane.js';
-import { createTokens, type Grant, type Tokens } from './tokens.js';
+import { type BearerChallenge, type Challenge, isTrustedRealm, parseChallenge } from './challenge.js';
+import { type Account, basic, isPassword, sameLogin } from './login.js';
+import { originOf } from './origin.js';
+import { createRateLimit, type Kind, WIDTH } from './rate-limit.js';
+import { refusal } from './refusal.js';
+import { createTokens, type Grant, type Tokens, type Wanted } from './tokens.js';
 
 /**
- * The one place where registries are asked: who we are, at which pace, and what a refusal means. Retries and redirects
- * are the HTTP policy's.
+ * The one place that sends requests to registries. It logs in, keeps to rate limits, and turns refusals into errors.
+ * Retries and redirects are the HTTP policy's.
  */
 export interface Session {
-  /** Requests about these repositories, under one token for each registry that allows no more than this. */
+  /** Requests about these repositories. On each registry one token covers them all, and allows nothing more. */
   access(grants: readonly Grant[]): Access;
 }
 
 /** The right to ask about some repositories. */
 export interface Access {
-  /** Sends; the caller reads the body. */
+  /** Sends a request; the caller reads the body. */
   send(request: RegistryRequest): Promise<HttpResponse>;
-  /** Sends and reads the body. */
+  /** Sends a request and reads the body. */
   fetch(request: RegistryRequest & { readonly maxBytes: number }): Promise<BytesResponse>;
-  /** How its registry asks who we are, as far as is known; null: it does not. */
+  /** The error for an answer that the caller expected, and that turns out to be a refusal. */
+  refusal(request: RegistryRequest, answer: BytesResponse): Promise<ServiceError>;
+  /** How the registry asks for a login, as far as is known; null: it does not. */
   challenge(repository: Repository): Promise<Challenge | null | undefined>;
-  /** Have we a login there? Then its registry is asked for its challenge before anything else. */
+  /** With a login the registry is asked for its challenge before anything else, which costs requests. */
   hasLogin(repository: Repository): boolean;
-  /** What relative URLs in its answers are relative to. */
+  /** What relative URLs in the registry's answers are relative to. */
   originOf(repository: Repository): Promise<URL>;
   readonly clock: Clock;
 }
@@ -48,152 +45,249 @@ export interface RegistryRequest {
   readonly path: string | URL;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: NonNullable<HttpRequest['body']>;
-  /** Statuses that the caller knows what to do with; others are thrown. With 401 among them no challenge is answered. */
-  readonly expect: readonly number[];
-  /** Nothing is said of who we are. */
+  /** Statuses that the caller handles; all others are thrown. `any` stands for all. */
+  readonly expect: readonly number[] | 'any';
+  /** Return a 401 instead of logging in and asking again. */
+  readonly challenged?: 'return';
+  /** Send no login. */
   readonly anonymous?: true;
   /** Must not be sent again when the answer was lost. */
   readonly once?: true;
+  /** The caller can do without this request: give up after a few attempts. */
+  readonly optional?: boolean;
 }
 
 export interface SessionParts {
   readonly http: Http;
   readonly clock: Clock;
-  /** The account for a repository; on one registry the repository that is pushed to decides. */
+  /** Who we are at a repository. */
   readonly account: (repository: Repository) => Account;
-  /** Where a registry is asked. */
-  readonly originOf: (registry: string) => Promise<URL>;
+  /** Registries as `host:port` that speak http. */
+  readonly plainHttp: readonly string[];
+  /** Is there a CA of the user's own? Then loopback hosts may speak TLS. */
+  readonly ownCa: boolean;
+  /** Hosts besides a registry's own site that its login may be sent to for a token. */
+  readonly tokenHosts: readonly string[];
 }
 
-/** What we know of one registry. */
+/** What is known of one registry. */
 interface Host {
   readonly origin: URL;
-  readonly lanes: Readonly<Record<Kind, Pace>>;
+  readonly rateLimits: Readonly<Record<Kind, Pace>>;
   readonly tokens: Tokens;
-  /** How it asks who we are; null: it does not. */
+  /** How it asks for a login; null: it does not. */
   challenge: Promise<Challenge | null> | undefined;
+  /** Scopes that it named beside our own, by the path of the repository. */
+  readonly scopes: Map<string, readonly string[]>;
+  /** Its tokens cover one scope of several: ask for each repository's alone. */
+  isNarrow: boolean;
 }
 
 const MAX_ERROR_BYTES = 64 * 1024;
 const ERROR_MS = 10_000;
 
-export function createSession({ http, clock, account, originOf }: SessionParts): Session {
+export function createSession(parts: SessionParts): Session {
   const hosts = new Map<string, Promise<Host>>();
-
-  function hostOf(registry: string): Promise<Host> {
-    const known = hosts.get(registry);
-    if (known !== undefined) return known;
-    const host = newHost(registry);
+  const hostOf = (registry: string): Promise<Host> => {
+    const host = hosts.get(registry) ?? newHost(parts, registry);
     hosts.set(registry, host);
     return host;
-  }
+  };
+  return { access: (grants) => createAccess(parts, hostOf, grants) };
+}
 
-  async function newHost(registry: string): Promise<Host> {
-    const lane = (kind: Kind) => createLane(WIDTH[kind], clock);
-    return {
-      origin: await originOf(registry),
-      lanes: { blob: lane('blob'), manifest: lane('manifest'), tags: lane('tags') },
-      tokens: createTokens(http, clock),
-      challenge: undefined,
-    };
-  }
+async function newHost({ http, clock, plainHttp, ownCa }: SessionParts, registry: string): Promise<Host> {
+  const limit = (kind: Kind) => createRateLimit(WIDTH[kind], clock);
+  return {
+    origin: await originOf(registry, plainHttp, ownCa),
+    rateLimits: { blob: limit('blob'), manifest: limit('manifest'), tags: limit('tags') },
+    tokens: createTokens(http, clock),
+    challenge: undefined,
+    scopes: new Map(),
+    isNarrow: false,
+  };
+}
 
-  async function introduction(host: Host): Promise<Challenge | null> {
-    const url = new URL('/v2/', host.origin);
-    const request = { method: 'GET', url } as const;
-    const answer = await http.sendForBytes(request, { idempotent: true, maxBytes: MAX_ERROR_BYTES });
-    if (answer.status >= 500) throw new ServiceError('server-error', `${url.href}: answered ${answer.status}`);
-    return answer.status === 401 ? challengeIn(answer, url) : null;
-  }
-
-  /** Without a login a registry says by itself what it misses; with one it is asked first, so that nothing goes twice. */
-  function challengeOf(host: Host, { login }: Account): Promise<Challenge | null> | undefined {
-    if (login === undefined || host.challenge !== undefined) return host.challenge;
-    host.challenge = introduction(host);
-    host.challenge.catch(() => {
-      host.challenge = undefined;
-    });
-    return host.challenge;
-  }
-
-  function access(grants: readonly Grant[]): Access {
-    const grantsOn = (registry: string) => grants.filter(({ repository }) => repository.registry === registry);
-
-    const accountOn = (registry: string): Account => {
-      const here = grantsOn(registry);
-      const decides = here.find(({ actions }) => actions !== 'pull') ?? here[0];
-      if (decides === undefined) throw new TypeError(`no grant on ${registry}`);
-      return account(decides.repository);
-    };
-
-    async function authorization(host: Host, registry: string): Promise<{ readonly authorization?: string }> {
-      const who = accountOn(registry);
-      const challenge = await challengeOf(host, who);
-      if (challenge?.scheme === 'bearer') {
-        return { authorization: `Bearer ${await host.tokens.get(challenge, grantsOn(registry), who)}` };
-      }
-      return challenge?.scheme === 'basic' && who.login !== undefined ? { authorization: basic(who.login) } : {};
+function createAccess(
+  { http, clock, account, tokenHosts }: SessionParts,
+  hostOf: (registry: string) => Promise<Host>,
+  grants: readonly Grant[],
+): Access {
+  async function authorization(host: Host, repository: Repository, isAlone: boolean): Promise<string | undefined> {
+    const who = account(repository);
+    if (who.login !== undefined && 'registryToken' in who.login) return `Bearer ${who.login.registryToken}`;
+    const challenge = await challengeOf(http, host, who);
+    if (challenge?.scheme === 'bearer') {
+      if (who.login !== undefined) checkRealm(challenge, host, repository, tokenHosts);
+      const wanted = wantedFor(repository, host, grants, account, isAlone);
+      return `Bearer ${await host.tokens.get(challenge, wanted, who)}`;
     }
+    // A registry that is open at /v2/ may still have private repositories, and hide them without a challenge.
+    return isPassword(who.login) ? basic(who.login) : undefined;
+  }
 
-    /** Sends, and once more where what we said of ourselves was missing or had run out. */
-    async function exchange<R extends Answer>(request: RegistryRequest, send: Send<R>): Promise<R> {
-      const { registry } = request.repository;
-      const host = await hostOf(registry);
-      const url = urlOf(host, request);
-      const mayTell = request.anonymous !== true && url.origin === host.origin.origin;
-      const options = { idempotent: request.once !== true, pace: host.lanes[request.kind] };
-      const attempt = async () => {
-        const said = mayTell ? await authorization(host, registry) : {};
-        const response = await send({ ...request, url, headers: { ...request.headers, ...said } }, options);
-        return { response, said: said.authorization };
-      };
-      const { response, said } = await attempt();
-      if (response.status !== 401 || !mayTell) return response;
-      const challenge = challengeIn(response, url);
-      if (challenge === null || (challenge.scheme === 'basic' && said !== undefined)) return response;
+  /** Sends a request, and again with a login where what was sent of it was missing or not accepted. */
+  async function exchange<R extends Answer>(request: RegistryRequest, send: Send<R>): Promise<R> {
+    const { repository } = request;
+    const host = await hostOf(repository.registry);
+    const url = urlOf(host, request);
+    const mayLogIn = request.anonymous !== true && url.origin === host.origin.origin;
+    const options = {
+      idempotent: request.once !== true,
+      optional: request.optional === true,
+      pace: host.rateLimits[request.kind],
+    };
+    const attempt = async (isAlone: boolean) => {
+      const said = mayLogIn ? await authorization(host, repository, isAlone) : undefined;
+      const headers = { ...request.headers, ...(said !== undefined && { authorization: said }) };
+      return { response: await send({ ...request, url, headers }, options), said };
+    };
+
+    let { response, said } = await attempt(host.isNarrow);
+    if (response.status === 401 && mayLogIn) {
+      const challenge = parseChallenge(response.headers['www-authenticate'] ?? '', url);
+      if (challenge === undefined || challenge.scheme === 'unknown') return response;
+      if (challenge.scheme === 'basic' && said?.startsWith('Basic ')) return response;
       host.challenge = Promise.resolve(challenge);
-      if (request.expect.includes(401)) return response;
+      if (request.challenged === 'return') return response;
+      if (challenge.scheme === 'bearer') learnScopes(host, repository, challenge, grants);
       host.tokens.drop(said?.replace('Bearer ', '') ?? '');
-      if (response.body !== undefined) await discard({ ...response, body: response.body });
-      return (await attempt()).response;
+      await dropBody(response);
+      ({ response, said } = await attempt(host.isNarrow));
     }
-
-    const refusal = (request: RegistryRequest, status: number, body: Buffer) =>
-      failure(nameOf(request), status, body.toString('utf8'), accountOn(request.repository.registry).inputs);
-
-    return {
-      challenge: async ({ registry }) => challengeOf(await hostOf(registry), accountOn(registry)),
-      hasLogin: ({ registry }) => accountOn(registry).login !== undefined,
-      originOf: async ({ registry }) => (await hostOf(registry)).origin,
-      clock,
-
-      async send(request) {
-        const response = await exchange(request, http.send);
-        if (request.expect.includes(response.status)) return response;
-        const body = readBody(response, MAX_ERROR_BYTES, ERROR_MS, nameOf(request));
-        throw refusal(request, response.status, await body.catch(() => Buffer.alloc(0)));
-      },
-
-      async fetch(request) {
-        const { maxBytes } = request;
-        const response = await exchange(request, (sent, options) => http.sendForBytes(sent, { ...options, maxBytes }));
-        if (request.expect.includes(response.status)) return response;
-        throw refusal(request, response.status, response.bytes);
-      },
-    };
+    const isRefused = response.status === 401 || (response.status === 403 && typeof request.body !== 'function');
+    const isWide = said?.startsWith('Bearer ') && !host.isNarrow && grantsOn(grants, repository.registry).length > 1;
+    if (!isRefused || !isWide || !mayLogIn) return response;
+    // Some token servers give a token for one of several scopes.
+    const alone = await attempt(true);
+    if (alone.response.status === 401 || alone.response.status === 403) {
+      await dropBody(alone.response);
+      return response;
+    }
+    host.isNarrow = true;
+    await dropBody(response);
+    return alone.response;
   }
 
-  return { access };
+  const refused = async (request: RegistryRequest, answer: AnswerHead, body: Buffer): Promise<ServiceError> => {
+    const host = await hostOf(request.repository.registry);
+    return refusal(nameOf(request), urlOf(host, request), { ...answer, body }, account(request.repository));
+  };
+
+  return {
+    async challenge(repository) {
+      return challengeOf(http, await hostOf(repository.registry), account(repository));
+    },
+    hasLogin: (repository) => account(repository).login !== undefined,
+    originOf: async ({ registry }) => (await hostOf(registry)).origin,
+    clock,
+
+    async send(request) {
+      const response = await exchange(request, http.send);
+      if (isExpected(request, response)) return response;
+      const body = readBody(response, MAX_ERROR_BYTES, ERROR_MS, nameOf(request));
+      throw await refused(request, response, await body.catch(() => Buffer.alloc(0)));
+    },
+
+    async fetch(request) {
+      const { maxBytes } = request;
+      const response = await exchange(request, (sent, options) => http.sendForBytes(sent, { ...options, maxBytes }));
+      if (isExpected(request, response)) return response;
+      throw await refused(request, response, response.bytes);
+    },
+
+    refusal: (request, answer) => refused(request, answer, answer.bytes),
+  };
 }
 
 type Answer = AnswerHead & Partial<Pick<HttpResponse, 'body'>>;
 type Send<R> = (request: HttpRequest, options: SendOptions) => Promise<R>;
 
-function challengeIn({ headers }: AnswerHead, url: URL): Challenge | null {
-  return parseChallenge(headers['www-authenticate'] ?? '', url) ?? null;
+function isExpected({ expect }: RegistryRequest, { status }: AnswerHead): boolean {
+  return expect === 'any' || expect.includes(status);
 }
 
-/** `quay.io/ceph/daemon: GET manifests/v6.0.7`: what errors call a request. */
+async function dropBody({ body }: Answer): Promise<void> {
+  if (body !== undefined) await discard({ body });
+}
+
+/**
+ * How a registry asks for a login. Without a login of ours its first refusal says so; with one it is asked first, so
+ * that no request has to be sent twice.
+ */
+function challengeOf(http: Http, host: Host, { login }: Account): Promise<Challenge | null> | undefined {
+  if (login === undefined || host.challenge !== undefined) return host.challenge;
+  host.challenge = askForChallenge(http, host);
+  host.challenge.catch(() => {
+    host.challenge = undefined;
+  });
+  return host.challenge;
+}
+
+async function askForChallenge(http: Http, { origin }: Host): Promise<Challenge | null> {
+  const url = new URL('/v2/', origin);
+  const { status, headers } = await http.sendForBytes(
+    { method: 'GET', url },
+    { idempotent: true, maxBytes: MAX_ERROR_BYTES },
+  );
+  if (status >= 500) throw new ServiceError('server-error', `${url.href}: answered ${status}`);
+  return status === 401 ? (parseChallenge(headers['www-authenticate'] ?? '', url) ?? null) : null;
+}
+
+function checkRealm({ realm }: BearerChallenge, { origin }: Host, repository: Repository, listed: readonly string[]) {
+  if (isTrustedRealm(realm, origin, listed)) return;
+  throw new ServiceError(
+    'unauthorized',
+    `${formatRepository(repository)}: the registry sends us for a token to ${realm.host}, which is another site, so the login is not sent there`,
+    { hint: 'trust-token-host' },
+  );
+}
+
+function grantsOn(grants: readonly Grant[], registry: string): readonly Grant[] {
+  return grants.filter(({ repository }) => repository.registry === registry);
+}
+
+/** What a token for a request about `repository` covers: its own grant, and those of the same login. */
+function wantedFor(
+  repository: Repository,
+  host: Host,
+  grants: readonly Grant[],
+  account: SessionParts['account'],
+  isAlone: boolean,
+): Wanted {
+  const here = grantsOn(grants, repository.registry);
+  const own = here.find((grant) => grant.repository.path === repository.path);
+  if (own === undefined) throw new TypeError(`no grant for ${formatRepository(repository)}`);
+  const { login } = account(repository);
+  const covered = here.filter((grant) => {
+    if (grant === own || isAlone) return grant === own;
+    // Who pushes reads the source too: a mount needs both.
+    const isMountable = own.actions !== 'pull' && grant.actions === 'pull';
+    return isMountable || sameLogin(account(grant.repository).login, login);
+  });
+  return { own, grants: covered, scopes: host.scopes.get(repository.path) ?? [] };
+}
+
+/** Remembers scopes that the registry asks for under other names than ours; never a right that was not granted. */
+function learnScopes(host: Host, { path, registry }: Repository, challenge: BearerChallenge, grants: readonly Grant[]) {
+  const own = grantsOn(grants, registry).find(({ repository }) => repository.path === path);
+  const allowed = own?.actions.split(',') ?? [];
+  const known = host.scopes.get(path) ?? [];
+  const fresh = challenge.scopes.slice(0, MAX_SCOPES).flatMap((scope) => {
+    const colon = scope.lastIndexOf(':');
+    const actions = scope
+      .slice(colon + 1)
+      .split(',')
+      .filter((action) => allowed.includes(action));
+    const isOurs = scope.slice(0, colon) === `repository:${path}`;
+    return isOurs || actions.length === 0 ? [] : [`${scope.slice(0, colon)}:${actions.join(',')}`];
+  });
+  if (fresh.length > 0) host.scopes.set(path, [...new Set([...known, ...fresh])].slice(0, MAX_SCOPES));
+}
+
+const MAX_SCOPES = 4;
+
+/** `quay.io/ceph/daemon: GET manifests/v6.0.7`: how errors name a request. */
 function nameOf({ repository, method, path }: Pick<RegistryRequest, 'repository' | 'method' | 'path'>): string {
   const below = typeof path === 'string' ? path.split('?')[0] : path.pathname.split(`/${repository.path}/`)[1];
   return `${formatRepository(repository)}: ${method} ${below ?? ''}`;

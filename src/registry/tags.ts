@@ -8,26 +8,26 @@ import { listByQuay } from './quay-listing.js';
 import type { Access } from './session.js';
 
 export interface ListOptions {
-  /** `auto`: Quay's API on quay.io and servers that say they are Quay, else the distribution API. */
+  /** `auto`: Quay's API on quay.io and on servers that show that they are Quay, else the distribution API. */
   readonly listing: 'auto' | 'quay' | 'distribution';
-  /** Where the server can filter: only tags that contain this, as in `-stable-`. */
+  /** Only tags that contain this, as in `-stable-`; used where the server can filter. */
   readonly filter?: string;
-  /** Where the server lists by name: no tags that follow its first page and do not begin with this. */
+  /** Only tags that begin with this, after the first page; used where the server lists by name. */
   readonly prefix?: string;
-  /** Are times of use? Then with `auto` each server is asked for Quay's listing, since a small one may not say that it is Quay. */
+  /** Are times needed? Then `auto` asks each server for Quay's listing, since a small one may not show that it is Quay. */
   readonly times?: boolean;
 }
 
 export interface TagListing {
-  /** Each name once, as the registry gave it: not all need be valid tags. */
+  /** Each name once, as the registry gave it; not all need be valid tags. */
   readonly tags: readonly ListedTag[];
-  /** The API that listed them; Quay's alone tells digests and times. */
+  /** The API that listed them; only Quay's gives digests and times. */
   readonly listing: 'quay' | 'distribution';
-  /** Was `filter` or `prefix` made use of? */
+  /** Was `filter` or `prefix` applied? */
   readonly narrowed: boolean;
 }
 
-/** All tags of a repository, or all that the options ask for, or an error: never a part of them. */
+/** Lists all tags of a repository, or all that the options ask for. Throws rather than return a part of them. */
 export async function listTags(
   access: Access,
   repository: Repository,
@@ -36,24 +36,43 @@ export async function listTags(
 ): Promise<TagListing> {
   const { isQuay, firstPage } = listing === 'auto' ? await clues(access, repository) : { isQuay: listing === 'quay' };
   if (isQuay || (listing === 'auto' && times)) {
-    const tags = await listByQuay(access, repository, filter);
+    const tags = await tryQuay(access, repository, filter, listing, log);
     if (tags !== undefined) return { tags, listing: 'quay', narrowed: filter !== '' };
-    const what = `${formatRepository(repository)}: no tag listing by Quay's API`;
-    if (listing === 'quay') throw new ServiceError('unsupported', `${what}; set input listing to distribution`);
-    if (isQuay) log.info(`${what}; listing by the distribution API instead`);
+    if (isQuay) log.info(`${formatRepository(repository)}: Quay's API lists no tags; listing by the distribution API`);
   }
   const { names, narrowed } = await listByDistribution(access, repository, firstPage, prefix);
   return { tags: names.map((name) => ({ name })), listing: 'distribution', narrowed };
 }
 
+/** Quay's listing; undefined where there is none, or where it fails and another may be taken instead. */
+async function tryQuay(
+  access: Access,
+  repository: Repository,
+  filter: string,
+  listing: ListOptions['listing'],
+  log: Log,
+): Promise<readonly ListedTag[] | undefined> {
+  const isOptional = listing === 'auto';
+  const what = `${formatRepository(repository)}: no tag listing by Quay's API`;
+  try {
+    const tags = await listByQuay(access, repository, filter, isOptional);
+    if (tags !== undefined || isOptional) return tags;
+  } catch (error) {
+    if (!isOptional || !(error instanceof ServiceError)) throw error;
+    log.warning(`${what}, so the distribution API is asked: ${error.message}`);
+    return undefined;
+  }
+  throw new ServiceError('unsupported', what, { hint: 'distribution-listing' });
+}
+
 /**
- * Whether a registry says that it is Quay: by where it sends for tokens, or by how its pages go on. Asks for nothing
+ * Finds out whether a registry is Quay, by where it sends us for tokens and by how its pages go on. Asks for nothing
  * that the distribution listing would not begin with.
  */
 async function clues(access: Access, repository: Repository) {
   if (canonicalRegistry(repository.registry) === 'quay.io') return { isQuay: true };
   if (isQuayChallenge(await access.challenge(repository))) return { isQuay: true };
-  const firstPage = await readPage(access, repository, undefined, 'say 401');
+  const firstPage = await readPage(access, repository, undefined, 'return 401');
   if (firstPage === undefined) return { isQuay: isQuayChallenge(await access.challenge(repository)) };
   return { isQuay: firstPage.next?.searchParams.has('next_page') ?? false, firstPage };
 }

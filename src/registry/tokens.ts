@@ -3,9 +3,12 @@ import type { Clock } from '../base/clock.js';
 import { ServiceError } from '../base/errors.js';
 import { parseJson } from '../base/schema.js';
 import type { Repository } from '../candidate/reference.js';
-import type { Http } from '../http/policy.js';
+import type { Http, TextResponse } from '../http/policy.js';
+import { readSaid } from '../http/said.js';
 import { kindOfStatus } from '../http/status.js';
-import { type Account, type BearerChallenge, basic } from './challenge.js';
+import type { HttpRequest } from '../http/transport.js';
+import type { BearerChallenge } from './challenge.js';
+import { type Account, basic, isPassword, sameLogin } from './login.js';
 
 /** A right that a token gives. */
 export interface Grant {
@@ -14,44 +17,51 @@ export interface Grant {
   readonly actions: 'pull' | 'pull,push' | 'pull,push,delete';
 }
 
+/** What a token must cover. */
+export interface Wanted {
+  /** What the request at hand needs. */
+  readonly own: Grant;
+  /** That, and what else one token shall cover. */
+  readonly grants: readonly Grant[];
+  /** Scopes that the registry named besides, for this request. */
+  readonly scopes: readonly string[];
+}
+
 /** The bearer tokens of one registry, by the distribution project's token specification (spec/auth/token.md). */
 export interface Tokens {
-  /** A token that covers all grants, asked for where none that we hold does or is fresh enough. */
-  get(challenge: BearerChallenge, grants: readonly Grant[], account: Account): Promise<string>;
-  /** Drops a token that the registry no longer takes. */
+  /** A token that covers all that is wanted: one that is held and still fresh, or a new one. */
+  get(challenge: BearerChallenge, wanted: Wanted, account: Account): Promise<string>;
+  /** Drops a token that the registry no longer accepts. */
   drop(value: string): void;
 }
 
 interface Token {
   readonly value: string;
-  /** When to ask for another, in unix milliseconds: before this one dies. */
+  /** When to ask for another, in unix milliseconds: before this one expires. */
   readonly renewAt: number;
 }
 
 interface Held {
-  readonly grants: readonly Grant[];
+  readonly wanted: Wanted;
   readonly login: Account['login'];
-  /** Shared by all who ask while it is on its way. */
+  /** Shared by all who ask before it has come. */
   readonly coming: Promise<Token>;
   token?: Token;
 }
 
 const MAX_BYTES = 1024 * 1024;
-/** How long a token lasts where its server does not say (token.md, `expires_in`). */
-const UNSAID_LIFETIME_S = 60;
 const LONGEST_MARGIN_MS = 30_000;
+const CLIENT_ID = 'ceph-promotion-actions';
 
 export function createTokens(http: Http, clock: Clock): Tokens {
   let held: readonly Held[] = [];
 
-  const usable = ({ login, grants, token }: Held, wanted: readonly Grant[], account: Account) =>
-    login?.username === account.login?.username &&
-    covers(grants, wanted) &&
-    (token === undefined || clock.now() < token.renewAt);
+  const isUsable = ({ login, wanted, token }: Held, now: Wanted, account: Account) =>
+    sameLogin(login, account.login) && covers(wanted, now) && (token === undefined || clock.now() < token.renewAt);
 
-  async function ask(challenge: BearerChallenge, grants: readonly Grant[], account: Account): Promise<Token> {
-    const coming = fetchToken(http, clock, challenge, grants, account);
-    const entry: Held = { grants, login: account.login, coming };
+  async function ask(challenge: BearerChallenge, wanted: Wanted, account: Account): Promise<Token> {
+    const coming = fetchToken(http, clock, challenge, wanted, account);
+    const entry: Held = { wanted, login: account.login, coming };
     held = [...held, entry];
     try {
       entry.token = await coming;
@@ -63,9 +73,9 @@ export function createTokens(http: Http, clock: Clock): Tokens {
   }
 
   return {
-    async get(challenge, grants, account) {
-      const found = held.find((entry) => usable(entry, grants, account));
-      return (await (found?.coming ?? ask(challenge, grants, account))).value;
+    async get(challenge, wanted, account) {
+      const found = held.find((entry) => isUsable(entry, wanted, account));
+      return (await (found?.coming ?? ask(challenge, wanted, account))).value;
     },
 
     drop(value) {
@@ -74,60 +84,100 @@ export function createTokens(http: Http, clock: Clock): Tokens {
   };
 }
 
-function covers(held: readonly Grant[], wanted: readonly Grant[]): boolean {
-  return wanted.every(({ repository, actions }) =>
-    held.some((has) => has.repository.path === repository.path && has.actions.startsWith(actions)),
+function covers(held: Wanted, wanted: Wanted): boolean {
+  return (
+    wanted.grants.every(({ repository, actions }) =>
+      held.grants.some((has) => has.repository.path === repository.path && has.actions.startsWith(actions)),
+    ) && wanted.scopes.every((scope) => held.scopes.includes(scope))
   );
 }
 
+const text = v.optional(v.nullable(v.string()));
 const tokenSchema = v.pipe(
-  v.object({
-    token: v.optional(v.string()),
-    access_token: v.optional(v.string()),
-    expires_in: v.optional(v.nullable(v.number())),
-  }),
-  v.transform((answer) => ({ value: answer.token ?? answer.access_token ?? '', seconds: answer.expires_in })),
+  v.object({ token: text, access_token: text, expires_in: v.optional(v.unknown()) }),
+  v.transform(({ token, access_token, expires_in: seconds }) => ({
+    value: token || access_token || '',
+    seconds: typeof seconds === 'number' ? seconds : undefined,
+  })),
   v.check(({ value }) => /^[\x21-\x7e]+$/.test(value), 'no token in it'),
 );
 
-/** One token for all grants: a `scope` each. A scope that is denied is only missing from the token, not refused. */
+/**
+ * Asks for one token with a scope for each grant. A server leaves a denied scope out of the token. One that refuses
+ * several scopes at once is asked for what the request needs.
+ */
 async function fetchToken(
   http: Http,
   clock: Clock,
-  { realm, service }: BearerChallenge,
-  grants: readonly Grant[],
-  { inputs, login }: Account,
+  challenge: BearerChallenge,
+  wanted: Wanted,
+  account: Account,
 ): Promise<Token> {
-  const url = new URL(realm);
-  if (service !== undefined) url.searchParams.set('service', service);
-  for (const { repository, actions } of grants) {
-    url.searchParams.append('scope', `repository:${repository.path}:${actions}`);
-  }
-  const headers = login === undefined ? {} : { authorization: basic(login) };
   const asked = clock.now();
-  const request = { method: 'GET', url, headers } as const;
-  const { status, text } = await http.sendForText(request, { idempotent: true, maxBytes: MAX_BYTES });
-  const what = `token for ${grants.map(({ repository }) => repository.path).join(', ')} from ${realm.origin}`;
-  if (status === 401 || status === 403) {
-    throw new ServiceError('unauthorized', `${what}: answered ${status}; check ${inputs}`);
+  const request = tokenRequest(challenge, scopesOf(wanted), account.login);
+  let answer = await http.sendForText(request, { idempotent: true, maxBytes: MAX_BYTES });
+  if (answer.status >= 400 && answer.status < 500 && answer.status !== 429 && wanted.grants.length > 1) {
+    const alone = tokenRequest(challenge, scopesOf({ ...wanted, grants: [wanted.own] }), account.login);
+    answer = await http.sendForText(alone, { idempotent: true, maxBytes: MAX_BYTES });
   }
-  if (status !== 200) {
-    throw new ServiceError(kindOfStatus(status), `${what}: answered ${status}`);
-  }
-  const bad = (problem: string) => new ServiceError('bad-answer', `${what}: not a token: ${problem}`);
-  const { value, seconds } = parseJson(tokenSchema, text, bad);
-  const lifetime = (jwtLifetime(value, asked) ?? seconds ?? UNSAID_LIFETIME_S) * 1000;
+  const what = `token for ${wanted.grants.map(({ repository }) => repository.path).join(', ')}`;
+  if (answer.status !== 200) throw refusal(what, request, answer, account);
+  const bad = (problem: string) =>
+    new ServiceError('bad-answer', `${what} from ${whoAnswered(request, answer)}: not a token: ${problem}`);
+  const { value, seconds } = parseJson(tokenSchema, answer.text, bad);
+  const lifetime = (jwtLifetime(value, asked) ?? seconds ?? 0) * 1000;
+  // Where the lifetime is not known, the token is used for as long as the registry accepts it.
+  if (!(lifetime > 0)) return { value, renewAt: Number.POSITIVE_INFINITY };
   return { value, renewAt: asked + lifetime - Math.min(LONGEST_MARGIN_MS, lifetime / 5) };
 }
 
-const claimsSchema = v.object({ exp: v.number(), iat: v.optional(v.number()) });
+function scopesOf({ grants, scopes }: Wanted): readonly string[] {
+  const own = grants.map(({ repository, actions }) => `repository:${repository.path}:${actions}`);
+  return [...new Set([...own, ...scopes])];
+}
 
-/** How many seconds a JWT lasts by its own claims: by both its times, since the server's clock need not be ours. */
+function tokenRequest(
+  { realm, service }: BearerChallenge,
+  scopes: readonly string[],
+  login: Account['login'],
+): HttpRequest {
+  const url = new URL(realm);
+  if (login !== undefined && 'identityToken' in login) {
+    const form = new URLSearchParams({
+      grant_type: 'refresh_token',
+      ...(service !== undefined && { service }),
+      client_id: CLIENT_ID,
+      scope: scopes.join(' '),
+      refresh_token: login.identityToken,
+    });
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+    return { method: 'POST', url, headers, body: form.toString() };
+  }
+  if (service !== undefined) url.searchParams.set('service', service);
+  for (const scope of scopes) url.searchParams.append('scope', scope);
+  return { method: 'GET', url, headers: isPassword(login) ? { authorization: basic(login) } : {} };
+}
+
+function whoAnswered({ url }: HttpRequest, { elsewhere }: TextResponse): string {
+  return elsewhere === undefined ? url.origin : `${elsewhere}, after a redirect from ${url.origin}`;
+}
+
+function refusal(what: string, request: HttpRequest, answer: TextResponse, { hint, note }: Account): ServiceError {
+  const { status } = answer;
+  const said = readSaid({ ...answer, body: answer.text }).text;
+  const line = `${what} from ${whoAnswered(request, answer)}: answered ${status}${said && ` ${said}`}`;
+  if (status !== 401 && status !== 403) return new ServiceError(kindOfStatus(status), line);
+  return new ServiceError('unauthorized', `${line}${note === undefined ? '' : `; ${note}`}`, { hint });
+}
+
+const claimsSchema = v.object({ exp: v.number(), iat: v.optional(v.nullable(v.number())) });
+
+/** How many seconds a JWT lasts by its own claims: by both its times, since the server's clock may differ from ours. */
 function jwtLifetime(token: string, now: number): number | undefined {
   const [, claims = ''] = token.split('.');
   try {
-    const { exp, iat = now / 1000 } = v.parse(claimsSchema, JSON.parse(Buffer.from(claims, 'base64url').toString()));
-    return exp - iat;
+    const { exp, iat } = v.parse(claimsSchema, JSON.parse(Buffer.from(claims, 'base64url').toString()));
+    return exp - (iat ?? now / 1000);
   } catch {
     return undefined;
   }

@@ -217,10 +217,10 @@ async function* attended(body: Readable, idleMs: number): AsyncGenerator<Uint8Ar
 function explained(error: unknown, { host }: URL): unknown {
   const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
   if (/SELF_SIGNED_CERT|UNABLE_TO_(?:VERIFY|GET_ISSUER)|CERT_UNTRUSTED/.test(code)) {
-    return new ServiceError('unreachable', `${host}: ${errorLine(error)}; input ca-file names CAs to trust`);
+    return new ServiceError('unreachable', `${host}: ${errorLine(error)}`, { hint: 'trust-certificate' });
   }
   if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG') {
-    return new ServiceError('unreachable', `${host}: speaks no TLS; input plain-http names registries without it`);
+    return new ServiceError('unreachable', `${host}: speaks no TLS`, { hint: 'use-plain-http' });
   }
   return error;
 }

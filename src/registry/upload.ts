@@ -1,8 +1,10 @@
 import { ServiceError, type ServiceErrorKind } from '../base/errors.js';
 import { formatRepository, type Repository } from '../candidate/reference.js';
-import { backoffMs, discard } from '../http/policy.js';
+import { discard } from '../http/body.js';
+import { backoffMs } from '../http/policy.js';
 import type { BlobReader } from './blob.js';
 import type { Descriptor } from './manifest.js';
+import { ownUrl } from './pages.js';
 import type { Access } from './session.js';
 
 /** Writing blobs: OCI distribution spec v1.1, "Pushing blobs" and "Mounting a blob from another repository". */
@@ -18,9 +20,11 @@ const MAX_ANSWER_BYTES = 64 * 1024;
 const OCTETS = { 'content-type': 'application/octet-stream' };
 
 /**
- * Asks for a blob by mounting it: from another repository of the registry, or from the target itself, which asks in
- * one request whether it is there and where to send it if not. `bytes` is the whole blob, which some registries take
- * at once (spec, "Single POST"), as Quay does; the others leave it unread. Undefined: it is there now.
+ * Mounts a blob from another repository of the registry, or from the target itself: one request that tells whether it
+ * is there, and where to send it if not. `bytes` is the whole blob, which some registries accept at once (spec,
+ * "Single POST"), as Quay does; others ignore it. Returns undefined where the blob is there now.
+ *
+ * A mount is best effort: whatever it is answered but 201 and 202, an ordinary upload is started.
  */
 export async function startUpload(
   access: Access,
@@ -32,17 +36,23 @@ export async function startUpload(
   const request = { repository: target, kind: 'blob', method: 'POST', maxBytes: MAX_ANSWER_BYTES } as const;
   const path = `blobs/uploads/?mount=${digest}&from=${from.path}`;
   const atOnce = bytes && { path: `${path}&digest=${digest}`, body: bytes, headers: OCTETS };
-  // Not all registries keep to the spec's 202 where they cannot mount.
-  const mount = await access.fetch({ ...request, path, ...atOnce, expect: [201, 202, 404, 405] });
-  if (mount.status === 201) return undefined;
-  const { headers } =
-    mount.status === 202 ? mount : await access.fetch({ ...request, path: 'blobs/uploads/', expect: [202] });
+  const mount = await access.fetch({ ...request, path, ...atOnce, expect: 'any', optional: true }).catch(asService);
+  if ('status' in mount && mount.status === 201) return undefined;
+  const isStarted = 'status' in mount && mount.status === 202 && mount.headers.location !== undefined;
+  const { headers } = isStarted
+    ? mount
+    : await access.fetch({ ...request, path: 'blobs/uploads/', expect: [200, 201, 202] });
   return { location: await locationOf(access, target, headers), offset: 0 };
 }
 
+function asService(error: unknown): ServiceError {
+  if (error instanceof ServiceError) return error;
+  throw error;
+}
+
 /**
- * Sends a blob's bytes to where its upload was started, and finishes it; after a break it goes on where the server is.
- * `onSent` is told how far it is, and ends it by throwing.
+ * Sends a blob's bytes to where its upload was started, and finishes it. After a break it goes on from what the server
+ * has. `onSent` is told the position, and ends the upload by throwing.
  */
 export async function finishUpload(
   access: Access,
@@ -58,7 +68,7 @@ export async function finishUpload(
     if (error === undefined) return;
     if (failures === ATTEMPTS || !PASSING.has(error.kind)) throw error;
     await access.clock.sleep(backoffMs(failures, access.clock.random()));
-    // Where only the answer was lost the blob is there, and mounting it from its own repository says so.
+    // If only the answer was lost, the blob is there, and mounting it from its own repository shows it.
     const next =
       (await kept(access, target, upload, reader.end)) ?? (await startUpload(access, target, descriptor, target));
     if (next === undefined) return;
@@ -66,7 +76,7 @@ export async function finishUpload(
   }
 }
 
-/** What another attempt may mend: a break, a server in trouble, an upload that it forgot or lost the thread of. */
+/** What may pass by the next attempt: a break, a server in trouble, an upload that the server lost. */
 const PASSING: ReadonlySet<ServiceErrorKind> = new Set([
   'unreachable',
   'timeout',
@@ -75,7 +85,7 @@ const PASSING: ReadonlySet<ServiceErrorKind> = new Set([
   'bad-answer',
 ]);
 
-/** The error that the target gave, if any; what comes from the source or from `onSent` is thrown. */
+/** Sends the bytes. Returns the target's error, if any; throws errors of the source and of `onSent`. */
 async function put(
   access: Access,
   repository: Repository,
@@ -98,7 +108,7 @@ async function put(
       throw error;
     }
   }
-  // As text: what a registry wrote into its query is not ours to write anew.
+  // Joined as text, since URLSearchParams would rewrite the registry's own query.
   const path = new URL(`${location.href}${location.search === '' ? '?' : '&'}digest=${digest}`);
   const headers = {
     ...OCTETS,
@@ -106,7 +116,15 @@ async function put(
     ...(offset > 0 && { 'content-range': `${offset}-${size - 1}` }),
   };
   try {
-    const request = { repository, kind: 'blob', method: 'PUT', path, headers, expect: [201], once: true } as const;
+    const request = {
+      repository,
+      kind: 'blob',
+      method: 'PUT',
+      path,
+      headers,
+      expect: [200, 201, 202, 204],
+      once: true,
+    } as const;
     await discard(await access.send(offset < size ? { ...request, body } : request));
     return undefined;
   } catch (error) {
@@ -116,7 +134,7 @@ async function put(
   }
 }
 
-/** How much of a broken upload the server kept, if it knows; at most the `sent` bytes. */
+/** How much of a broken upload the server has, if it says so; at most the `sent` bytes. */
 async function kept(
   access: Access,
   repository: Repository,
@@ -126,7 +144,7 @@ async function kept(
   try {
     const request = { repository, kind: 'blob', method: 'GET', path: location, expect: [204] } as const;
     const { headers } = await access.fetch({ ...request, maxBytes: MAX_ANSWER_BYTES });
-    // `0-0` is an empty upload, or one of a single byte: not worth telling apart.
+    // `0-0` is an empty upload or one byte; both begin again.
     const last = Number(/^(?:bytes=)?0-([1-9]\d*)$/.exec(headers.range ?? '')?.[1] ?? 'none');
     if (!(last < sent)) return undefined;
     const next = headers.location === undefined ? location : await locationOf(access, repository, headers);
@@ -143,7 +161,9 @@ async function locationOf(
   headers: Readonly<Record<string, string>>,
 ): Promise<URL> {
   const { location } = headers;
-  const base = await access.originOf(repository);
-  if (location !== undefined && URL.canParse(location, base.href)) return new URL(location, base);
+  const origin = await access.originOf(repository);
+  const url =
+    location === undefined ? undefined : ownUrl(location, new URL(`/v2/${repository.path}/blobs/uploads/`, origin));
+  if (url !== undefined) return url;
   throw new ServiceError('bad-answer', `${formatRepository(repository)}: an upload was started without a Location`);
 }

@@ -101,9 +101,11 @@ export interface Open {
 /** A session on each server of a scene. Waits for registries are a fiftieth as long as they would be. */
 export async function open(scene: Scene, changes: Partial<SftpStoreOptions> = {}): Promise<Open> {
   const { login } = scene.target;
-  const inputs = 'inputs target-username and target-password';
   const registry = createRegistry({
-    account: ({ registry }) => ({ inputs, ...(registry === scene.target.host && login && { login }) }),
+    account: ({ registry }) => ({
+      hint: 'log-in-to-target',
+      ...(registry === scene.target.host && login && { login }),
+    }),
     plainHttp: [],
     clock: hastyClock,
     log: silent,

@@ -9,29 +9,30 @@ const LOGINS: GivenLogins = {
   sourceLogin: login('reader'),
   targets: [at('target.example', 't/daemon'), at('quay.io', 't/daemon')],
   targetLogin: login('writer'),
-  others: (registry) => (registry === 'kept.example' ? login('kept') : undefined),
+  docker: ({ registry }) => (registry === 'kept.example' ? { login: login('kept') } : {}),
 };
 const noTargetLogin = { ...LOGINS, targetLogin: undefined };
 
 test.each<[string, GivenLogins, string, string, string | undefined, string]>([
-  ['the source', LOGINS, 'quay.io', 'ceph/daemon', 'reader', 'registry-username'],
-  ['another image there', LOGINS, 'quay.io', 'prometheus/prometheus', 'reader', 'registry-username'],
-  ['a target', LOGINS, 'target.example', 't/daemon', 'writer', 'target-username'],
-  ["a target on the source's registry", LOGINS, 'quay.io', 't/daemon', 'writer', 'target-username'],
-  ['such a target without a login of its own', noTargetLogin, 'quay.io', 't/daemon', 'reader', 'target-username'],
+  ['the source', LOGINS, 'quay.io', 'ceph/daemon', 'reader', 'log-in-to-source'],
+  ['another image there', LOGINS, 'quay.io', 'prometheus/prometheus', 'reader', 'log-in-to-source'],
+  ["the source's registry under another name", LOGINS, 'QUAY.io:443', 'a/b', 'reader', 'log-in-to-source'],
+  ['a target', LOGINS, 'target.example', 't/daemon', 'writer', 'log-in-to-target'],
+  ["a target on the source's registry", LOGINS, 'quay.io', 't/daemon', 'writer', 'log-in-to-target'],
+  ['such a target without a login of its own', noTargetLogin, 'quay.io', 't/daemon', 'reader', 'log-in-to-target'],
   [
     'another target without a login of its own',
     noTargetLogin,
     'target.example',
     't/daemon',
     undefined,
-    'target-username',
+    'log-in-to-target',
   ],
-  ["another image on a target's registry", LOGINS, 'target.example', 'x/y', undefined, 'docker login target.example'],
-  ['a companion from elsewhere', LOGINS, 'docker.io', 'library/haproxy', undefined, 'docker login docker.io'],
-  ['a companion from where docker is logged in', LOGINS, 'kept.example', 'a/b', 'kept', 'docker login kept.example'],
-])('%s', (_, logins, registry, path, username, inputs) => {
+  ["another image on a target's registry", LOGINS, 'target.example', 'x/y', undefined, 'log-in-with-docker'],
+  ['a companion from elsewhere', LOGINS, 'docker.io', 'library/haproxy', undefined, 'log-in-with-docker'],
+  ["a companion from where Docker's login is kept", LOGINS, 'kept.example', 'a/b', 'kept', 'log-in-with-docker'],
+])('%s', (_, logins, registry, path, username, hint) => {
   const account = accountFor(at(registry, path), logins);
-  expect(account.login?.username).toBe(username);
-  expect(account.inputs).toContain(inputs);
+  expect(account.login).toEqual(username === undefined ? undefined : login(username));
+  expect(account.hint).toBe(hint);
 });

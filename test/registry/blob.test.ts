@@ -27,6 +27,7 @@ function scripted(parts: readonly Part[]): { access: Access; asked: (string | un
   const access: Access = {
     clock: hastyClock,
     hasLogin: () => false,
+    refusal: () => Promise.reject(new TypeError('not used')),
     challenge: async () => null,
     originOf: async () => new URL('https://registry.test'),
     fetch: () => Promise.reject(new Error('not asked here')),

@@ -22,7 +22,7 @@ const [username = '', password = ''] = (process.env.TARGET_LOGIN ?? '').split(':
 const say = (line: string) => console.error(line);
 const registry = createRegistry({
   account: ({ registry: host }) => ({
-    inputs: 'TARGET_LOGIN',
+    hint: 'log-in-to-target',
     ...(username !== '' && host === target.registry && { login: { username, password } }),
   }),
   plainHttp: [],

@@ -92,6 +92,7 @@ function standIn({ tags, order = byText, unknown = 'by its order', perPage = 100
     send: () => Promise.reject(new TypeError('not used')),
     challenge: async () => null,
     hasLogin: () => false,
+    refusal: () => Promise.reject(new TypeError('not used')),
     originOf: async () => new URL('http://registry.test'),
     async fetch({ path }) {
       const url = new URL(path, 'http://registry.test/v2/ns/repo/');

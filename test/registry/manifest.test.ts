@@ -51,11 +51,58 @@ test('platforms: attestations name none, variants count but for arm64/v8', () =>
   expect(parsed.kind === 'index' && platforms(parsed)).toEqual(['linux/amd64', 'linux/arm64', 'linux/arm/v7']);
 });
 
-test('layers that live elsewhere are left out', () => {
-  const layers = [descriptor, { ...descriptor, size: 8, urls: ['https://elsewhere.test/'] }];
-  expect(parse({ schemaVersion: 2, config: descriptor, layers }, MEDIA_TYPES.oci.manifest)).toMatchObject({
-    layers: [{ size: 7 }],
-  });
+test.each([
+  ['application/vnd.oci.image.layer.v1.tar+gzip', true],
+  ['application/vnd.docker.image.rootfs.diff.tar.gzip', true],
+  ['application/x', true],
+  ['application/vnd.docker.image.rootfs.foreign.diff.tar.gzip', false],
+  ['application/vnd.oci.image.layer.nondistributable.v1.tar', false],
+  ['application/vnd.oci.image.layer.nondistributable.v1.tar+zstd', false],
+])('a layer of type %s is copied: %s, whether or not it names urls', (mediaType, isCopied) => {
+  for (const urls of [undefined, null, [], ['https://elsewhere.test/']]) {
+    const layer = { ...descriptor, mediaType, urls };
+    const parsed = parse({ schemaVersion: 2, config: descriptor, layers: [layer] }, MEDIA_TYPES.oci.manifest);
+    const { urls: _, ...own } = layer;
+    expect(parsed).toMatchObject(isCopied ? { layers: [own], leftBehind: [] } : { layers: [], leftBehind: [own] });
+  }
+});
+
+test.each<[string, object, object]>([
+  ['layers null', { layers: null }, { layers: [] }],
+  ['layers absent', { layers: undefined }, { layers: [] }],
+  ['subject null', { subject: null }, { layers: [descriptor] }],
+  ['annotations null', { annotations: null }, { layers: [descriptor] }],
+  ['mediaType null', { mediaType: null }, { mediaType: MEDIA_TYPES.oci.manifest }],
+  ['mediaType empty', { mediaType: '' }, { mediaType: MEDIA_TYPES.oci.manifest }],
+])('an image with %s', (_, change, expected) => {
+  const value = { schemaVersion: 2, config: descriptor, layers: [descriptor], ...change };
+  expect(parse(value, MEDIA_TYPES.oci.manifest)).toMatchObject(expected);
+});
+
+test.each<[string, object, object]>([
+  ['no platform', {}, {}],
+  ['platform null', { platform: null }, {}],
+  ['platform {}', { platform: {} }, {}],
+  ['empty strings', { platform: { os: '', architecture: '' } }, {}],
+  ['variant null', { platform: { os: 'linux', architecture: 'arm', variant: null } }, { platform: 'linux/arm' }],
+  ['annotations null', { annotations: null }, {}],
+  ['urls null', { urls: null }, {}],
+  ['an unknown platform', { platform: { os: 'unknown', architecture: 'unknown' } }, { isAttestation: true }],
+  ["buildx's mark", { annotations: { 'vnd.docker.reference.type': 'attestation-manifest' } }, { isAttestation: true }],
+])('a child with %s', (_, change, expected) => {
+  const parsed = parse({ schemaVersion: 2, manifests: [{ ...descriptor, ...change }] }, MEDIA_TYPES.oci.index);
+  expect(parsed.kind === 'index' && parsed.children).toEqual([{ ...descriptor, ...expected }]);
+});
+
+test('an index whose manifests are null has no children', () => {
+  expect(parse({ schemaVersion: 2, manifests: null }, MEDIA_TYPES.oci.index)).toMatchObject({ children: [] });
+});
+
+test('content may be named by sha512', () => {
+  const config = { ...descriptor, digest: `sha512:${'a'.repeat(128)}` };
+  expect(parse({ schemaVersion: 2, config, layers: [] }, MEDIA_TYPES.oci.manifest)).toMatchObject({ config });
+  const empty = Buffer.from('');
+  expect(digestOf(empty, digestOf(empty))).toMatch(/^sha256:e3b0/);
 });
 
 test('a referrer names its subject', () => {
@@ -70,7 +117,7 @@ describe('refused', () => {
     ['an unknown type', { schemaVersion: 2, mediaType: 'text/plain' }, undefined, 'unsupported', /"text\/plain"/],
     ['no type', { schemaVersion: 2 }, undefined, 'unsupported', /unknown type ""/],
     ['two types', manifest, MEDIA_TYPES.oci.index, 'bad-answer', /and it says/],
-    ['no layers', { ...manifest, layers: undefined }, undefined, 'bad-answer', /layers/],
+    ['layers that are no list', { ...manifest, layers: {} }, undefined, 'bad-answer', /layers/],
     [
       'another hash',
       { ...manifest, config: { ...descriptor, digest: 'md5:x' } },

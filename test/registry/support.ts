@@ -31,7 +31,7 @@ const open: Registry[] = [];
 /** A registry client, anonymous unless a login is given; ended by `closeAll`. */
 export function client(options: Partial<RegistryOptions> & { readonly login?: Login } = {}): Registry {
   const { login, ...rest } = options;
-  const account = { inputs: 'inputs user and password', ...(login !== undefined && { login }) };
+  const account = { hint: 'log-in-to-target' as const, ...(login !== undefined && { login }) };
   const registry = createRegistry({
     account: () => account,
     plainHttp: [],

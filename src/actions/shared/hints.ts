@@ -28,6 +28,11 @@ const WORDINGS: Readonly<Record<Hint, readonly [string, ...string[]]>> = {
     'set {target-username} and {target-password}',
     'log in to the registry with `docker login` before this step',
   ],
+  'log-in-with-docker': ['log in to the registry with `docker login` before this step'],
+  'trust-token-host': [
+    'if that server may have the login, add it to {token-hosts}',
+    'only token servers on the site of the registry get its login here',
+  ],
   'trust-certificate': [
     'name a PEM file with the certificate of its authority in {ca-file}, or in the variable NODE_EXTRA_CA_CERTS',
     'name a PEM file with the certificate of its authority in the variable NODE_EXTRA_CA_CERTS',

@@ -18,7 +18,7 @@ const hostSchema = v.pipe(
   ),
 );
 
-/** Of every action that speaks to a registry. */
+/** Inputs of every action that speaks to a registry. */
 export const registryInputs = {
   'registry-username': optional(
     'User that reads the registry of the image; empty: the login that `docker login` stored (without a credential helper), or anonymous',
@@ -26,10 +26,14 @@ export const registryInputs = {
   ),
   'registry-password': secret('Its password or token'),
   'plain-http': list('Registries that speak http, as `host:port`; loopback hosts need not be listed', hostSchema),
+  'token-hosts': list(
+    "Token servers that may get the registry's login although they are on another site, as `host` or `host:port`",
+    hostSchema,
+  ),
   ...caInput,
 };
 
-/** Of the action that writes to a registry as well. */
+/** Inputs of an action that also writes to a registry. */
 export const targetInputs = {
   'target-username': optional(
     'User that writes to the targets; empty: the user for reading, if they are on the same registry',
@@ -40,7 +44,7 @@ export const targetInputs = {
 
 /** An action may lack a login that it does not need. */
 type RegistrySettings = Partial<ParsedInputs<typeof registryInputs & typeof targetInputs>> &
-  Pick<ParsedInputs<typeof registryInputs>, 'plain-http' | 'ca-file'>;
+  Pick<ParsedInputs<typeof registryInputs>, 'plain-http' | 'token-hosts' | 'ca-file'>;
 
 /** The repositories that an action reads and writes. They decide which login goes where. */
 interface Repositories {
@@ -60,12 +64,13 @@ export async function withRegistry<T>(
     sourceLogin: loginFrom('registry', inputs['registry-username'], inputs['registry-password']),
     targets,
     targetLogin: loginFrom('target', inputs['target-username'], inputs['target-password']),
-    others: await readDockerLogins(process.env),
+    docker: await readDockerLogins(process.env),
   };
   const ca = await readCertificates(inputs);
   const registry = createRegistry({
     account: (repository) => accountFor(repository, logins),
     plainHttp: inputs['plain-http'],
+    tokenHosts: inputs['token-hosts'],
     ...(ca !== undefined && { ca }),
     clock: systemClock,
     log,

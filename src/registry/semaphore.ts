@@ -1,10 +1,10 @@
-/** Lets so many through at once; the others wait in the order they came. */
-export interface Slots {
-  /** Resolves when there is room; what it gives makes room again. */
+/** Lets a limited number of tasks run at once; the others wait in the order they came. */
+export interface Semaphore {
+  /** Resolves when there is room. Call the function it returns to make room again. */
   enter(): Promise<() => void>;
 }
 
-export function createSlots(width: number): Slots {
+export function createSemaphore(width: number): Semaphore {
   const waiting: (() => void)[] = [];
   let free = width;
 

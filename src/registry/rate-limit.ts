@@ -1,30 +1,30 @@
 import type { Clock } from '../base/clock.js';
 import { type AnswerHead, type Pace, retryAfterMs } from '../http/policy.js';
-import { createSlots } from './slots.js';
+import { createSemaphore } from './semaphore.js';
 
-/** Kinds of requests that registries limit apart. */
+/** Registries limit these kinds of requests separately. */
 export type Kind = 'blob' | 'manifest' | 'tags';
 
-/** Requests of a kind that are under way at once: what Quay's own limits take in their stride. */
+/** How many requests of a kind run at once: few enough for Quay's own limits. */
 export const WIDTH: Readonly<Record<Kind, number>> = { blob: 32, manifest: 10, tags: 2 };
 
-const UNSAID_PAUSE_MS = 1000;
+const DEFAULT_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 120_000;
 const FIRST_SPACING_MS = 100;
 const WIDEST_SPACING_MS = 5000;
 
 /**
- * The way to one registry for one kind of request. A 429 stops the whole lane for as long as the server asks, not only
- * the request that met it; after that requests leave one by one, further apart with each 429 and closer with each
- * other answer, so that they arrive at the server's pace instead of bouncing off its limit.
+ * Limits one kind of request to one registry. A 429 stops all of them for as long as the server asks, not only the one
+ * that met it. After that they leave one at a time, further apart with each 429 and closer with each other answer, so
+ * that they keep to the server's pace.
  */
-export function createLane(width: number, clock: Clock): Pace {
-  const slots = createSlots(width);
+export function createRateLimit(width: number, clock: Clock): Pace {
+  const semaphore = createSemaphore(width);
   let closedUntil = 0;
   let nextStart = 0;
   let spacing = 0;
 
-  async function turn(): Promise<void> {
+  async function waitForTurn(): Promise<void> {
     for (;;) {
       const wait = Math.max(closedUntil, nextStart) - clock.now();
       if (wait <= 0) break;
@@ -39,16 +39,16 @@ export function createLane(width: number, clock: Clock): Pace {
       spacing = spacing < FIRST_SPACING_MS / 4 ? 0 : spacing * 0.97;
       return;
     }
-    // Of many that met one limit together, only the first widens the spacing.
+    // Of several requests that met one limit together, only the first widens the spacing.
     if (now >= closedUntil) spacing = Math.min(Math.max(FIRST_SPACING_MS, spacing * 2), WIDEST_SPACING_MS);
-    const pause = Math.min(retryAfterMs(answer.headers, now) ?? UNSAID_PAUSE_MS, LONGEST_PAUSE_MS);
+    const pause = Math.min(retryAfterMs(answer.headers, now) ?? DEFAULT_PAUSE_MS, LONGEST_PAUSE_MS);
     closedUntil = Math.max(closedUntil, now + pause);
   }
 
   return {
     async enter() {
-      const leave = await slots.enter();
-      await turn();
+      const leave = await semaphore.enter();
+      await waitForTurn();
       return (answer) => {
         if (answer !== undefined) learn(answer);
         leave();

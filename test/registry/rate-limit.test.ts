@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import type { Clock } from '../../src/base/clock.js';
-import { createLane } from '../../src/registry/lane.js';
+import { createRateLimit } from '../../src/registry/rate-limit.js';
 
 /** Time that stands still while anybody works, and else goes on to whoever wakes next. */
 function createTime(): Clock & { run(): Promise<void> } {
@@ -24,12 +24,12 @@ function createTime(): Clock & { run(): Promise<void> } {
 
 test('no more than its width at once, in order', async () => {
   const time = createTime();
-  const lane = createLane(3, time);
+  const limit = createRateLimit(3, time);
   let under = 0;
   let most = 0;
   const order: number[] = [];
   const requests = Array.from({ length: 20 }, async (_, n) => {
-    const leave = await lane.enter();
+    const leave = await limit.enter();
     order.push(n);
     under += 1;
     most = Math.max(most, under);
@@ -46,11 +46,11 @@ test('no more than its width at once, in order', async () => {
 
 test('a 429 stops all for as long as it says', async () => {
   const time = createTime();
-  const lane = createLane(10, time);
-  const first = await lane.enter();
+  const limit = createRateLimit(10, time);
+  const first = await limit.enter();
   first({ status: 429, headers: { 'retry-after': '7' } });
   let entered = -1;
-  void lane.enter().then(() => {
+  void limit.enter().then(() => {
     entered = time.now();
   });
   await time.run();
@@ -72,12 +72,12 @@ function limiter(time: Clock, perSecond: number, burst: number): () => boolean {
 
 test('40 requests to a server that takes 5 a second do not bounce off it', async () => {
   const time = createTime();
-  const lane = createLane(10, time);
+  const limit = createRateLimit(10, time);
   const passes = limiter(time, 5, 2);
   let refused = 0;
   const request = async () => {
     for (;;) {
-      const leave = await lane.enter();
+      const leave = await limit.enter();
       await time.sleep(5);
       const passed = passes();
       leave(passed ? { status: 200, headers: {} } : { status: 429, headers: { 'retry-after': '1' } });

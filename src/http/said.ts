@@ -1,0 +1,95 @@
+import * as v from 'valibot';
+import { oneLine } from '../base/errors.js';
+import { tryParse } from '../base/schema.js';
+
+/** The part of an error's body that is worth reading. It is cut before anything else is done to it. */
+const MOST_READ = 16 * 1024;
+const MOST_SHOWN = 400;
+
+/** Escaped text could hide a secret from the log's masks, and markup is no sentence. */
+const ESCAPED = /[<>]|\\[ux]|&#?\w{1,8};|%[0-9a-f]{2}/i;
+
+const word = v.optional(v.nullable(v.union([v.string(), v.number()])));
+const errorSchema = v.object({ code: word, message: word, detail: v.optional(v.unknown()) });
+const bodySchema = v.object({
+  /** OCI distribution spec v1.1, "Error Codes". */
+  errors: v.fallback(v.optional(v.nullable(v.array(v.fallback(v.nullable(errorSchema), null)))), undefined),
+  /** RFC 6749 section 5.2, and many APIs. */
+  error: v.optional(v.unknown()),
+  error_description: v.optional(v.unknown()),
+  message: v.optional(v.unknown()),
+  title: v.optional(v.unknown()),
+  detail: v.optional(v.unknown()),
+  details: v.optional(v.unknown()),
+});
+
+/** What a server says about a request that it refuses. */
+export interface Said {
+  /** One line of at most 400 characters; empty where the server says nothing that can be shown. */
+  readonly text: string;
+  /** The error codes of the OCI distribution spec, as in `DENIED`. */
+  readonly codes: readonly string[];
+}
+
+/**
+ * Reads what an error's body says: the error fields of JSON, the title of HTML, or one line of plain text. Nothing is
+ * read of an answer that came from elsewhere, after a redirect to another host.
+ */
+export function readSaid(answer: {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly elsewhere?: string | undefined;
+  readonly body: string | Buffer;
+}): Said {
+  if (answer.elsewhere !== undefined) return { text: '', codes: [] };
+  const whole = typeof answer.body === 'string' ? answer.body : answer.body.toString('utf8', 0, MOST_READ);
+  const body = whole.slice(0, MOST_READ).trim();
+  const parsed = parseObject(body);
+  if (parsed !== undefined) return parsed;
+  if (body.startsWith('<')) return { text: shown([titleOf(body)]), codes: [] };
+  const isText = /^text\/plain\b/i.test(answer.headers['content-type'] ?? '') && !/[\r\n].*[\r\n]/.test(body);
+  return { text: isText ? shown([body]) : '', codes: [] };
+}
+
+function parseObject(body: string): Said | undefined {
+  let json: unknown;
+  try {
+    json = JSON.parse(body);
+  } catch {
+    return undefined;
+  }
+  const parsed = tryParse(bodySchema, json);
+  if ('problem' in parsed) return { text: '', codes: [] };
+  const { errors, error, error_description, message, title, detail, details } = parsed.value;
+  const all = (errors ?? []).flatMap((one) => one ?? []);
+  const sentences = all.map((one) => {
+    const [code, ...words] = [...leaves(one.code), ...leaves(one.message), ...leaves(one.detail)];
+    return words.length === 0 ? (code ?? '') : `${code} (${words.join('; ')})`;
+  });
+  const others = [error, error_description, message, title, detail, details].flatMap((one) => leaves(one));
+  return { text: shown([...sentences, ...others]), codes: all.flatMap(({ code }) => leaves(code)) };
+}
+
+/** The strings and numbers in a value, at most 8, with their names below the top. */
+function leaves(value: unknown, depth = 0): readonly string[] {
+  if (typeof value === 'string') return value.trim() === '' ? [] : [oneLine(value, MOST_SHOWN)];
+  if (typeof value === 'number') return [String(value)];
+  if (typeof value !== 'object' || value === null || depth === 3) return [];
+  return Object.entries(value)
+    .flatMap(([name, inner]) => {
+      const below = leaves(inner, depth + 1);
+      return Array.isArray(value) ? below : below.map((leaf) => `${oneLine(name, 40)}: ${leaf}`);
+    })
+    .slice(0, 8);
+}
+
+function shown(parts: readonly string[]): string {
+  const fit = [...new Set(parts)].filter((part) => part !== '' && !ESCAPED.test(part));
+  return oneLine(fit.join('; '), MOST_SHOWN);
+}
+
+function titleOf(html: string): string {
+  const lower = html.toLowerCase();
+  const start = lower.indexOf('<title>');
+  const end = lower.indexOf('</title>', start);
+  return start < 0 || end < 0 ? '' : html.slice(start + '<title>'.length, end).trim();
+}

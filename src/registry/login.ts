@@ -1,0 +1,37 @@
+import type { Hint } from '../base/errors.js';
+
+/** What proves to a registry who we are. */
+export type Login =
+  | PasswordLogin
+  /** A refresh token, which the token server exchanges for an access token (distribution's spec/auth/oauth.md). */
+  | { readonly identityToken: string }
+  /** An access token, sent as it is. */
+  | { readonly registryToken: string };
+
+export interface PasswordLogin {
+  readonly username: string;
+  readonly password: string;
+}
+
+/** Who we are at a repository. */
+export interface Account {
+  /** Absent: anonymous. */
+  readonly login?: Login;
+  /** How a person changes the login. */
+  readonly hint: Hint;
+  /** Why there is no login although one is kept somewhere; a clause for errors. */
+  readonly note?: string;
+}
+
+/** The Authorization header of a login by password (RFC 7617), in UTF-8. */
+export function basic({ username, password }: PasswordLogin): string {
+  return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+}
+
+export function isPassword(login: Login | undefined): login is PasswordLogin {
+  return login !== undefined && 'password' in login;
+}
+
+export function sameLogin(a: Login | undefined, b: Login | undefined): boolean {
+  return a === b || JSON.stringify(a) === JSON.stringify(b);
+}

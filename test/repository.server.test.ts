@@ -55,7 +55,12 @@ test.each(actions)('%s: one step, every input handed on by the name that the bun
       name: expect.any(String),
       id: 'run',
       shell: 'bash',
-      env: Object.fromEntries(inputs.map((input) => [`INPUT_${input.toUpperCase()}`, `\${{ inputs.${input} }}`])),
+      env: {
+        ...Object.fromEntries(inputs.map((input) => [`INPUT_${input.toUpperCase()}`, `\${{ inputs.${input} }}`])),
+        ...(inputs.includes('git-token') && {
+          'INPUT_GIT-TOKEN-IS-DEFAULT': '${{ inputs.git-token == github.token }}',
+        }),
+      },
       run: `node "$GITHUB_ACTION_PATH/../../dist/${name}/index.js"`,
     },
   ]);

@@ -1,12 +1,10 @@
 import { systemClock, unixSeconds } from '../base/clock.js';
 import { repositorySchema } from '../candidate/reference.js';
 import { candidateLabelSchema, promotedLabelSchema } from '../ledger/names.js';
-import { parseTargets } from '../promotion/targets.js';
 import { targetRepositories } from '../rules/targets.js';
 import { defineAction, type Runner } from '../runner/action.js';
 import {
   lineSchema,
-  list,
   optional,
   type ParsedInputs,
   secret,
@@ -21,14 +19,12 @@ import { dlrnFrom } from './shared/dlrn-inputs.js';
 import { smallApis } from './shared/http.js';
 import { registryInputs, targetInputs, withRegistry } from './shared/registry-inputs.js';
 import { storeInputs, withStore } from './shared/store-inputs.js';
+import { targetsDescription, targetsSchema } from './shared/targets-input.js';
 
 const inputs = {
   image: withDefault('The repository that candidates come from', 'quay.io/ceph/daemon', repositorySchema),
   ...registryInputs,
-  targets: list(
-    'Where the image is copied to, a repository a line; companions as `image:tag -> repository`',
-    lineSchema,
-  ),
+  targets: optional(targetsDescription, targetsSchema),
   ...targetInputs,
   ...storeInputs,
   server: optional(storeInputs.server.description, storeSchema),
@@ -55,7 +51,7 @@ export const action = defineAction({
     'not-set': 'How many checks were left out because their inputs are not set',
   },
   async run(settings, runner) {
-    const targets = settings.targets.length === 0 ? [] : targetRepositories(parseTargets(settings.targets));
+    const targets = settings.targets === undefined ? [] : targetRepositories(settings.targets);
     const setup = await setupOf(settings, runner);
     const checks = await withRegistry(settings, runner.log, { source: settings.image, targets }, (registry) =>
       checkSetup({ ...setup, registry, targets }),

@@ -1,12 +1,12 @@
 import * as v from 'valibot';
-import { parseTargets } from '../promotion/targets.js';
 import { targetRepositories } from '../rules/targets.js';
 import { defineAction } from '../runner/action.js';
-import { countSchema, flag, lineSchema, requiredList, secret, withDefault, words } from '../runner/inputs.js';
+import { countSchema, flag, required, secret, withDefault, words } from '../runner/inputs.js';
 import { prune } from '../upkeep/prune.js';
 import { registryInputs, targetInputs, withRegistry } from './shared/registry-inputs.js';
 import { authorise } from './shared/request-inputs.js';
 import { storeInputs, withStore } from './shared/store-inputs.js';
+import { targetsSchema } from './shared/targets-input.js';
 
 const { 'plain-http': plainHttp, 'token-hosts': tokenHosts, 'ca-file': caFile } = registryInputs;
 
@@ -18,9 +18,9 @@ export const action = defineAction({
     '`allowed-actors`, the right to write both, and the concurrency group of evaluate-and-promote.',
   inputs: {
     ...storeInputs,
-    targets: requiredList(
+    targets: required(
       'Where images were promoted to, as for evaluate-and-promote; tags in other repositories are left alone',
-      lineSchema,
+      targetsSchema,
     ),
     ...targetInputs,
     'plain-http': plainHttp,
@@ -42,7 +42,7 @@ export const action = defineAction({
   },
   async run(inputs, { log, context }) {
     if (inputs.delete) authorise('delete', inputs['allowed-actors'], context);
-    const repositories = targetRepositories(parseTargets(inputs.targets));
+    const repositories = targetRepositories(inputs.targets);
     const { artifacts, images, removed } = await withRegistry(inputs, log, { targets: repositories }, (registry) =>
       withStore(inputs, log, (server) =>
         prune({

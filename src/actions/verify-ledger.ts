@@ -1,13 +1,13 @@
 import { formatCandidate, formatRepository } from '../candidate/reference.js';
 import { promotedLabelSchema } from '../ledger/names.js';
-import { parseTargets } from '../promotion/targets.js';
 import { targetRepositories } from '../rules/targets.js';
 import { defineAction } from '../runner/action.js';
-import { lineSchema, list, renamed, required, secret, urlSchema, withDefault } from '../runner/inputs.js';
+import { optional, renamed, required, secret, urlSchema, withDefault } from '../runner/inputs.js';
 import { httpReader } from '../store/http-reader.js';
 import { verifyPromotion } from '../upkeep/verify.js';
 import { smallApis } from './shared/http.js';
 import { registryInputs, targetInputs, withRegistry } from './shared/registry-inputs.js';
+import { targetsSchema } from './shared/targets-input.js';
 
 const { 'plain-http': plainHttp, 'token-hosts': tokenHosts, 'ca-file': caFile } = registryInputs;
 
@@ -18,9 +18,9 @@ export const action = defineAction({
   inputs: {
     url: required('The URL of the directory that the label and its ledger are in', urlSchema),
     'promoted-label': renamed(withDefault('The promoted label', 'current-ceph', promotedLabelSchema), 'label'),
-    targets: list(
+    targets: optional(
       'The only repositories that may be promoted to, as for evaluate-and-promote; empty: those that the ledger names',
-      lineSchema,
+      targetsSchema,
     ),
     'target-username': {
       ...targetInputs['target-username'],
@@ -39,7 +39,7 @@ export const action = defineAction({
   },
   async run(inputs, { log }) {
     const { url, 'promoted-label': label } = inputs;
-    const repositories = inputs.targets.length === 0 ? [] : targetRepositories(parseTargets(inputs.targets));
+    const repositories = inputs.targets === undefined ? [] : targetRepositories(inputs.targets);
     const http = await smallApis(log, inputs);
     const { records, problem } = await withRegistry(inputs, log, { targets: repositories }, (registry) =>
       verifyPromotion({

@@ -13,7 +13,7 @@ import { type Companion, type Targets, targetRepositories } from '../rules/targe
 
 const ARROW = /\s+->\s+/;
 
-/** Takes the lines of the input `targets` apart: `repository`, or `image:tag -> repository` for a companion. */
+/** Parses lines: `repository`, or `image:tag -> repository` for a companion. Throws a UserError about the first bad one. */
 export function parseTargets(lines: readonly string[]): Targets {
   const candidate: Repository[] = [];
   const companions: Companion[] = [];
@@ -24,9 +24,7 @@ export function parseTargets(lines: readonly string[]): Targets {
     else companions.push({ source: taggedIn(left, line), repository: repositoryIn(right, line) });
   }
   if (candidate.length === 0) {
-    throw new UserError(
-      'input targets: names no repository for the candidate, such as quay.io/tripleomastercentos9/daemon',
-    );
+    throw new UserError('there is no repository for the candidate, such as quay.io/tripleomastercentos9/daemon');
   }
   refuseCollisions([...candidate, ...companions.map((companion) => companion.repository)]);
   return { candidate, companions };
@@ -34,7 +32,7 @@ export function parseTargets(lines: readonly string[]): Targets {
 
 function wrong(line: string): UserError {
   return new UserError(
-    `input targets: ${JSON.stringify(line)} is neither a repository such as quay.io/tripleomastercentos9/daemon ` +
+    `${JSON.stringify(line)} is neither a repository such as quay.io/tripleomastercentos9/daemon ` +
       'nor a companion such as quay.io/prometheus/prometheus:v2.33.4 -> quay.io/tripleomastercentos9/prometheus',
   );
 }
@@ -57,7 +55,7 @@ function refuseCollisions(repositories: readonly Repository[]): void {
   for (const repository of repositories) {
     const key = canonicalRepository(repository);
     if (seen.has(key)) {
-      throw new UserError(`input targets: two lines end in the same repository ${formatRepository(repository)}`);
+      throw new UserError(`two lines end in the same repository ${formatRepository(repository)}`);
     }
     seen.add(key);
   }
@@ -67,13 +65,16 @@ function refuseCollisions(repositories: readonly Repository[]): void {
 export function checkTargets(targets: Targets, source: Repository | undefined, label: Label): void {
   const own = source && targetRepositories(targets).find((target) => sameRepository(target, source));
   if (own !== undefined) {
-    throw new UserError(`input targets: ${formatRepository(own)} is the repository that the candidate comes from`);
+    throw new UserError(`${formatRepository(own)} is the repository that the candidate comes from`, {
+      hint: 'targets',
+    });
   }
   const moving = targets.companions.find((companion) => String(companion.source.tag) === String(label));
   if (moving !== undefined) {
     throw new UserError(
-      `input targets: companion ${formatRepository(moving.source.repository)}:${label} has the name of the moving tag; ` +
+      `companion ${formatRepository(moving.source.repository)}:${label} has the name of the moving tag; ` +
         'name it by its version',
+      { hint: 'targets' },
     );
   }
 }

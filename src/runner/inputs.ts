@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { UserError } from '../base/errors.js';
 
 /**
  * The declaration of one input. It is the only source: the code parses by it, and action.yml and the README's table are
@@ -53,18 +54,33 @@ export function flag(description: string, value: 'true' | 'false'): Input<boolea
   return withDefault(description, value, booleanSchema);
 }
 
+/** Text as its lines, trimmed; blank lines are ignored. */
+export const linesSchema = v.pipe(
+  v.string(),
+  v.transform((text) =>
+    text
+      .split(/\r?\n/)
+      .map((line) => line.trim())
+      .filter((line) => line !== ''),
+  ),
+);
+
+/** A parser as a step of a schema: its UserError becomes the problem that the input's error tells. */
+export function parsing<I, T>(parse: (value: I) => T) {
+  return v.rawTransform<I, T>(({ dataset, addIssue, NEVER }): T => {
+    try {
+      return parse(dataset.value);
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      addIssue({ message: error.message });
+      return NEVER;
+    }
+  });
+}
+
 /** A list with one item a line; blank lines are ignored. */
 export function list<T>(description: string, item: v.GenericSchema<string, T>): Input<T[]> {
-  const schema = v.pipe(
-    v.string(),
-    v.transform((text) =>
-      text
-        .split(/\r?\n/)
-        .map((line) => line.trim())
-        .filter((line) => line !== ''),
-    ),
-    v.array(item),
-  );
+  const schema = v.pipe(linesSchema, v.array(item));
   return { description, default: '', secret: false, schema, absent: { value: [] } };
 }
 

@@ -24,8 +24,8 @@ test('a repository for the candidate, and companions with theirs', () => {
 });
 
 test.each([
-  [[], 'names no repository for the candidate'],
-  [['quay.io/a/b:v1 -> quay.io/c/b'], 'names no repository for the candidate'],
+  [[], 'there is no repository for the candidate'],
+  [['quay.io/a/b:v1 -> quay.io/c/b'], 'there is no repository for the candidate'],
   [['daemon'], '"daemon" is neither a repository'],
   [['quay.io/t/daemon:v1'], 'is neither a repository'],
   [['quay.io/t/daemon', 'quay.io/a/b -> quay.io/c/b'], 'nor a companion'],

@@ -1,0 +1,159 @@
+import { systemClock, unixSeconds } from '../../base/clock.js';
+import { errorLine, ServiceError, UserError } from '../../base/errors.js';
+import type { Log } from '../../base/log.js';
+import { formatCandidate } from '../../candidate/reference.js';
+import { type Criteria, parseCriteria } from '../../criteria/criteria-file.js';
+import { evaluate } from '../../criteria/evaluate.js';
+import type { Evidence } from '../../criteria/job-result.js';
+import { type EvidenceSource, readEvidence } from '../../evidence/evidence.js';
+import type { Http } from '../../http/policy.js';
+import type { Label } from '../../ledger/names.js';
+import type { Promotion } from '../../promotion/promotion.js';
+import type { Request } from '../../rules/request.js';
+import type { Runner } from '../../runner/action.js';
+import {
+  choice,
+  lineSchema,
+  list,
+  optional,
+  type ParsedInputs,
+  textSchema,
+  urlSchema,
+  withDefault,
+} from '../../runner/inputs.js';
+import { readCriteriaText } from './criteria-input.js';
+import { dlrnFrom, dlrnInputs, subjectFrom } from './dlrn-inputs.js';
+
+/** The criteria, and the source of the evidence that is held against them. */
+export const evidenceInputs = {
+  evidence: choice('Where results come from.', ['dlrn', 'needs', 'zuul'], 'dlrn'),
+  criteria: optional(
+    'The criteria: a file, or YAML; required, unless to roll back, lift a hold or quarantine',
+    textSchema,
+  ),
+  'dlrn-url': optional('Evidence `dlrn`: the DLRN API', urlSchema),
+  'dlrn-label': withDefault(
+    'Evidence `dlrn` without a hash: the label whose newest 50 aggregate hashes are looked at',
+    'current-tripleo',
+    lineSchema,
+  ),
+  ...dlrnInputs,
+  needs: optional('Evidence `needs`: `toJSON(needs)`', textSchema),
+  'zuul-url': optional('Evidence `zuul`: what `/api/tenant/…` is below', urlSchema),
+  'zuul-tenant': optional('Evidence `zuul`: the tenant', lineSchema),
+  'zuul-pipelines': list('Evidence `zuul`: the pipelines whose builds count; required there', lineSchema),
+};
+
+type EvidenceSettings = ParsedInputs<typeof evidenceInputs>;
+
+interface Asked {
+  readonly request: Request;
+  readonly label: Label;
+  readonly http: Http;
+}
+
+/**
+ * The evaluation of images by the inputs' criteria and evidence. A user's mistake in them is thrown at once. The
+ * evidence is read once, when an evaluation needs it.
+ */
+export async function readEvaluation(
+  settings: EvidenceSettings,
+  runner: Runner,
+  { request, label, http }: Asked,
+): Promise<Promotion['evaluate']> {
+  const criteria = await readCriteria(settings, request, label, runner.context.workspace);
+  const source = criteria && (await heldBack(evidenceSource(settings, runner, http)));
+  return evaluator(criteria, source, request, runner.log);
+}
+
+async function readCriteria(
+  { criteria }: EvidenceSettings,
+  request: Request,
+  label: Label,
+  workspace: string,
+): Promise<Criteria | undefined> {
+  if (request.kind !== 'evaluate' && request.kind !== 'force') return undefined;
+  if (criteria === undefined) throw new UserError('input criteria: required and not set: a file, or YAML');
+  const text = await readCriteriaText(criteria, workspace);
+  return parseCriteria(text, label, 'input criteria');
+}
+
+/**
+ * Awaits evidence now, but throws a server's failure only when somebody asks for it: what an earlier run began must be
+ * finished first. A user's mistake is thrown at once.
+ */
+async function heldBack<T>(work: Promise<T>): Promise<() => Promise<T>> {
+  try {
+    const value = await work;
+    return async () => value;
+  } catch (error) {
+    if (!(error instanceof ServiceError)) throw error;
+    return async () => {
+      throw error;
+    };
+  }
+}
+
+async function evidenceSource(
+  settings: EvidenceSettings,
+  { log, context }: Runner,
+  http: Http,
+): Promise<EvidenceSource> {
+  switch (settings.evidence) {
+    case 'dlrn': {
+      const dlrn = dlrnFrom(settings, given(settings['dlrn-url'], 'dlrn-url', settings), http, log);
+      const subject = await subjectFrom(settings, http);
+      return { kind: 'dlrn', dlrn, scope: subject ?? { kind: 'label', label: settings['dlrn-label'] } };
+    }
+    case 'needs':
+      return { kind: 'needs', needs: given(settings.needs, 'needs', settings), attempt: context.attempt };
+    case 'zuul': {
+      const url = given(settings['zuul-url'], 'zuul-url', settings);
+      const tenant = given(settings['zuul-tenant'], 'zuul-tenant', settings);
+      const pipelines = settings['zuul-pipelines'];
+      given(pipelines[0], 'zuul-pipelines', settings);
+      return { kind: 'zuul', http, url, tenant, pipelines };
+    }
+  }
+}
+
+function given<T>(value: T | undefined, name: string, { evidence }: EvidenceSettings): T {
+  if (value === undefined) throw new UserError(`input ${name}: not set, and evidence is ${evidence}`);
+  return value;
+}
+
+/** Evaluates images from evidence that is read once; only `needs` speak of one image each. */
+function evaluator(
+  criteria: Criteria | undefined,
+  source: (() => Promise<EvidenceSource>) | undefined,
+  request: Request,
+  log: Log,
+): Promotion['evaluate'] {
+  const known = new Map<string, ReturnType<typeof tolerant>>();
+  return async (image) => {
+    if (criteria === undefined || source === undefined) throw new UserError('input criteria: required and not set');
+    const now = unixSeconds(systemClock);
+    const from = await source();
+    const key = from.kind === 'needs' ? formatCandidate(image) : from.kind;
+    const reading =
+      known.get(key) ?? tolerant(request, log, readEvidence(from, criteria.requirements.flat(), image, now, log));
+    known.set(key, reading);
+    const { results, ...rest } = await reading;
+    return evaluate(criteria, results, image, { evaluatedAt: now, ...rest });
+  };
+}
+
+/** Evidence that cannot be read is an error, except to a force: then all jobs are unknown, and each must be named. */
+async function tolerant(
+  request: Request,
+  log: Log,
+  evidence: Promise<Evidence>,
+): Promise<Pick<Evidence, 'results'> & Partial<Evidence>> {
+  try {
+    return await evidence;
+  } catch (error) {
+    if (request.kind !== 'force' || !(error instanceof ServiceError)) throw error;
+    log.warning(`no evidence, so all jobs count as unknown: ${errorLine(error)}`);
+    return { results: [] };
+  }
+}

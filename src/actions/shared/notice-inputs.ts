@@ -1,0 +1,41 @@
+import { systemClock, unixSeconds } from '../../base/clock.js';
+import { durationSchema } from '../../base/schema.js';
+import type { Http } from '../../http/policy.js';
+import { notify, silenceNotice } from '../../promotion/notify.js';
+import type { Promoted } from '../../promotion/promote.js';
+import type { Runner } from '../../runner/action.js';
+import { optional, type ParsedInputs, urlSchema } from '../../runner/inputs.js';
+
+/** Who is told of decisions and errors. */
+export const noticeInputs = {
+  'webhook-url': {
+    ...optional('Where each decision and error is posted, as JSON with `text`', urlSchema),
+    secret: true,
+  },
+  'silence-after': optional(
+    'How long nothing may be promoted until `webhook-url` is told so too, as in `14 days`',
+    durationSchema,
+  ),
+};
+
+type NoticeSettings = ParsedInputs<typeof noticeInputs>;
+
+/** Posts lines to the webhook, if there is one, without secrets: a server's error page may echo them. */
+export async function tell(
+  { 'webhook-url': url }: NoticeSettings,
+  { context, log, redact }: Runner,
+  http: Http,
+  lines: readonly (string | undefined)[],
+): Promise<void> {
+  if (url === undefined) return;
+  const told = [...lines, context.runUrl].filter((line) => line !== undefined);
+  await notify(http, url, told.map(redact), log);
+}
+
+/** A notice that nothing was promoted for longer than `silence-after`; undefined: something was. */
+export function noticeSilence(
+  { outcome, lastPromotion }: Promoted,
+  { 'silence-after': after }: NoticeSettings,
+): string | undefined {
+  return after === undefined ? undefined : silenceNotice(outcome, lastPromotion, after, unixSeconds(systemClock));
+}

@@ -1,0 +1,104 @@
+import { rfc3339, systemClock, unixSeconds } from '../../base/clock.js';
+import { formatCandidate, formatRepository } from '../../candidate/reference.js';
+import { explainMarkdown } from '../../criteria/explain.js';
+import type { Promoted } from '../../promotion/promote.js';
+import type { Outcome } from '../../rules/outcome.js';
+import { describeRegression } from '../../rules/regression.js';
+import { type Targets, targetRepositories } from '../../rules/targets.js';
+import type { LastDecision } from '../../store/last-decision.js';
+
+/** The outputs of evaluate-and-promote. */
+export const promotionOutputs = {
+  decision: '`promote`, `wait`, `reject`, `force`, `rollback`, `unchanged` or `frozen`',
+  promoted: '`true` where this run moved the label',
+  reference: 'What the decision is about',
+  previous: 'What was promoted before; empty where nothing was',
+  regressed: '`true` where a job that the promoted image had passed has failed since',
+  record: "The number of the ledger's newest record; empty where there is none",
+  targets: 'What is promoted, as `repository:tag@digest`, a target a line',
+  report: 'The decision record, as JSON; empty where nothing was evaluated',
+  'managed-images': 'What this pipeline owns in the target namespaces, a repository a line: other promoters skip these',
+};
+
+interface Line {
+  readonly text: string;
+  /** Whether the criteria were not met, or the promoted image fails. */
+  readonly isUnmet: boolean;
+}
+
+const MOVES: readonly Outcome['decision'][] = ['promote', 'force', 'rollback', 'adopt'];
+
+/** The decision in one line. */
+export function describeOutcome({ decision, reason, regression }: Outcome, label: string, dryRun: boolean): Line {
+  const would = dryRun && MOVES.includes(decision) ? ' (dry run: would)' : '';
+  return {
+    text: `${label}: ${decision}${would}: ${reason}`,
+    isUnmet: decision === 'wait' || decision === 'reject' || regression !== undefined,
+  };
+}
+
+/** The values of the outputs. */
+export function formatOutputs(
+  { outcome, record, before }: Promoted,
+  targets: Targets,
+  dryRun: boolean,
+): Record<keyof typeof promotionOutputs, string> {
+  const { decision, candidate, previous, report, regression } = outcome;
+  return {
+    decision,
+    promoted: String(MOVES.includes(decision) && !dryRun),
+    reference: formatCandidate(candidate),
+    previous: previous === undefined ? '' : formatCandidate(previous),
+    report: report === undefined ? '' : JSON.stringify(report),
+    regressed: String(regression !== undefined),
+    record: record === undefined || (dryRun && record !== before) ? '' : String(record.n),
+    targets: (record?.targets ?? [])
+      .map(({ repository, tag, digest }) => `${formatRepository(repository)}:${tag}@${digest}`)
+      .join('\n'),
+    'managed-images': managedImages(targets),
+  };
+}
+
+export function managedImages(targets: Targets): string {
+  return targetRepositories(targets).map(formatRepository).join('\n');
+}
+
+/** The decision for the job's summary, as Markdown below its line. */
+export function explainOutcome(outcome: Outcome, line: string): string {
+  const { candidate, report } = outcome;
+  return report === undefined
+    ? `### ${line}\n\n\`${formatCandidate(candidate)}\``
+    : `## ${line}\n\n${explainOverridden(outcome)}${explainMarkdown(report)}`;
+}
+
+/** What is promoted and fails, and how to go back; undefined where it does not fail. */
+export function describeRegressed({ outcome: { regression }, before }: Promoted): string | undefined {
+  if (regression === undefined || before === undefined) return undefined;
+  const way =
+    before.previous === undefined
+      ? 'there is no earlier image to roll back to'
+      : `to go back to ${before.previous.tag}, dispatch with rollback-to: previous`;
+  return `${describeRegression(before, regression)}; ${way}`;
+}
+
+/** What a force skipped and overrode; the evaluation alone does not say it. */
+function explainOverridden({ skippedJobs = [], overridden = [] }: Outcome): string {
+  const jobs = skippedJobs.length === 0 ? '' : `Skipped: ${skippedJobs.map((job) => `\`${job}\``).join(', ')}.\n\n`;
+  return overridden.length === 0 ? jobs : `${jobs}Overridden: ${overridden.join(', ')}.\n\n`;
+}
+
+/** The decision for the dashboard, decided now. */
+export function lastDecision(
+  { decision, reason, candidate, report }: Outcome,
+  runUrl: string | undefined,
+): LastDecision {
+  return {
+    version: 1,
+    'decided-at': rfc3339(unixSeconds(systemClock)),
+    decision,
+    reason,
+    reference: formatCandidate(candidate),
+    'run-url': runUrl ?? null,
+    report: report ?? null,
+  };
+}

@@ -25,7 +25,7 @@ function query(expression: string, legend: string, refId = 'A') {
   return new DataqueryBuilder().refId(refId).expr(expression).legendFormat(legend);
 }
 
-/** What there is now: over time, a stat would show every tag that ever was. */
+/** The current values only: over a range, a stat would show every tag that there was. */
 function queryNow(expression: string, legend: string) {
   return query(expression, legend).instant();
 }
@@ -68,7 +68,9 @@ function curve(title: string, description: string, unit: string) {
 function dashboard() {
   return new DashboardBuilder('Ceph promotions')
     .uid('ceph-promotion')
-    .description('What is promoted, what blocks, how long it takes: the metrics of publish-dashboard')
+    .description(
+      'What is promoted, whether it is healthy, what blocks, and how long it takes: the metrics of publish-dashboard',
+    )
     .tags(['ceph', 'promotion'])
     .timezone('utc')
     .time({ from: 'now-90d', to: 'now' })
@@ -87,7 +89,7 @@ function dashboard() {
     .withPanel(
       stat(
         'Age, as a share of its target',
-        'Of the newest promotion that is no rollback; late above 100 %.',
+        'Age of the newest promotion that is not a rollback. Above 100 % it is late.',
         'percentunit',
       )
         .thresholds(limits(0.7, 1))
@@ -99,12 +101,16 @@ function dashboard() {
         ),
     )
     .withPanel(
-      stat('Since the last run', 'How long ago the pipeline came to a decision: a dead one shows here.', 's')
+      stat(
+        'Since the last run',
+        'How long ago the pipeline came to a decision. It rises where a schedule has stopped.',
+        's',
+      )
         .thresholds(limits(3 * 86400, 4 * 86400))
         .withTarget(queryNow(`time() - ceph_promotion_last_run_timestamp_seconds${BRANCHES}`, '{{branch}}')),
     )
     .withPanel(
-      stat('Ledger', '1: it can be read, and every record is trusted.', 'none')
+      stat('Ledger', '1: it can be read and trusted.', 'none')
         .thresholds(
           new ThresholdsConfigBuilder().mode(ThresholdsMode.Absolute).steps([
             { value: null, color: 'red' },
@@ -114,7 +120,24 @@ function dashboard() {
         .withTarget(queryNow(`ceph_promotion_up${BRANCHES}`, '{{branch}}')),
     )
     .withPanel(
-      stat('Promoted', 'What each branch has.', 'none')
+      stat('Health', 'What is promoted, by its own evidence and not by its age: 1 if it has failed since.', 'none')
+        .span(12)
+        .thresholds(limits(1, 1))
+        .withTarget(queryNow(`ceph_promotion_regressed${BRANCHES}`, '{{branch}}')),
+    )
+    .withPanel(
+      stat(
+        'Failed since it was promoted',
+        'For how long a job has failed that passed when the image was promoted.',
+        's',
+      )
+        .span(12)
+        .withTarget(
+          queryNow(`time() - ceph_promotion_regressed_since_timestamp_seconds${BRANCHES}`, '{{branch}}: {{job_name}}'),
+        ),
+    )
+    .withPanel(
+      stat('Promoted', 'What is promoted on each branch.', 'none')
         .span(12)
         .textMode(BigValueTextMode.Name)
         .colorMode(BigValueColorMode.None)
@@ -128,22 +151,22 @@ function dashboard() {
         .withTarget(queryNow(`ceph_promotion_job_state${BRANCHES}`, '{{job_name}}: {{state}}')),
     )
     .withPanel(
-      curve('Age of what is promoted', 'It falls to nothing at each promotion.', 's')
+      curve('Age of what is promoted', 'Each promotion sets it back to zero.', 's')
         .withTarget(query(`time() - ceph_promotion_last_success_timestamp_seconds${BRANCHES}`, '{{branch}}'))
         .withTarget(query(`max(ceph_promotion_age_target_seconds${BRANCHES})`, 'target', 'B')),
     )
     .withPanel(
-      curve('Lead time', 'From the candidate found to its promotion.', 's')
+      curve('Lead time', 'From finding a candidate to its promotion.', 's')
         .withTarget(query(`ceph_promotion_lead_time_median_seconds${BRANCHES}`, '{{branch}} p50'))
         .withTarget(query(`ceph_promotion_lead_time_p90_seconds${BRANCHES}`, '{{branch}} p90', 'B')),
     )
     .withPanel(
-      curve('Age of the candidate under test', 'Nothing where it is what is promoted.', 's').withTarget(
+      curve('Age of the candidate under test', 'Empty if the candidate is promoted.', 's').withTarget(
         query(`time() - ceph_promotion_candidate_found_timestamp_seconds${BRANCHES}`, '{{branch}}'),
       ),
     )
     .withPanel(
-      curve('Blocked', '1: the last decision keeps its candidate from promotion.', 'none').withTarget(
+      curve('Blocked', '1: the last decision blocks its candidate.', 'none').withTarget(
         query(`ceph_promotion_blocked${BRANCHES}`, '{{branch}}: {{decision}}'),
       ),
     )
@@ -163,26 +186,22 @@ function dashboard() {
         .withTarget(query(`ceph_promotion_job_pass_ratio${BRANCHES}`, '{{job_name}}')),
     )
     .withPanel(
-      curve('How often jobs are flaky', 'They failed, and passed later on the same image.', 'percentunit')
+      curve('How often jobs are flaky', 'They failed first and passed later on the same image.', 'percentunit')
         .max(1)
         .withTarget(query(`ceph_promotion_job_flake_ratio${BRANCHES}`, '{{job_name}}')),
     )
     .withPanel(
-      curve('Time left of waivers', 'From nothing on, the job must pass again.', 's').withTarget(
+      curve('Time left of waivers', 'Below zero, the job must pass again.', 's').withTarget(
         query(`ceph_promotion_waiver_end_timestamp_seconds${BRANCHES} - time()`, '{{branch}} {{job_name}}'),
       ),
     )
     .withPanel(
-      curve('Nightly builds', '1: the newest build that could tell passed.', 'none')
+      curve('Nightly builds', '1: the newest build with a result passed.', 'none')
         .max(1)
         .withTarget(query('ceph_promotion_nightly_passed', '{{job_name}}')),
     )
     .withPanel(
-      curve(
-        'What cannot be read',
-        'For how long a source could not be read or trusted; nothing where all can.',
-        's',
-      ).withTarget(
+      curve('What cannot be read', 'How long a source could not be read or trusted; empty if all can.', 's').withTarget(
         query(`time() - ceph_promotion_problem_since_timestamp_seconds${BRANCHES}`, '{{branch}}: {{source}}'),
       ),
     )

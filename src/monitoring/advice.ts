@@ -62,7 +62,7 @@ function adviseOnPipeline(branch: Advised, workflow: Workflow, command: Command,
   return [
     step(
       'No run came to a decision in time. Enable the workflow: GitHub disables a schedule after 60 days without a commit.',
-      { command: `${enable} && ${command()}`, howTo: 'monitor' },
+      { command: `${enable} && ${command()}`, howTo: 'troubleshoot' },
     ),
   ];
 }
@@ -92,7 +92,7 @@ function adviseOnCandidate(branch: Advised, command: Command): Step[] {
 }
 
 function adviseOnBlocked(decision: NonNullable<Advised['decision']>, command: Command): Step[] {
-  if (decision.decision === 'frozen') return [step('Wait for the end of the freeze, or end it.', { howTo: 'monitor' })];
+  if (decision.decision === 'frozen') return [step('Wait for the end of the freeze, or end it.', { howTo: 'freeze' })];
   const failed = decision.jobs.find(({ state }) => state === 'unmet');
   const missing = decision.jobs.find(({ state }) => state === 'unknown');
   const { tag } = candidateOf(decision.reference);
@@ -127,11 +127,11 @@ const PROBLEMS: readonly {
   howTo: string;
   rerun?: true;
 }[] = [
-  { source: 'image server', what: 'Repair the image server, or its address here.', howTo: 'monitor' },
+  { source: 'image server', what: 'Repair the image server, or its address here.', howTo: 'troubleshoot' },
   {
     source: 'ledger',
     what: 'Find out who changed the ledger. No run promotes until it is restored.',
-    howTo: 'verify-and-prune',
+    howTo: 'troubleshoot',
   },
   {
     source: 'last decision',

@@ -14,12 +14,14 @@ import {
   nothing,
   RECORDS_A_PAGE,
   recordPageAddress,
+  recordPages,
   runLink,
   type View,
   viewOf,
   when,
 } from './page-parts.js';
 import { chartStart, icon, promotionChart } from './pictures.js';
+import { MAX_RECORDS } from './read-branch.js';
 import { candidateOf, DAY, durationWords, minuteOf, percent, seconds, shortNames } from './words.js';
 
 /** A branch's own page: its five answers, then all details. */
@@ -147,7 +149,8 @@ const LISTED = 12;
 function history(branch: BranchModel, view: View): Markup {
   const { head, promotions } = branch;
   if (head === null) return nothing(branch, 'No record yet.', 'ledger');
-  const pages = Array.from({ length: Math.ceil(head / RECORDS_A_PAGE) }, (_, index) => index + 1).reverse();
+  const { records } = branch.figures;
+  const pages = recordPages(head, records, records >= MAX_RECORDS);
   const range = (page: number) => `${(page - 1) * RECORDS_A_PAGE + 1}–${Math.min(head, page * RECORDS_A_PAGE)}`;
   return markup`${kindFilter()}${changeList(
     promotions.slice(0, LISTED).map((promotion) => ({ branch, promotion })),

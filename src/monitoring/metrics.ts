@@ -2,9 +2,8 @@ import type { BranchModel, DashboardModel, NightlyJob } from './model.js';
 import { DAY, seconds } from './words.js';
 
 /**
- * The figures in OpenMetrics text (github.com/prometheus/OpenMetrics, version 1.0), and in Prometheus' own text format
- * at the same time: all are gauges, as the two differ in how they name counters. A job is `job_name`, since Prometheus
- * sets `job` itself.
+ * The figures in a text that is both OpenMetrics (github.com/prometheus/OpenMetrics, version 1.0) and Prometheus' own
+ * format. All are gauges, since the two name counters differently. A job is `job_name`, since Prometheus sets `job`.
  */
 export function renderMetrics(model: DashboardModel): string {
   const ofBranches = BRANCH_FAMILIES.map(({ name, help, samples }) =>
@@ -59,8 +58,27 @@ function moment(time: string | null): Sample[] {
 const BRANCH_FAMILIES: readonly BranchFamily[] = [
   {
     name: 'ceph_promotion_up',
-    help: 'Whether the ledger of the label and the last decision can be read and trusted.',
+    help: 'The ledger of the label and the last decision can be read and trusted: 1, otherwise 0.',
     samples: ({ state }) => plain(state === 'broken' ? 0 : 1),
+  },
+  {
+    name: 'ceph_promotion_regressed',
+    help: 'A job that passed when the image was promoted has failed since: 1, otherwise 0; absent if that is unknown.',
+    samples: ({ health: { state } }) =>
+      plain(state === 'unknown' || state === 'nothing' ? null : state === 'regressed' ? 1 : 0),
+  },
+  {
+    name: 'ceph_promotion_regressed_since_timestamp_seconds',
+    help: 'Since when a job has failed that passed when the image was promoted.',
+    samples: ({ health: { state, jobs } }) =>
+      jobs.flatMap(({ job, since }): Sample[] =>
+        state !== 'regressed' || since === null ? [] : [[{ job_name: job }, seconds(since)]],
+      ),
+  },
+  {
+    name: 'ceph_promotion_health',
+    help: 'The health of what is promoted, by its own evidence: passing, regressed, unproven, unknown or nothing.',
+    samples: ({ health }) => [[{ health: health.state }, 1]],
   },
   {
     name: 'ceph_promotion_problems',
@@ -69,7 +87,7 @@ const BRANCH_FAMILIES: readonly BranchFamily[] = [
   },
   {
     name: 'ceph_promotion_problem_since_timestamp_seconds',
-    help: 'Since when a source could not be read or trusted; absent where it can.',
+    help: 'Since when a source could not be read or trusted; absent if it can.',
     samples: ({ problems }) => problems.map(({ source, since }): Sample => [{ source }, seconds(since)]),
   },
   {
@@ -84,12 +102,12 @@ const BRANCH_FAMILIES: readonly BranchFamily[] = [
   },
   {
     name: 'ceph_promotion_last_success_timestamp_seconds',
-    help: 'When an image was last promoted; rollbacks do not count.',
+    help: 'When an image was last promoted, other than by a rollback.',
     samples: (branch) => moment(branch['last-success']),
   },
   {
     name: 'ceph_promotion_age_target_seconds',
-    help: 'How old the last promotion may be.',
+    help: 'How old the last promotion may get.',
     samples: (_, model) => plain(model['target-age']),
   },
   {
@@ -100,17 +118,17 @@ const BRANCH_FAMILIES: readonly BranchFamily[] = [
   },
   {
     name: 'ceph_promotion_current_timestamp_seconds',
-    help: 'When the label came to what is promoted now.',
+    help: 'When what is promoted now was promoted.',
     samples: ({ current }) => moment(current?.when ?? null),
   },
   {
     name: 'ceph_promotion_candidate_found_timestamp_seconds',
-    help: 'When the candidate under test was published; absent where it is what is promoted.',
+    help: 'When the candidate under test was published; absent if it is promoted.',
     samples: ({ candidate }) => moment(candidate === null || candidate.promoted ? null : candidate.found),
   },
   {
     name: 'ceph_promotion_blocked',
-    help: 'Whether the last decision keeps its candidate from promotion.',
+    help: 'The last decision blocks its candidate: 1, otherwise 0.',
     samples: ({ decision }) => (decision === null ? [] : [[{ decision: decision.decision }, decision.blocked ? 1 : 0]]),
   },
   {
@@ -135,7 +153,7 @@ const BRANCH_FAMILIES: readonly BranchFamily[] = [
   },
   {
     name: 'ceph_promotion_lead_time_p90_seconds',
-    help: 'Ninetieth percentile of the time from found to earned, over the newest promotions.',
+    help: '90th percentile of the time from found to earned, over the newest promotions.',
     samples: ({ figures }) => plain(figures['lead-time'].p90),
   },
   {
@@ -146,18 +164,18 @@ const BRANCH_FAMILIES: readonly BranchFamily[] = [
   },
   {
     name: 'ceph_promotion_job_flake_ratio',
-    help: 'Share of the tries of a job that failed, and passed later on the same image and aggregate hash.',
+    help: 'Share of the tries of a job that failed first and passed later on the same image and aggregate hash.',
     samples: (branch) =>
       branch['job-figures'].map(({ job, flaky, tries }): Sample => [{ job_name: job }, ratio(flaky, tries)]),
   },
   {
     name: 'ceph_promotion_holds',
-    help: 'How many images are on hold; absent where no ledger says.',
+    help: 'How many images are on hold; absent without a ledger.',
     samples: ({ head, holds }) => plain(head === null ? null : holds.length),
   },
   {
     name: 'ceph_promotion_quarantined',
-    help: 'How many images are quarantined; absent where no ledger says.',
+    help: 'How many images are quarantined; absent without a ledger.',
     samples: ({ head, quarantine }) => plain(head === null ? null : quarantine.length),
   },
   {
@@ -176,17 +194,17 @@ interface NightlyFamily {
 const NIGHTLY_FAMILIES: readonly NightlyFamily[] = [
   {
     name: 'ceph_promotion_nightly_up',
-    help: 'Whether the builds of the nightly job can be read.',
+    help: 'The builds of the nightly job can be read: 1, otherwise 0.',
     samples: ({ problem }) => [problem === null ? 1 : 0],
   },
   {
     name: 'ceph_promotion_nightly_last_build_timestamp_seconds',
-    help: 'When the newest build of the nightly job ended, or else began.',
+    help: 'When the newest build of the nightly job ended; if it runs, when it began.',
     samples: ({ builds }) => builds.flatMap(({ when }) => (when === null ? [] : seconds(when))).slice(0, 1),
   },
   {
     name: 'ceph_promotion_nightly_passed',
-    help: 'Whether the newest build of the nightly job that could tell passed.',
+    help: 'The newest build of the nightly job with a result passed: 1, otherwise 0.',
     samples: ({ builds }) => builds.flatMap(({ outcome }) => TOLD[outcome] ?? []).slice(0, 1),
   },
 ];

@@ -95,6 +95,17 @@ export function recordPageAddress(branch: string, page: number): string {
   return `records-${slugOf(branch)}-${page}.html`;
 }
 
+/**
+ * The pages that have records, newest first, where the newest `read` of `head` records were read. If not all were read,
+ * a page that lacks some of its records is left out, so that it does not replace the whole one that was there.
+ */
+export function recordPages(head: number, read: number, isCut: boolean): number[] {
+  const oldest = head - read + 1;
+  const first = Math.ceil((isCut ? oldest + RECORDS_A_PAGE - 1 : oldest) / RECORDS_A_PAGE);
+  const last = Math.ceil(head / RECORDS_A_PAGE);
+  return Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => last - index);
+}
+
 /** The address of record n, which lasts. */
 export function recordAddress(branch: string, n: number): string {
   return `${recordPageAddress(branch, Math.ceil(n / RECORDS_A_PAGE))}#n${n}`;

@@ -3,7 +3,8 @@ import type { Tag } from '../candidate/reference.js';
 import type { DecisionRecord } from '../criteria/decision-record.js';
 import type { JobResult } from '../criteria/job-result.js';
 import { inParallel } from '../evidence/in-parallel.js';
-import { type LedgerReader, type NewestRecords, readNewestRecords } from '../ledger/chain.js';
+import { distrust, type LedgerReader, type NewestRecords, readNewestRecords } from '../ledger/chain.js';
+import { parseRecord } from '../ledger/codec.js';
 import type { Label } from '../ledger/names.js';
 import { decisionOf, type LedgerRecord } from '../ledger/record.js';
 import type { CandidateFile } from '../store/candidate-file.js';
@@ -56,7 +57,7 @@ interface Labels {
 }
 
 /** How many records are read: six years at three promotions a week. */
-const MAX_RECORDS = 1000;
+export const MAX_RECORDS = 1000;
 /** How many candidate files are read, for lead times. */
 const MAX_CANDIDATE_FILES = 100;
 
@@ -146,6 +147,35 @@ export function newestDecision(
 }
 
 /** The newest records, newest first, down to the first that is not trusted. */
-function readLedger(reader: LedgerReader, label: Label): Promise<NewestRecords> {
-  return readNewestRecords(reader, { label }, MAX_RECORDS, (numbers) => inParallel(numbers, (n) => reader.read(n)));
+async function readLedger(reader: LedgerReader, label: Label): Promise<NewestRecords> {
+  const sealed = new Map<number, boolean>();
+  const noting: LedgerReader = {
+    ...reader,
+    async read(n) {
+      const bytes = await reader.read(n);
+      if (bytes !== undefined) sealed.set(n, isSealed(bytes));
+      return bytes;
+    },
+  };
+  const newest = await readNewestRecords(noting, { label }, MAX_RECORDS, (numbers) =>
+    inParallel(numbers, (n) => noting.read(n)),
+  );
+  return { ...newest, problem: newest.problem ?? sealProblem(newest.records, sealed) };
+}
+
+/**
+ * A head without a seal after sealed records. Whoever has the key refuses it; a wrong seal cannot be seen without the
+ * key.
+ */
+function sealProblem([head]: readonly LedgerRecord[], sealed: ReadonlyMap<number, boolean>): string | undefined {
+  if (head === undefined || sealed.get(head.n) === true) return undefined;
+  const [last] = [...sealed].flatMap(([n, isSealed]) => (isSealed ? n : [])).sort((a, b) => b - a);
+  return last === undefined
+    ? undefined
+    : distrust(head.n, `it has no seal, and record ${last} before it has one`).message;
+}
+
+function isSealed(bytes: Buffer): boolean {
+  const parsed = parseRecord(bytes);
+  return 'value' in parsed && parsed.value.hmac !== undefined;
 }

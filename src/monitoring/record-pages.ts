@@ -4,7 +4,6 @@ import type { JobState } from '../criteria/decision-record.js';
 import { recordPath } from '../ledger/paths.js';
 import { decisionOf, type LedgerRecord, overriddenBy } from '../ledger/record.js';
 import { renderDocument } from './document.js';
-import { groupBy } from './group-by.js';
 import { filterStyle, recordKindFilter } from './history.js';
 import { type Content, type Markup, markup } from './markup.js';
 import type { DashboardModel } from './model.js';
@@ -17,12 +16,14 @@ import {
   RECORDS_A_PAGE,
   recordAddress,
   recordPageAddress,
+  recordPages,
   runLink,
   type View,
   viewOf,
   when,
 } from './page-parts.js';
 import { icon } from './pictures.js';
+import { MAX_RECORDS } from './read-branch.js';
 
 /** A branch whose records get pages. */
 export interface Recorded {
@@ -38,11 +39,12 @@ export interface Recorded {
  */
 export function renderRecordPages(branch: Recorded, model: DashboardModel): [string, string][] {
   const view = viewOf(model);
-  const byPage = groupBy(branch.records, ({ n }) => Math.ceil(n / RECORDS_A_PAGE));
-  return [...byPage].map(([page, records]) => [
-    recordPageAddress(branch.branch, page),
-    recordPage(branch, records, view),
-  ]);
+  const { records } = branch;
+  const pages = recordPages(records[0]?.n ?? 0, records.length, records.length >= MAX_RECORDS);
+  return pages.map((page) => {
+    const own = records.filter(({ n }) => Math.ceil(n / RECORDS_A_PAGE) === page);
+    return [recordPageAddress(branch.branch, page), recordPage(branch, own, view)];
+  });
 }
 
 function recordPage(branch: Recorded, records: readonly LedgerRecord[], view: View): string {

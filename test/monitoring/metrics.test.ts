@@ -18,6 +18,7 @@ import {
   nightlyJobs,
   SETTINGS,
 } from './fixture.js';
+import { regressedHistory } from './scenes.js';
 
 /** Each family's samples; throws at a line that OpenMetrics and Prometheus' text format do not both have. */
 function parse(text: string): Map<string, { labels: Record<string, string>; value: number }[]> {
@@ -51,7 +52,7 @@ function metricsOf(...histories: BranchHistory[]) {
   return parse(renderMetrics(summarize(histories, SETTINGS, NOW)));
 }
 
-test('say of each branch what an alert needs', () => {
+test('have what an alert needs of each branch', () => {
   const metrics = metricsOf(busyHistory('master', 20), downHistory());
   const labels = { branch: 'master', label: 'current-ceph' };
   const zed = { ...labels, branch: 'zed' };
@@ -77,13 +78,23 @@ test('say of each branch what an alert needs', () => {
   );
   expect(of('blocked')).toEqual([{ labels: { ...labels, decision: 'reject' }, value: 1 }]);
   expect(of('job_state')?.map((sample) => sample.labels.state)).toEqual(['waived', 'unmet']);
-  // Of zed nobody knows.
+  expect(of('regressed')).toEqual([{ labels, value: 0 }]);
+  expect(of('health')?.map((sample) => sample.labels.health)).toEqual(['passing', 'unknown']);
+  // Nothing is known of zed.
   expect(of('holds')).toEqual([{ labels, value: 1 }]);
   expect(of('quarantined')).toEqual([{ labels, value: 0 }]);
   expect(of('waiver_end_timestamp_seconds')?.at(0)?.value).toBe(Date.parse('2026-11-30T00:00:00Z') / 1000);
 });
 
-test('say of each nightly job what an alert needs', () => {
+test('have since when what is promoted has failed', () => {
+  const metrics = metricsOf(regressedHistory('master'));
+  expect(metrics.get('ceph_promotion_regressed')?.map(({ value }) => value)).toEqual([1]);
+  expect(metrics.get('ceph_promotion_regressed_since_timestamp_seconds')).toEqual([
+    { labels: expect.objectContaining({ job_name: expect.stringContaining('scenario004') }), value: NOW - 5 * HOUR },
+  ]);
+});
+
+test('have what an alert needs of each nightly job', () => {
   const jobs = [...nightlyJobs(), { job: 'down', failure: 'no answer', builds: [] }];
   const metrics = parse(renderMetrics(summarize([emptyHistory()], SETTINGS, NOW, jobs)));
   const of = (name: string) =>
@@ -95,7 +106,7 @@ test('say of each nightly job what an alert needs', () => {
     ['scenario004', 1],
     ['down', 0],
   ]);
-  // Of scenario001 the newest is running; of that, nothing is known yet.
+  // The newest build of scenario001 is running, so it has no result yet.
   expect(of('last_build_timestamp_seconds')).toEqual([
     ['scenario001', NOW - 32 * HOUR],
     ['scenario004', NOW - 8 * HOUR],
@@ -107,7 +118,7 @@ test('say of each nightly job what an alert needs', () => {
 });
 
 describe('names from outside', () => {
-  test('read back as they were', () => {
+  test('read back unchanged', () => {
     const name = fc.string({ unit: fc.constantFrom(...'\\"n{},= \u202eé', '# EOF'), minLength: 1, maxLength: 20 });
     fc.assert(
       fc.property(name, (job) => {

@@ -5,6 +5,7 @@ import { type Candidate, formatCandidate } from '../../src/candidate/reference.j
 import { renderBranchPage } from '../../src/monitoring/branch-page.js';
 import { renderFiles } from '../../src/monitoring/dashboard.js';
 import { renderPage } from '../../src/monitoring/page.js';
+import { recordPages } from '../../src/monitoring/page-parts.js';
 import type { BranchHistory } from '../../src/monitoring/read-branch.js';
 import { summarize } from '../../src/monitoring/summarize.js';
 import {
@@ -366,6 +367,20 @@ describe('a page for each record', () => {
     expect(earned).toContain('Evidence promote evaluated');
     expect(earned).toContain('met: passed, since');
   });
+});
+
+test.each([
+  [0, 0, false, []],
+  [1, 1, false, [1]],
+  [50, 50, false, [1]],
+  [120, 120, false, [3, 2, 1]],
+  // Record 61 and those before it are not trusted.
+  [120, 59, false, [3, 2]],
+  [1000, 1000, true, Array.from({ length: 20 }, (_, index) => 20 - index)],
+  // Of page 1 only record 50 was read.
+  [1049, 1000, true, Array.from({ length: 20 }, (_, index) => 21 - index)],
+])('of %i records %i were read (the rest left out: %s)', (head, read, isCut, pages) => {
+  expect(recordPages(head, read, isCut)).toEqual(pages);
 });
 
 describe('what others wrote', () => {

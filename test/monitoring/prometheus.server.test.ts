@@ -29,15 +29,16 @@ import {
   record,
   SETTINGS,
 } from './fixture.js';
+import { regressedHistory } from './scenes.js';
 
-/** The metrics, the alerts and the Grafana dashboard, as Prometheus itself takes them. */
+/** Metrics, alerts and the Grafana dashboard, read by Prometheus. */
 
 jest.setTimeout(120_000);
 
 const EXAMPLES = path.join(projectRoot, 'examples/monitoring');
 const ALERTS = path.join(EXAMPLES, 'alerts.yml');
 
-/** Everything that an alert warns of. */
+/** Branches and jobs that make every alert fire. */
 function ailing(): string {
   const settings: DashboardSettings = { ...SETTINGS, targetAge: HOUR, heartbeatAge: HOUR };
   const failing: NightlyHistory = { job: 'failing', failure: undefined, builds: [build('failure', NOW - 5 * DAY)] };
@@ -47,11 +48,12 @@ function ailing(): string {
     busyHistory('wallaby', 20, 7 * DAY, 2),
     downHistory(),
     downHistory('yoga', 'DLRN'),
+    regressedHistory('xena'),
   ];
   return renderMetrics(summarize(branches, settings, NOW, [...nightlyJobs(), failing, unreadable]));
 }
 
-/** Nothing to warn of. */
+/** A branch and a job that make no alert fire. */
 function healthy(): string {
   const image = candidate('v6.0.8');
   const branch = emptyHistory('good', {
@@ -95,7 +97,7 @@ async function serve(metrics: string): Promise<URL> {
   return new URL(`${url}/metrics.prom`);
 }
 
-/** By a server that names the type, so that Prometheus parses it as strictly. */
+/** Serves them with the type of OpenMetrics, which Prometheus parses more strictly. */
 async function serveAsOpenMetrics(metrics: string): Promise<URL> {
   const type = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
   openMetrics = createServer((_, response) => response.writeHead(200, { 'content-type': type }).end(metrics));
@@ -136,7 +138,7 @@ function startPrometheus(home: string, addresses: Readonly<Record<string, URL>>)
 
 async function until(condition: () => Promise<boolean>): Promise<void> {
   for (const deadline = Date.now() + 60_000; Date.now() < deadline; await sleep(200)) if (await condition()) return;
-  throw new Error('did not come about within a minute');
+  throw new Error('did not happen within a minute');
 }
 
 async function get<T>(where: string, schema: v.GenericSchema<unknown, T>): Promise<T> {
@@ -153,13 +155,13 @@ async function ask(expression: string): Promise<Record<string, string>[]> {
   return result.map(({ metric }) => metric);
 }
 
-test.each(['ailing', 'healthy'])('promtool finds nothing to say of the metrics of %s branches', (name) => {
+test.each(['ailing', 'healthy'])('promtool accepts the metrics of %s branches', (name) => {
   const input = name === 'ailing' ? ailing() : healthy();
   const { status, stdout, stderr } = spawnSync(sandbox().tools.promtool, ['check', 'metrics'], { input });
   expect({ status, said: `${stdout}${stderr}` }).toEqual({ status: 0, said: '' });
 });
 
-test('Prometheus reads the same by OpenMetrics as by its own format', async () => {
+test('Prometheus reads the same as OpenMetrics and as its own format', async () => {
   const of = async (job: string) =>
     (await ask(`{__name__=~"ceph_promotion_.*", job="${job}"}`)).map(({ instance: _, job: __, ...rest }) => rest);
   const series = await of('openmetrics');
@@ -170,21 +172,35 @@ test('Prometheus reads the same by OpenMetrics as by its own format', async () =
   expect(metadata.ceph_promotion_age_target_seconds).toContainEqual({ type: 'gauge', unit: 'seconds' });
 });
 
-test('a job stays what it is called, beside the name that Prometheus scrapes it by', async () => {
+test('a job keeps its name beside the name that Prometheus scrapes by', async () => {
   const jobs = new Set((await ask('ceph_promotion_job_state')).map(({ job, job_name }) => `${job} ${job_name}`));
   expect([...jobs]).toContain('ailing tripleo-ci-centos-9-scenario001-standalone-ceph-updates-master');
 });
 
 const rulesSchema = v.object({
-  groups: v.array(v.object({ rules: v.array(v.object({ alert: v.string(), expr: v.string() })) })),
+  groups: v.array(
+    v.object({
+      rules: v.array(
+        v.object({ alert: v.string(), expr: v.string(), annotations: v.object({ runbook_url: v.string() }) }),
+      ),
+    }),
+  ),
 });
 
-test('promtool finds nothing wrong with the alerts', async () => {
+test('each alert has a runbook, which is in docs', async () => {
+  const { groups } = v.parse(rulesSchema, parse(await readFile(ALERTS, 'utf8')));
+  for (const { annotations } of groups.flatMap((group) => group.rules)) {
+    const file = annotations.runbook_url.replace('https://github.com/rdo-infra/ceph-promotion-actions/blob/v1/', '');
+    expect(await readFile(path.join(projectRoot, file), 'utf8')).toMatch(/^# /);
+  }
+});
+
+test('promtool accepts the alerts', async () => {
   const { stdout } = await promisify(execFile)(sandbox().tools.promtool, ['check', 'rules', ALERTS]);
   expect(stdout).toContain('SUCCESS');
 });
 
-test('each alert is raised at its time, and not before, with words that say why', async () => {
+test('each alert fires at its time and not before, in the right words', async () => {
   const tests = path.join(EXAMPLES, 'alerts.test.yml');
   const { stdout } = await promisify(execFile)(sandbox().tools.promtool, ['test', 'rules', tests]);
   expect(stdout).toContain('SUCCESS');
@@ -195,7 +211,7 @@ test('each alert is raised at its time, and not before, with words that say why'
   }
 });
 
-test('each alert has something to say of branches that ail, and nothing of those that do well', async () => {
+test('each alert fires for ailing branches, and none for healthy ones', async () => {
   const { groups } = v.parse(rulesSchema, parse(await readFile(ALERTS, 'utf8')));
   const rules = groups.flatMap((group) => group.rules);
   expect(rules.length).toBeGreaterThan(5);
@@ -220,13 +236,13 @@ const alertsSchema = v.object({
   ),
 });
 
-test('Prometheus raises them, in words', async () => {
+test('Prometheus fires them, in words', async () => {
   const raised = async () => (await get('alerts', alertsSchema)).alerts;
   await until(async () => (await raised()).some(({ labels }) => labels.alertname === 'CephPromotionLedgerBroken'));
   const alerts = await raised();
   const broken = alerts.find(({ labels }) => labels.alertname === 'CephPromotionLedgerBroken');
   expect(broken?.annotations.summary).toBe(
-    'zed: the ledger or the last decision of current-ceph cannot be read, or is not trusted',
+    'zed: the ledger or the last decision of current-ceph cannot be read or trusted',
   );
   for (const { annotations } of alerts) expect(JSON.stringify(annotations)).not.toMatch(/error expanding|<no value>/);
 });

@@ -57,6 +57,7 @@ test.each(actions)('%s: one step, every input handed on by the name that the bun
       shell: 'bash',
       env: {
         ...Object.fromEntries(inputs.map((input) => [`INPUT_${input.toUpperCase()}`, `\${{ inputs.${input} }}`])),
+        // The job's own token is told apart from one that a user set: it goes to the job's own forge only.
         ...(inputs.includes('git-token') && {
           'INPUT_GIT-TOKEN-IS-DEFAULT': '${{ inputs.git-token == github.token }}',
         }),
@@ -70,8 +71,10 @@ describe('no findings', () => {
   test('by actionlint, which has shellcheck look at what the steps run', async () => {
     const { actionlint, shellcheck } = sandbox().tools;
     expect(await run(actionlint, ['-shellcheck', shellcheck])).toBe('');
-    const examples = 'examples/downstream/.github/workflows';
-    const files = readdirSync(join(projectRoot, examples)).map((file) => join(examples, file));
+    const files = ['downstream', 'minimal'].flatMap((example) => {
+      const folder = `examples/${example}/.github/workflows`;
+      return readdirSync(join(projectRoot, folder)).map((file) => join(folder, file));
+    });
     expect(await run(actionlint, ['-shellcheck', shellcheck, ...files])).toBe('');
   }, 60_000);
 
@@ -137,15 +140,16 @@ describe('branches', () => {
 });
 
 describe("a person's decision neither waits nor is replaced", () => {
-  const promoting = [WORKFLOWS, 'examples/downstream/.github/workflows'].flatMap((folder) =>
-    readdirSync(join(projectRoot, folder)).flatMap((name) => {
-      const { concurrency, jobs } = parse(readText(join(folder, name)));
-      return Object.entries<Job>(jobs).flatMap(([id, job]) =>
-        (job.steps ?? [])
-          .filter(({ uses = '', with: inputs }) => /evaluate-and-promote/.test(uses) && inputs?.['dry-run'] !== true)
-          .map(({ with: inputs }) => ({ name: `${folder}/${name}, job ${id}`, concurrency, job, inputs })),
-      );
-    }),
+  const promoting = [WORKFLOWS, 'examples/downstream/.github/workflows', 'examples/minimal/.github/workflows'].flatMap(
+    (folder) =>
+      readdirSync(join(projectRoot, folder)).flatMap((name) => {
+        const { concurrency, jobs } = parse(readText(join(folder, name)));
+        return Object.entries<Job>(jobs).flatMap(([id, job]) =>
+          (job.steps ?? [])
+            .filter(({ uses = '', with: inputs }) => /evaluate-and-promote/.test(uses) && inputs?.['dry-run'] !== true)
+            .map(({ with: inputs }) => ({ name: `${folder}/${name}, job ${id}`, concurrency, job, inputs })),
+        );
+      }),
   );
 
   test.each(promoting)('$name', ({ concurrency, job, inputs }) => {

@@ -31,9 +31,9 @@ export interface GitServer extends Stoppable {
 
 /**
  * A forge's git side, in this process: `git http-backend` as a CGI program behind HTTP, with a token as GitHub and Gitea
- * take it (basic authentication, any user name). Nobody reads without a token.
+ * take it (basic authentication, any user name). Without a token only what `isPublic` is read.
  */
-export async function startGitServer(root: string): Promise<GitServer> {
+export async function startGitServer(root: string, isPublic = (_path: string) => false): Promise<GitServer> {
   const token = randomBytes(20).toString('hex');
   const readingToken = randomBytes(20).toString('hex');
   const http = createServer((request, response) => {
@@ -43,7 +43,8 @@ export async function startGitServer(root: string): Promise<GitServer> {
       .toString()
       .replace(/^[^:]*:/, '');
     if (server.fault(kind, request, response)) return;
-    if (given !== token && given !== readingToken) {
+    const isReading = kind === 'refs' || kind === 'fetch';
+    if (given !== token && given !== readingToken && !(isReading && isPublic(request.url ?? ''))) {
       response.writeHead(401, { 'www-authenticate': 'Basic realm="forge"' }).end('log in');
       return;
     }

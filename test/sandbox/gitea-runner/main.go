@@ -58,11 +58,14 @@ func run() error {
 		Env:                   map[string]string{"GITEA_ACTIONS": "true"},
 		Vars:                  s.Vars,
 		Secrets:               s.Secrets,
+		// As a forge gives one to each job.
+		Token:                 s.Secrets["GITHUB_TOKEN"],
 		GitHubInstance:        s.Forge,
 		DefaultActionInstance: s.Forge,
 		EventJSON:             string(eventJSON),
 		PresetGitHubContext: &model.GithubContext{
 			Event:           event,
+			Token:           s.Secrets["GITHUB_TOKEN"],
 			EventName:       "workflow_dispatch",
 			RunID:           "17",
 			RunNumber:       "3",

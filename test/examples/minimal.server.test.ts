@@ -7,7 +7,6 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
 import { writePins } from '../../scripts/pin.js';
-import { ledgerRecordSchema } from '../../src/ledger/record.js';
 import { ACT_OPTIONS, copyCallable, dotenv } from '../demo/act.js';
 import { localRepository } from '../demo/downstream.js';
 import { makeRepository } from '../demo/git.js';
@@ -26,9 +25,12 @@ import { startTokenServer } from '../sandbox/token-server.js';
 
 const TAG = 'v6.0.7-stable-6.0-pacific-centos-stream8';
 const OLDER = 'v6.0.6-stable-6.0-pacific-centos-8';
+const OTHER = 'v6.0.5-stable-6.0-pacific-centos-8';
 const UPSTREAM = 'rdo-infra/ceph-promotion-actions';
 const WORKFLOW = '.github/workflows/ceph.yml';
 const PASSWORD = 'a-token-of-the-registry-that-no-log-shows';
+
+const RECORD = v.object({ kind: v.string(), who: v.string(), candidate: v.string() });
 
 const started: Stoppable[] = [];
 let work: string;
@@ -126,8 +128,7 @@ describe.each([
   });
 
   const git = (...args: string[]) => execFileSync('git', ['-C', store, ...args], { encoding: 'utf8' });
-  const record = (n: number) =>
-    v.parse(ledgerRecordSchema, JSON.parse(git('show', `promotions:ledger/current-ceph/${n}.json`)));
+  const record = (n: number) => v.parse(RECORD, JSON.parse(git('show', `promotions:ledger/current-ceph/${n}.json`)));
 
   async function run(inputs: Values = {}): Promise<string> {
     const vars = {
@@ -159,14 +160,17 @@ describe.each([
     );
   });
 
-  test('a person forces an older one, and rolls back', async () => {
+  test('a person forces a tag, rolls back, and holds an image', async () => {
     const reason = { 'force-reason': 'try' };
-    await run({ 'force-tag': OLDER, 'force-confirm': OLDER, ...reason });
+    const force = (tag: string) => run({ 'force-tag': tag, 'force-confirm': tag, ...reason });
+    await force(OLDER);
     expect(git('show', 'promotions:current-ceph')).toBe(OLDER);
-    expect(git('show', 'promotions:previous-current-ceph')).toBe(TAG);
+    await force(TAG);
+    expect(git('show', 'promotions:previous-current-ceph')).toBe(OLDER);
     await run({ 'rollback-to': 'previous', ...reason });
-    expect(git('show', 'promotions:current-ceph')).toBe(TAG);
-    expect([record(2).kind, record(3).kind]).toEqual(['forced', 'rollback']);
+    expect(git('show', 'promotions:current-ceph')).toBe(OLDER);
+    await run({ hold: OTHER, ...reason });
+    expect([2, 3, 4, 5].map((n) => record(n).kind)).toEqual(['forced', 'forced', 'rollback', 'hold']);
   });
 
   test('nothing of it holds a token', () => {

@@ -87,8 +87,8 @@ export function linkTarget(entry: Entry, names: readonly string[]): string | und
 }
 
 /**
- * What a promotion is likely to read, so that one fetch brings it: the newest records and the last decision of each
- * ledger, the labels, and the candidate files of what these point at.
+ * What a promotion is likely to read, so that one fetch brings it: the newest records, the first and the last decision
+ * of each ledger, the labels, and the candidate files of what these point at.
  */
 export function likelyPaths(tree: Tree): string[] {
   const names = topNames(tree);
@@ -101,7 +101,7 @@ export function likelyPaths(tree: Tree): string[] {
   });
   const ledgers = ledgerNames(tree).flatMap((label) => {
     const newest = recordNumbers(tree, label).sort((a, b) => b - a);
-    return newest.slice(0, NEWEST_RECORDS).map((n) => `ledger/${label}/${n}.json`);
+    return [...newest.slice(0, NEWEST_RECORDS), ...newest.slice(-1)].map((n) => `ledger/${label}/${n}.json`);
   });
   const decisions = [...tree.keys()].filter((path) => /^ledger\/[^/]+\.json$/.test(path));
   return [...labelled, ...ledgers, ...decisions];

@@ -13,9 +13,10 @@ import {
   withDefault,
 } from '../runner/inputs.js';
 import { isInGit, storeSchema } from '../store/server-url.js';
-import { checkSetup, explainSetup, type Setup } from '../upkeep/setup.js';
+import { type Check, checkSetup, explainSetup, type Setup } from '../upkeep/setup.js';
 import { readCriteriaText } from './shared/criteria-input.js';
 import { dlrnFrom } from './shared/dlrn-inputs.js';
+import { wordHint } from './shared/hints.js';
 import { smallApis } from './shared/http.js';
 import { registryInputs, targetInputs, withRegistry } from './shared/registry-inputs.js';
 import { storeInputs, withStore } from './shared/store-inputs.js';
@@ -53,9 +54,10 @@ export const action = defineAction({
   async run(settings, runner) {
     const targets = settings.targets === undefined ? [] : targetRepositories(settings.targets);
     const setup = await setupOf(settings, runner);
-    const checks = await withRegistry(settings, runner.log, { source: settings.image, targets }, (registry) =>
+    const found = await withRegistry(settings, runner.log, { source: settings.image, targets }, (registry) =>
       checkSetup({ ...setup, registry, targets }),
     );
+    const checks = found.map((check) => ({ ...check, line: withHint(check) }));
     const wrong = checks.filter(({ state }) => state === 'wrong');
     return {
       outputs: {
@@ -67,6 +69,10 @@ export const action = defineAction({
     };
   },
 });
+
+function withHint({ line, hint }: Check): string {
+  return hint === undefined ? line : `${line}; ${wordHint(hint, inputs)}`;
+}
 
 async function setupOf(
   settings: ParsedInputs<typeof inputs>,

@@ -1,10 +1,11 @@
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
-import { createSecureContext, rootCertificates, TLSSocket } from 'node:tls';
+import { createSecureContext, TLSSocket } from 'node:tls';
 import { setFlagsFromString } from 'node:v8';
 import type { buildConnector as connectors, Dispatcher } from 'undici';
 import { errorLine, ServiceError } from '../base/errors.js';
 import { isLoopback } from '../base/loopback.js';
+import { explainTlsError, trustedCertificates } from '../http/tls.js';
 import { joinedHeaders, type Transport } from '../http/transport.js';
 
 /**
@@ -58,7 +59,7 @@ const COMPILED_ONCE = '--no-wasm-tier-up --no-wasm-dynamic-tiering';
 
 /** Loads undici with the first request: not every run has one. */
 export function undiciTransport({ ca, bodyIdleMs = BODY_IDLE_MS }: UndiciOptions): UndiciTransport {
-  const tls = ca === undefined ? {} : { secureContext: createSecureContext({ ca: [...rootCertificates, ca] }) };
+  const tls = ca === undefined ? {} : { secureContext: createSecureContext({ ca: trustedCertificates(ca) }) };
   setFlagsFromString(COMPILED_ONCE);
   // Time limits are the policy's, and `attended`'s.
   const common = { headersTimeout: 0, bodyTimeout: 0 } as const;
@@ -216,11 +217,8 @@ async function* attended(body: Readable, idleMs: number): AsyncGenerator<Uint8Ar
 /** Failures of TLS come again however often one asks; the error says what to set. */
 function explained(error: unknown, { host }: URL): unknown {
   const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
-  if (/SELF_SIGNED_CERT|UNABLE_TO_(?:VERIFY|GET_ISSUER)|CERT_UNTRUSTED/.test(code)) {
-    return new ServiceError('unreachable', `${host}: ${errorLine(error)}`, { hint: 'trust-certificate' });
-  }
   if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG') {
     return new ServiceError('unreachable', `${host}: speaks no TLS`, { hint: 'use-plain-http' });
   }
-  return error;
+  return explainTlsError(error, host);
 }

@@ -1,4 +1,4 @@
-import { errorLine, ServiceError, UserError } from '../base/errors.js';
+import { errorLine, type Hint, hintOf, ServiceError, UserError } from '../base/errors.js';
 import { type Digest, formatCandidate, formatRepository, type Repository } from '../candidate/reference.js';
 import { parseCriteria } from '../criteria/criteria-file.js';
 import { checkWaivers } from '../criteria/evaluate.js';
@@ -39,8 +39,10 @@ export interface Check {
   readonly what: string;
   /** `not asked`: it is set, and could not be asked for. */
   readonly state: 'ok' | 'not set' | 'not asked' | 'wrong';
-  /** What was found, or the way out; one line. */
+  /** What was found; one line. */
   readonly line: string;
+  /** The way out. */
+  readonly hint?: Hint | undefined;
 }
 
 /** Checks all that is set, by reading only. */
@@ -54,14 +56,14 @@ export async function checkSetup(setup: Setup): Promise<Check[]> {
     ...(await checkTargets(setup)),
     ...(await checkServer(setup)),
     pages === undefined
-      ? notSet('image server over HTTP', 'set input url, which test jobs read the candidate at')
+      ? notSet('image server over HTTP', 'url')
       : await check(`read ${pages.url.href}`, async () => {
           const tag = await httpReader(pages.http, pages.url).readLabel(pages.label);
           return tag === undefined ? `no label ${pages.label} yet` : `label ${pages.label} is ${tag}`;
         }),
     ...(await checkDlrn(dlrn, setup.hasDlrnLogin)),
     setup.criteria === undefined
-      ? notSet('criteria', 'set input criteria: the file')
+      ? notSet('criteria', 'criteria')
       : await check('criteria', async () => describeCriteria(setup.criteria ?? '', label, setup.now)),
   ];
 }
@@ -69,13 +71,13 @@ export async function checkSetup(setup: Setup): Promise<Check[]> {
 /** The right to write each target, where something is there already. */
 async function checkTargets(setup: Setup): Promise<Check[]> {
   const { registry, targets, hasTargetLogin, label } = setup;
-  if (targets.length === 0) return [notSet('targets', 'set input targets: a repository a line')];
+  if (targets.length === 0) return [notSet('targets', 'targets')];
   const checks: Check[] = [];
   for (const repository of targets) {
     const name = formatRepository(repository);
     const what = `write ${name}`;
     if (!hasTargetLogin) {
-      checks.push(notSet(what, 'set inputs target-username and target-password'));
+      checks.push(notSet(what, 'log-in-to-target'));
       continue;
     }
     let found: Digest | undefined;
@@ -99,10 +101,7 @@ async function checkServer(setup: Setup): Promise<Check[]> {
   const { withServer, label } = setup;
   const ledger = `label ${label} and its ledger`;
   if (withServer === undefined) {
-    return [
-      notSet('image server over SFTP', 'set inputs server, ssh-known-hosts and ssh-private-key'),
-      { what: ledger, state: 'not set', line: 'is read over SFTP' },
-    ];
+    return [notSet('image server over SFTP', 'server'), { what: ledger, state: 'not set', line: 'is read over SFTP' }];
   }
   const what = 'image server over SFTP';
   try {
@@ -138,10 +137,10 @@ async function describeLedger(store: Store, { label, rules, registry, targets }:
 
 async function checkDlrn(dlrn: Dlrn | undefined, hasLogin: boolean): Promise<Check[]> {
   if (dlrn === undefined) {
-    return [notSet('DLRN', 'set input dlrn-url'), { what: 'DLRN login', state: 'not set', line: 'set input dlrn-url' }];
+    return [notSet('DLRN', 'dlrn-url'), notSet('DLRN login', 'dlrn-url')];
   }
   const health = await check('DLRN', () => dlrn.health());
-  if (!hasLogin) return [health, notSet('DLRN login', 'set inputs username and password')];
+  if (!hasLogin) return [health, notSet('DLRN login', 'log-in-to-dlrn')];
   return [
     health,
     await check('DLRN login', async () => {
@@ -167,12 +166,12 @@ async function check(what: string, work: () => Promise<string>): Promise<Check> 
 
 function wrong(what: string, error: unknown): Check {
   if (error instanceof UserError || error instanceof ServiceError)
-    return { what, state: 'wrong', line: errorLine(error) };
+    return { what, state: 'wrong', line: errorLine(error), hint: hintOf(error) };
   throw error;
 }
 
-function notSet(what: string, line: string): Check {
-  return { what, state: 'not set', line };
+function notSet(what: string, hint: Hint): Check {
+  return { what, state: 'not set', line: 'its inputs are not set', hint };
 }
 
 const SIGN = { ok: '✅', 'not set': '➖', 'not asked': '❔', wrong: '❌' } as const;

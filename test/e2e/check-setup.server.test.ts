@@ -86,9 +86,9 @@ test('where nothing is set it is green, and says what to set', async () => {
   const done = await runBundle('check-setup', { image: settings.image });
   expect(done).toMatchObject({ status: 0, errors: [], outputs: { wrong: '0', 'not-set': '7' } });
   expect(checks(done)).toMatchObject({
-    targets: 'not set: set input targets: a repository a line',
-    [SFTP]: 'not set: set inputs server, ssh-known-hosts and ssh-private-key',
-    'DLRN login': 'not set: set input dlrn-url',
+    targets: 'not set: its inputs are not set; see the input targets',
+    [SFTP]: 'not set: its inputs are not set; see the input server',
+    'DLRN login': expect.stringMatching(/^not set: .*; see the input dlrn-url/),
   });
 });
 
@@ -99,7 +99,7 @@ describe('what is wrong is told, and the rest is checked all the same', () => {
       'a wrong password of the target',
       write,
       { 'target-password': 'x' },
-      /check inputs target-username and target-pass/,
+      /set the input target-username and the input target-password/,
     ],
     [
       'another host key',
@@ -112,7 +112,7 @@ describe('what is wrong is told, and the rest is checked all the same', () => {
       'another ledger key',
       () => LEDGER,
       { 'ledger-key': 'x' },
-      /record 1 not trusted: its HMAC is not by input ledger-/,
+      /record 1 not trusted: its HMAC is not by the ledger key/,
     ],
     ['a wrong password of DLRN', () => 'DLRN login', { password: 'x' }, /DLRN refuses the login/],
     [
@@ -141,7 +141,7 @@ describe('what is wrong is told, and the rest is checked all the same', () => {
     await unlink(label);
     await symlink(TAG, label);
     expect(checks(done)[LEDGER]).toMatch(
-      /^wrong: label current-ceph is elsewhere, and ledger record 1 \(earned\) says .*; the next run of evaluate-and-promote makes them equal$/,
+      /^wrong: ledger record 1 \(earned\) says .*; the next run of evaluate-and-promote will move label current-ceph to .* \(was elsewhere\)$/,
     );
   });
 });

@@ -265,7 +265,7 @@ function wantedFor(
     const isMountable = own.actions !== 'pull' && grant.actions === 'pull';
     return isMountable || sameLogin(account(grant.repository).login, login);
   });
-  return { own, grants: covered, scopes: host.scopes.get(repository.path) ?? [] };
+  return { own, grants: covered, isAlone, scopes: host.scopes.get(repository.path) ?? [] };
 }
 
 /** Remembers scopes that the registry asks for under other names than ours; never a right that was not granted. */

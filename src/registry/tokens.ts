@@ -23,6 +23,8 @@ export interface Wanted {
   readonly own: Grant;
   /** That, and what else one token shall cover. */
   readonly grants: readonly Grant[];
+  /** Must the token be for nothing else? Some servers issue one for one scope of several. */
+  readonly isAlone: boolean;
   /** Scopes that the registry named besides, for this request. */
   readonly scopes: readonly string[];
 }
@@ -39,10 +41,13 @@ interface Token {
   readonly value: string;
   /** When to ask for another, in unix milliseconds: before this one expires. */
   readonly renewAt: number;
+  /** It covers what the request needed, and nothing else that was wanted. */
+  readonly isAlone: boolean;
 }
 
 interface Held {
-  readonly wanted: Wanted;
+  /** What the token was asked for. */
+  wanted: Wanted;
   readonly login: Account['login'];
   /** Shared by all who ask before it has come. */
   readonly coming: Promise<Token>;
@@ -65,6 +70,7 @@ export function createTokens(http: Http, clock: Clock): Tokens {
     held = [...held, entry];
     try {
       entry.token = await coming;
+      if (entry.token.isAlone) entry.wanted = { ...wanted, grants: [wanted.own] };
       return entry.token;
     } catch (error) {
       held = held.filter((other) => other !== entry);
@@ -85,6 +91,8 @@ export function createTokens(http: Http, clock: Clock): Tokens {
 }
 
 function covers(held: Wanted, wanted: Wanted): boolean {
+  // A token for several grants may cover only one of them, so what is wanted alone is asked for alone.
+  if (wanted.isAlone && held.grants.length > 1) return false;
   return (
     wanted.grants.every(({ repository, actions }) =>
       held.grants.some((has) => has.repository.path === repository.path && has.actions.startsWith(actions)),
@@ -116,9 +124,11 @@ async function fetchToken(
   const asked = clock.now();
   const request = tokenRequest(challenge, scopesOf(wanted), account.login);
   let answer = await http.sendForText(request, { idempotent: true, maxBytes: MAX_BYTES });
+  let isAlone = false;
   if (answer.status >= 400 && answer.status < 500 && answer.status !== 429 && wanted.grants.length > 1) {
     const alone = tokenRequest(challenge, scopesOf({ ...wanted, grants: [wanted.own] }), account.login);
     answer = await http.sendForText(alone, { idempotent: true, maxBytes: MAX_BYTES });
+    isAlone = true;
   }
   const what = `token for ${wanted.grants.map(({ repository }) => repository.path).join(', ')}`;
   if (answer.status !== 200) throw refusal(what, request, answer, account);
@@ -127,8 +137,8 @@ async function fetchToken(
   const { value, seconds } = parseJson(tokenSchema, answer.text, bad);
   const lifetime = (jwtLifetime(value, asked) ?? seconds ?? 0) * 1000;
   // Where the lifetime is not known, the token is used for as long as the registry accepts it.
-  if (!(lifetime > 0)) return { value, renewAt: Number.POSITIVE_INFINITY };
-  return { value, renewAt: asked + lifetime - Math.min(LONGEST_MARGIN_MS, lifetime / 5) };
+  if (!(lifetime > 0)) return { value, renewAt: Number.POSITIVE_INFINITY, isAlone };
+  return { value, renewAt: asked + lifetime - Math.min(LONGEST_MARGIN_MS, lifetime / 5), isAlone };
 }
 
 function scopesOf({ grants, scopes }: Wanted): readonly string[] {

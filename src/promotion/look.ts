@@ -34,14 +34,15 @@ export interface Sight {
 export async function look(place: Place, record: LedgerRecord, end: LedgerEnd | undefined): Promise<Sight> {
   const { reader, label, repositories } = place;
   const images = [record.candidate, record.previous].filter((image) => image !== undefined);
-  const targets = record.targets.filter(({ repository }) =>
-    repositories.some((one) => sameRepository(one, repository)),
-  );
-  const [current, previous, published, looks] = await Promise.all([
+  const isConfigured = ({ repository }: LedgerTarget) => repositories.some((one) => sameRepository(one, repository));
+  const targets = record.targets.filter(isConfigured);
+  const others = repositories.filter((one) => !targets.some(({ repository }) => sameRepository(one, repository)));
+  const [current, previous, published, looks, strangers] = await Promise.all([
     reader.readLabel(label),
     reader.readLabel(previousLabel(label)),
     Promise.all(images.map(({ tag }) => readPublished(reader, tag))),
     Promise.all(targets.map((target) => lookAtTarget(place, target, end))),
+    Promise.all(others.map((repository) => findStrangers(place, repository, end))),
   ]);
   const seen = looks.filter((one) => 'image' in one);
   return {
@@ -55,7 +56,7 @@ export async function look(place: Place, record: LedgerRecord, end: LedgerEnd | 
       ),
     },
     failures: looks.filter((one) => 'error' in one),
-    contradictions: seen.flatMap((one) => one.contradictions),
+    contradictions: [...seen.flatMap((one) => one.contradictions), ...strangers.flat()],
     withoutReferrers: seen.filter((one) => !one.keepsProofs).map(({ target }) => formatRepository(target.repository)),
   };
 }
@@ -98,7 +99,7 @@ async function lookAtTarget(
       lacksProof:
         end !== undefined && own?.keeps !== false && !(own?.proofs ?? []).some((proof) => isOwnProof(proof, end)),
       keepsProofs: found.every(({ keeps }) => keeps),
-      contradictions: end === undefined ? [] : contradictionsOf(found, end, target),
+      contradictions: end === undefined ? [] : contradictionsOf(found, end, target.repository),
     };
   } catch (error) {
     if (error instanceof ServiceError) return { target, error };
@@ -106,7 +107,25 @@ async function lookAtTarget(
   }
 }
 
-function contradictionsOf(found: readonly FoundProofs[], end: LedgerEnd, { repository }: LedgerTarget): string[] {
+/** A repository that the record does not name may hold what another ledger promoted. */
+async function findStrangers(
+  { registry, label }: Place,
+  repository: Repository,
+  end: LedgerEnd | undefined,
+): Promise<string[]> {
+  if (end === undefined) return [];
+  try {
+    const moving = await registry.repository(repository).resolve(movingTag(label));
+    if (moving === undefined) return [];
+    return contradictionsOf([await findProofs(registry, repository, moving.digest, label)], end, repository);
+  } catch (error) {
+    // The promotion to it will say so; what is promoted elsewhere does not depend on it.
+    if (error instanceof ServiceError) return [];
+    throw error;
+  }
+}
+
+function contradictionsOf(found: readonly FoundProofs[], end: LedgerEnd, repository: Repository): string[] {
   return found.flatMap(({ digest, proofs }) =>
     proofs.flatMap((proof) => {
       const problem = contradiction(proof, end);

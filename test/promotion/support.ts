@@ -203,6 +203,24 @@ export async function lose(place: Place, repository: string, digest: string): Pr
   if (status !== 202) throw new Error(`DELETE ${repository}: answered ${status}`);
 }
 
+/** The annotations of what is attached to an image, by the referrers' tag of the spec: these registries have no API. */
+export async function attachedAt(place: Place, repository: string, digest: string): Promise<Record<string, string>[]> {
+  const response = await askRegistry(place, 'GET', `${repository}/manifests/${digest.replace(':', '-')}`);
+  if (response.status !== 200) return [];
+  const index: unknown = await response.json();
+  return v.parse(referrersSchema, index).manifests.map(({ annotations }) => annotations);
+}
+
+const referrersSchema = v.object({
+  manifests: v.array(v.object({ annotations: v.optional(v.record(v.string(), v.string()), {}) })),
+});
+
+/** Deletes the list of what is attached to an image. */
+export async function loseProofs(place: Place, repository: string, digest: string): Promise<void> {
+  const list = await digestAt(place, repository, digest.replace(':', '-'));
+  if (list !== undefined) await lose(place, repository, list);
+}
+
 /** All that readers find of a promotion. */
 export async function seen(scene: Scene) {
   const { directory, target, targetRepository } = scene;

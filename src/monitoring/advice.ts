@@ -8,15 +8,15 @@ const HOW_TO = 'https://github.com/rdo-infra/ceph-promotion-actions/blob/v1/docs
 export interface Workflow {
   /** The file's name, as in `promotion.yml`. */
   readonly file: string;
-  /** `owner/repository`, or `host/owner/repository` where it is not on github.com; undefined where no run names it. */
+  /** `owner/repository`, or `host/owner/repository` where it is not on github.com; undefined if no run names it. */
   readonly repository: string | undefined;
 }
 
 type Advised = Omit<BranchModel, 'next'>;
 
 /**
- * What to do about a branch at `now` (unix seconds), most urgent first. Every command is complete but for the reason,
- * which a person gives.
+ * What to do about a branch at `now` (unix seconds), most urgent first. Commands are complete except for the reason,
+ * which a person fills in.
  */
 export function adviseOn(branch: Advised, workflow: Workflow, now: number): Step[] {
   const command = (fields: Fields = {}) => dispatch(workflow, { branch: branch.branch, ...fields });
@@ -166,7 +166,7 @@ function quote(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-/** The repository of a run's address, for `gh --repo`; undefined where the address is none of a run. */
+/** The repository of a run's address, for `gh --repo`; undefined if it is not the address of a run. */
 export function repositoryOf(runUrl: string | null | undefined): string | undefined {
   const match = /^https?:\/\/([^/]+)\/([^/]+)\/([^/]+)\/actions\/runs\//.exec(runUrl ?? '');
   if (match === null) return undefined;

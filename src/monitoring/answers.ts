@@ -20,7 +20,7 @@ import { candidateOf, plural, shortNames } from './words.js';
 
 /**
  * The five answers about a branch: what is promoted and where to pull it, whether it is healthy, what blocks, what to
- * do next, and whom to ask. `told` are problems that the page shows elsewhere.
+ * do next, and whom to ask. `told` are the problems that the page shows elsewhere.
  */
 export function answers(branch: BranchModel, heading: Content, view: View, told: readonly Problem[] = []): Markup {
   const own = branch.problems.filter((problem) => !told.includes(problem));
@@ -66,7 +66,7 @@ function healthy(branch: BranchModel, view: View): Markup {
   return markup`<span class="state ${TONES[state]}">${words}</span>: ${why}.${failedJobs(branch.health)}<div class="soft">${age(branch, view)}${lastRun(branch, view)}</div>`;
 }
 
-/** Age is no part of health: what is late may be healthy, and what is new may have failed. */
+/** Age says nothing about health: a late image may be healthy, and a new one may have failed. */
 function age({ due }: BranchModel, { now }: View): Content {
   if (due === null) return undefined;
   if (isPast(due, now)) return markup`<span class="state late">The next promotion was due by ${when(due)}.</span> `;

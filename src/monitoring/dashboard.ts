@@ -40,7 +40,7 @@ export interface PublishOptions {
   readonly branches: readonly Branch[];
   readonly settings: DashboardSettings;
   readonly readNightly: () => Promise<NightlyHistory[]>;
-  /** Reads the data.json of the run before, which has since when something fails; undefined if there is none. */
+  /** Reads the data.json of the run before, which knows since when something fails; undefined if there is none. */
   readonly readBefore: () => Promise<string | undefined>;
   /** The directory to write to; it is created if it is missing. */
   readonly output: string;

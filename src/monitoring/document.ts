@@ -6,16 +6,16 @@ import { STYLE } from './style.js';
 
 export interface DocumentOptions {
   readonly title: string;
-  /** What the page begins with, below its heading. */
+  /** Links below the heading. */
   readonly lead?: Content;
   readonly main: Content;
-  /** Rules of this page's own filters. */
+  /** CSS rules of this page's filters. */
   readonly style?: Markup | undefined;
 }
 
 /**
  * One page: a file that loads nothing and runs nothing, which its policy enforces, so that text from outside cannot do
- * harm. As nothing runs, all times are absolute, and the page says until when it is current.
+ * harm. Since nothing runs, all times are absolute.
  */
 export function renderDocument({ title, lead, main, style }: DocumentOptions, { model }: View): string {
   return render(markup`<!DOCTYPE html>

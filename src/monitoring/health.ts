@@ -7,11 +7,11 @@ import { candidateOf, minuteOf, plural } from './words.js';
 
 /** What the health of the promoted image is read from. */
 export interface HealthFacts {
-  /** The promoted image; undefined where nothing is promoted. */
+  /** The promoted image; undefined if nothing is promoted. */
   readonly digest: Digest | undefined;
-  /** False where the ledger cannot be read or trusted. */
+  /** False if the ledger cannot be read or trusted. */
   readonly isKnown: boolean;
-  /** The decision in the newest record that promoted this image with one. */
+  /** The decision by which this image was promoted; undefined if it was promoted without one. */
   readonly promotedBy: DecisionRecord | undefined;
   /** All evaluations, newest first. */
   readonly evaluated: readonly Evaluated[];

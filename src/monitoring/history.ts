@@ -4,7 +4,7 @@ import { image, imageOf, KINDS, kindBadge, recordAddress, runLink, time, type Vi
 import { leadStrip } from './pictures.js';
 import { durationWords } from './words.js';
 
-/** Lists of promotions, and filters of them that work without a server and without scripts. */
+/** Lists of promotions, with filters that need neither a server nor scripts. */
 
 export interface Change {
   readonly branch: BranchModel;
@@ -72,7 +72,7 @@ function radios(
 `;
 }
 
-/** The rules that make the filters work: they hide what has not the chosen class. */
+/** The CSS rules of the filters: they hide what does not have the chosen class. */
 export function filterStyle(branches: readonly BranchModel[]): Markup {
   const hide = (name: string, value: string) =>
     markup`main:has(#${name}-${value}:checked) :is(.changes li, .record):not(.${name}-${value}) { display: none; }

@@ -1,4 +1,4 @@
-/** HTML and XML as tagged templates: what is put in is text, and escaped, unless it was made here. */
+/** HTML and XML as tagged templates. Values are escaped as text, unless a template made them. */
 
 const MADE_HERE = Symbol('markup');
 
@@ -12,7 +12,7 @@ export function markup(strings: TemplateStringsArray, ...values: readonly Conten
   return { [MADE_HERE]: String.raw({ raw: strings }, ...values.map(render)) };
 }
 
-/** What a template has become. */
+/** The text of a document. */
 export function render(content: Content): string {
   if (content === undefined) return '';
   if (typeof content === 'string') return escapeText(content);
@@ -28,7 +28,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-/** Text for a document or for an attribute in quotes; what XML 1.0 cannot hold becomes U+FFFD. */
+/** Text for a document or for an attribute in quotes; characters that XML 1.0 does not allow become U+FFFD. */
 function escapeText(text: string): string {
   return (
     text

@@ -9,10 +9,10 @@ export interface NightlyHistory extends Pick<NightlyJob, 'job' | 'builds'> {
   readonly failure: string | undefined;
 }
 
-/** So many builds of a job are shown: two weeks. */
+/** How many builds of a job are shown: two weeks. */
 const BUILDS = 14;
 
-/** The newest builds of these jobs. Never fails: of a job that cannot be read, that is what is told. */
+/** Reads the newest builds of these jobs. Never fails: a job that cannot be read has a `failure`. */
 export async function readNightlyJobs(zuul: Zuul, jobs: readonly string[]): Promise<NightlyHistory[]> {
   return inParallel(jobs, async (job) => {
     try {

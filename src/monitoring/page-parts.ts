@@ -44,7 +44,7 @@ export function chips(branch: BranchModel, view: View): Markup {
   return chipList([...urgentChips(branch, view), isOnTime(branch, view) ? ON_TIME : undefined]);
 }
 
-/** The chips of a branch without those that only say that all is well with its age. */
+/** The chips of a branch without `on time`. */
 export function briefChips(branch: BranchModel, view: View): Markup {
   return chipList(urgentChips(branch, view));
 }

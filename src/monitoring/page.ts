@@ -8,7 +8,7 @@ import { branchAddress, briefChips, linkTo, problems, slugOf, type View, viewOf,
 import { icon } from './pictures.js';
 import { minuteOf, seconds } from './words.js';
 
-/** The first page: the five answers of every branch, those that need somebody first. */
+/** The first page: five answers about each branch, those that need somebody first. */
 export function renderPage(model: DashboardModel): string {
   const view = viewOf(model);
   const shared = outages(model.branches);
@@ -89,7 +89,7 @@ ${view.model.branches.length < 2 ? undefined : branchFilter(view.model.branches)
 `;
 }
 
-// Section: how jobs do that test development builds.
+// Section: the jobs that test development builds.
 
 function nightlySection({ nightly }: DashboardModel): Content {
   if (nightly.length === 0) return undefined;

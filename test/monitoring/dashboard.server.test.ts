@@ -93,7 +93,7 @@ test('a dry run writes and uploads nothing', async () => {
   expect(uploads).toBe(0);
 });
 
-describe('the dashboard of the run before has since when something fails', () => {
+describe('the dashboard of the run before knows since when something fails', () => {
   const since = ({ branches }: DashboardModel) => branches.flatMap(({ problems }) => problems.map((one) => one.since));
 
   test('if it can be read', async () => {
@@ -104,7 +104,7 @@ describe('the dashboard of the run before has since when something fails', () =>
     expect(since(second)[0]).toBe(rfc3339(NOW));
   });
 
-  test.each(['', '{"version":1}'])('%j is none, and does no harm', async (text) => {
+  test.each(['', '{"version":1}'])('a file with %j does no harm', async (text) => {
     const model = await publish([down], { readBefore: async () => text });
     expect(since(model)).toEqual([model['generated-at']]);
   });
@@ -245,7 +245,7 @@ describe('the action', () => {
     expect((await published(there)).branches[2]?.problems[0]?.since).toBe(since);
   });
 
-  test('an owner of a branch that is not there is refused', async () => {
+  test('an owner of an unknown branch is refused', async () => {
     const given = { branches: 'master http://127.0.0.1:1/a', owners: 'mastre Ceph CI' };
     expect(await failure(run(given))).toEqual({
       kind: 'UserError',

@@ -18,7 +18,7 @@ test('has the newest promotions of all branches, newest first, each with an id o
   expect(all(feed, /<title>(master|zed): current-ceph (?:earned:|forced:|rolled back to) v6/g)).toHaveLength(50);
 });
 
-test('an entry says who, what and why, and what others wrote is text', () => {
+test('an entry says who, what and why, and text from outside is escaped', () => {
   const image = candidate('v6.0.8-new');
   const one = record([], image, NOW - DAY, {
     kind: 'forced',
@@ -36,7 +36,7 @@ test('an entry says who, what and why, and what others wrote is text', () => {
   );
 });
 
-test('without a promotion it is still a feed', () => {
+test('is a feed without any promotion, too', () => {
   const feed = renderFeed(summarize([emptyHistory('master')], SETTINGS, NOW));
   expect(feed).toContain('<id>https://images.example/ceph/daemon/master/ledger/current-ceph/</id>');
   expect(feed).toContain('<updated>2026-11-24T11:34:00Z</updated>');

@@ -22,7 +22,7 @@ import type { DashboardSettings } from '../../src/monitoring/summarize.js';
 import { type CandidateFile, candidateFileSchema } from '../../src/store/candidate-file.js';
 import { type LastDecision, lastDecisionSchema } from '../../src/store/last-decision.js';
 
-/** A branch as a pipeline would have left it: evaluated, promoted, forced, rolled back, by one seed and without chance. */
+/** Branches as a pipeline leaves them: evaluated, promoted, forced, rolled back. The same seed gives the same branch. */
 
 export const label = (name: string): Label => v.parse(labelSchema, name);
 export const tag = (name: string): Tag => v.parse(tagSchema, name);
@@ -155,7 +155,7 @@ export function lastDecision(changes: Partial<LastDecision> & Pick<LastDecision,
   });
 }
 
-/** A branch of which nothing can be read. */
+/** A branch with a source that cannot be read. */
 export function downHistory(branch = 'zed', source: Failure['source'] = 'ledger'): BranchHistory {
   return emptyHistory(branch, { failures: [{ source, why: 'GET https://images.example: no answer' }] });
 }
@@ -178,7 +178,7 @@ export function emptyHistory(branch = 'master', changes: Partial<BranchHistory> 
   };
 }
 
-/** Numbers in [0, 1) that look like chance, and are the same for the same seed (mulberry32). */
+/** Pseudorandom numbers in [0, 1), the same for the same seed (mulberry32). */
 function chanceOf(seed: number): () => number {
   let state = seed;
   return () => {
@@ -189,7 +189,7 @@ function chanceOf(seed: number): () => number {
   };
 }
 
-/** A branch with so many promotions, the newest a few days ago. `everySeconds` between two of them on average. */
+/** A branch with this many promotions, on average one every `everySeconds`, the newest a few days ago. */
 export function busyHistory(
   branch: string,
   promotions: number,
@@ -276,7 +276,7 @@ export function nightlyJobs(): NightlyHistory[] {
   }));
 }
 
-/** What a name or a sentence from outside may hold. */
+/** Text that a name or a sentence from outside may contain. */
 export const HOSTILE = [
   '<script>alert(1)</script>',
   '"><img src=x onerror=alert(1)>',
@@ -287,7 +287,7 @@ export const HOSTILE = [
   '&lt;b&gt; {{7*7}} ${x}',
 ];
 
-/** A branch with this text, which nobody checked, wherever a text of others can be. */
+/** A branch with this text wherever text from outside can be. */
 export function hostileHistory(text: string): BranchHistory {
   const [image, before] = [candidate('v6.0.8-new'), candidate('v6.0.7-old')];
   const line = oneLine(text, 200) || 'x';
@@ -310,7 +310,7 @@ export function hostileHistory(text: string): BranchHistory {
   });
 }
 
-/** A nightly job of that name, with a result and a link of that text. */
+/** A nightly job with this text as name, result and link. */
 export function hostileNightly(text: string): NightlyHistory[] {
   const build = { outcome: 'unknown', result: text, when: null, url: text } as const;
   return [

@@ -8,7 +8,7 @@ import type { SftpStoreOptions } from '../../src/store/sftp/sftp-store.js';
 import { http, withServer } from '../store/fixture.js';
 import { SETTINGS } from './fixture.js';
 
-/** Lays a branch out in a directory of the image server, as its writers do. */
+/** Writes a branch to a directory of the image server, as its writers do. */
 export async function layOut(directory: string, history: Partial<BranchHistory>): Promise<void> {
   const { records = [], candidateFiles = [], candidateTag, labelTag, lastDecision } = history;
   const { label, candidateLabel } = SETTINGS;
@@ -24,7 +24,7 @@ export async function layOut(directory: string, history: Partial<BranchHistory>)
   if (lastDecision !== undefined) await put(lastDecisionPath(label), JSON.stringify(lastDecision));
 }
 
-/** A branch that is read over HTTP, and whose votes are not. */
+/** A branch that is read over HTTP, without votes. */
 export function overHttp({ url }: { readonly url: string }): Branch {
   return {
     branch: 'master',

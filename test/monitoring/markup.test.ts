@@ -33,7 +33,7 @@ describe('markup', () => {
     );
   });
 
-  test('what only looks like markup is not taken for it', () => {
+  test('an object that only looks like markup is refused', () => {
     const forged = JSON.parse('{"html": "<script>"}');
     expect(() => render(forged)).toThrow();
   });

@@ -20,7 +20,7 @@ import {
 } from './fixture.js';
 import { regressedHistory } from './scenes.js';
 
-/** Each family's samples; throws at a line that OpenMetrics and Prometheus' text format do not both have. */
+/** Each family's samples; throws at a line that is not valid in both OpenMetrics and Prometheus' text format. */
 function parse(text: string): Map<string, { labels: Record<string, string>; value: number }[]> {
   const families = new Map<string, { labels: Record<string, string>; value: number }[]>();
   const lines = text.split('\n');

@@ -35,7 +35,7 @@ const build = (job_name: string, result: string | null, end_time: string | null,
   log_url,
 });
 
-test('the newest builds of each job, with one request a job; one that fails spoils no other', async () => {
+test('the newest builds of each job, with one request a job; one that fails does not affect the others', async () => {
   const { url, asked } = await zuul((job) => {
     if (job === 'nightly-gone') return { status: 403, body: {} };
     return {

@@ -200,7 +200,7 @@ describe('a long ledger', () => {
     );
   }
 
-  test('is read from its end, so many records at most, a few at a time', async () => {
+  test('is read from its end, a limited number of records, a few at a time', async () => {
     const directory = await publish({ records });
     let open = 0;
     let most = 0;

@@ -49,7 +49,7 @@ function branchOf(history: Partial<BranchHistory>): BranchModel {
   return branch;
 }
 
-/** Newest first; the steps are oldest first, each with its image, its age and what it changes. */
+/** A ledger, newest first, of steps, oldest first: each has its image, its age and what it changes. */
 function ledger(...steps: [image: typeof A, age: number, changes?: RecordChanges][]): LedgerRecord[] {
   const records: LedgerRecord[] = [];
   for (const [image, age, changes] of steps) records.unshift(record(records, image, NOW - age, changes));
@@ -92,7 +92,7 @@ describe('state', () => {
 });
 
 describe('what is promoted', () => {
-  test('is what the newest record that changed the image says; holds and lifts change none', () => {
+  test('is the image of the newest record that changed it; holds and lifts do not', () => {
     const records = ledger(
       earned(A, 9 * DAY),
       earned(B, 5 * DAY),
@@ -124,7 +124,7 @@ describe('lead time', () => {
   const files = (...images: (typeof A)[]) =>
     new Map(images.map((image) => [image.tag, candidateFile(image, NOW - 10 * DAY)]));
 
-  test('runs from found to earned; the first result is between', () => {
+  test('runs from found to earned, with the first result between', () => {
     const [promotion] = branchOf({ records: ledger(earned(A, 8 * DAY)), candidateFiles: files(A) }).promotions;
     expect(promotion).toMatchObject({
       found: rfc3339(NOW - 10 * DAY),
@@ -154,7 +154,7 @@ describe('lead time', () => {
 });
 
 describe('figures', () => {
-  test('promotions a week are over 12 weeks, or the life of a younger ledger', () => {
+  test('promotions a week are averaged over 12 weeks, or over the life of a younger ledger', () => {
     const week = 7 * DAY;
     const every = (age: number) => branchOf({ records: ledger(earned(A, age), earned(B, 2 * DAY), earned(C, DAY)) });
     expect(every(4 * week).figures['promotions-a-week']).toBe(0.8);
@@ -162,7 +162,7 @@ describe('figures', () => {
     expect(every(3 * DAY).figures['promotions-a-week']).toBeNull();
   });
 
-  test('time to restore is from a promotion to the rollback that left it', () => {
+  test('time to restore runs from a promotion to the rollback that ended it', () => {
     const records = ledger(earned(A, 9 * DAY), earned(B, 5 * DAY), [
       A,
       5 * DAY - 3 * HOUR,
@@ -202,7 +202,7 @@ describe('the last decision', () => {
     expect(branchOf({ records: before, lastDecision: decision }).decision?.blocked).toBe(blocked);
   });
 
-  test('says which jobs block', () => {
+  test('names the jobs that block', () => {
     const branch = branchOf({ records, lastDecision: about(B, { decision: 'reject', report: red }) });
     expect(branch.decision?.jobs.map(({ job, state }) => [job, state])).toEqual([
       ['job-1', 'met'],
@@ -232,14 +232,14 @@ describe('the last decision', () => {
     expect(branchOf({ records: held, candidateTag: B.tag, candidateFiles }).candidate?.banned).toBe(true);
   });
 
-  test('a candidate without a candidate file is known by its tag alone', () => {
+  test('a candidate without a candidate file is known by its tag only', () => {
     const branch = branchOf({ records, candidateTag: A.tag });
     expect(branch.candidate).toMatchObject({ digest: null, found: null, promoted: true });
   });
 });
 
 describe('evaluations', () => {
-  test('are newest first, one a candidate, and mark what is promoted', () => {
+  test('are newest first, one for each candidate, and mark what is promoted', () => {
     const report = decide(B, CRITERIA, [], NOW - HOUR);
     const decision = decide(A, CRITERIA, GREEN(A, NOW - 3 * DAY), NOW - 2 * DAY);
     const records = ledger(
@@ -257,7 +257,7 @@ describe('evaluations', () => {
     ]);
   });
 
-  test('a job that was not among the criteria then has an empty cell', () => {
+  test('a job that was not in the criteria at that time has an empty cell', () => {
     const old = decide(A, criteriaOf(['job-0', 'job-2']), [], NOW - 3 * DAY);
     const records = ledger([A, 3 * DAY, { kind: 'forced', reason: 'must', decision: old }], earned(B, DAY));
     const { jobs, evaluations } = branchOf({ records });
@@ -273,7 +273,7 @@ describe('job figures', () => {
   const figures = (...results: ReturnType<typeof result>[]) => {
     const decision = decide(A, CRITERIA, results, NOW - DAY);
     const last = lastDecision({ reference: formatCandidate(A), report: decision });
-    // The same evidence twice: in the ledger and in the last decision.
+    // The same evidence in the ledger and in the last decision.
     return branchOf({ records: ledger([A, DAY, { kind: 'forced', reason: 'must', decision }]), lastDecision: last })[
       'job-figures'
     ];
@@ -308,12 +308,12 @@ describe('job figures', () => {
     expect(figures(...results)).toEqual([{ job: 'job-1', ...expected }]);
   });
 
-  test('no result, no figure', () => {
+  test('there are none without results', () => {
     expect(figures()).toEqual([]);
   });
 });
 
-test('waivers are those of the newest criteria, also where one has ended since', () => {
+test('waivers are those of the newest criteria, even if one has ended since', () => {
   const criteria = criteriaOf(JOBS, '  waivers: [{job: job-1, until: 2026-11-22, reason: flaky}]\n');
   const report = decide(A, criteria, [], NOW - 3 * DAY);
   const { waivers } = branchOf({ lastDecision: lastDecision({ reference: formatCandidate(A), report }) });
@@ -449,7 +449,7 @@ describe('what to do next', () => {
     expect(step?.command).toBe(command);
   });
 
-  test('names fields that the workflow has, and how-tos that there are', async () => {
+  test('names only inputs of the workflow and how-tos that exist', async () => {
     const { on } = v.parse(
       workflowSchema,
       parse(await readFile('.github/workflows/promotion.yml', 'utf8'), { merge: true }),
@@ -468,7 +468,7 @@ describe('what to do next', () => {
   });
 });
 
-test('whatever the history, the model is what data.json promises', () => {
+test('the model of any history fits the schema of data.json', () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 0, max: 30 }),
@@ -490,7 +490,7 @@ describe('problems', () => {
     summarize([emptyHistory('master', { failures })], SETTINGS, now, [zuulDown], before);
   const problemsOf = (model: DashboardModel) => model.branches.flatMap(({ problems }) => problems);
 
-  test('of one source are one, which says how many there are', () => {
+  test('of one source are one problem with their number', () => {
     const failures: Failure[] = [
       { source: 'candidate files', why: 'a' },
       { source: 'DLRN', why: 'b' },
@@ -502,7 +502,7 @@ describe('problems', () => {
     ]);
   });
 
-  test('last since the first dashboard that told of them without a break, whatever they say', () => {
+  test('last since the first dashboard that had them without a break, even if their words change', () => {
     const first = modelAt(NOW - 2 * HOUR, [{ source: 'DLRN', why: 'no answer' }]);
     const second = modelAt(NOW - HOUR, [{ source: 'DLRN', why: 'answered 500' }], first);
     expect(problemsOf(second)).toEqual([{ source: 'DLRN', since: rfc3339(NOW - 2 * HOUR), why: 'answered 500' }]);
@@ -512,7 +512,7 @@ describe('problems', () => {
     expect(problemsOf(modelAt(NOW, [{ source: 'DLRN', why: 'no answer' }], mended))[0]?.since).toBe(rfc3339(NOW));
   });
 
-  test('of a label that cannot be read are not told as another label', () => {
+  test('of an unreadable label are not reported as a wrong label', () => {
     const branch = branchOf({ records: ledger(earned(A, DAY)), ...failed('label') });
     expect(branch.problems.map(({ why }) => why)).toEqual(['no answer']);
   });
@@ -526,7 +526,7 @@ describe('votes', () => {
   const rowsOf = (history: Partial<BranchHistory>) =>
     branchOf(history).evaluations.map(({ tag, outcome, cells }) => [tag, outcome, cells.map((cell) => cell?.state)]);
 
-  test('show candidates that no run came to a decision on, and count', () => {
+  test('show candidates without a decision, and count', () => {
     const votes = [
       result('job-1', B, 'success', NOW - 30 * HOUR),
       result('job-2', B, 'failure', NOW - 29 * HOUR),
@@ -544,7 +544,7 @@ describe('votes', () => {
     ]);
   });
 
-  test('that came after the decision change the cells, and neither the decision nor what is counted twice', () => {
+  test('after the decision change the cells but not the decision, and count once', () => {
     const before = [result('job-1', A, 'success', NOW - 10 * HOUR), result('job-2', A, 'failure', NOW - 10 * HOUR)];
     const history = { ...lastRun(A, before), votes: [...before, result('job-2', A, 'success', NOW - HOUR)] };
     expect(rowsOf(history)).toEqual([[A.tag, 'reject', ['met', 'met']]]);
@@ -556,18 +556,18 @@ describe('votes', () => {
     ]);
   });
 
-  test('that the decision rests on change nothing, also where DLRN has only some of them left', () => {
+  test('that the decision used change nothing, even if DLRN has lost some of them', () => {
     const green = GREEN(A, NOW - 10 * HOUR);
     const history = lastRun(A, green);
     expect(branchOf({ ...history, votes: green.slice(1) })).toEqual(branchOf(history));
   });
 
-  test('on what was earned leave it earned, though a job failed since', () => {
+  test('against an earned image leave it earned', () => {
     const history = { records: ledger(earned(A, DAY)), votes: [result('job-2', A, 'failure', NOW - HOUR)] };
     expect(rowsOf(history)).toEqual([[A.tag, 'earned', ['unknown', 'unmet']]]);
   });
 
-  test('count as the criteria say: not of others, and bare tags where their candidate file tells the image', () => {
+  test('count by the criteria: only of trusted users, and on bare tags if the candidate file has their digest', () => {
     const criteria = criteriaOf(JOBS, '  trusted-users: [ciuser]\n  bare-tags: true\n');
     const bare = { ...result('job-1', B, 'success', NOW - HOUR), candidate: { tag: B.tag } };
     const foreign = { ...result('job-2', B, 'success', NOW - HOUR), user: 'eve' };
@@ -577,14 +577,14 @@ describe('votes', () => {
     expect(rowsOf({ ...history, votes: [bare] })).toEqual([[A.tag, 'wait', ['unknown', 'unknown']]]);
   });
 
-  test('whose time cannot be are shown as such', () => {
+  test('with an impossible time are unknown', () => {
     const votes = [result('job-1', B, 'success', NOW + DAY), result('job-2', B, 'success', -5)];
     const [row] = branchOf({ ...lastRun(A, []), votes }).evaluations;
     expect(row?.['evaluated-at']).toBe(rfc3339(NOW));
     expect(row?.cells.map((cell) => cell?.state)).toEqual(['unknown', 'unknown']);
   });
 
-  test('whose criteria waive a job until before the vote are a problem, and no error', () => {
+  test('are a problem and no error if their criteria have an ended waiver', () => {
     const waived = criteriaOf(JOBS, '  waivers: [{job: job-1, until: 2026-11-23, reason: flaky}]\n');
     const report = decide(A, waived, [], NOW - 2 * DAY);
     const last = lastDecision({ reference: formatCandidate(A), decision: 'wait', report });
@@ -592,7 +592,7 @@ describe('votes', () => {
     expect(branch.problems).toMatchObject([{ source: 'criteria', why: expect.stringContaining('ended with') }]);
   });
 
-  test('and waivers are not told by criteria that cannot be read, which is a problem', () => {
+  test('and waivers are left out if the criteria cannot be read, which is a problem', () => {
     const { lastDecision: last } = lastRun(A, []);
     const report = {
       ...decide(A, CRITERIA, [], NOW - HOUR),
@@ -603,7 +603,7 @@ describe('votes', () => {
     expect(branch.evaluations.map(({ tag }) => tag)).toEqual([A.tag]);
   });
 
-  test('without a decision there are no criteria to hold them against', () => {
+  test('are not evaluated before the first decision, which has the criteria', () => {
     expect(branchOf({ votes: GREEN(A, NOW - DAY) }).evaluations).toEqual([]);
   });
 });

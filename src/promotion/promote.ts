@@ -16,6 +16,7 @@ import type { Request } from '../rules/request.js';
 import { configuredTargets } from '../rules/targets.js';
 import { imageOf } from '../store/candidate-file.js';
 import { ledgerOf } from '../store/reader.js';
+import { unseenStore } from '../store/unseen-store.js';
 import { copiesOf, copyImages, copyLaterReferrers, readContents, writeArtifacts } from './images.js';
 import { look, targetError } from './look.js';
 import { type Promotion, rulesOf } from './promotion.js';
@@ -92,7 +93,8 @@ export async function promote(promotion: Promotion, asked: Asked): Promise<Promo
 
 async function settingOf(promotion: Promotion, asked: Asked, head: Head | undefined): Promise<Setting> {
   const { label, source, targets, author, clock } = promotion;
-  const remains = head === undefined ? await findRemains(promotion) : undefined;
+  // A rehearsal without a store does not know whether there is a ledger, and its target may not even exist.
+  const remains = head === undefined && promotion.store !== unseenStore ? await findRemains(promotion) : undefined;
   if (remains !== undefined && asked.request.kind !== 'adopt') refuseRemains(label, remains);
   const [run = '', attempt] = author.id.split('/');
   return {

@@ -248,7 +248,8 @@ describe('what a repository has to set is told, and nothing else', () => {
     const ofBranch = (name: string) => name.replace(/^(CEPH_FLAVOR|COMPANIONS|NIGHTLY_TAG)_.*/, '$1_<BRANCH>');
     const missing = [...used(WORKFLOWS)].map(ofBranch).filter((name) => !readText('README.md').includes(`\`${name}\``));
     expect(missing).toEqual([]);
-    const known = new Set([...used(WORKFLOWS), ...used('examples/downstream/.github/workflows')]);
+    const examples = ['minimal', 'downstream'].map((name) => used(`examples/${name}/.github/workflows`));
+    const known = new Set([used(WORKFLOWS), ...examples].flatMap((names) => [...names]));
     const outside = ['CEPH_REFERENCE', 'CEPH_EXTRA_VARS', 'GITHUB_OUTPUT', 'SSH_AUTH_SOCK', 'BRANCH', 'SCENARIO'];
     const inActions = actions.flatMap((name) => [...told(join('actions', name, 'README.md'))]);
     expect([...inReadme, ...inActions].filter((name) => !known.has(name) && !outside.includes(name))).toEqual([]);

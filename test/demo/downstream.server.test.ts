@@ -266,27 +266,6 @@ test(
 );
 
 test(
-  'what the README shows first says what it would promote',
-  async () => {
-    const [shown] = blocksOf(await readFile(path.join(projectRoot, 'README.md'), 'utf8')).filter(
-      ({ info }) => info === 'yaml',
-    );
-    const text = (shown?.text ?? '')
-      .replace(
-        /image: quay.io.*\n +scheme: ceph\n +flavor: .*/,
-        'flavor: pacific\n          image: '.concat(variables.servers.CEPH_IMAGE),
-      )
-      .replace('quay.io/your-namespace/ceph', variables.own.TARGET);
-    await writeFile(path.join(folder, '.github/workflows/readme.yml'), text);
-    const { status, log } = await run('readme.yml', { vars: {} });
-    expect(log).toContain('current-ceph: promote (dry run: would): ');
-    expect(log).toContain(`${variables.own.TARGET}:${TAG}`);
-    expect(status).toBe(0);
-  },
-  TIMEOUT,
-);
-
-test(
   'the workflow that is called from another repository promotes by the criteria of that one',
   async () => {
     const page = await readFile(path.join(projectRoot, 'docs/how-to/call-the-workflow.md'), 'utf8');

@@ -7,6 +7,7 @@ import { ServiceError } from '../../src/base/errors.js';
 import { type PublishOptions, publishCandidate } from '../../src/store/publish.js';
 import { formatServer, type ServerAddress, serverSchema } from '../../src/store/server-url.js';
 import { findKnownHost, type KnownHost } from '../../src/store/sftp/host-keys.js';
+import { readPrivateKey } from '../../src/store/sftp/private-key.js';
 import { connectSftp, type SftpSession } from '../../src/store/sftp/session.js';
 import { createSftpStore } from '../../src/store/sftp/sftp-store.js';
 import type { Store } from '../../src/store/store.js';
@@ -103,8 +104,14 @@ describe('a run that ends anywhere', () => {
   let knownHost: KnownHost;
   const { port, privateKey, knownHosts } = sandbox().imageServer.sshd;
 
-  const connect = (server: ServerAddress) =>
-    connectSftp({ server, knownHost, identity: { privateKey }, connectMs: 10_000, answerMs: 10_000 });
+  const connect = async (server: ServerAddress) =>
+    connectSftp({
+      server,
+      knownHost,
+      identity: { privateKey: await readPrivateKey(privateKey) },
+      connectMs: 10_000,
+      answerMs: 10_000,
+    });
 
   beforeAll(async () => {
     proxy = await startProxy(port);

@@ -42,13 +42,8 @@ export async function isWhole(directory: Directory, tag: Tag): Promise<boolean> 
 /** The candidate file of a tag, whether or not its artifact is there; undefined without one. */
 export async function readCandidateFile(directory: Directory, tag: Tag): Promise<CandidateFile | undefined> {
   const name = candidateFileName(tag);
-  const entry = await directory.session.stat(pathOf(directory, name));
-  if (entry === undefined) return undefined;
-  const where = pathUrl(directory, name);
-  if (entry.kind !== 'file') throw new ServiceError('conflict', `${where}: is a ${entry.kind}, not a candidate file`);
   const bytes = await directory.session.readFile(pathOf(directory, name), MAX_CANDIDATE_FILE);
-  if (bytes === undefined) return undefined;
-  return parseCandidateFile(bytes.toString('utf8'), tag, where);
+  return bytes && parseCandidateFile(bytes.toString('utf8'), tag, pathUrl(directory, name));
 }
 
 /** The candidate file of a tag; `bare` without one; undefined where there is no whole artifact. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Clock, unixSeconds } from '../../base/clock.js';
 import { ServiceError } from '../../base/errors.js';
-import type { SftpSession } from './session.js';
+import { DIRECTORY_MODE, FILE_MODE, type SftpSession } from './session.js';
 
 /** The one directory that we work in, and the ways in which we write there: always beside, then into place. */
 export interface Directory {
@@ -35,12 +35,36 @@ async function beside(
   }
 }
 
+/**
+ * Lets everyone read a file, or look into a directory: a server's umask may have kept them out.
+ *
+ * @throws ServiceError `forbidden` where it belongs to another account and not even its group may read it.
+ */
+export async function makeReadable(directory: Directory, name: string): Promise<void> {
+  const { session, where } = directory;
+  const entry = await session.stat(pathOf(directory, name));
+  if (entry === undefined || entry.kind === 'symlink') return;
+  const mode = entry.kind === 'directory' ? DIRECTORY_MODE : FILE_MODE;
+  const needed = mode & 0o555;
+  if ((entry.mode & needed) === needed) return;
+  try {
+    await session.setMode(pathOf(directory, name), entry.mode | needed);
+  } catch (error) {
+    // The group may be that of the web server.
+    if ((entry.mode & 0o040) !== 0) return;
+    const octal = entry.mode.toString(8).padStart(4, '0');
+    throw new ServiceError('forbidden', `${where}/${name}: its mode ${octal} keeps readers out: run chmod a+r on it`, {
+      cause: error,
+    });
+  }
+}
+
 /** Creates a file whole or not at all; a `conflict` where something has the name. */
 export async function createFile(directory: Directory, name: string, bytes: Uint8Array): Promise<void> {
   const { session } = directory;
   await beside(
     directory,
-    (temporary) => session.createFile(temporary, bytes),
+    (temporary) => createReadable(session, temporary, bytes),
     async (temporary) => {
       await session.hardLink(temporary, pathOf(directory, name));
       await session.remove(temporary);
@@ -48,12 +72,18 @@ export async function createFile(directory: Directory, name: string, bytes: Uint
   );
 }
 
+/** Creates a file that everyone may read, whatever the server's umask is. */
+async function createReadable(session: SftpSession, path: string, bytes: Uint8Array): Promise<void> {
+  await session.createFile(path, bytes);
+  await session.setMode(path, FILE_MODE);
+}
+
 /** Puts a whole file in the place of another. */
 export async function replaceFile(directory: Directory, name: string, bytes: Uint8Array): Promise<void> {
   const { session } = directory;
   await beside(
     directory,
-    (temporary) => session.createFile(temporary, bytes),
+    (temporary) => createReadable(session, temporary, bytes),
     (temporary) => session.rename(temporary, pathOf(directory, name)),
   );
 }

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { ServiceError, UserError } from '../../base/errors.js';
+import { dirname, join } from 'node:path';
+import { errorLine, ServiceError, UserError } from '../../base/errors.js';
 import type { ServerAddress } from '../server-url.js';
 
 /** What known_hosts lines say of one host. Keys are in SSH's wire format (RFC 4253, section 6.6). */
@@ -11,7 +11,7 @@ export interface KnownHost {
   readonly name: string;
   readonly keys: readonly Buffer[];
   readonly revoked: readonly Buffer[];
-  /** A `@cert-authority` line matches: we cannot check certificates. */
+  /** A `@cert-authority` line matches; certificates are not checked. */
   readonly hasAuthority: boolean;
 }
 
@@ -19,15 +19,26 @@ export interface KnownHost {
 export async function findKnownHost(knownHosts: string, server: ServerAddress): Promise<KnownHost> {
   const name = server.port === 22 ? server.host : `[${server.host}]:${server.port}`;
   if (knownHosts.trim() === '') {
-    throw new UserError(`input ssh-known-hosts: required: a line for ${name}, as in ${name} ssh-ed25519 AAAA…`);
+    throw new UserError(`no host keys are known: ${name} needs a line such as: ${name} ssh-ed25519 AAAA…`, {
+      hint: 'known-hosts',
+    });
   }
-  const directory = await mkdtemp(join(tmpdir(), 'known-hosts-'));
+  const file = await writeTemporary(`${knownHosts.replaceAll(/\r\n?/g, '\n').trim()}\n`);
   try {
-    const file = join(directory, 'known_hosts');
-    await writeFile(file, `${knownHosts.replaceAll('\r\n', '\n').trim()}\n`, { mode: 0o600 });
     return { name, ...parseFound(await sshKeygen(['-F', name, '-f', file])) };
   } finally {
-    await rm(directory, { recursive: true, force: true });
+    await rm(dirname(file), { recursive: true, force: true });
+  }
+}
+
+/** Writes a file in a directory of its own, which is the caller's to remove. */
+async function writeTemporary(text: string): Promise<string> {
+  try {
+    const file = join(await mkdtemp(join(tmpdir(), 'known-hosts-')), 'known_hosts');
+    await writeFile(file, text, { mode: 0o600 });
+    return file;
+  } catch (error) {
+    throw new UserError(`no temporary file can be written (RUNNER_TEMP, TMPDIR): ${errorLine(error)}`);
   }
 }
 
@@ -38,12 +49,12 @@ async function sshKeygen(args: string[]): Promise<string> {
   try {
     result = await getExecOutput('ssh-keygen', args, { silent: true, ignoreReturnCode: true, env });
   } catch (error) {
-    throw new UserError('ssh-keygen cannot be run, which reads ssh-known-hosts: install openssh-client', {
+    throw new UserError('ssh-keygen, which reads the known hosts, cannot be run: install openssh-client', {
       cause: error,
     });
   }
   // 1 means that no line matches.
-  if (result.exitCode > 1) throw new UserError('input ssh-known-hosts: ssh-keygen cannot read it');
+  if (result.exitCode > 1) throw new UserError('ssh-keygen cannot read the known hosts', { hint: 'known-hosts' });
   return result.stdout;
 }
 
@@ -71,17 +82,19 @@ export function keyType(key: Buffer): string {
   return key.length < 4 ? '' : key.subarray(4, 4 + key.readUInt32BE(0)).toString('latin1');
 }
 
-/** Why the key that the server offered is refused; undefined where it is a known one. */
+/** Says why the key that the server offered is refused; undefined where it is a known one. */
 export function hostKeyProblem(known: KnownHost, offered: Buffer): ServiceError | undefined {
   const same = (key: Buffer) => key.equals(offered);
   const fingerprint = createHash('sha256').update(offered).digest('base64').replace(/=+$/, '');
   const refuse = (why: string) =>
-    new ServiceError('host-key', `${known.name} offered the key ${keyType(offered)} SHA256:${fingerprint}, ${why}`);
-  if (known.revoked.some(same)) return refuse('which input ssh-known-hosts marks as @revoked');
+    new ServiceError('host-key', `${known.name} offered the key ${keyType(offered)} SHA256:${fingerprint}, ${why}`, {
+      hint: 'known-hosts',
+    });
+  if (known.revoked.some(same)) return refuse('which the known hosts mark as @revoked');
   if (known.keys.some(same)) return undefined;
   const line = `${known.name} ${keyType(offered)} ${offered.toString('base64')}`;
-  const way = `if its administrator confirms that fingerprint, add to input ssh-known-hosts: ${line}`;
-  if (known.keys.length > 0) return refuse(`which is none that input ssh-known-hosts has for it; ${way}`);
+  const way = `if its administrator confirms that fingerprint, add the line: ${line}`;
+  if (known.keys.length > 0) return refuse(`which is none of its known keys; ${way}`);
   const authority = known.hasAuthority ? ' (@cert-authority is not supported)' : '';
-  return refuse(`for which input ssh-known-hosts has no line${authority}; ${way}`);
+  return refuse(`for which the known hosts have no line${authority}; ${way}`);
 }

@@ -2,9 +2,10 @@ import * as v from 'valibot';
 import { ServiceError } from '../../base/errors.js';
 import { type Tag, tagSchema } from '../../candidate/reference.js';
 import type { Label } from '../../ledger/names.js';
+import { candidateFileName } from '../candidate-file.js';
 import type { LastLook } from '../store.js';
 import { isWhole } from './artifact.js';
-import { type Directory, pathOf, replaceLink } from './directory.js';
+import { type Directory, makeReadable, pathOf, replaceLink } from './directory.js';
 
 /** A label: a symlink to the artifact beside it, as in `current-ceph -> v6.0.7-stable-6.0-pacific-centos-stream8`. */
 
@@ -26,11 +27,16 @@ export async function readLabel(directory: Directory, label: Label): Promise<Tag
   return tag.output;
 }
 
-/** Points a label at an artifact that is there and whole; readers see the old or the new one, and never neither. */
+/**
+ * Points a label at an artifact that is there, whole and readable. Readers see the old one or the new one, never
+ * neither.
+ */
 export async function moveLabel(directory: Directory, label: Label, tag: Tag, lastLook?: LastLook): Promise<void> {
   if (!(await isWhole(directory, tag))) {
     throw new ServiceError('not-found', `${directory.where}: label ${label} cannot move to ${tag}: no such artifact`);
   }
+  await makeReadable(directory, tag);
+  await makeReadable(directory, candidateFileName(tag));
   if ((await readLabel(directory, label)) !== tag) await replaceLink(directory, label, tag, lastLook);
 }
 

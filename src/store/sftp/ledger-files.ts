@@ -5,7 +5,7 @@ import { MAX_RECORD } from '../../ledger/codec.js';
 import { type Label, labelSchema } from '../../ledger/names.js';
 import { recordNumber, recordPath } from '../../ledger/paths.js';
 import { type LastDecision, lastDecisionPath, lastDecisionSchema, parseLastDecision } from '../last-decision.js';
-import { createFile, type Directory, pathOf, replaceFile } from './directory.js';
+import { createFile, type Directory, makeReadable, pathOf, replaceFile } from './directory.js';
 
 export function readRecord(directory: Directory, label: Label, n: number): Promise<Buffer | undefined> {
   return directory.session.readFile(pathOf(directory, recordPath(label, n)), MAX_RECORD);
@@ -37,7 +37,7 @@ export async function appendRecord(
     );
   }
   await refuseHole(directory, label, n);
-  if (n === 1) await makeDirectories(directory, ['ledger', `ledger/${label}`]);
+  await makeDirectories(directory, ['ledger', `ledger/${label}`]);
   let failure: unknown;
   try {
     await createFile(directory, name, bytes);
@@ -101,14 +101,19 @@ async function refuseHole(directory: Directory, label: Label, n: number): Promis
 
 async function makeDirectories(directory: Directory, names: readonly string[]): Promise<void> {
   for (const name of names) {
-    const path = pathOf(directory, name);
-    if (await directory.session.isDirectory(path)) continue;
-    try {
-      await directory.session.makeDirectory(path);
-    } catch (error) {
-      // Another run may have been as quick.
-      if (!(await directory.session.isDirectory(path))) throw error;
-    }
+    await makeUnlessThere(directory, name);
+    await makeReadable(directory, name);
+  }
+}
+
+async function makeUnlessThere({ session, path }: Directory, name: string): Promise<void> {
+  const wanted = `${path}/${name}`;
+  if (await session.isDirectory(wanted)) return;
+  try {
+    await session.makeDirectory(wanted);
+  } catch (error) {
+    // Another run may have been as quick.
+    if (!(await session.isDirectory(wanted))) throw error;
   }
 }
 

@@ -1,32 +1,107 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
+import type { ParsedKey } from 'ssh2';
 import { UserError } from '../../base/errors.js';
 
-const INPUT = 'input ssh-private-key';
+/** A private key that can log in. */
+export interface PrivateKey {
+  /** The key as it is offered to a server, one attempt each. */
+  readonly offers: readonly ParsedKey[];
+  /** Its public half, as a line of authorized_keys. */
+  readonly publicLine: string;
+}
+
 const FORMS = 'a private key as ssh-keygen writes it (ed25519, ecdsa or rsa)';
 
-/** The key in a form that ssh2 reads. All that ssh-keygen writes is taken, but for keys on hardware and encrypted ones. */
-export async function readPrivateKey(text: string): Promise<string> {
+/**
+ * Reads a private key in any form that ssh-keygen writes, but for encrypted ones and those on hardware. Forms that
+ * secrets get in forms and shells, and that have one meaning, are repaired: line ends of any kind or none, `\n` as two
+ * characters, indentation, quotes, base64 of the file.
+ *
+ * @throws UserError that says which other form it has; never with a part of it.
+ */
+export async function readPrivateKey(text: string): Promise<PrivateKey> {
   const { default: ssh2 } = await import('ssh2');
-  const pem = openSshForm(`${text.replaceAll('\r\n', '\n').trim()}\n`);
-  const parsed = ssh2.utils.parseKey(pem);
+  const parsed = ssh2.utils.parseKey(openSshForm(toPem(text)));
   if (parsed instanceof Error) {
     if (/encrypted/i.test(parsed.message)) throw encrypted();
-    throw new UserError(`${INPUT}: is not ${FORMS}`);
+    throw refuse(`is not ${FORMS}, or not the whole of it`);
   }
   const [key] = [parsed].flat();
-  if (!key?.isPrivateKey()) throw new UserError(`${INPUT}: is a public key; it takes ${FORMS}`);
-  return pem;
+  if (!key?.isPrivateKey()) throw refuse(`is a public key: it takes ${FORMS}`);
+  return {
+    // ssh2 signs by SHA-256 only where a server takes SHA-512 only.
+    offers: key.type === 'ssh-rsa' ? [signingBySha512(key), key] : [key],
+    publicLine: `${key.type} ${key.getPublicSSH().toString('base64')}`,
+  };
+}
+
+function refuse(problem: string): UserError {
+  return new UserError(`the SSH private key ${problem}`, { hint: 'private-key' });
 }
 
 function encrypted(): UserError {
-  return new UserError(
-    `${INPUT}: is encrypted; remove its passphrase (ssh-keygen -p) or leave the input empty and run an agent`,
-  );
+  return refuse('is encrypted: remove its passphrase (ssh-keygen -p), or run an agent');
+}
+
+/** The key under the name of the algorithm that it signs by (RFC 8332). */
+function signingBySha512(key: ParsedKey): ParsedKey {
+  return new Proxy(key, {
+    get(target, name) {
+      if (name === 'type') return 'rsa-sha2-512';
+      if (name === 'sign') return (data: Buffer) => target.sign(data, 'sha512');
+      const value: unknown = Reflect.get(target, name);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
+const FRAME = /-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----([\s\S]*?)(?:-----END |$)/;
+/** How the body of OpenSSH's format begins: `openssh-key-v1` in base64. */
+const OPENSSH_BODY = /^b3BlbnNzaC1rZXktdj[EF]/;
+
+/** The key as a PEM file with lines of its own. */
+function toPem(text: string, isDecoded = false): string {
+  const plain = text
+    .replace(/^\ufeff/, '')
+    .replaceAll(/\\r|\\n/g, '\n')
+    .trim()
+    .replace(/^(["'])([\s\S]*)\1$/, '$2')
+    .trim();
+  const [, type, body = ''] = FRAME.exec(plain) ?? [];
+  if (type !== undefined) return frame(type, body);
+  const packed = plain.replaceAll(/\s+/g, '');
+  const isBase64 = /^[A-Za-z0-9+/]{40,}={0,2}$/.test(packed);
+  if (isBase64 && OPENSSH_BODY.test(packed)) return frame('OPENSSH PRIVATE KEY', packed);
+  const decoded = isBase64 && !isDecoded ? Buffer.from(packed, 'base64').toString('latin1') : '';
+  if (decoded.includes('-----BEGIN ')) return toPem(decoded, true);
+  throw refuse(whatItIs(plain));
+}
+
+/** Body and frame, each on lines of its own. */
+function frame(type: string, body: string): string {
+  if (type.startsWith('ENCRYPTED') || /Proc-Type:.*ENCRYPTED/.test(body)) throw encrypted();
+  const packed = body.replaceAll(/\s+/g, '').replace(/["'\\]+$/, '');
+  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(packed)) throw refuse('has characters between BEGIN and END that no key has');
+  const lines = packed.match(/.{1,64}/g) ?? [];
+  return `-----BEGIN ${type}-----\n${lines.join('\n')}\n-----END ${type}-----\n`;
+}
+
+function whatItIs(text: string): string {
+  if (text.startsWith('PuTTY-User-Key-File')) {
+    return "is in PuTTY's format: convert it by `puttygen key.ppk -O private-openssh-new -o key`";
+  }
+  if (/^\*+$/.test(text)) return 'is asterisks alone: a masked value was stored in its place';
+  if (/^(?:ssh-|ecdsa-sha2-|sk-)\S+\s+AAAA/.test(text) || text.startsWith('---- BEGIN SSH2 PUBLIC KEY')) {
+    return `is a public key: it takes ${FORMS}`;
+  }
+  if (/-----BEGIN [A-Z0-9 ]*PUBLIC KEY-----/.test(text)) return `is a public key: it takes ${FORMS}`;
+  if (/-----BEGIN [A-Z0-9 ]*CERTIFICATE-----/.test(text)) return `is a certificate: it takes ${FORMS}`;
+  if (/^(?:~|\.{0,2}\/|[A-Za-z]:\\)[^\n]*$/.test(text)) return 'is a path: it takes the content of that file';
+  return `has no line -----BEGIN … PRIVATE KEY-----: it takes ${FORMS}, with its first and last line`;
 }
 
 /** PKCS #8 (`ssh-keygen -m PKCS8`), which ssh2 does not read, in a form that it does; anything else as it is. */
 function openSshForm(pem: string): string {
-  if (pem.startsWith('-----BEGIN ENCRYPTED PRIVATE KEY-----')) throw encrypted();
   if (!pem.startsWith('-----BEGIN PRIVATE KEY-----')) return pem;
   let key: KeyObject;
   try {

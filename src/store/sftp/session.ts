@@ -1,8 +1,8 @@
-import type { Client, ConnectConfig, FileEntryWithStats, SFTPWrapper, Stats } from 'ssh2';
+import type { FileEntryWithStats, SFTPWrapper, Stats } from 'ssh2';
 import * as v from 'valibot';
-import { errorLine, ServiceError } from '../../base/errors.js';
+import { errorLine, oneLine, ServiceError } from '../../base/errors.js';
 import { formatServer, type ServerAddress } from '../server-url.js';
-import { hostKeyProblem, type KnownHost, keyType } from './host-keys.js';
+import { type Connection, type Done, logIn, quoted, type SftpOptions } from './connection.js';
 
 /** What has a name on the server. Links are not followed. */
 export interface Entry {
@@ -17,7 +17,7 @@ export interface Entry {
 }
 
 /**
- * One SFTP session. Paths are absolute. Each call ends within a limit, and fails once the connection broke. Where
+ * One SFTP session. Paths are absolute. Each call ends within a limit, and fails once the connection is broken. Where
  * something is in the way of what a call creates, it is a `conflict`.
  */
 export interface SftpSession {
@@ -27,7 +27,7 @@ export interface SftpSession {
   list(path: string): Promise<(Entry & { readonly name: string })[]>;
   /** What a link names; undefined where there is no such link. */
   readLink(path: string): Promise<string | undefined>;
-  /** A whole file; undefined where there is none; an error where it has more than `maxBytes`. */
+  /** A whole file; undefined where there is none; an error where it has more than `maxBytes`, or is no plain file. */
   readFile(path: string, maxBytes: number): Promise<Buffer | undefined>;
   /** Creates a file that was not there, and is on disk when this returns. */
   createFile(path: string, bytes: Uint8Array): Promise<void>;
@@ -38,20 +38,11 @@ export interface SftpSession {
   rename(from: string, to: string): Promise<void>;
   /** Removes what is no directory; nothing where it is gone already. */
   remove(path: string): Promise<void>;
+  /** Gives a file or directory these permission bits, whatever the server's umask is. */
+  setMode(path: string, mode: number): Promise<void>;
+  /** Whether the server has ended the session: nothing that is asked from now on reaches it. */
+  hasEnded(): boolean;
   close(): void;
-}
-
-/** Who we are to the server. */
-export type Identity = { readonly privateKey: string } | { readonly agentSocket: string };
-
-export interface SftpOptions {
-  readonly server: ServerAddress;
-  readonly knownHost: KnownHost;
-  readonly identity: Identity;
-  /** Milliseconds until the session is there. */
-  readonly connectMs: number;
-  /** Milliseconds for each answer. */
-  readonly answerMs: number;
 }
 
 const REQUIRED_EXTENSIONS = [
@@ -61,28 +52,21 @@ const REQUIRED_EXTENSIONS = [
   'statvfs@openssh.com',
 ];
 
-/** Signature algorithms by the type of key that they go with; SHA-1 is left out. */
-const HOST_KEY_ALGORITHMS = {
-  'ssh-ed25519': ['ssh-ed25519'],
-  'ecdsa-sha2-nistp256': ['ecdsa-sha2-nistp256'],
-  'ecdsa-sha2-nistp384': ['ecdsa-sha2-nistp384'],
-  'ecdsa-sha2-nistp521': ['ecdsa-sha2-nistp521'],
-  'ssh-rsa': ['rsa-sha2-512', 'rsa-sha2-256'],
-} as const;
-
 /** Status codes of draft-ietf-secsh-filexfer-02, section 7. */
 const STATUS = { noSuchFile: 2, permissionDenied: 3, failure: 4, unsupported: 8 } as const;
 
 /** `f_flag` of statvfs@openssh.com (OpenSSH's PROTOCOL, section 4.8). */
 const READ_ONLY = 1;
 
-const FILE_MODE = 0o644;
-const DIRECTORY_MODE = 0o755;
+export const FILE_MODE = 0o644;
+export const DIRECTORY_MODE = 0o755;
 const READ_CHUNK = 32_768;
 
-type Done<T> = (error: Error | null | undefined, value: T) => void;
+/** How long a server that speaks no SFTP is listened to, to learn what it says instead. */
+const WORDS_MS = 2000;
+const MAX_WORDS = 200;
 
-/** Opens a session on a host that is known, as someone it lets in, with all that we need of it. */
+/** Opens a session on a host that is known, as a user whom it lets in, with all extensions that are needed. */
 export async function connectSftp(options: SftpOptions): Promise<SftpSession> {
   const { default: ssh2 } = await import('ssh2');
   const connection = await logIn(new ssh2.Client(), options);
@@ -96,104 +80,44 @@ export async function connectSftp(options: SftpOptions): Promise<SftpSession> {
   }
 }
 
-/** A connection on which every call ends: by its answer, by a limit, or because the connection broke. */
-interface Connection {
-  readonly client: Client;
-  call<T>(what: string, start: (done: Done<T>) => void): Promise<T>;
-}
-
-async function logIn(client: Client, options: SftpOptions): Promise<Connection> {
-  const { server, answerMs } = options;
+async function startSubsystem(connection: Connection, server: ServerAddress): Promise<SFTPWrapper> {
+  const { client, call, breakOff } = connection;
   const where = formatServer(server);
-  const waiting = new Set<(error: Error) => void>();
-  let broken: ServiceError | undefined;
-  let refusedKey: ServiceError | undefined;
-
-  const breakOff = (error: ServiceError) => {
-    broken ??= error;
-    for (const reject of waiting) reject(broken);
-    client.destroy();
-  };
-  client.on('error', (error) => breakOff(refusedKey ?? connectionError(error, options)));
-  // Each request waits for its answer: without this, Nagle's algorithm makes that 40 ms each.
-  client.on('connect', () => client.setNoDelay(true));
-  client.on('close', () => breakOff(new ServiceError('unreachable', `${where}: the connection was closed`)));
-
-  const call = <T>(what: string, start: (done: Done<T>) => void, limitMs = answerMs): Promise<T> =>
-    new Promise<T>((resolve, reject) => {
-      if (broken !== undefined) throw broken;
-      const finish = (settle: () => void) => {
-        clearTimeout(timer);
-        waiting.delete(fail);
-        settle();
-      };
-      const fail = (error: Error) => finish(() => reject(error));
-      const timer = setTimeout(() => {
-        breakOff(new ServiceError('timeout', `${where}: ${what}: no answer within ${limitMs / 1000} s`));
-      }, limitMs);
-      waiting.add(fail);
-      try {
-        start((error, value) => (error ? fail(error) : finish(() => resolve(value))));
-      } catch (error) {
-        fail(new ServiceError('unreachable', `${where}: ${what}: ${errorLine(error)}`));
-      }
-    });
-
-  await call<void>(
-    'log in',
-    (done) => {
-      client.once('ready', () => done(undefined, undefined));
-      client.connect(connectConfig(options, (problem) => (refusedKey = problem)));
-    },
-    options.connectMs,
-  );
-  return { client, call };
-}
-
-function connectConfig(options: SftpOptions, refuse: (problem: ServiceError) => void): ConnectConfig {
-  const { server, knownHost, identity } = options;
-  const knownTypes = knownHost.keys.map(keyType);
-  // A server that has several keys is to offer the one that we know.
-  const types = Object.entries(HOST_KEY_ALGORITHMS).sort(
-    ([a], [b]) => Number(knownTypes.includes(b)) - Number(knownTypes.includes(a)),
-  );
-  return {
-    host: server.host,
-    port: server.port,
-    username: server.user,
-    ...('privateKey' in identity ? { privateKey: identity.privateKey } : { agent: identity.agentSocket }),
-    algorithms: { serverHostKey: types.flatMap(([, algorithms]) => [...algorithms]) },
-    hostVerifier: (offered: Buffer) => {
-      const problem = hostKeyProblem(knownHost, offered);
-      if (problem !== undefined) refuse(problem);
-      return problem === undefined;
-    },
-    readyTimeout: 0,
-    keepaliveInterval: 10_000,
-    keepaliveCountMax: 3,
-  };
-}
-
-/** Names what ended a connection; `level` is where ssh2 says it happened. */
-function connectionError(error: Error & { level?: string }, { server, identity }: SftpOptions): ServiceError {
-  const where = formatServer(server);
-  const message = errorLine(error);
-  if (error.level === 'client-authentication' || error.level === 'agent') {
-    const key = 'privateKey' in identity ? 'input ssh-private-key' : `the agent at ${identity.agentSocket}`;
-    return new ServiceError('unauthorized', `${where}: refuses user ${server.user} with ${key} (${message})`);
-  }
-  if (error.level === 'client-timeout') return new ServiceError('timeout', `${where}: ${message}`);
-  if (error.level === 'handshake') return new ServiceError('unsupported', `${where}: ${message}`);
-  return new ServiceError('unreachable', `${where}: ${message}`);
-}
-
-async function startSubsystem({ client, call }: Connection, server: ServerAddress): Promise<SFTPWrapper> {
   try {
-    return await call('start SFTP', (done: Done<SFTPWrapper>) => client.sftp(done));
+    const sftp = await call('start SFTP', (done: Done<SFTPWrapper>) => client.sftp(done));
+    sftp.on('close', () => breakOff(new ServiceError('unreachable', `${where}: the server ended the SFTP session`)));
+    return sftp;
   } catch (error) {
-    if (error instanceof ServiceError) throw error;
-    throw new ServiceError('unsupported', `${formatServer(server)}: offers no SFTP (${errorLine(error)})`);
+    if (error instanceof ServiceError && error.kind !== 'timeout') throw error;
+    const words = error instanceof ServiceError ? '' : await readWords(connection);
+    const way =
+      words === '' ? '' : ': the account has no shell, or its shell prints something; use internal-sftp in sshd_config';
+    throw new ServiceError('unsupported', `${where}: offers no SFTP (${errorLine(error)})${quoted(words)}${way}`);
   }
+}
+
+/** The first words of whatever runs in the place of SFTP: a shell's greeting, or that there is no shell. */
+function readWords({ client }: Connection): Promise<string> {
+  return new Promise((resolve) => {
+    let text = '';
+    const end = () => {
+      clearTimeout(timer);
+      resolve(oneLine(text.replaceAll(/[^\x20-\x7e\s]/g, ''), MAX_WORDS));
+    };
+    const timer = setTimeout(end, WORDS_MS);
+    try {
+      client.subsys('sftp', (error, channel) => {
+        if (error) return end();
+        const listen = (chunk: Buffer) => {
+          text += chunk.toString('latin1');
+          if (text.length > MAX_WORDS) end();
+        };
+        channel.on('data', listen).on('close', end).stderr.on('data', listen);
+      });
+    } catch {
+      end();
+    }
+  });
 }
 
 function requireExtensions(sftp: SFTPWrapper, server: ServerAddress): void {
@@ -204,20 +128,31 @@ function requireExtensions(sftp: SFTPWrapper, server: ServerAddress): void {
   throw new ServiceError('unsupported', `${formatServer(server)}: the SFTP server lacks ${missing.join(', ')}`);
 }
 
-function createSession(sftp: SFTPWrapper, { client, call }: Connection, server: ServerAddress): SftpSession {
+function createSession(sftp: SFTPWrapper, connection: Connection, server: ServerAddress): SftpSession {
+  const requests = createRequests(sftp, connection, server);
+  return {
+    ...lookUp(sftp, requests),
+    ...change(sftp, requests),
+    readFile: (path, maxBytes) => readFile(sftp, requests, path, maxBytes),
+    createFile: (path, bytes) => createFile(sftp, requests, path, bytes),
+    hasEnded: () => connection.broken()?.kind === 'unreachable',
+    close: () => {
+      connection.client.end();
+    },
+  };
+}
+
+/** One request to the server; `creates` is the path that must not be there yet. */
+interface Requests {
+  urlOf(path: string): string;
+  send<T>(what: string, start: (done: Done<T>) => void, creates?: string): Promise<T>;
+}
+
+function createRequests(sftp: SFTPWrapper, { call }: Connection, server: ServerAddress): Requests {
   const where = formatServer(server);
 
-  /** One request; `creates` is the path that must not be there yet. */
-  async function request<T>(what: string, start: (done: Done<T>) => void, creates?: string): Promise<T> {
-    try {
-      return await call(what, start);
-    } catch (error) {
-      throw error instanceof ServiceError ? error : await named(error, what, creates);
-    }
-  }
-
-  /** The server's status as our error. Its 4, "Failure", says nothing: look before naming it. */
-  async function named(error: unknown, what: string, creates: string | undefined): Promise<ServiceError> {
+  /** The server's status as an error of ours. Its 4, "Failure", says nothing: look before naming it. */
+  async function nameFailure(error: unknown, what: string, creates: string | undefined): Promise<ServiceError> {
     const code = statusOf(error);
     const says = (kind: ServiceError['kind'], why: string) => new ServiceError(kind, `${where}: ${what}: ${why}`);
     if (code === STATUS.noSuchFile) return says('not-found', 'no such file or directory');
@@ -225,9 +160,7 @@ function createSession(sftp: SFTPWrapper, { client, call }: Connection, server: 
     if (code === STATUS.unsupported) return says('unsupported', 'the server cannot');
     if (code === undefined) return says('unreachable', errorLine(error));
     if (code !== STATUS.failure) return says('server-error', errorLine(error));
-    if (creates !== undefined && (await session.stat(creates)) !== undefined) {
-      return says('conflict', 'something is there already');
-    }
+    if (creates !== undefined && (await isThere(creates))) return says('conflict', 'something is there already');
     const disk = await call('statvfs', (done: Done<Disk>) => sftp.ext_openssh_statvfs(server.directory, done));
     if ((disk.f_flag & READ_ONLY) !== 0) return says('forbidden', 'the file system is read-only');
     if (disk.f_bavail === 0) return says('full', 'no space left on the server');
@@ -235,91 +168,122 @@ function createSession(sftp: SFTPWrapper, { client, call }: Connection, server: 
     return says('server-error', 'it failed, and the server does not say why (a quota?)');
   }
 
-  const closeHandle = (handle: Buffer, path: string) =>
-    request(`close ${path}`, (done) => sftp.close(handle, nothing(done)));
+  async function isThere(path: string): Promise<boolean> {
+    try {
+      await call(`look at ${path}`, (done: Done<Stats>) => sftp.lstat(path, done));
+      return true;
+    } catch (error) {
+      if (statusOf(error) === STATUS.noSuchFile) return false;
+      throw error;
+    }
+  }
 
-  const session: SftpSession = {
-    stat: (path) =>
-      absentAsUndefined(
-        request(`look at ${path}`, (done: Done<Stats>) => sftp.lstat(path, done)),
-        toEntry,
-      ),
-
-    isDirectory: async (path) =>
-      (await absentAsUndefined(
-        request(`look at ${path}`, (done: Done<Stats>) => sftp.stat(path, done)),
-        (stats) => stats.isDirectory(),
-      )) ?? false,
-
-    list: async (path) => {
-      const entries = await request(`list ${path}`, (done: Done<FileEntryWithStats[]>) => sftp.readdir(path, done));
-      return entries.map(({ filename, attrs }) => ({ name: filename, ...toEntry(attrs) }));
-    },
-
-    readLink: (path) =>
-      absentAsUndefined(
-        request(`read the link ${path}`, (done: Done<string>) => sftp.readlink(path, done)),
-        (target) => target,
-      ),
-
-    readFile: async (path, maxBytes) => {
-      const handle = await absentAsUndefined(
-        request(`open ${path}`, (done: Done<Buffer>) => sftp.open(path, 'r', done)),
-        (opened) => opened,
-      );
-      if (handle === undefined) return undefined;
-      const chunks: Buffer[] = [];
-      let size = 0;
-      for (;;) {
-        const chunk = await request(`read ${path}`, (done: Done<Buffer>) =>
-          sftp.read(handle, Buffer.alloc(READ_CHUNK), 0, READ_CHUNK, size, (error, count, buffer) =>
-            done(error, error ? buffer : buffer.subarray(0, count)),
-          ),
-        );
-        size += chunk.length;
-        if (size > maxBytes) throw new ServiceError('too-large', `${where}: ${path} has more than ${maxBytes} bytes`);
-        chunks.push(chunk);
-        // Less than was asked for is the end of a plain file (draft-ietf-secsh-filexfer-02, section 6.4).
-        if (chunk.length < READ_CHUNK) break;
-      }
-      await closeHandle(handle, path);
-      return Buffer.concat(chunks);
-    },
-
-    createFile: async (path, bytes) => {
-      const what = `write ${path}`;
-      const attributes = { mode: FILE_MODE };
-      const handle = await request(what, (done: Done<Buffer>) => sftp.open(path, 'wx', attributes, done), path);
-      const buffer = Buffer.from(bytes);
+  return {
+    urlOf: (path) => formatServer({ ...server, directory: path }),
+    async send(what, start, creates) {
       try {
-        await request(what, (done) => sftp.write(handle, buffer, 0, buffer.length, 0, nothing(done)));
-        await request(what, (done) => sftp.ext_openssh_fsync(handle, nothing(done)));
-      } finally {
-        await closeHandle(handle, path);
+        return await call(what, start);
+      } catch (error) {
+        throw error instanceof ServiceError ? error : await nameFailure(error, what, creates);
       }
-    },
-
-    makeDirectory: (path) =>
-      request(`make directory ${path}`, (done) => sftp.mkdir(path, { mode: DIRECTORY_MODE }, nothing(done)), path),
-
-    symlink: (target, path) => request(`link ${path}`, (done) => sftp.symlink(target, path, nothing(done)), path),
-
-    hardLink: (existing, path) =>
-      request(`create ${path}`, (done) => sftp.ext_openssh_hardlink(existing, path, nothing(done)), path),
-
-    rename: (from, to) => request(`replace ${to}`, (done) => sftp.ext_openssh_rename(from, to, nothing(done))),
-
-    remove: (path) =>
-      absentAsUndefined(
-        request(`remove ${path}`, (done) => sftp.unlink(path, nothing(done))),
-        () => undefined,
-      ),
-
-    close: () => {
-      client.end();
     },
   };
-  return session;
+}
+
+function lookUp(
+  sftp: SFTPWrapper,
+  { send }: Requests,
+): Pick<SftpSession, 'stat' | 'isDirectory' | 'list' | 'readLink'> {
+  return {
+    stat: (path) =>
+      absentAsUndefined(
+        send(`look at ${path}`, (done: Done<Stats>) => sftp.lstat(path, done)),
+        toEntry,
+      ),
+    isDirectory: async (path) =>
+      (await absentAsUndefined(
+        send(`look at ${path}`, (done: Done<Stats>) => sftp.stat(path, done)),
+        (stats) => stats.isDirectory(),
+      )) ?? false,
+    list: async (path) => {
+      const entries = await send(`list ${path}`, (done: Done<FileEntryWithStats[]>) => sftp.readdir(path, done));
+      return entries.map(({ filename, attrs }) => ({ name: filename, ...toEntry(attrs) }));
+    },
+    readLink: (path) =>
+      absentAsUndefined(
+        send(`read the link ${path}`, (done: Done<string>) => sftp.readlink(path, done)),
+        (target) => target,
+      ),
+  };
+}
+
+function change(
+  sftp: SFTPWrapper,
+  { send }: Requests,
+): Pick<SftpSession, 'makeDirectory' | 'symlink' | 'hardLink' | 'rename' | 'remove' | 'setMode'> {
+  return {
+    makeDirectory: (path) =>
+      send(`make directory ${path}`, (done) => sftp.mkdir(path, { mode: DIRECTORY_MODE }, nothing(done)), path),
+    symlink: (target, path) => send(`link ${path}`, (done) => sftp.symlink(target, path, nothing(done)), path),
+    hardLink: (existing, path) =>
+      send(`create ${path}`, (done) => sftp.ext_openssh_hardlink(existing, path, nothing(done)), path),
+    rename: (from, to) => send(`replace ${to}`, (done) => sftp.ext_openssh_rename(from, to, nothing(done))),
+    remove: (path) =>
+      absentAsUndefined(
+        send(`remove ${path}`, (done) => sftp.unlink(path, nothing(done))),
+        () => undefined,
+      ),
+    setMode: (path, mode) => send(`set the mode of ${path}`, (done) => sftp.chmod(path, mode, nothing(done))),
+  };
+}
+
+async function readFile(
+  sftp: SFTPWrapper,
+  { urlOf, send }: Requests,
+  path: string,
+  maxBytes: number,
+): Promise<Buffer | undefined> {
+  const stats = await absentAsUndefined(
+    send(`look at ${path}`, (done: Done<Stats>) => sftp.lstat(path, done)),
+    toEntry,
+  );
+  if (stats === undefined) return undefined;
+  // Opening a FIFO would keep the server waiting for a writer.
+  if (stats.kind !== 'file') throw new ServiceError('conflict', `${urlOf(path)}: is a ${stats.kind}, not a file`);
+  const handle = await absentAsUndefined(
+    send(`open ${path}`, (done: Done<Buffer>) => sftp.open(path, 'r', done)),
+    (opened) => opened,
+  );
+  if (handle === undefined) return undefined;
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for (;;) {
+    const chunk = await send(`read ${path}`, (done: Done<Buffer>) =>
+      sftp.read(handle, Buffer.alloc(READ_CHUNK), 0, READ_CHUNK, size, (error, count, buffer) =>
+        done(error, error ? buffer : buffer.subarray(0, count)),
+      ),
+    );
+    size += chunk.length;
+    if (size > maxBytes) throw new ServiceError('too-large', `${urlOf(path)}: has more than ${maxBytes} bytes`);
+    chunks.push(chunk);
+    // Less than was asked for is the end of a plain file (draft-ietf-secsh-filexfer-02, section 6.4).
+    if (chunk.length < READ_CHUNK) break;
+  }
+  await send(`close ${path}`, (done) => sftp.close(handle, nothing(done)));
+  return Buffer.concat(chunks);
+}
+
+async function createFile(sftp: SFTPWrapper, { send }: Requests, path: string, bytes: Uint8Array): Promise<void> {
+  const what = `write ${path}`;
+  const attributes = { mode: FILE_MODE };
+  const handle = await send(what, (done: Done<Buffer>) => sftp.open(path, 'wx', attributes, done), path);
+  const buffer = Buffer.from(bytes);
+  try {
+    await send(what, (done) => sftp.write(handle, buffer, 0, buffer.length, 0, nothing(done)));
+    await send(what, (done) => sftp.ext_openssh_fsync(handle, nothing(done)));
+  } finally {
+    await send(`close ${path}`, (done) => sftp.close(handle, nothing(done)));
+  }
 }
 
 interface Disk {

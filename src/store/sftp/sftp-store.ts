@@ -12,9 +12,11 @@ import {
   removeArtifact,
   writeArtifact,
 } from './artifact.js';
+import type { Identity, SftpOptions } from './connection.js';
 import { type Directory, pathOf, replaceFile, sweep } from './directory.js';
 import { findKnownHost } from './host-keys.js';
 import { moveLabel, readLabel, removeLabel } from './label.js';
+import { createLastingSession } from './lasting-session.js';
 import {
   appendRecord,
   listLedgers,
@@ -25,7 +27,7 @@ import {
 } from './ledger-files.js';
 import { readPrivateKey } from './private-key.js';
 import { checkRights } from './rights.js';
-import { connectSftp, type Identity, type SftpOptions, type SftpSession } from './session.js';
+import { connectSftp, type SftpSession } from './session.js';
 
 export interface SftpStoreOptions {
   readonly server: ServerAddress;
@@ -41,14 +43,16 @@ export interface SftpStoreOptions {
 }
 
 const LIMITS = { connectMs: 30_000, answerMs: 60_000 };
-const ATTEMPTS = 3;
+/** How long a server that restarts, or is busy, is waited for. */
+const PATIENCE_MS = 60_000;
 
-/** Logs in, and finds the directory there. */
+/** Logs in, and checks that the directory is there. Later calls log in again where the server ended the session. */
 export async function openSftpStore(options: SftpStoreOptions): Promise<Store> {
   const { server, clock, limits = LIMITS } = options;
   const identity = await identityOf(options);
   const knownHost = await findKnownHost(options.knownHosts, server);
-  const session = await persistently({ server, knownHost, identity, ...limits }, options);
+  const connect = () => connectPatiently({ server, knownHost, identity, ...limits }, options);
+  const session = createLastingSession(await connect(), connect);
   try {
     await requireDirectory(session, server);
   } catch (error) {
@@ -61,26 +65,31 @@ export async function openSftpStore(options: SftpStoreOptions): Promise<Store> {
 async function identityOf({ privateKey, agentSocket }: SftpStoreOptions): Promise<Identity> {
   if (privateKey !== undefined) return { privateKey: await readPrivateKey(privateKey) };
   if (agentSocket) return { agentSocket };
-  throw new UserError('input ssh-private-key: not set, and no agent runs either (SSH_AUTH_SOCK)');
+  throw new UserError('there is no SSH private key, and no agent (SSH_AUTH_SOCK)', { hint: 'private-key' });
 }
 
-/** Connects; again where nobody answered, as a server that is busy drops connections (MaxStartups). */
-async function persistently(options: SftpOptions, { clock, log }: SftpStoreOptions): Promise<SftpSession> {
+/**
+ * Connects; for up to a minute where the connection is refused or closed, as while a server restarts, or drops
+ * connections since it is busy (MaxStartups). A refused key is not tried again: servers punish that.
+ */
+async function connectPatiently(options: SftpOptions, { clock, log }: SftpStoreOptions): Promise<SftpSession> {
+  const deadline = clock.now() + PATIENCE_MS;
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await connectSftp(options);
     } catch (error) {
-      const passing = error instanceof ServiceError && error.kind === 'unreachable';
-      if (!passing || attempt === ATTEMPTS) throw error;
-      log.debug(`${error.message}; trying again`);
-      await clock.sleep(backoffMs(attempt, clock.random()));
+      const wait = backoffMs(attempt, clock.random());
+      const mayPass = error instanceof ServiceError && error.kind === 'unreachable';
+      if (!mayPass || clock.now() + wait > deadline) throw error;
+      log.info(`${error.message}; trying again in ${(wait / 1000).toFixed(1)} s`);
+      await clock.sleep(wait);
     }
   }
 }
 
 async function requireDirectory(session: SftpSession, server: ServerAddress): Promise<void> {
   if (await session.isDirectory(server.directory)) return;
-  throw new ServiceError('not-found', `${formatServer(server)}: no such directory; make it, or mend input server`);
+  throw new ServiceError('not-found', `${formatServer(server)}: no such directory`, { hint: 'server' });
 }
 
 /** An image server on a session that is open. */

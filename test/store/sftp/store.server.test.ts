@@ -23,6 +23,7 @@ import { httpReader } from '../../../src/store/http-reader.js';
 import type { LastDecision } from '../../../src/store/last-decision.js';
 import { serverSchema } from '../../../src/store/server-url.js';
 import { findKnownHost } from '../../../src/store/sftp/host-keys.js';
+import { readPrivateKey } from '../../../src/store/sftp/private-key.js';
 import { connectSftp } from '../../../src/store/sftp/session.js';
 import { createSftpStore } from '../../../src/store/sftp/sftp-store.js';
 import { freshImageDirectory, sandbox } from '../../sandbox/current.js';
@@ -220,7 +221,12 @@ test('what vanishes between a look and the next request is not there', async () 
   const { knownHosts, privateKey } = sandbox().imageServer.sshd;
   const knownHost = await findKnownHost(knownHosts, address);
   const limits = { connectMs: 10_000, answerMs: 10_000 };
-  const session = await connectSftp({ server: address, knownHost, identity: { privateKey }, ...limits });
+  const session = await connectSftp({
+    server: address,
+    knownHost,
+    identity: { privateKey: await readPrivateKey(privateKey) },
+    ...limits,
+  });
   const vanish = () => {
     for (const name of ['v1', 'v1.json', 'current-ceph']) rmSync(join(path, name), { force: true });
   };

@@ -1,0 +1,186 @@
+import { connect as connectTcp, type Socket } from 'node:net';
+import type { Client, ConnectConfig } from 'ssh2';
+import { errorLine, oneLine, ServiceError } from '../../base/errors.js';
+import { formatServer, type ServerAddress } from '../server-url.js';
+import { hostKeyProblem, type KnownHost, keyType } from './host-keys.js';
+import type { PrivateKey } from './private-key.js';
+
+/** What proves to the server who we are. */
+export type Identity = { readonly privateKey: PrivateKey } | { readonly agentSocket: string };
+
+export interface SftpOptions {
+  readonly server: ServerAddress;
+  readonly knownHost: KnownHost;
+  readonly identity: Identity;
+  /** Milliseconds until the session is there. */
+  readonly connectMs: number;
+  /** Milliseconds for each answer. */
+  readonly answerMs: number;
+}
+
+export type Done<T> = (error: Error | null | undefined, value: T) => void;
+
+/** An SSH connection on which every call ends: by its answer, by a limit, or because the connection broke. */
+export interface Connection {
+  readonly client: Client;
+  call<T>(what: string, start: (done: Done<T>) => void): Promise<T>;
+  /** Ends all calls, those to come too, by this error; of several the first counts. */
+  breakOff(error: ServiceError): void;
+  /** What ended the connection; undefined while it lives. */
+  broken(): ServiceError | undefined;
+}
+
+/** Signature algorithms by the type of key that they go with; SHA-1 is left out. */
+const HOST_KEY_ALGORITHMS = {
+  'ssh-ed25519': ['ssh-ed25519'],
+  'ecdsa-sha2-nistp256': ['ecdsa-sha2-nistp256'],
+  'ecdsa-sha2-nistp384': ['ecdsa-sha2-nistp384'],
+  'ecdsa-sha2-nistp521': ['ecdsa-sha2-nistp521'],
+  'ssh-rsa': ['rsa-sha2-512', 'rsa-sha2-256'],
+} as const;
+
+/** SSH_DISCONNECT_… of RFC 4253, section 11.1; OpenSSH ends a login with too many refused keys by 2. */
+const PROTOCOL_ERROR = 2;
+
+/** So much of what a server says is shown. */
+const MAX_WORDS = 200;
+
+/**
+ * Connects and logs in, once.
+ *
+ * @throws ServiceError: `unreachable` where another attempt may succeed, `unauthorized` where the key is refused.
+ */
+export async function logIn(client: Client, options: SftpOptions): Promise<Connection> {
+  const { server, answerMs } = options;
+  const where = formatServer(server);
+  const waiting = new Set<(error: Error) => void>();
+  let broken: ServiceError | undefined;
+  let refusedKey: ServiceError | undefined;
+
+  const breakOff = (error: ServiceError) => {
+    broken ??= error;
+    for (const reject of waiting) reject(broken);
+    client.destroy();
+  };
+
+  const call = <T>(what: string, start: (done: Done<T>) => void, limitMs = answerMs): Promise<T> =>
+    new Promise<T>((resolve, reject) => {
+      if (broken !== undefined) throw broken;
+      const finish = (settle: () => void) => {
+        clearTimeout(timer);
+        waiting.delete(fail);
+        settle();
+      };
+      const fail = (error: Error) => finish(() => reject(error));
+      const timer = setTimeout(() => {
+        breakOff(new ServiceError('timeout', `${where}: ${what}: no answer within ${limitMs / 1000} s`));
+      }, limitMs);
+      waiting.add(fail);
+      try {
+        start((error, value) => (error ? fail(error) : finish(() => resolve(value))));
+      } catch (error) {
+        fail(new ServiceError('unreachable', `${where}: ${what}: ${errorLine(error)}`));
+      }
+    });
+
+  const socket = connectTcp({ host: server.host, port: server.port, noDelay: true });
+  const greeting = recordGreeting(socket);
+  let banner = '';
+  client.on('banner', (text) => {
+    banner ||= text;
+  });
+  client.on('error', (error) =>
+    breakOff(refusedKey ?? connectionError(error, options, greeting() || oneLine(banner, MAX_WORDS))),
+  );
+  client.on('close', () =>
+    breakOff(new ServiceError('unreachable', `${where}: the server closed the connection${quoted(greeting())}`)),
+  );
+  await call<void>(
+    'log in',
+    (done) => {
+      client.once('ready', () => done(undefined, undefined));
+      client.connect({ ...connectConfig(options, (problem) => (refusedKey = problem)), sock: socket });
+    },
+    options.connectMs,
+  );
+  return { client, call, breakOff, broken: () => broken };
+}
+
+/** What the server sends before its identification, where it has a reason to hang up (RFC 4253, section 4.2). */
+function recordGreeting(socket: Socket): () => string {
+  let text = '';
+  const listen = (chunk: Buffer) => {
+    text += chunk.toString('latin1');
+    if (/^SSH-/m.test(text) || text.length > MAX_WORDS) socket.off('data', listen);
+  };
+  // With ssh2's own listener: before that, it would take bytes away from it.
+  socket.once('newListener', function onListener(event) {
+    if (event === 'data') socket.on('data', listen);
+    else socket.once('newListener', onListener);
+  });
+  return () => oneLine(text.replace(/^SSH-[\s\S]*/m, ''), MAX_WORDS);
+}
+
+/** What the server said, to add to a message; empty where it said nothing. */
+export function quoted(words: string): string {
+  return words === '' ? '' : `; it said: ${JSON.stringify(words)}`;
+}
+
+function connectConfig(options: SftpOptions, refuse: (problem: ServiceError) => void): ConnectConfig {
+  const { server, knownHost, identity } = options;
+  const knownTypes = knownHost.keys.map(keyType);
+  // A server with several keys should offer the one that is known.
+  const types = Object.entries(HOST_KEY_ALGORITHMS).sort(
+    ([a], [b]) => Number(knownTypes.includes(b)) - Number(knownTypes.includes(a)),
+  );
+  const username = server.user;
+  return {
+    username,
+    ...('privateKey' in identity
+      ? { authHandler: identity.privateKey.offers.map((key) => ({ type: 'publickey' as const, username, key })) }
+      : { agent: identity.agentSocket }),
+    algorithms: { serverHostKey: types.flatMap(([, algorithms]) => [...algorithms]) },
+    hostVerifier: (offered: Buffer) => {
+      const problem = hostKeyProblem(knownHost, offered);
+      if (problem !== undefined) refuse(problem);
+      return problem === undefined;
+    },
+    readyTimeout: 0,
+    keepaliveInterval: 10_000,
+    keepaliveCountMax: 3,
+  };
+}
+
+/** Names what ended a connection; `level` is where ssh2 says it happened, `words` what the server said. */
+function connectionError(
+  error: Error & { level?: string; code?: unknown },
+  { server, identity }: SftpOptions,
+  words: string,
+): ServiceError {
+  const where = formatServer(server);
+  const message = `${errorLine(error)}${quoted(words)}`;
+  if (error.level === 'client-authentication' || error.level === 'agent' || error.code === PROTOCOL_ERROR) {
+    return 'privateKey' in identity
+      ? new ServiceError(
+          'unauthorized',
+          `${where}: refuses the private key for user ${server.user} (${message}); ` +
+            `its authorized_keys must have the line: ${identity.privateKey.publicLine}`,
+          { hint: 'private-key' },
+        )
+      : agentError(error, `${where}: user ${server.user}`, identity.agentSocket, message);
+  }
+  if (error.level === 'client-timeout') return new ServiceError('timeout', `${where}: ${message}`);
+  if (error.level === 'handshake') return new ServiceError('unsupported', `${where}: ${message}`);
+  // Another attempt would ask the same.
+  if (error.code === 'ENOTFOUND') return new ServiceError('not-found', `${where}: there is no such host`);
+  return new ServiceError('unreachable', `${where}: ${message}`);
+}
+
+function agentError(error: { code?: unknown }, who: string, socket: string, message: string): ServiceError {
+  const why =
+    error.code === PROTOCOL_ERROR
+      ? `the server stopped the login before it knew all keys of the agent at ${socket} (${message}); ` +
+        'load only the right key into it: ssh-add -D, then ssh-add <key>'
+      : `no key of the agent at ${socket} is accepted (${message})`;
+  return new ServiceError('unauthorized', `${who}: ${why}`, { hint: 'private-key' });
+}

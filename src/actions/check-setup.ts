@@ -90,6 +90,7 @@ async function setupOf(
         ? undefined
         : (work) => withStore({ ...settings, server }, log, work),
     label,
+    candidateLabel: settings.label,
     rules: { label, key: settings['ledger-key'] },
     pages: url && { http, url, label: settings.label },
     dlrn: settings['dlrn-url'] && dlrnFrom(settings, settings['dlrn-url'], http, log),

@@ -25,6 +25,7 @@ export interface Setup {
   readonly withServer: (<T>(work: (server: Store) => Promise<T>) => Promise<T>) | undefined;
   /** The label that is moved. */
   readonly label: Label;
+  readonly candidateLabel: Label;
   readonly rules: LedgerRules;
   /** Where the label of the candidate is read over HTTP. */
   readonly pages: { readonly http: Http; readonly url: URL; readonly label: Label } | undefined;
@@ -108,9 +109,22 @@ async function checkServer(setup: Setup): Promise<Check[]> {
     return await withServer(async (server) => [
       { what, state: 'ok', line: 'host key, login, extensions and directory' },
       await check(ledger, () => describeLedger(server, setup)),
+      await checkRights(server, setup),
     ]);
   } catch (error) {
     return [wrong(what, error), { what: ledger, state: 'not asked', line: 'is read over SFTP' }];
+  }
+}
+
+async function checkRights(server: Store, { label, candidateLabel }: Setup): Promise<Check> {
+  const what = 'rights on the store';
+  try {
+    const problems = await server.checkRights(label, candidateLabel);
+    const unsafe = problems.some(({ severity }) => severity === 'unsafe');
+    const line = problems.map(({ message }) => message).join('; ');
+    return { what, state: unsafe ? 'wrong' : 'ok', line: line === '' ? 'nobody else can promote, by them' : line };
+  } catch (error) {
+    return wrong(what, error);
   }
 }
 

@@ -140,7 +140,7 @@ test(
 
 describe('red says what to do', () => {
   test.each([
-    ['PUBLISH_SSH_KEY', 'input ssh-private-key: '],
+    ['PUBLISH_SSH_KEY', 'the input ssh-private-key'],
     ['DLRN_PASSWORD', 'input password: '],
   ])(
     'without the secret %s',

@@ -195,7 +195,7 @@ describe('check-setup.yml', () => {
       {},
       { ...MASTER, variables: { IMAGE_SERVER_KNOWN_HOSTS: other } },
     );
-    expect(log).toMatch(/\| image server over SFTP \| wrong \| .*add to input ssh-known-hosts: /);
+    expect(log).toMatch(/\| image server over SFTP \| wrong \| .*check the input ssh-known-hosts/);
     expect(log).toContain('| DLRN login | ok |');
     expect(status).not.toBe(0);
   }, 60_000);

@@ -65,6 +65,7 @@ afterAll(async () => {
 const read = () => `read ${settings.image}`;
 const write = () => `write ${front.host}/${settings.targetPath}`;
 const SFTP = 'image server over SFTP';
+const RIGHTS = 'rights on the store';
 const LEDGER = 'label current-ceph and its ledger';
 
 test('where all is set and right, each check is ok', async () => {
@@ -73,6 +74,7 @@ test('where all is set and right, each check is ok', async () => {
     [read()]: 'ok: 606 tags',
     [write()]: expect.stringMatching(/^ok: allowed; tag current-ceph is sha256:/),
     [SFTP]: 'ok: host key, login, extensions and directory',
+    [RIGHTS]: 'ok: nobody else can promote, by them',
     [LEDGER]: expect.stringMatching(`^ok: ledger record 1 \\(earned\\) says ${settings.image}:${TAG}@`),
     [`read ${settings.directory.url}`]: 'ok: no label ceph-ci-testing yet',
     DLRN: 'ok: ok',
@@ -105,9 +107,9 @@ describe('what is wrong is told, and the rest is checked all the same', () => {
       'another host key',
       () => SFTP,
       { 'ssh-known-hosts': 'a b c' },
-      /offered the key .* add to input ssh-known-hosts: /,
+      /offered the key .* add the line: .*; check the input ssh-known-hosts$/,
     ],
-    ['no such directory', () => SFTP, { server: '/none' }, /no such directory; make it, or mend input server$/],
+    ['no such directory', () => SFTP, { server: '/none' }, /no such directory; check the input server$/],
     [
       'another ledger key',
       () => LEDGER,

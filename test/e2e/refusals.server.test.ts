@@ -213,7 +213,7 @@ describe('the image server', () => {
   });
 
   test.each(actions)('%s: a key that is none', async (action) => {
-    await refused(action, { 'ssh-private-key': 'not a key' }, 'input ssh-private-key: ');
+    await refused(action, { 'ssh-private-key': 'not a key' }, 'the input ssh-private-key');
   });
 
   test.each(actions)('%s: a directory that is not there', async (action) => {

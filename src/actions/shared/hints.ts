@@ -57,7 +57,7 @@ const WORDINGS: Readonly<Record<Hint, readonly [string, ...string[]]>> = {
   'candidate-label': ['see {candidate-label}', 'see {label}', 'see {publish-ci-testing.label}'],
   'promoted-label': ['see {promoted-label}', 'see {label}', 'see {evaluate-and-promote.promoted-label}'],
   'private-key': [
-    'set {ssh-private-key} to a private key of OpenSSH or PEM form, or run an agent (SSH_AUTH_SOCK)',
+    'check {ssh-private-key}, or run an agent (SSH_AUTH_SOCK)',
     'run an agent that has the key (SSH_AUTH_SOCK)',
   ],
   'known-hosts': ['see {ssh-known-hosts}', 'check the known hosts of the store'],

@@ -62,7 +62,11 @@ async function openStore(inputs: StoreSettings, log: Log): Promise<Store> {
   const { server, 'ssh-private-key': privateKey, 'ssh-known-hosts': knownHosts } = inputs;
   const agentSocket = process.env.SSH_AUTH_SOCK;
   if (!isInGit(server)) {
-    return openSftpStore({ server, knownHosts: knownHosts ?? '', privateKey, agentSocket, clock: systemClock, log });
+    if (knownHosts === undefined) throw new UserError(`input ssh-known-hosts: required: a line for ${server.host}`);
+    if (privateKey === undefined && !agentSocket) {
+      throw new UserError('input ssh-private-key: not set, and no agent runs (SSH_AUTH_SOCK)');
+    }
+    return openSftpStore({ server, knownHosts, privateKey, agentSocket, clock: systemClock, log });
   }
   const url = repositoryOf(server, process.env);
   if (url.protocol === 'ssh:' && knownHosts === undefined) {

@@ -266,7 +266,13 @@ describe('a connection', () => {
   /** A clock on which sleeping takes no time. */
   function clockThatSkips() {
     let now = 0;
-    const clock = { now: () => now, sleep: async (ms: number) => void (now += ms), random: () => 0.5 };
+    const clock = {
+      now: () => now,
+      async sleep(ms: number) {
+        now += ms;
+      },
+      random: () => 0.5,
+    };
     return { clock, waited: () => now };
   }
 

@@ -1,32 +1,39 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import * as v from 'valibot';
 import { errorLine, UserError } from '../base/errors.js';
 import { formatCandidate, formatRepository, repositorySchema } from '../candidate/reference.js';
 import { readStable } from '../candidate/schemes.js';
 import { labelSchema } from '../ledger/names.js';
 import { defineAction } from '../runner/action.js';
-import { choice, flag, lineSchema, optional, required, urlSchema, withDefault } from '../runner/inputs.js';
-import { readCandidate } from '../store/consume.js';
+import { choice, flag, lineSchema, list, optional, required, urlSchema, withDefault } from '../runner/inputs.js';
+import { noLabel, readCandidate } from '../store/consume.js';
 import { extraVars, imageNameOf, namespaceOf } from '../store/extra-vars.js';
 import { httpReader } from '../store/http-reader.js';
 import { caInput } from './shared/ca-input.js';
 import { smallApis } from './shared/http.js';
+
+/** Where RDO's tags without a digest come from. */
+const RDO_IMAGE = v.parse(repositorySchema, 'quay.io/ceph/daemon');
 
 export const action = defineAction({
   description: 'Reads which image a test job must test, with its digest',
   needs: 'nothing. It reads the image server over HTTP.',
   inputs: {
     url: required('The URL of the directory that the label is in', urlSchema),
-    label: withDefault('The label', 'ceph-ci-testing', labelSchema),
+    label: withDefault(
+      'The label: of candidates (it ends in `-testing`), or of what is promoted, which is read from its ledger',
+      'ceph-ci-testing',
+      labelSchema,
+    ),
     'if-missing': choice('What to do if the label does not exist yet.', ['error', 'ignore'], 'error'),
     'extra-vars-file': optional('A file to write Ansible variables to, for `ansible-playbook -e @file`', lineSchema),
     'allow-unpinned': flag(
       "Accept a tag whose digest the image server does not know, as RDO's tools leave it",
       'false',
     ),
-    image: withDefault(
-      'The repository of a tag that is accepted without its digest',
-      'quay.io/ceph/daemon',
+    image: list(
+      'The only repositories whose images are accepted, one a line; empty: any. A tag that is accepted without its digest is of the first (`quay.io/ceph/daemon` where this is empty)',
       repositorySchema,
     ),
     branch: withDefault('The OpenStack branch, for `openstack-repository`', 'master', lineSchema),
@@ -56,14 +63,16 @@ export const action = defineAction({
   async run(inputs, { log, context }) {
     const { label } = inputs;
     const store = httpReader(await smallApis(log, inputs), inputs.url);
-    if (inputs['if-missing'] === 'ignore' && (await store.readLabel(label)) === undefined) {
-      return { outputs: {}, summary: `There is no label \`${label}\` yet.` };
-    }
     const candidate = await readCandidate({
       store,
       label,
-      unpinnedRepository: inputs['allow-unpinned'] ? inputs.image : undefined,
+      images: inputs.image,
+      unpinnedRepository: inputs['allow-unpinned'] ? (inputs.image[0] ?? RDO_IMAGE) : undefined,
     });
+    if (candidate === undefined) {
+      if (inputs['if-missing'] === 'error') throw noLabel(store, label);
+      return { outputs: {}, summary: `There is no label \`${label}\` yet.` };
+    }
     const { repository, tag, digest } = candidate;
     const reference =
       digest === undefined ? `${formatRepository(repository)}:${tag}` : formatCandidate({ repository, tag, digest });

@@ -1,9 +1,17 @@
 import * as v from 'valibot';
 import { ServiceError } from '../base/errors.js';
-import { candidateSchema, type Digest, type Repository, type Tag } from '../candidate/reference.js';
-import type { Label } from '../ledger/names.js';
+import {
+  candidateSchema,
+  type Digest,
+  formatRepository,
+  type Repository,
+  sameRepository,
+  type Tag,
+} from '../candidate/reference.js';
+import { readHead } from '../ledger/chain.js';
+import { isPromotedLabel, type Label, type PromotedLabel } from '../ledger/names.js';
 import { candidateFileName } from './candidate-file.js';
-import type { StoreReader } from './reader.js';
+import { ledgerOf, type StoreReader } from './reader.js';
 
 /** The image that a label names. */
 export interface ConsumedCandidate {
@@ -18,25 +26,63 @@ export interface ConsumedCandidate {
 export interface ReadCandidateOptions {
   readonly store: StoreReader;
   readonly label: Label;
-  /** The repository of a tag that has no candidate file; undefined: such a tag is refused. */
+  /** The only repositories whose images are accepted; none or not set: all. */
+  readonly images?: readonly Repository[];
+  /** The repository of a tag whose digest is not known; undefined: such a tag is refused. */
   readonly unpinnedRepository: Repository | undefined;
 }
 
-/** Reads which image a label names. The label may move in between; the tag that was read keeps its meaning. */
-export async function readCandidate(options: ReadCandidateOptions): Promise<ConsumedCandidate> {
-  const { store, label, unpinnedRepository: repository } = options;
+/**
+ * Reads which image a label names. A promoted label is read from its ledger: whoever publishes candidates can write
+ * candidate files, and so must not decide what consumers of a promoted label get. Undefined where there is no label.
+ *
+ * @throws ServiceError where the digest is not known, the image is of another repository, or the ledger is not trusted.
+ */
+export async function readCandidate(options: ReadCandidateOptions): Promise<ConsumedCandidate | undefined> {
+  const { store, label, images = [] } = options;
+  const found = isPromotedLabel(label)
+    ? ((await readPromoted(store, label)) ?? (await readUnpinned(options, `${label} has no ledger`)))
+    : await readPublished(options);
+  if (found === undefined || images.length === 0) return found;
+  if (images.some((one) => sameRepository(one, found.repository))) return found;
+  throw new ServiceError(
+    'forbidden',
+    `${store.where}: label ${label} names an image of ${formatRepository(found.repository)}; ` +
+      `accepted are only those of ${images.map(formatRepository).join(', ')}`,
+    { hint: 'image' },
+  );
+}
+
+/** The image that the ledger says is promoted; undefined where there is no ledger. */
+async function readPromoted(store: StoreReader, label: PromotedLabel): Promise<ConsumedCandidate | undefined> {
+  const head = await readHead(ledgerOf(store, label), { label });
+  return head && { ...head.record.candidate, tagsRead: 0 };
+}
+
+/** The image in the candidate file. The label may move between the two reads; the tag that was read keeps its meaning. */
+async function readPublished(options: ReadCandidateOptions): Promise<ConsumedCandidate | undefined> {
+  const { store, label } = options;
   const tag = await store.readLabel(label);
-  if (tag === undefined) {
-    throw new ServiceError('not-found', `${store.where}: there is no label ${label}`, { hint: 'url' });
-  }
+  if (tag === undefined) return undefined;
   const file = await store.readCandidateFile(tag);
   if (file !== undefined) return { ...v.parse(candidateSchema, file.reference), tagsRead: file['tags-read'] };
-  if (repository === undefined) {
-    throw new ServiceError(
-      'not-found',
-      `${store.where}: has no ${candidateFileName(tag)}, so the digest of ${tag} is not known`,
-      { hint: 'allow-unpinned' },
-    );
-  }
-  return { repository, tag, digest: undefined, tagsRead: 0 };
+  return readUnpinned(options, `there is no ${candidateFileName(tag)}`);
+}
+
+/** The tag alone, where that is allowed; `why` says why its digest is not known. */
+async function readUnpinned(
+  { store, label, unpinnedRepository: repository }: ReadCandidateOptions,
+  why: string,
+): Promise<ConsumedCandidate | undefined> {
+  const tag = await store.readLabel(label);
+  if (tag === undefined) return undefined;
+  if (repository !== undefined) return { repository, tag, digest: undefined, tagsRead: 0 };
+  throw new ServiceError('not-found', `${store.where}: ${why}, so the digest of ${tag} is not known`, {
+    hint: 'allow-unpinned',
+  });
+}
+
+/** The error for a label that is not there. */
+export function noLabel(store: StoreReader, label: Label): ServiceError {
+  return new ServiceError('not-found', `${store.where}: there is no label ${label}`, { hint: 'url' });
 }

@@ -4,15 +4,19 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
 import { type Repository, repositorySchema } from '../../src/candidate/reference.js';
-import { readCandidate } from '../../src/store/consume.js';
+import { type ConsumedCandidate, noLabel, readCandidate } from '../../src/store/consume.js';
 import { httpReader } from '../../src/store/http-reader.js';
 import { publishCandidate } from '../../src/store/publish.js';
 import { ledgerOf } from '../../src/store/reader.js';
 import { freshImageDirectory } from '../sandbox/current.js';
 import { candidate, candidateFile, failure, http, TESTING, withServer } from './fixture.js';
 
-const read = (url: string, unpinnedRepository?: Repository) =>
-  readCandidate({ store: httpReader(http, new URL(url)), label: TESTING, unpinnedRepository });
+async function read(url: string, unpinnedRepository?: Repository): Promise<ConsumedCandidate> {
+  const store = httpReader(http, new URL(url));
+  const found = await readCandidate({ store, label: TESTING, unpinnedRepository });
+  if (found === undefined) throw noLabel(store, TESTING);
+  return found;
+}
 
 describe('what a label names', () => {
   test('is what was published', async () => {

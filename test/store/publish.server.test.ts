@@ -12,7 +12,7 @@ import { connectSftp, type SftpSession } from '../../src/store/sftp/session.js';
 import { createSftpStore } from '../../src/store/sftp/sftp-store.js';
 import type { Store } from '../../src/store/store.js';
 import { freshImageDirectory, sandbox } from '../sandbox/current.js';
-import { candidate, failure, TESTING, withServer } from './fixture.js';
+import { candidate, failure, silent, TESTING, withServer } from './fixture.js';
 import { type FaultyProxy, startProxy } from './sftp/proxy.js';
 
 const publish = (server: Store, tag: string, changes: Partial<PublishOptions> = {}) =>
@@ -127,7 +127,7 @@ describe('a run that ends anywhere', () => {
   const addressOf = (url: string) => v.parse(serverSchema, url);
   const serverOn = (session: SftpSession, url: string) => {
     const address = addressOf(url);
-    return createSftpStore({ session, where: formatServer(address), path: address.directory }, systemClock);
+    return createSftpStore({ session, where: formatServer(address), path: address.directory }, systemClock, silent);
   };
 
   /** What the directory was before: nothing, a candidate, or what a torn write of RDO's left. */

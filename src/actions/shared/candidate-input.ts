@@ -4,7 +4,7 @@ import { type Candidate, formatRepository, type Repository, sameRepository } fro
 import type { Http } from '../../http/policy.js';
 import type { Label } from '../../ledger/names.js';
 import type { Request } from '../../rules/request.js';
-import { readCandidate } from '../../store/consume.js';
+import { noLabel, readCandidate } from '../../store/consume.js';
 import { httpReader } from '../../store/http-reader.js';
 
 interface CandidateSettings {
@@ -34,11 +34,10 @@ export async function readCandidateInput(
     if (!dryRun) throw new UserError(`input image: required with url; ${why}`);
     log.warning(`input image: ${why} in this dry run`);
   }
-  const { repository, tag, digest } = await readCandidate({
-    store: httpReader(http, url),
-    label,
-    unpinnedRepository: undefined,
-  });
+  const store = httpReader(http, url);
+  const found = await readCandidate({ store, label, unpinnedRepository: undefined });
+  if (found === undefined) throw noLabel(store, label);
+  const { repository, tag, digest } = found;
   if (digest === undefined) throw new UserError(`input url: ${tag} has no digest`, { hint: 'allow-unpinned' });
   return accepted('url', { repository, tag, digest }, image);
 }

@@ -1,3 +1,4 @@
+import { basename, dirname, resolve } from 'node:path/posix';
 import * as v from 'valibot';
 import { ServiceError, UserError } from '../../base/errors.js';
 import { parseWith } from '../../base/schema.js';
@@ -113,14 +114,20 @@ export async function listArtifacts(directory: Directory): Promise<Tag[]> {
   });
 }
 
-/** What each symlink of the directory points at, whoever made it. */
+/** What each symlink points at, whoever made it: the name beside it, also where it says `./name` or `/store/name`. */
 export async function listLinks({ session, path }: Directory): Promise<Map<string, string>> {
   const links = new Map<string, string>();
   for (const { name, kind } of await session.list(path)) {
     const target = kind === 'symlink' ? await session.readLink(`${path}/${name}`) : undefined;
-    if (target !== undefined) links.set(name, target);
+    if (target !== undefined) links.set(name, nameBeside(path, target));
   }
   return links;
+}
+
+/** The name that a link in the directory means, where that is one beside it; the target as it is otherwise. */
+function nameBeside(directory: string, target: string): string {
+  const path = resolve(directory, target);
+  return dirname(path) === directory ? basename(path) : target;
 }
 
 /** Removes an artifact, its candidate file first; refused while a label points at it. */

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Clock, unixSeconds } from '../../base/clock.js';
 import { ServiceError } from '../../base/errors.js';
+import type { Log } from '../../base/log.js';
 import { DIRECTORY_MODE, FILE_MODE, type SftpSession } from './session.js';
 
 /** The one directory that we work in, and the ways in which we write there: always beside, then into place. */
@@ -109,13 +110,19 @@ export async function replaceLink(
   );
 }
 
-/** Removes what killed runs left a day ago or earlier. What another user left may stay: it is in nobody's way. */
-export async function sweep(directory: Directory, clock: Clock): Promise<void> {
-  const { session } = directory;
-  for (const { name, modified } of await session.list(directory.path)) {
+/**
+ * Removes the files that killed runs left a day ago or earlier. What another account left, or what is no file, may
+ * stay: it is in nobody's way.
+ */
+export async function sweep({ session, path, where }: Directory, clock: Clock, log: Log): Promise<void> {
+  for (const { name, kind, modified } of await session.list(path)) {
     if (!TEMPORARY.test(name) || modified > unixSeconds(clock) - STALE_SECONDS) continue;
+    if (kind !== 'file' && kind !== 'symlink') {
+      log.warning(`${where}/${name}: is a ${kind} with the name of a temporary file; it is left alone`);
+      continue;
+    }
     try {
-      await session.remove(pathOf(directory, name));
+      await session.remove(`${path}/${name}`);
     } catch (error) {
       if (!(error instanceof ServiceError && error.kind === 'forbidden')) throw error;
     }

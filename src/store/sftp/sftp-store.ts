@@ -59,7 +59,7 @@ export async function openSftpStore(options: SftpStoreOptions): Promise<Store> {
     session.close();
     throw error;
   }
-  return createSftpStore({ session, where: formatServer(server), path: server.directory }, clock);
+  return createSftpStore({ session, where: formatServer(server), path: server.directory }, clock, options.log);
 }
 
 async function identityOf({ privateKey, agentSocket }: SftpStoreOptions): Promise<Identity> {
@@ -93,7 +93,7 @@ async function requireDirectory(session: SftpSession, server: ServerAddress): Pr
 }
 
 /** An image server on a session that is open. */
-export function createSftpStore(directory: Directory, clock: Clock): Store {
+export function createSftpStore(directory: Directory, clock: Clock, log: Log): Store {
   return {
     where: directory.where,
     readLabel: (label) => readLabel(directory, label),
@@ -115,7 +115,7 @@ export function createSftpStore(directory: Directory, clock: Clock): Store {
       (await directory.session.readFile(pathOf(directory, name), maxBytes))?.toString('utf8'),
     writePage: (name, text) => replaceFile(directory, name, Buffer.from(text)),
     checkRights: (promoted, candidate) => checkRights(directory, promoted, candidate),
-    sweep: () => sweep(directory, clock),
+    sweep: () => sweep(directory, clock, log),
     flush: async () => undefined,
     close: () => directory.session.close(),
   };

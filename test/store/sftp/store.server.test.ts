@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import {
   chmodSync,
   existsSync,
@@ -12,7 +14,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import * as v from 'valibot';
@@ -27,7 +29,7 @@ import { readPrivateKey } from '../../../src/store/sftp/private-key.js';
 import { connectSftp } from '../../../src/store/sftp/session.js';
 import { createSftpStore } from '../../../src/store/sftp/sftp-store.js';
 import { freshImageDirectory, sandbox } from '../../sandbox/current.js';
-import { candidateFile, failure, http, label, TESTING, withServer } from '../fixture.js';
+import { candidateFile, failure, http, label, silent, TESTING, withServer } from '../fixture.js';
 
 const tag = (text: string): Tag => v.parse(tagSchema, text);
 const CURRENT = label('current-ceph');
@@ -247,7 +249,7 @@ test('what vanishes between a look and the next request is not there', async () 
     where: server,
     path,
   };
-  const opened = createSftpStore(directory, systemClock);
+  const opened = createSftpStore(directory, systemClock, silent);
   const prepare = () => {
     writeFileSync(join(path, 'v1'), 'v1');
     symlinkSync('v1', join(path, 'current-ceph'));
@@ -403,4 +405,55 @@ describe('the rights on a store', () => {
     const found = await withServer(`${server}/link`, (opened) => opened.checkRights(CURRENT, TESTING));
     expect(found).toEqual([{ severity: 'unsafe', message: expect.stringContaining('group or others may write it') }]);
   });
+});
+
+test('a FIFO at a record is said to be no file, at once', async () => {
+  const { server, path } = await freshImageDirectory();
+  mkdirSync(join(path, 'ledger/current-ceph'), { recursive: true });
+  execFileSync('mkfifo', [join(path, 'ledger/current-ceph/1.json')]);
+  const reading = withServer(server, (opened) => opened.readRecord(CURRENT, 1));
+  expect(await failure(reading)).toEqual({
+    kind: 'conflict',
+    message: `${server}/ledger/current-ceph/1.json: is a special file, not a file`,
+  });
+});
+
+test('a directory with the name of an old temporary file is left alone, with a warning', async () => {
+  const { server, path } = await freshImageDirectory();
+  const name = `.promotion-${randomUUID()}.tmp`;
+  mkdirSync(join(path, name));
+  utimesSync(join(path, name), 0, 0);
+  const warnings: string[] = [];
+  const log = { ...silent, warning: (message: string) => void warnings.push(message) };
+  await withServer(server, (opened) => opened.sweep(), { log });
+  expect(existsSync(join(path, name))).toBe(true);
+  expect(warnings).toEqual([expect.stringContaining(`${server}/${name}: is a directory`)]);
+});
+
+test('links by another way to the same name count as naming it', async () => {
+  const { server, path } = await freshImageDirectory();
+  symlinkSync('./v1', join(path, 'dotted'));
+  symlinkSync(join(path, 'v2'), join(path, 'absolute'));
+  symlinkSync(`../${basename(path)}/v3`, join(path, 'around'));
+  symlinkSync('/elsewhere/v4', join(path, 'outside'));
+  writeFileSync(join(path, 'v1'), 'v1');
+  await withServer(server, async (opened) => {
+    expect(Object.fromEntries(await opened.listLinks())).toEqual({
+      dotted: 'v1',
+      absolute: 'v2',
+      around: 'v3',
+      outside: '/elsewhere/v4',
+    });
+    expect(await failure(opened.removeArtifact(tag('v1')))).toMatchObject({ kind: 'UserError' });
+  });
+});
+
+test('what an earlier program kept from readers is made readable before a label names it', async () => {
+  const { server, path } = await freshImageDirectory();
+  await withServer(server, async (opened) => {
+    await opened.writeArtifact(candidateFile('v1'));
+    for (const name of ['v1', 'v1.json']) chmodSync(join(path, name), 0o600);
+    await opened.moveLabel(CURRENT, tag('v1'));
+  });
+  for (const name of ['v1', 'v1.json']) expect(statSync(join(path, name)).mode & 0o777).toBe(0o644);
 });

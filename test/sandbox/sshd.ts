@@ -23,10 +23,12 @@ export interface Sshd extends ServerProcess {
 export interface SshdOptions {
   readonly tools: Tools;
   readonly directory: string;
+  /** Lets users run commands too, as git does. */
+  readonly commands?: boolean;
 }
 
-/** A real sshd on loopback that offers SFTP and nothing else, with a host key and a user key made on the spot. */
-export async function startSshd({ tools, directory }: SshdOptions): Promise<Sshd> {
+/** A real sshd on loopback that offers SFTP and, unless told otherwise, nothing else, with a host key and a user key made on the spot. */
+export async function startSshd({ tools, directory, commands = false }: SshdOptions): Promise<Sshd> {
   await mkdir(directory, { recursive: true });
   const authorizedKeys = join(directory, 'authorized_keys');
   const [hostKey, privateKey] = await Promise.all([
@@ -60,7 +62,7 @@ export async function startSshd({ tools, directory }: SshdOptions): Promise<Sshd
         'DisableForwarding yes',
         'PermitTTY no',
         'Subsystem sftp internal-sftp',
-        'ForceCommand internal-sftp',
+        ...(commands ? [] : ['ForceCommand internal-sftp']),
         'LogLevel VERBOSE',
       ];
       await writeFile(config, `${lines.join('\n')}\n`);

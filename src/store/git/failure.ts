@@ -58,7 +58,7 @@ const SYMPTOMS: readonly Symptom[] = [
   { said: /certificate|SSL/i, kind: 'unreachable', hint: 'trust-certificate' },
   { said: /Operation too slow|timed out/i, kind: 'timeout' },
   {
-    said: /resolve host|resolve hostname|connect to|Connection|early EOF|hung up|RPC failed|broken pipe/i,
+    said: /resolve host|resolve hostname|connect to|Connection|early EOF|hung up|RPC failed|broken pipe|Empty reply|Recv failure|Send failure/i,
     kind: 'unreachable',
   },
 ];

@@ -170,10 +170,11 @@ export function createGitStore(branch: Branch, clock: Clock, log: Log): Store {
       try {
         dropped.push(...(await look()).dropped);
       } catch (error) {
-        if (failure === undefined) throw error;
+        if (!(error instanceof ServiceError) || error.kind === 'conflict') throw error;
+        // Even a push that was refused may have arrived: curl sends again what was lost.
         throw new ServiceError(
           'unreachable',
-          `${where}: perhaps written (the next run finds out): ${errorLine(failure)}`,
+          `${where}: perhaps written (the next run finds out): ${errorLine(failure ?? error)}`,
         );
       }
       // What was pushed and whose answer was lost is there now, so that nothing is left to write.

@@ -1,0 +1,284 @@
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { openGitStore } from '../../../src/store/git/git-store.js';
+import type { Store } from '../../../src/store/store.js';
+import { sandbox } from '../../sandbox/current.js';
+import { runDirectory } from '../../sandbox/process.js';
+import { startSshd } from '../../sandbox/sshd.js';
+import { candidateFile, failure, label } from '../fixture.js';
+import {
+  type Changes,
+  type Forge,
+  freshRepository,
+  optionsFor,
+  type Repository,
+  startForge,
+  withGitStore,
+} from './support.js';
+
+const CURRENT = label('current-ceph');
+const V1 = candidateFile('v1');
+const record = (n: number) => Buffer.from(`{"id":"1/1/${n}"}\n`);
+
+let forge: Forge;
+let repository: Repository;
+beforeAll(async () => {
+  forge = await startForge();
+});
+afterAll(() => forge.stop());
+afterEach(() => {
+  forge.fault = () => false;
+  expect(readdirSync(forge.temporary)).toEqual([]);
+});
+
+async function append(store: Store, n = 1): Promise<'won' | 'lost'> {
+  await store.writeArtifact(V1);
+  return store.appendRecord(CURRENT, n, record(n), `1/1/${n}`);
+}
+
+async function failureOf(changes: Changes = {}, use: (store: Store) => Promise<unknown> = append) {
+  const { kind, message } = await failure(withGitStore(forge, repository, use, changes));
+  expect(message).not.toContain('\n');
+  for (const secret of [forge.token, Buffer.from(forge.token).toString('base64')])
+    expect(message).not.toContain(secret);
+  return { kind, message };
+}
+
+/** After the fault a next run promotes. */
+async function goesOn(): Promise<void> {
+  forge.fault = () => false;
+  expect(await withGitStore(forge, repository, (store) => append(store))).toBe('won');
+  expect(repository.show('ledger/current-ceph/1.json')).toBe(record(1).toString().trimEnd());
+}
+
+describe('one clear line, and nothing lost, where', () => {
+  test('the remote is down', async () => {
+    repository = await freshRepository(forge);
+    const gone = new URL('http://127.0.0.1:9/owner/store');
+    expect(await failureOf({ url: gone })).toMatchObject({ kind: 'unreachable' });
+  });
+
+  test('the remote goes down before the push', async () => {
+    repository = await freshRepository(forge);
+    forge.fault = (kind, request) => kind.startsWith('push') && request.socket.destroy() !== undefined;
+    expect(await failureOf()).toMatchObject({ kind: 'unreachable' });
+    await goesOn();
+  });
+
+  test('the answer to a push is lost: the record was written, and no other is', async () => {
+    repository = await freshRepository(forge);
+    forge.loseNextAnswer = true;
+    await withGitStore(forge, repository, async (store) => {
+      expect(await append(store)).toBe('won');
+      await store.moveLabel(CURRENT, V1.tag);
+      forge.loseNextAnswer = true;
+    });
+    expect(repository.show('current-ceph')).toBe('v1');
+    expect(repository.git('rev-list', '--count', 'promotions')).toBe('2');
+  });
+
+  test('the answer is lost and the remote stays down: the next run finds the record', async () => {
+    repository = await freshRepository(forge);
+    forge.loseNextAnswer = true;
+    let pushed = false;
+    forge.fault = (kind, request) => {
+      if (kind === 'push') pushed = true;
+      return pushed && kind !== 'push' && request.socket.destroy() !== undefined;
+    };
+    expect(await failureOf()).toEqual({ kind: 'unreachable', message: expect.stringContaining('perhaps written') });
+    forge.fault = () => false;
+    expect(await withGitStore(forge, repository, (store) => store.readRecord(CURRENT, 1))).toEqual(record(1));
+  });
+
+  test.each([
+    ['a hook says no', 'echo "policy: no pushes on Friday" >&2', 'forbidden', 'policy: no pushes on Friday'],
+    ['the branch is protected', 'echo "error: GH006: Protected branch update failed" >&2', 'forbidden', 'GH006'],
+    ['the disk is full', 'echo "fatal: write error: No space left on device" >&2', 'full', 'No space left'],
+  ])('%s', async (_, says, kind, message) => {
+    repository = await freshRepository(forge);
+    const hook = join(repository.path, 'hooks/pre-receive');
+    mkdirSync(join(repository.path, 'hooks'), { recursive: true });
+    writeFileSync(hook, `#!/bin/sh\n${says}\nexit 1\n`);
+    chmodSync(hook, 0o755);
+    expect(await failureOf()).toEqual({ kind, message: expect.stringContaining(message) });
+    rmSync(hook);
+    await goesOn();
+  });
+
+  test('the server takes no pack of that size', async () => {
+    repository = await freshRepository(forge);
+    repository.git('config', 'receive.maxInputSize', '20');
+    expect((await failureOf()).kind).toMatch(/^(?:too-large|forbidden|server-error)$/);
+    repository.git('config', '--unset', 'receive.maxInputSize');
+    await goesOn();
+  });
+
+  test('the token may only read', async () => {
+    repository = await freshRepository(forge);
+    expect(await failureOf({ token: forge.readingToken })).toMatchObject({ kind: 'forbidden' });
+    await goesOn();
+  });
+
+  test('the token is wrong', async () => {
+    repository = await freshRepository(forge);
+    expect(await failureOf({ token: 'wrong' })).toMatchObject({ kind: 'unauthorized' });
+  });
+
+  test('the repository is not there', async () => {
+    expect(await failureOf({ url: new URL(`${forge.url}/owner/no-such`) })).toMatchObject({ kind: 'not-found' });
+  });
+
+  test('the branch is the default branch', async () => {
+    repository = await freshRepository(forge);
+    expect(await failureOf({ branch: 'main' })).toEqual({
+      kind: 'UserError',
+      message: expect.stringContaining('is the default branch'),
+    });
+  });
+
+  test('the repository is empty', async () => {
+    repository = await freshRepository(forge);
+    repository.git('update-ref', '-d', 'refs/heads/main');
+    expect(await failureOf()).toEqual({
+      kind: 'UserError',
+      message: expect.stringContaining('the repository is empty'),
+    });
+  });
+
+  test.each([
+    ['was rewritten', ['update-ref', 'refs/heads/promotions', 'refs/heads/main'], 'its history was rewritten'],
+    ['was deleted', ['update-ref', '-d', 'refs/heads/promotions'], 'the branch was deleted'],
+  ])('the branch %s during the run', async (_, command, message) => {
+    repository = await freshRepository(forge);
+    await withGitStore(forge, repository, (store) => append(store));
+    const rewrite = async (store: Store) => {
+      repository.git(...command);
+      return store.listRecords(CURRENT);
+    };
+    expect(await failureOf({}, rewrite)).toEqual({ kind: 'conflict', message: expect.stringContaining(message) });
+  });
+
+  test('the server redirects: the token goes nowhere else', async () => {
+    repository = await freshRepository(forge);
+    const asked: (string | undefined)[] = [];
+    const other = createServer((request, response) => {
+      asked.push(request.headers.authorization);
+      response.end();
+    });
+    await new Promise<void>((listening) => other.listen(0, '127.0.0.1', listening));
+    const address = other.address();
+    const port = address !== null && typeof address === 'object' ? address.port : 0;
+    forge.fault = (_kind, request, response) => {
+      response.writeHead(302, { location: `http://127.0.0.1:${port}${request.url}` }).end();
+      return true;
+    };
+    expect(await failureOf()).toEqual({ kind: 'bad-answer', message: expect.stringContaining('redirects') });
+    expect(asked).toEqual([]);
+    other.close();
+  });
+
+  test.each([
+    [
+      'is too old',
+      'echo git version 2.30.9',
+      /git 2\.31 or newer is needed on the runner, and this is git version 2\.30\.9$/,
+    ],
+    ['is missing', undefined, /git cannot be run/],
+  ])('git %s', async (_, script, message) => {
+    const path = process.env.PATH;
+    const folder = mkdtempSync(join(tmpdir(), 'path-'));
+    if (script !== undefined) {
+      writeFileSync(join(folder, 'git'), `#!/bin/sh\n${script}\n`);
+      chmodSync(join(folder, 'git'), 0o755);
+    }
+    try {
+      const options = optionsFor(forge, await freshRepository(forge));
+      process.env.PATH = folder;
+      const { kind, message: said } = await failure(openGitStore(options));
+      expect(kind).toBe('UserError');
+      expect(said).toMatch(message);
+    } finally {
+      process.env.PATH = path;
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
+
+test("the token is in no process's arguments and in no file, and nobody's configuration counts", async () => {
+  repository = await freshRepository(forge);
+  const home = mkdtempSync(join(tmpdir(), 'home-'));
+  writeFileSync(
+    join(home, '.gitconfig'),
+    '[url "http://127.0.0.1:9/"]\n\tinsteadOf = http://\n[core]\n\thooksPath = /nonexistent\n',
+  );
+  const found: string[] = [];
+  let looked = 0;
+  forge.fault = () => {
+    looked += 1;
+    for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+      if (readOrEmpty(`/proc/${pid}/cmdline`).includes(forge.token)) found.push(`arguments of ${pid}`);
+    }
+    for (const entry of readdirSync(forge.temporary, { recursive: true, encoding: 'utf8' })) {
+      const text = readOrEmpty(join(forge.temporary, entry));
+      const basic = Buffer.from(`x-access-token:${forge.token}`).toString('base64');
+      if (text.includes(forge.token) || text.includes(basic)) found.push(entry);
+    }
+    return false;
+  };
+  const environment = {
+    ...process.env,
+    HOME: home,
+    GIT_TRACE_CURL: '1',
+    GIT_CONFIG_PARAMETERS: "'http.proxy=http://127.0.0.1:9'",
+  };
+  expect(await withGitStore(forge, repository, (store) => append(store), { environment })).toBe('won');
+  expect(looked).toBeGreaterThan(3);
+  expect(found).toEqual([]);
+  rmSync(home, { recursive: true });
+});
+
+describe('by SSH', () => {
+  test('it is the same store, with a key that no file holds, and an unknown host is refused', async () => {
+    repository = await freshRepository(forge);
+    const run = await runDirectory();
+    const sshd = await startSshd({ tools: sandbox().tools, directory: join(run.path, 'sshd'), commands: true });
+    try {
+      const url = new URL(`ssh://${sshd.username}@127.0.0.1:${sshd.port}${repository.path}`);
+      const options = optionsFor(forge, repository, { url });
+      const remote = { ...options.remote, token: undefined, privateKey: sshd.privateKey, knownHosts: sshd.knownHosts };
+      const store = await openGitStore({ ...options, remote });
+      expect(await append(store)).toBe('won');
+      await store.moveLabel(CURRENT, V1.tag);
+      await store.flush();
+      const [, line = ''] = sshd.privateKey.split('\n');
+      for (const entry of readdirSync(forge.temporary, { recursive: true, encoding: 'utf8' })) {
+        expect(readOrEmpty(join(forge.temporary, entry))).not.toContain(line);
+      }
+      store.close();
+      expect(repository.show('current-ceph')).toBe('v1');
+
+      const [host, type] = sshd.knownHosts.split(' ');
+      const other = { ...remote, knownHosts: `${host} ${type} ${OTHER_KEY}` };
+      expect(await failure(openGitStore({ ...options, remote: other }))).toMatchObject({ kind: 'host-key' });
+      const refused = { ...remote, privateKey: 'no key' };
+      expect(await failure(openGitStore({ ...options, remote: refused }))).toMatchObject({ kind: 'unauthorized' });
+    } finally {
+      await sshd.stop();
+      await run.stop();
+    }
+  });
+});
+
+/** A key of nobody's. */
+const OTHER_KEY = 'AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f';
+
+function readOrEmpty(file: string): string {
+  try {
+    return readFileSync(file, 'latin1');
+  } catch {
+    return '';
+  }
+}

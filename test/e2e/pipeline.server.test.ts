@@ -203,13 +203,13 @@ describe('by hand', () => {
     ['from schedule', {}, { GITHUB_EVENT_NAME: 'schedule' }, 'input force-tag: only by workflow_dispatch'],
     ['mistyped', { 'force-confirm': TAG }, {}, 'input force-confirm: '],
     ['no reason', { 'force-reason': '' }, {}, 'input force-reason: '],
-    ['a job not named', { 'skip-jobs': JOBS[0] ?? '' }, {}, `input skip-jobs: does not name ${JOBS[1]}`],
-    ['a job too many', { 'skip-jobs': [...JOBS, 'x'].join('\n') }, {}, 'input skip-jobs: names x'],
+    ['a job not named', { 'skip-jobs': JOBS[0] ?? '' }, {}, `these jobs are not met and would be skipped without being named: ${JOBS[1]}; name in the input skip-jobs`],
+    ['a job too many', { 'skip-jobs': [...JOBS, 'x'].join('\n') }, {}, 'these jobs are named to be skipped, but are met or not in the criteria: x; name in the input skip-jobs'],
     ['not allowed', { 'allowed-actors': 'bob' }, {}, 'input force-tag: alice is not in allowed-actors'],
     ['started by another', {}, { GITHUB_TRIGGERING_ACTOR: 'eve' }, 'input force-tag: eve is not in allowed-actors'],
-    ['on a re-run', {}, { GITHUB_RUN_ATTEMPT: '2' }, 'a re-run decides nothing for a person'],
-    ['frozen', { freeze: 'release week' }, {}, 'input force-tag: promotion is frozen (release week)'],
-    ['no such tag', { 'force-tag': 'v9', 'force-confirm': 'v9' }, {}, 'input force-tag: '],
+    ['on a re-run', {}, { GITHUB_RUN_ATTEMPT: '2' }, 'a re-run does not decide for a person again'],
+    ['frozen', { freeze: 'release week' }, {}, 'promotion is frozen: release week; clear the input freeze first'],
+    ['no such tag', { 'force-tag': 'v9', 'force-confirm': 'v9' }, {}, 'v9 does not exist'],
     ['a path', { 'force-tag': '../evil', 'force-confirm': '../evil' }, {}, 'input force-tag: "../evil" is not a tag'],
   ])('a force is refused: %s', async (_, inputs, env, message) => {
     const run = await evaluate({ ...force, ...inputs }, { ...DISPATCH, ...env });
@@ -218,9 +218,9 @@ describe('by hand', () => {
     await expect(ledgerRecord(2)).rejects.toThrow('ENOENT');
   });
 
-  test('a force is recorded with all that it overrides', async () => {
+  test('a force is recorded with all that it overrides, and holds the image that it leaves', async () => {
     const forced = succeeded(await evaluate(force, DISPATCH));
-    expect(forced.outputs).toMatchObject({ decision: 'force', promoted: 'true', previous: found.outputs.reference });
+    expect(forced.outputs).toMatchObject({ decision: 'force', promoted: 'true', record: '2' });
     for (const job of JOBS) expect(forced.summary).toMatch(new RegExp(`^Skipped: .*\`${job}\``, 'm'));
     expect(forced.summary).toMatch(/^Overridden: wait, downgrade\.$/m);
     expect(await ledgerRecord(2)).toMatchObject({
@@ -228,27 +228,30 @@ describe('by hand', () => {
       reason: 'v6.0.7 leaks',
       'skipped-jobs': JOBS,
       overridden: ['wait', 'downgrade'],
+      holds: [{ tag: TAG, who: 'alice', reason: 'v6.0.7 leaks' }],
     });
-    expect(await readlink(join(settings.directory.path, 'previous-current-ceph'))).toBe(TAG);
   });
 
-  test('a rollback goes to the recorded digest and holds what it leaves', async () => {
+  test('a rollback goes to the recorded digest once its hold is lifted, and holds what it leaves', async () => {
     const rollback = {
       'rollback-to': 'previous',
       'force-reason': 'v6.0.6 is worse',
       'allowed-actors': 'alice',
       reference: '',
     };
-    const rolledBack = succeeded(await evaluate(rollback, DISPATCH));
+    const held = await evaluate(rollback, DISPATCH);
+    expect(held.errors).toEqual([expect.stringContaining('neither on hold nor quarantined')]);
+    const lift = { ...rollback, 'rollback-to': '', 'lift-hold': TAG };
+    succeeded(await evaluate(lift, DISPATCH));
+    const rolledBack = succeeded(await evaluate({ ...rollback, 'rollback-to': TAG }, DISPATCH));
     expect(rolledBack.outputs).toMatchObject({
       decision: 'rollback',
       promoted: 'true',
       reference: found.outputs.reference,
     });
-    expect(await ledgerRecord(3)).toMatchObject({
+    expect(await ledgerRecord(4)).toMatchObject({
       kind: 'rollback',
       candidate: found.outputs.reference,
-      previous: null,
       holds: [{ tag: OLDER, who: 'alice', reason: 'v6.0.6 is worse' }],
     });
     expect(await targetDigest('current-ceph')).toBe(found.outputs.digest);

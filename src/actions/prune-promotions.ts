@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { formatRepository } from '../candidate/reference.js';
 import { targetRepositories } from '../rules/targets.js';
 import { defineAction } from '../runner/action.js';
 import { countSchema, flag, required, secret, withDefault, words } from '../runner/inputs.js';
@@ -56,7 +57,7 @@ export const action = defineAction({
         }),
       ),
     );
-    const names = images.map(({ repository, tag, digest }) => `${repository}:${tag}@${digest}`);
+    const names = images.map(({ repository, tag, digest }) => `${formatRepository(repository)}:${tag}@${digest}`);
     const all = [...artifacts, ...names];
     return {
       outputs: { artifacts: artifacts.join('\n'), images: names.join('\n'), removed: removed.join('\n') },

@@ -40,6 +40,28 @@ function hintsIn(file: string): Hint[] {
   return HINTS.filter((hint) => quoted.includes(hint));
 }
 
+/** The inputs that a sentence names, and the action where it is another one. */
+function namedIn(words: string): { readonly input: string; readonly owner: string | undefined }[] {
+  const places = words.matchAll(
+    /the (?:input ([a-z-]+)|inputs ([a-z-]+(?:, [a-z-]+)* and [a-z-]+))(?: of ([a-z-]+))?/g,
+  );
+  return [...places].flatMap(([, one, several = '', owner]) =>
+    (one ?? several).split(/, | and /).map((input) => ({ input, owner })),
+  );
+}
+
+test('one input and several inputs are named', () => {
+  expect(wordHint('log-in-to-target', INPUTS.get('evaluate-and-promote') ?? {})).toBe(
+    'set the inputs target-username and target-password',
+  );
+  expect(namedIn('set the inputs a, b and c of d, or the input e')).toEqual([
+    { input: 'a', owner: 'd' },
+    { input: 'b', owner: 'd' },
+    { input: 'c', owner: 'd' },
+    { input: 'e', owner: undefined },
+  ]);
+});
+
 describe.each(ACTIONS)('%s', (name) => {
   const inputs = INPUTS.get(name) ?? {};
 
@@ -47,7 +69,7 @@ describe.each(ACTIONS)('%s', (name) => {
   test.each(HINTS)('words %s with inputs that exist', (hint) => {
     const words = wordHint(hint, inputs);
     expect(words).not.toMatch(/(?<![{$])\{/);
-    for (const [, input = '', owner = name] of words.matchAll(/the input ([a-z-]+)(?: of ([a-z-]+))?/g)) {
+    for (const { input, owner = name } of namedIn(words)) {
       expect(Object.keys(INPUTS.get(owner) ?? {})).toContain(input);
     }
   });
@@ -55,8 +77,8 @@ describe.each(ACTIONS)('%s', (name) => {
   test('sends nobody to another action for an input that it has itself', () => {
     const raised = new Set([...reachedFrom(path.join(SOURCE, 'actions', `${name}.ts`))].flatMap(hintsIn));
     for (const hint of raised) {
-      const foreign = [...wordHint(hint, inputs).matchAll(/the input ([a-z-]+) of /g)].map(([, input]) => input);
-      expect(foreign.filter((input) => input !== undefined && input in inputs)).toEqual([]);
+      const foreign = namedIn(wordHint(hint, inputs)).filter(({ owner }) => owner !== undefined);
+      expect(foreign.filter(({ input }) => input in inputs)).toEqual([]);
     }
   });
 });

@@ -88,16 +88,16 @@ describe('a force', () => {
     ['from a pull request', {}, { GITHUB_EVENT_NAME: 'pull_request' }, 'input force-tag: only by workflow_dispatch'],
     ['mistyped the second time', { 'force-confirm': OLD }, {}, 'input force-confirm: '],
     ['without a reason', { 'force-reason': '' }, {}, 'input force-reason: '],
-    ['of a job that is not named', { 'skip-jobs': '' }, {}, `input skip-jobs: does not name ${JOB}`],
+    ['of a job that is not named', { 'skip-jobs': '' }, {}, `would be skipped without being named: ${JOB}`],
     ['by somebody who is not allowed', { 'allowed-actors': 'bob' }, {}, 'alice is not in allowed-actors (bob)'],
     ['where nobody is allowed', { 'allowed-actors': '' }, {}, 'alice is not in allowed-actors (empty: nobody is)'],
     ['run again by somebody else', {}, { GITHUB_TRIGGERING_ACTOR: 'eve' }, 'eve is not in allowed-actors'],
-    ['run again', {}, { GITHUB_RUN_ATTEMPT: '2' }, 'a re-run decides nothing for a person'],
+    ['run again', {}, { GITHUB_RUN_ATTEMPT: '2' }, 'a re-run does not decide for a person again'],
     ['of a path', forced('../evil'), {}, 'input force-tag: "../evil" is not a tag'],
     ['of two lines', forced(`${NEW}\nv2`), {}, 'input force-tag: '],
-    ['of nothing', forced('null'), {}, 'input force-tag: '],
+    ['of nothing', forced('null'), {}, 'null does not exist'],
     ['of what is quarantined', forced(QUARANTINED), {}, `${QUARANTINED} (sha256:`],
-    ['with a reference of another digest', { reference: '' }, {}, 'input reference: '],
+    ['with a reference of another digest', { reference: '' }, {}, ' is now sha256:'],
   ])('%s', async (name, changes, env, message) => {
     const other = `${settings.image}:${NEW}@${digest(OLD)}`;
     const inputs = name === 'with a reference of another digest' ? { reference: other } : changes;
@@ -159,7 +159,7 @@ describe('the image server', () => {
         .digest('hex'),
     };
     const attacks: [Inputs, unknown, string][] = [
-      [{}, { ...forgery, decision: null }, 'it was earned, and nothing decided so'],
+      [{}, { ...forgery, decision: null }, 'it is earned, and has no decision'],
       [{}, { ...forgery, decision: { ...forgery.decision, evidence: [] } }, 'its decision evaluates to wait'],
       [{}, { ...forgery, n: 4 }, 'it says that it is record 4'],
       [{}, { ...forgery, 'prev-sha256': '0'.repeat(64) }, 'its prev-sha256 is not that of record 2'],

@@ -88,9 +88,9 @@ test('where nothing is set it is green, and says what to set', async () => {
   const done = await runBundle('check-setup', { image: settings.image });
   expect(done).toMatchObject({ status: 0, errors: [], outputs: { wrong: '0', 'not-set': '7' } });
   expect(checks(done)).toMatchObject({
-    targets: 'not set: its inputs are not set; see the input targets',
-    [SFTP]: 'not set: its inputs are not set; see the input server',
-    'DLRN login': expect.stringMatching(/^not set: .*; see the input dlrn-url/),
+    targets: 'not set: its inputs are not set; check the input targets',
+    [SFTP]: 'not set: its inputs are not set; check the input server',
+    'DLRN login': expect.stringMatching(/^not set: .*; check the input dlrn-url/),
   });
 });
 
@@ -101,7 +101,7 @@ describe('what is wrong is told, and the rest is checked all the same', () => {
       'a wrong password of the target',
       write,
       { 'target-password': 'x' },
-      /set the input target-username and the input target-password/,
+      /set the inputs target-username and target-password/,
     ],
     [
       'another host key',

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
+import { readdir, readlink, rm, symlink } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -73,7 +73,8 @@ describe('verify-ledger', () => {
     await rm(label);
     await symlink('v1.0.2', label);
     const run = await verify();
-    const problem = 'label current-ceph names v1.0.2, and the ledger says v1.0.3';
+    const problem =
+      'readers do not find what ledger record 3 says; still to do: move label current-ceph to v1.0.3 (was v1.0.2)';
     expect(run.outputs).toEqual({ verified: 'false', records: '3', problem });
     expect(run.errors).toEqual([problem]);
     expect(run.status).toBe(1);
@@ -126,7 +127,7 @@ describe('prune-promotions', () => {
     ['from schedule', {}, { GITHUB_EVENT_NAME: 'schedule' }, 'input delete: only by workflow_dispatch'],
     ['by nobody', { 'allowed-actors': '' }, {}, 'input delete: alice is not in allowed-actors (empty: nobody is)'],
     ['run again by another', {}, { GITHUB_TRIGGERING_ACTOR: 'eve' }, 'input delete: eve is not in allowed-actors'],
-    ['keeping nothing', { keep: '0' }, {}, 'input keep: at least 1 stays'],
+    ['keeping nothing', { keep: '0' }, {}, 'input keep: at least 1 image is kept'],
     ['without targets', { targets: '' }, {}, 'input targets: required and not set: Where'],
   ])('deletes nothing %s', async (_, inputs, env, message) => {
     const run = await prune({ delete: 'true', 'allowed-actors': 'alice', ...inputs }, { ...DISPATCH, ...env });
@@ -183,12 +184,8 @@ describe('the webhook of evaluate-and-promote', () => {
   });
 
   test('hears that nothing was promoted for long', async () => {
-    const file = join(settings.directory.path, 'ledger/current-ceph/3.json');
-    const text = await readFile(file, 'utf8');
-    await writeFile(file, text.replace(/"when": "[^"]*"/, '"when": "2022-05-06T02:00:00Z"'));
-    const silence = /\nnothing was promoted for \d{4,} days, since 2022-05-06T02:00:00Z$/;
-    expect(await tell({ 'silence-after': '14 days' })).toMatch(silence);
+    const silence = /\nnothing was promoted for 0 days, since \S+Z$/;
+    expect(await tell({ 'silence-after': '0 minutes' })).toMatch(silence);
     expect(await tell({})).not.toMatch(silence);
-    await writeFile(file, text);
   });
 });

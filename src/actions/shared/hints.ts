@@ -2,7 +2,7 @@ import type { Hint } from '../../base/errors.js';
 
 /**
  * The wordings of each hint, the best first. `{name}` is an input of the action that fails, `{action.name}` one of
- * another action. An action says the first wording whose own inputs it all has.
+ * another action, `{name+name}` are several. An action says the first wording whose own inputs it all has.
  */
 const WORDINGS: Readonly<Record<Hint, readonly [string, ...string[]]>> = {
   'exclude-tag': ['add the tag to {exclude}', 'add the tag to {find-stable-tag.exclude}'],
@@ -10,7 +10,7 @@ const WORDINGS: Readonly<Record<Hint, readonly [string, ...string[]]>> = {
     'set {allow-unpinned} to accept the tag without a digest',
     'publish it again with publish-ci-testing, which records the digest',
   ],
-  image: ['see {image}', 'see {reference}', 'check the repository of the image'],
+  image: ['check {image}', 'check {reference}', 'check the repository of the image'],
   'known-tags': [
     'if tags were deleted on purpose, set {known-tags} to 0',
     'if tags were deleted on purpose, set {find-stable-tag.known-tags} to 0',
@@ -19,13 +19,13 @@ const WORDINGS: Readonly<Record<Hint, readonly [string, ...string[]]>> = {
     'set {listing} to distribution',
     'set {find-stable-tag.listing} to distribution where it lists tags',
   ],
-  reference: ['see {reference}', 'see {branches}', 'check what {publish-ci-testing.reference} was'],
+  reference: ['check {reference}', 'check {branches}', 'check what {publish-ci-testing.reference} was'],
   'log-in-to-source': [
-    'set {registry-username} and {registry-password}',
+    'set {registry-username+registry-password}',
     'log in to the registry with `docker login` before this step',
   ],
   'log-in-to-target': [
-    'set {target-username} and {target-password}',
+    'set {target-username+target-password}',
     'log in to the registry with `docker login` before this step',
   ],
   'log-in-with-docker': ['log in to the registry with `docker login` before this step'],
@@ -41,50 +41,50 @@ const WORDINGS: Readonly<Record<Hint, readonly [string, ...string[]]>> = {
     'if the registry speaks http, add it to {plain-http}',
     'only registries on loopback may speak http here',
   ],
-  targets: ['see {targets}', 'see {evaluate-and-promote.targets}'],
+  targets: ['check {targets}', 'check {evaluate-and-promote.targets}'],
   'referrers-off': [
     'set {referrers} to off to promote without signatures and other referrers',
     'set {evaluate-and-promote.referrers} to off to promote without signatures and other referrers',
   ],
-  server: ['see {server}', 'check the address of the store'],
+  server: ['check {server}', 'check the address of the store'],
   url: [
-    'see {url} and {label}',
-    'see {url} and {promoted-label}',
-    'see {branches}',
-    'see {server}',
+    'check {url+label}',
+    'check {url+promoted-label}',
+    'check {branches}',
+    'check {server}',
     'check the address of the store',
   ],
-  'candidate-label': ['see {candidate-label}', 'see {label}', 'see {publish-ci-testing.label}'],
-  'promoted-label': ['see {promoted-label}', 'see {label}', 'see {evaluate-and-promote.promoted-label}'],
+  'candidate-label': ['check {candidate-label}', 'check {label}', 'check {publish-ci-testing.label}'],
+  'promoted-label': ['check {promoted-label}', 'check {label}', 'check {evaluate-and-promote.promoted-label}'],
   'private-key': [
     'check {ssh-private-key}, or run an agent (SSH_AUTH_SOCK)',
     'run an agent that has the key (SSH_AUTH_SOCK)',
   ],
-  'known-hosts': ['see {ssh-known-hosts}', 'check the known hosts of the store'],
-  'git-token': ['see {git-token}', 'check the token for the git store'],
-  'ledger-key': ['see {ledger-key}', 'see {evaluate-and-promote.ledger-key}'],
-  criteria: ['see {criteria}', 'see {evaluate-and-promote.criteria}'],
+  'known-hosts': ['check {ssh-known-hosts}', 'check the known hosts of the store'],
+  'git-token': ['check {git-token}', 'check the token for the git store'],
+  'ledger-key': ['check {ledger-key}', 'check {evaluate-and-promote.ledger-key}'],
+  criteria: ['check {criteria}', 'check {evaluate-and-promote.criteria}'],
   'max-age': ['run the jobs again, or raise max-age in the criteria'],
   needs: ['set {needs} to ${{ toJSON(needs) }}', 'set {evaluate-and-promote.needs} to ${{ toJSON(needs) }}'],
   'dlrn-url': [
-    'see {dlrn-url}, such as https://trunk.rdoproject.org/api-centos9-master-uc',
-    'see {branches}, whose third word is a DLRN API',
+    'check {dlrn-url}, such as https://trunk.rdoproject.org/api-centos9-master-uc',
+    'check {branches}, whose third word is a DLRN API',
     'check the URL of the DLRN API',
   ],
-  'log-in-to-dlrn': ['set {username} and {password}', 'set the login for DLRN'],
+  'log-in-to-dlrn': ['set {username+password}', 'set the login for DLRN'],
   'dlrn-hash': [
-    'see {aggregate-hash}, or {commit-hash}, {distro-hash} and {extended-hash}',
-    'see {dlrn-label}',
+    'check {aggregate-hash}, or {commit-hash+distro-hash+extended-hash}',
+    'check {dlrn-label}',
     'check the hash in DLRN',
   ],
-  'dlrn-repository': ['see {repository-url}', 'check the URL of the DLRN repository'],
-  zuul: ['see {zuul-url} and {zuul-tenant}', 'check the URL and the tenant of Zuul'],
-  'zuul-pipelines': ['see {zuul-pipelines}', 'see {evaluate-and-promote.zuul-pipelines}'],
-  'job-id': ['see {job-id}', 'see {report-dlrn.job-id}'],
-  'job-url': ['see {job-url}', 'see {report-dlrn.job-url}'],
-  timestamp: ['see {timestamp}', 'see {report-dlrn.timestamp}'],
+  'dlrn-repository': ['check {repository-url}', 'check the URL of the DLRN repository'],
+  zuul: ['check {zuul-url+zuul-tenant}', 'check the URL and the tenant of Zuul'],
+  'zuul-pipelines': ['check {zuul-pipelines}', 'check {evaluate-and-promote.zuul-pipelines}'],
+  'job-id': ['check {job-id}', 'check {report-dlrn.job-id}'],
+  'job-url': ['check {job-url}', 'check {report-dlrn.job-url}'],
+  timestamp: ['check {timestamp}', 'check {report-dlrn.timestamp}'],
   force: [
-    'a person can promote it with {force-tag}, {force-confirm} and {force-reason}',
+    'a person can promote it with {force-tag+force-confirm+force-reason}',
     'a person can promote it with {evaluate-and-promote.force-tag}',
   ],
   'skip-jobs': [
@@ -92,27 +92,24 @@ const WORDINGS: Readonly<Record<Hint, readonly [string, ...string[]]>> = {
     'name in {evaluate-and-promote.skip-jobs} every unmet job, and no other',
   ],
   'roll-back': [
-    'go back with {rollback-to} and {force-reason}',
-    'go back with {evaluate-and-promote.rollback-to} and {evaluate-and-promote.force-reason}',
+    'go back with {rollback-to+force-reason}',
+    'go back with {evaluate-and-promote.rollback-to+force-reason}',
   ],
-  hold: ['hold it with {hold} and {force-reason}', 'hold it with {evaluate-and-promote.hold}'],
-  'lift-hold': [
-    'lift the hold with {lift-hold} and {force-reason}',
-    'lift the hold with {evaluate-and-promote.lift-hold}',
-  ],
+  hold: ['hold it with {hold+force-reason}', 'hold it with {evaluate-and-promote.hold}'],
+  'lift-hold': ['lift the hold with {lift-hold+force-reason}', 'lift the hold with {evaluate-and-promote.lift-hold}'],
   quarantine: [
-    'see {quarantine}; name an image that is not known yet as image:tag@digest',
-    'see {evaluate-and-promote.quarantine}',
+    'check {quarantine}; name an image that is not known yet as image:tag@digest',
+    'check {evaluate-and-promote.quarantine}',
   ],
   adopt: [
-    'check what the moving tags point at, then let a person adopt it with {adopt} and {force-reason}',
+    'check what the moving tags point at, then let a person adopt it with {adopt+force-reason}',
     'check what the moving tags point at, then let a person adopt it with {evaluate-and-promote.adopt}',
   ],
   'dispatch-anew': ['start a new run instead of running this one again'],
   freeze: ['clear {freeze} first', 'clear {evaluate-and-promote.freeze} first'],
-  branches: ['see {branches}', 'see {publish-dashboard.branches}'],
-  output: ['see {output}', 'see {publish-dashboard.output}'],
-  webhook: ['see {webhook-url}', 'see {evaluate-and-promote.webhook-url}'],
+  branches: ['check {branches}', 'check {publish-dashboard.branches}'],
+  output: ['check {output}', 'check {publish-dashboard.output}'],
+  webhook: ['check {webhook-url}', 'check {evaluate-and-promote.webhook-url}'],
 };
 
 /** All hints, for the test that words each of them for each action. */
@@ -120,18 +117,22 @@ export const HINTS = Object.keys(WORDINGS) as Hint[];
 
 /** A hint in the words of an action with these inputs. */
 export function wordHint(hint: Hint, inputs: Readonly<Record<string, unknown>>): string {
-  const isOurs = (wording: string) => namesIn(wording).every((name) => name.includes('.') || name in inputs);
   const [first, ...others] = WORDINGS[hint];
-  const wording = [first, ...others].find(isOurs) ?? first;
-  return wording.replace(NAME, (_, name: string) => {
-    const [owner = '', input] = name.split('.');
-    return input === undefined ? `the input ${owner}` : `the input ${input} of ${owner}`;
+  const wording = [first, ...others].find((one) => hasAll(inputs, one)) ?? first;
+  return wording.replace(PLACE, (_, owner: string | undefined, names: string) => {
+    const list = names.split('+');
+    const last = list.pop();
+    const words = list.length === 0 ? `input ${last}` : `inputs ${list.join(', ')} and ${last}`;
+    return owner === undefined ? `the ${words}` : `the ${words} of ${owner}`;
   });
 }
 
-/** Inputs that a wording names, as `input` or `action.input`. GitHub's expressions have two braces. */
-const NAME = /(?<![{$])\{([a-z][a-z.-]*)\}/g;
+/** Inputs that a wording names: the action, if it is another one, and names. GitHub's expressions have two braces. */
+const PLACE = /(?<![{$])\{(?:([a-z-]+)\.)?([a-z][a-z+-]*)\}/g;
 
-function namesIn(wording: string): string[] {
-  return [...wording.matchAll(NAME)].map(([, name = '']) => name);
+function hasAll(inputs: Readonly<Record<string, unknown>>, wording: string): boolean {
+  const places = [...wording.matchAll(PLACE)];
+  return places.every(
+    ([, owner, names = '']) => owner !== undefined || names.split('+').every((name) => name in inputs),
+  );
 }

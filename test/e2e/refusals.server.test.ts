@@ -232,7 +232,7 @@ describe('the image server', () => {
 describe('DLRN', () => {
   const UNKNOWN = '0'.repeat(32);
   test.each<[string, string, Inputs, string]>([
-    ['report-dlrn', 'wrong password', { password: 'wrong-password' }, 'set the input username and the input password'],
+    ['report-dlrn', 'wrong password', { password: 'wrong-password' }, 'set the inputs username and password'],
     ['report-dlrn', 'an aggregate hash that is unknown', { 'aggregate-hash': UNKNOWN }, 'DLRN knows only'],
     ['report-dlrn', 'an aggregate hash that is none', { 'aggregate-hash': 'x' }, 'input aggregate-hash: "x" is not'],
     ['report-dlrn', 'an outcome that is none', { outcome: 'passed' }, 'input outcome: "passed" is none of'],

@@ -153,6 +153,7 @@ async function run(settings: Settings, runner: Run): Promise<Promoted> {
         store,
         registry,
         label,
+        candidateLabel: settings.label,
         // Only a force or an adoption looks up a tag at the source, and sourceRepository() requires one for these.
         source: source ?? (targets.candidate[0] as Repository),
         targets,

@@ -55,6 +55,7 @@ const ATTEMPTS = 20;
  */
 export async function promote(promotion: Promotion, asked: Asked): Promise<Promoted> {
   const { log, label, author, clock, dryRun } = promotion;
+  await requireSafeRights(promotion);
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
     const { head, unfinished } = await log.group('Reconcile', () => reconcile(promotion));
     const facts = factsOf(promotion, asked, head);
@@ -89,6 +90,16 @@ export async function promote(promotion: Promotion, asked: Asked): Promise<Promo
     'conflict',
     `${ATTEMPTS} other runs were first to write the ledger of ${label}; try again later`,
   );
+}
+
+/**
+ * Promotes nothing into a store whose file rights let somebody else change what is promoted. A dry run only says so.
+ */
+async function requireSafeRights({ store, label, candidateLabel, dryRun, log }: Promotion): Promise<void> {
+  const problems = await store.checkRights(label, candidateLabel);
+  const unsafe = problems.find(({ severity }) => severity === 'unsafe');
+  if (unsafe !== undefined && !dryRun) throw new UserError(unsafe.message, { hint: 'server' });
+  for (const { message } of problems) log.warning(message);
 }
 
 async function settingOf(promotion: Promotion, asked: Asked, head: Head | undefined): Promise<Setting> {

@@ -14,6 +14,8 @@ export interface Promotion {
   readonly store: Store;
   readonly registry: Registry;
   readonly label: Label;
+  /** The label that candidates are published under, in the same store. */
+  readonly candidateLabel: Label;
   /** Where candidates come from. */
   readonly source: Repository;
   readonly targets: Targets;

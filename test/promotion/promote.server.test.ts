@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import {
+  chmodSync,
+  chownSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -781,6 +783,61 @@ describe('what was promoted without a ledger', () => {
     expect(ledger(scene)).toMatchObject([{ kind: 'adopted', supersedes: [{ n: 2 }] }]);
     expect(await run(scene, { candidate })).toMatchObject({ decision: 'promote' });
     expect(await run(scene, { request: rollback('previous') })).toMatchObject({ decision: 'rollback' });
+  });
+});
+
+describe('a store that others may write', () => {
+  test.each<[string, (path: string) => void, RegExp]>([
+    [
+      'its directory, without the sticky bit',
+      (path) => chmodSync(path, 0o777),
+      /and so replace ledger\/ and labels: run chmod \+t on it/,
+    ],
+    ['its ledgers', (path) => chmodSync(join(path, 'ledger'), 0o777), /\/ledger: group or others may write it/],
+    [
+      'the ledger',
+      (path) => chmodSync(join(path, 'ledger', CURRENT), 0o1777),
+      /\/ledger\/current-ceph: group or others/,
+    ],
+    [
+      'a record',
+      (path) => chmodSync(join(path, 'ledger', CURRENT, '1.json'), 0o666),
+      /1\.json: group or others may write it/,
+    ],
+    [
+      'a record of another account',
+      (path) => chownSync(join(path, 'ledger', CURRENT, '1.json'), 65_534, 65_534),
+      /belongs to another account/,
+    ],
+  ])('is refused before anything changes: %s', async (_, open, message) => {
+    const { scene } = await promoted(V1);
+    open(scene.directory.path);
+    await refused(scene, { candidate: await publish(scene, V2) }, message, 'UserError');
+    expect(await digestAt(scene.target, scene.targetRepository, V2)).toBeUndefined();
+  });
+
+  test('but not its ledger is accepted with the sticky bit', async () => {
+    const { scene } = await promoted(V1);
+    chmodSync(scene.directory.path, 0o1777);
+    expect(await run(scene, { candidate: await publish(scene, V2) })).toMatchObject({ decision: 'promote' });
+  });
+});
+
+describe('what the publishing account can write', () => {
+  test('is repaired: a candidate file of what is promoted, and of the way back', async () => {
+    const { scene, candidates } = await promoted(V1, V2);
+    for (const [name, other] of [
+      [V1, at(candidates, 1)],
+      [V2, at(candidates, 0)],
+    ] as const) {
+      const file = join(scene.directory.path, `${name}.json`);
+      const own = at(candidates, name === V1 ? 0 : 1).digest;
+      writeFileSync(file, readFileSync(file, 'utf8').replaceAll(own, other.digest));
+    }
+    await run(scene, { candidate: at(candidates, 1), with: waiting });
+    for (const { tag: name, digest } of candidates) {
+      expect(JSON.parse(readFileSync(join(scene.directory.path, `${name}.json`), 'utf8'))).toMatchObject({ digest });
+    }
   });
 });
 

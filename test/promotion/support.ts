@@ -131,6 +131,7 @@ export function promotionIn(scene: Scene, { server, registry }: Open, changes: P
     store: server,
     registry,
     label: CURRENT,
+    candidateLabel: label('ceph-ci-testing'),
     source: v.parse(repositorySchema, `${scene.source.host}/${scene.repository}`),
     targets: parseTargets(scene.targets),
     ledgerKey: undefined,

@@ -11,7 +11,7 @@ import { renderMetrics } from './metrics.js';
 import { type BranchModel, type DashboardModel, dashboardSchema } from './model.js';
 import type { NightlyHistory } from './nightly.js';
 import { renderPage } from './page.js';
-import { branchAddress, slugOf } from './page-parts.js';
+import { branchAddress, RECORDS_A_PAGE, recordPageAddress, slugOf } from './page-parts.js';
 import { type Branch, readBranch } from './read-branch.js';
 import { type Recorded, renderRecordPages } from './record-pages.js';
 import { type DashboardSettings, summarize } from './summarize.js';
@@ -29,10 +29,11 @@ export function renderFiles(model: DashboardModel, recorded: readonly Recorded[]
       renderBranchPage(branch, model),
     ]),
     ...recorded.flatMap((branch) => renderRecordPages(branch, model)),
-    [DATA_FILE, `${JSON.stringify(model)}\n`],
     ['metrics.prom', renderMetrics(model)],
     ['badge.json', renderBadge(model)],
     ['feed.atom', renderFeed(model)],
+    // Last, so that the next run knows that the rest was published.
+    [DATA_FILE, `${JSON.stringify(model)}\n`],
   ]);
 }
 
@@ -76,8 +77,20 @@ export async function publishDashboard(options: PublishOptions): Promise<Dashboa
     log.info(`${dryRun ? 'would write' : 'writing'} ${file}: ${Buffer.byteLength(text)} bytes`);
     if (!dryRun) await writeWhole(file, text);
   }
-  if (!dryRun) await upload?.(files);
+  const settled = settledPages(model, before);
+  if (!dryRun) await upload?.(new Map([...files].filter(([name]) => !settled.has(name))));
   return model;
+}
+
+/** Pages of records that were published before and do not change: those that had newer records after them then. */
+function settledPages(model: DashboardModel, before: DashboardModel | undefined): ReadonlySet<string> {
+  if (before?.label !== model.label) return new Set();
+  const pages = model.branches.flatMap(({ branch, url }) => {
+    const head = before.branches.find((one) => one.branch === branch && one.url === url)?.head ?? 0;
+    const whole = Math.max(0, Math.floor((head - 1) / RECORDS_A_PAGE));
+    return Array.from({ length: whole }, (_, index) => recordPageAddress(branch, index + 1));
+  });
+  return new Set(pages);
 }
 
 /** The dashboard of the run before. Without it, all problems count as new. */

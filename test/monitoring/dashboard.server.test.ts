@@ -17,7 +17,18 @@ import { dlrnAt, newReport } from '../dlrn/support.js';
 import { freshImageDirectory, sandbox } from '../sandbox/current.js';
 import type { ImageDirectory } from '../sandbox/sandbox.js';
 import { failure, silent } from '../store/fixture.js';
-import { candidate, candidateFile, criteriaOf, DAY, decide, NOW, nightlyJobs, record, SETTINGS } from './fixture.js';
+import {
+  busyHistory,
+  candidate,
+  candidateFile,
+  criteriaOf,
+  DAY,
+  decide,
+  NOW,
+  nightlyJobs,
+  record,
+  SETTINGS,
+} from './fixture.js';
 import { layOut, overHttp } from './lay-out.js';
 
 /** The files of a dashboard without branches. */
@@ -108,6 +119,28 @@ describe('the dashboard of the run before knows since when something fails', () 
     const model = await publish([down], { readBefore: async () => text });
     expect(since(model)).toEqual([model['generated-at']]);
   });
+});
+
+test('a page of records that cannot change any more is uploaded once', async () => {
+  const directory = await freshImageDirectory();
+  const branch = overHttp(directory);
+  const [older, newer] = [busyHistory('master', 45, DAY), busyHistory('master', 47, DAY)];
+  expect([older.records.length, newer.records.length]).toEqual([50, 52]);
+  const uploads: string[][] = [];
+  let data: string | undefined;
+  const run = async (history: typeof older) => {
+    await layOut(directory.path, { records: history.records });
+    const upload = async (files: ReadonlyMap<string, string>) => {
+      uploads.push([...files.keys()].filter((name) => name.startsWith('records')));
+      data = files.get('data.json');
+    };
+    await publish([branch], { upload, readBefore: async () => data });
+  };
+  await run(older);
+  await run(newer);
+  await run(newer);
+  const [first, second] = ['records-master-1.html', 'records-master-2.html'];
+  expect(uploads).toEqual([[first], [second, first], [second]]);
 });
 
 describe('refuses', () => {

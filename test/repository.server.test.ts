@@ -175,6 +175,11 @@ describe('the commit that the examples name', () => {
     expect(pins.filter((pin) => pin.commit !== commit || (pin.ref ?? ref) !== ref)).toEqual([]);
   });
 
+  test('is named wherever an action is', () => {
+    const unpinned = /uses: rdo-infra\/ceph-promotion-actions\S*@(?![0-9a-f]{40}\b)/;
+    expect(pinnedFiles(projectRoot).filter((file) => unpinned.test(readText(file)))).toEqual([]);
+  });
+
   test('exists, and a release is named only where there is one', () => {
     expect(() => git('merge-base', '--is-ancestor', commit, 'HEAD')).not.toThrow();
     const tagged = git('tag', '--points-at', commit).split('\n');

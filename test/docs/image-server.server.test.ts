@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { publishCandidate } from '../../src/store/publish.js';
 import type { SftpStoreOptions } from '../../src/store/sftp/sftp-store.js';
-import { freshScene, ledger, open, publish, run, type Scene, seen } from '../promotion/support.js';
+import { CURRENT, freshScene, ledger, open, publish, run, type Scene, seen } from '../promotion/support.js';
 import { sandbox } from '../sandbox/current.js';
 import { type ServerProcess, startServer } from '../sandbox/process.js';
 import { projectRoot } from '../sandbox/project.js';
@@ -129,6 +129,13 @@ describeAsRoot('the image server as the page sets it up', () => {
     ['leave its directory', 'get /etc/passwd /dev/null'],
   ])('the publisher cannot %s', async (_, command) => {
     expect(await sftp('publisher', command)).toMatch(/[Pp]ermission denied|not found|Failure|No such file/);
+  });
+
+  test('the promoter finds nothing wrong with the rights', async () => {
+    const { server: _, ...session } = await as('promoter');
+    const opened = await open(scene, session);
+    expect(await opened.server.checkRights(CURRENT, TESTING)).toEqual([]);
+    await opened.close();
   });
 
   test('the promoter can replace what the publisher wrote', async () => {

@@ -6,12 +6,12 @@ import { formatCandidate, formatRepository, repositorySchema } from '../candidat
 import { readStable } from '../candidate/schemes.js';
 import { labelSchema } from '../ledger/names.js';
 import { defineAction } from '../runner/action.js';
-import { choice, flag, lineSchema, list, optional, required, urlSchema, withDefault } from '../runner/inputs.js';
+import { choice, flag, lineSchema, list, optional, required, withDefault } from '../runner/inputs.js';
 import { noLabel, readCandidate } from '../store/consume.js';
 import { extraVars, imageNameOf, namespaceOf } from '../store/extra-vars.js';
-import { httpReader } from '../store/http-reader.js';
 import { caInput } from './shared/ca-input.js';
 import { smallApis } from './shared/http.js';
+import { readableSchema, readerInputs, withReader } from './shared/store-inputs.js';
 
 /** Where RDO's tags without a digest come from. */
 const RDO_IMAGE = v.parse(repositorySchema, 'quay.io/ceph/daemon');
@@ -20,7 +20,10 @@ export const action = defineAction({
   description: 'Reads which image a test job must test, with its digest',
   needs: 'nothing. It reads the image server over HTTP.',
   inputs: {
-    url: required('The URL of the directory that the label is in', urlSchema),
+    url: required(
+      'The store that the label is in: the `https://` URL of its directory, or an address as for `server` of evaluate-and-promote, such as `git`',
+      readableSchema,
+    ),
     label: withDefault(
       'The label: of candidates (it ends in `-testing`), or of what is promoted, which is read from its ledger',
       'ceph-ci-testing',
@@ -47,6 +50,7 @@ export const action = defineAction({
       'https://trunk.rdoproject.org/centos9-<branch>/current-tripleo/',
       lineSchema,
     ),
+    ...readerInputs,
     ...caInput,
   },
   outputs: {
@@ -62,15 +66,17 @@ export const action = defineAction({
   },
   async run(inputs, { log, context }) {
     const { label } = inputs;
-    const store = httpReader(await smallApis(log, inputs), inputs.url);
-    const candidate = await readCandidate({
-      store,
-      label,
-      images: inputs.image,
-      unpinnedRepository: inputs['allow-unpinned'] ? (inputs.image[0] ?? RDO_IMAGE) : undefined,
+    const candidate = await withReader(inputs.url, inputs, await smallApis(log, inputs), log, async (store) => {
+      const found = await readCandidate({
+        store,
+        label,
+        images: inputs.image,
+        unpinnedRepository: inputs['allow-unpinned'] ? (inputs.image[0] ?? RDO_IMAGE) : undefined,
+      });
+      if (found === undefined && inputs['if-missing'] === 'error') throw noLabel(store, label);
+      return found;
     });
     if (candidate === undefined) {
-      if (inputs['if-missing'] === 'error') throw noLabel(store, label);
       return { outputs: {}, summary: `There is no label \`${label}\` yet.` };
     }
     const { repository, tag, digest } = candidate;

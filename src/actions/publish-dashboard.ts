@@ -30,17 +30,12 @@ import {
   urlSchema,
   withDefault,
 } from '../runner/inputs.js';
-import { httpReader } from '../store/http-reader.js';
 import { formatStore, isInGit, type StoreAddress, storeSchema } from '../store/server-url.js';
 import type { Store } from '../store/store.js';
 import { caInput } from './shared/ca-input.js';
 import { dlrnFrom, dlrnInputs } from './shared/dlrn-inputs.js';
 import { smallApis } from './shared/http.js';
-import { storeInputs, withStore } from './shared/store-inputs.js';
-
-const whereSchema: v.GenericSchema<string, URL | StoreAddress> = v.lazy((where) =>
-  /^https?:/i.test(String(where)) ? urlSchema : storeSchema,
-);
+import { readableSchema, storeInputs, withReader, withStore } from './shared/store-inputs.js';
 
 /** `<branch> <where> [<dlrn-url>]`. */
 const branchLineSchema = v.pipe(
@@ -55,7 +50,7 @@ const branchLineSchema = v.pipe(
   }),
   v.object({
     branch: v.string(),
-    where: whereSchema,
+    where: readableSchema,
     dlrn: v.undefinedable(urlSchema),
   }),
 );
@@ -137,7 +132,7 @@ export const action = defineAction({
     const http = await smallApis(log, inputs);
     const open = storesFrom(inputs, log);
     const model = await publishDashboard({
-      branches: inputs.branches.map((line) => branchFrom(line, inputs, open, http, log)),
+      branches: inputs.branches.map((line) => branchFrom(line, inputs, http, log)),
       settings: {
         title: inputs.title,
         label: inputs['promoted-label'],
@@ -188,7 +183,6 @@ function storesFrom(settings: Settings, log: Log): OpenStore {
 function branchFrom(
   { branch, where, dlrn: dlrnUrl }: Settings['branches'][number],
   settings: Settings,
-  open: OpenStore,
   http: Http,
   log: Log,
 ): Branch {
@@ -198,7 +192,7 @@ function branchFrom(
     branch,
     url: where instanceof URL ? where.href : formatStore(where),
     owner: settings.owners.find((one) => one.branch === branch)?.owner,
-    withStore: (read) => (where instanceof URL ? read(httpReader(http, where)) : open(where, read)),
+    withStore: (read) => withReader(where, settings, http, log, read),
     dlrn: dlrn && { url: dlrnUrl.href, votes: (jobs) => dlrnEvidence(dlrn, scope, jobs, log) },
   };
 }

@@ -2,11 +2,11 @@ import { formatCandidate, formatRepository } from '../candidate/reference.js';
 import { promotedLabelSchema } from '../ledger/names.js';
 import { targetRepositories } from '../rules/targets.js';
 import { defineAction } from '../runner/action.js';
-import { optional, renamed, required, secret, urlSchema, withDefault } from '../runner/inputs.js';
-import { httpReader } from '../store/http-reader.js';
+import { optional, renamed, required, secret, withDefault } from '../runner/inputs.js';
 import { verifyPromotion } from '../upkeep/verify.js';
 import { smallApis } from './shared/http.js';
 import { registryInputs, targetInputs, withRegistry } from './shared/registry-inputs.js';
+import { readableSchema, readerInputs, withReader } from './shared/store-inputs.js';
 import { targetsSchema } from './shared/targets-input.js';
 
 const { 'plain-http': plainHttp, 'token-hosts': tokenHosts, 'ca-file': caFile } = registryInputs;
@@ -16,7 +16,11 @@ export const action = defineAction({
   needs:
     'read access to the image server over HTTP and to the targets. It changes nothing. With `ledger-key` it also checks seals.',
   inputs: {
-    url: required('The URL of the directory that the label and its ledger are in', urlSchema),
+    url: required(
+      'The store that the label and its ledger are in: the `https://` URL of its directory, or an address as for `server` of evaluate-and-promote, such as `git`',
+      readableSchema,
+    ),
+    ...readerInputs,
     'promoted-label': renamed(withDefault('The promoted label', 'current-ceph', promotedLabelSchema), 'label'),
     targets: optional(
       'The only repositories that may be promoted to, as for evaluate-and-promote; empty: those that the ledger names',
@@ -42,13 +46,9 @@ export const action = defineAction({
     const repositories = inputs.targets === undefined ? [] : targetRepositories(inputs.targets);
     const http = await smallApis(log, inputs);
     const { records, problem } = await withRegistry(inputs, log, { targets: repositories }, (registry) =>
-      verifyPromotion({
-        reader: httpReader(http, url),
-        registry,
-        label,
-        ledgerKey: inputs['ledger-key'],
-        repositories,
-      }),
+      withReader(url, inputs, http, log, (reader) =>
+        verifyPromotion({ reader, registry, label, ledgerKey: inputs['ledger-key'], repositories }),
+      ),
     );
     const head = records.at(-1);
     const where =

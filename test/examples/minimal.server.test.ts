@@ -10,6 +10,7 @@ import { writePins } from '../../scripts/pin.js';
 import { ACT_OPTIONS, copyCallable, dotenv } from '../demo/act.js';
 import { localRepository } from '../demo/downstream.js';
 import { makeRepository } from '../demo/git.js';
+import { runBundle } from '../e2e/bundle.js';
 import { cephDaemonImage } from '../sandbox/ceph-daemon.js';
 import { sandbox } from '../sandbox/current.js';
 import { type GitServer, makeBareRepository, startGitServer } from '../sandbox/git-server.js';
@@ -171,6 +172,17 @@ describe.each([
     expect(git('show', 'promotions:current-ceph')).toBe(OLDER);
     await run({ hold: OTHER, ...reason });
     expect([2, 3, 4, 5].map((n) => record(n).kind)).toEqual(['forced', 'forced', 'rollback', 'hold']);
+  });
+
+  test('whoever may read the branch verifies it, and reads from it what is promoted', async () => {
+    const store = { url: `git+${forge.url}/${name}`, 'git-token': forge.readingToken };
+    const login = { 'target-username': 'alice', 'target-password': PASSWORD };
+    const verified = await runBundle('verify-ledger', { ...store, ...login });
+    expect(verified.errors).toEqual([]);
+    expect(verified.outputs).toMatchObject({ verified: 'true', records: '5' });
+    const consumed = await runBundle('consume-ci-testing', { ...store, label: 'current-ceph' });
+    expect(consumed.errors).toEqual([]);
+    expect(consumed.outputs).toMatchObject({ tag: OLDER, digest: cephDaemonImage(OLDER).digest });
   });
 
   test('nothing of it holds a token', () => {

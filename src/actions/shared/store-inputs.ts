@@ -3,10 +3,21 @@ import * as v from 'valibot';
 import { systemClock } from '../../base/clock.js';
 import { errorLine, UserError } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
-import { type Input, optional, type ParsedInputs, required, secret, textSchema } from '../../runner/inputs.js';
+import type { Http } from '../../http/policy.js';
+import {
+  type Input,
+  optional,
+  type ParsedInputs,
+  required,
+  secret,
+  textSchema,
+  urlSchema,
+} from '../../runner/inputs.js';
 import { formatGitAddress, type GitAddress, isLoopback } from '../../store/git/address.js';
 import { openGitStore } from '../../store/git/git-store.js';
-import { isInGit, storeSchema } from '../../store/server-url.js';
+import { httpReader } from '../../store/http-reader.js';
+import type { StoreReader } from '../../store/reader.js';
+import { isInGit, type StoreAddress, storeSchema } from '../../store/server-url.js';
 import { openSftpStore } from '../../store/sftp/sftp-store.js';
 import type { Store } from '../../store/store.js';
 import type { caInput } from './ca-input.js';
@@ -40,6 +51,30 @@ export const storeInputs = {
   ),
   'git-token': gitToken,
 };
+
+/** Where a store is read: over HTTP, or as it is written. */
+export const readableSchema: v.GenericSchema<string, URL | StoreAddress> = v.lazy((text) =>
+  /^(?:sftp:|git(?:[+@#]|$))/i.test(String(text)) ? storeSchema : urlSchema,
+);
+
+const { server: _, ...loginInputs } = storeInputs;
+
+/** Of every action that only reads a store, besides the address. */
+export const readerInputs = loginInputs;
+
+type ReaderSettings = Omit<StoreSettings, 'server'>;
+
+/** Opens a store to read it, and runs `work`. */
+export function withReader<T>(
+  where: URL | StoreAddress,
+  settings: ReaderSettings,
+  http: Http,
+  log: Log,
+  work: (store: StoreReader) => Promise<T>,
+): Promise<T> {
+  if (where instanceof URL) return work(httpReader(http, where));
+  return withStore({ ...settings, server: where }, log, work);
+}
 
 export type StoreSettings = ParsedInputs<typeof storeInputs> & Partial<ParsedInputs<typeof caInput>>;
 

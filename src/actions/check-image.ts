@@ -1,9 +1,9 @@
-import { checkImage, type ImageFacts } from '../candidate/image-check.js';
+import { checkImage, expectationSchema, type ImageFacts } from '../candidate/image-check.js';
 import { candidateSchema, type Digest, formatCandidate } from '../candidate/reference.js';
 import { readImages } from '../registry/images.js';
 import type { RepositoryClient } from '../registry/registry.js';
 import { defineAction } from '../runner/action.js';
-import { required } from '../runner/inputs.js';
+import { list, required } from '../runner/inputs.js';
 import { namedBy, registryInputs, withRegistry } from './shared/registry-inputs.js';
 
 export const action = defineAction({
@@ -12,6 +12,10 @@ export const action = defineAction({
   needs: 'read access to the registry.',
   inputs: {
     reference: required('The image, as `image:tag@digest`; it is read by the digest', candidateSchema),
+    expect: list(
+      'What its configuration must say too, as `env NAME=value` or `label NAME=value`; replaces the check of that name that the tag implies',
+      expectationSchema,
+    ),
     ...registryInputs,
   },
   outputs: {
@@ -23,7 +27,7 @@ export const action = defineAction({
     const facts = withRegistry(inputs, log, { source: reference.repository }, (registry) =>
       readFacts(registry.repository(reference.repository), reference.digest),
     );
-    const check = checkImage(reference.tag, await namedBy('input reference', facts));
+    const check = checkImage(reference.tag, await namedBy('input reference', facts), inputs.expect);
     const lines = check.findings.map(
       ({ state, what }) => `- ${state === 'same' ? '✅' : state === 'other' ? '❌' : '❔'} ${what}`,
     );

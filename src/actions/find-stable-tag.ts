@@ -5,7 +5,7 @@ import { platformSchema } from '../candidate/platform.js';
 import { distroSchema, flavorSchema } from '../candidate/policy.js';
 import { formatCandidate, formatRepository, repositorySchema } from '../candidate/reference.js';
 import { archSchema, formatVersion } from '../candidate/scheme.js';
-import { schemeNames, schemeSchema } from '../candidate/schemes.js';
+import { schemeFor, schemeNameSchema, schemeNames } from '../candidate/schemes.js';
 import { findStableTag } from '../registry/find-stable-tag.js';
 import { defineAction } from '../runner/action.js';
 import { choice, countSchema, flag, lineSchema, list, optional, withDefault } from '../runner/inputs.js';
@@ -18,23 +18,38 @@ export const action = defineAction({
   description: 'Reads all tags of an image and picks the newest stable one, with its digest',
   needs: 'read access to the registry.',
   inputs: {
-    image: withDefault('The image', 'quay.io/ceph/daemon', repositorySchema),
-    scheme: withDefault(`What its tags mean: ${schemeNames.join(', ')}`, 'ceph-daemon', schemeSchema),
-    flavor: optional('The Ceph release to stay on, such as `pacific`; empty: the highest version of all', flavorSchema),
-    arch: optional('`x86_64` or `aarch64`; empty: a tag that names no architecture is preferred', archSchema),
+    image: withDefault('The image', 'quay.io/ceph/ceph', repositorySchema),
+    scheme: optional(
+      `What its tags mean: ${schemeNames.join(', ')}; empty: by the repository's name, which is known for \`…/ceph/ceph\` and \`…/ceph/daemon\``,
+      schemeNameSchema,
+    ),
+    pattern: optional(
+      'Scheme `pattern`: a regular expression that matches a whole tag, with the groups `version`, and where there are such `build`, `flavor`, `arch`, as in `v(?<version>\\d+\\.\\d+)-r(?<build>\\d+)`',
+      lineSchema,
+    ),
+    flavor: optional(
+      'The Ceph release to stay on, by its name or its major version, as in `squid` or `19`; empty: the highest version of all',
+      flavorSchema,
+    ),
+    arch: optional('`x86_64` or `aarch64`; empty: a tag that names no architecture first', archSchema),
     distro: optional(
       'A family such as `centos`, or one distribution such as `centos-stream9`; empty: `centos`',
       distroSchema,
     ),
-    exclude: list('Tags that must not be chosen, one a line', lineSchema),
+    exclude: list('What must not be chosen: a tag, a version with all its builds, or a digest', lineSchema),
     'minimum-age': optional(
-      'The minimum age of a tag, such as `7 days`; a tag of unknown age passes with a warning',
+      'How long a tag must have been there, as in `7 days`; where the listing has no times, how long ago its image says that it was built',
       durationSchema,
     ),
-    platforms: list('Platforms that the image must have, such as `linux/amd64`', platformSchema),
+    'minimum-age-unknown': choice(
+      'What becomes of a tag of which neither the listing nor its image tells an age.',
+      ['refuse', 'pass'],
+      'refuse',
+    ),
+    platforms: list('Platforms that the image must have, as in `linux/amd64`', platformSchema),
     'prefer-dated': flag(
-      'Scheme `ceph`: prefer `v17.2.6-20230410` to `v17.2.6`, which moves with every rebuild',
-      'false',
+      'Scheme `ceph`: prefer `v19.2.3-20250717` to `v19.2.3`, which moves with each rebuild',
+      'true',
     ),
     listing: choice(
       "How to list tags: `auto` uses Quay's API if the server is Quay.",
@@ -66,12 +81,13 @@ export const action = defineAction({
         registry,
         repository: inputs.image,
         policy: {
-          scheme: inputs.scheme,
+          scheme: schemeFor(inputs.image, { name: inputs.scheme, pattern: inputs.pattern }),
           flavor: inputs.flavor,
           arch: inputs.arch,
           distro: inputs.distro,
           exclude: inputs.exclude,
           minimumAge: inputs['minimum-age'] ?? 0,
+          unknownAgePasses: inputs['minimum-age-unknown'] === 'pass',
           now: unixSeconds(systemClock),
           preferDated: inputs['prefer-dated'],
           platforms: inputs.platforms,

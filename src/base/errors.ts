@@ -10,6 +10,14 @@ export type Hint =
   | 'allow-unpinned' // accept a tag whose digest is not known
   | 'image' // the repositories that are accepted
   | 'known-tags' // the listing shrank
+  | 'scheme' // what tags mean
+  | 'pattern' // the regular expression that says what tags mean
+  // What a candidate must be
+  | 'flavor'
+  | 'distro'
+  | 'arch'
+  | 'minimum-age'
+  | 'platforms'
   | 'distribution-listing' // list tags without Quay's own API
   | 'reference' // the candidate itself
   | 'log-in-to-source' // credentials for the registry that is read

@@ -42,7 +42,7 @@ function lines(selection: Selection, show: Show): readonly string[] {
 
 function verdict(selection: Selection, show: Show): readonly string[] {
   if (selection.kind === 'nothing') return [selection.message];
-  if (selection.kind === 'unread') return [`${show(selection.tag)} is the best if it has the platforms`];
+  if (selection.kind === 'unread') return [`${show(selection.tag)} is the best if its image is what is asked for`];
   return [`chose ${show(selection.chosen.tag)}: ${describe(selection.chosen)}`];
 }
 
@@ -53,13 +53,13 @@ function chosenFrom(runnersUp: Chosen['runnersUp'], passedOver: Chosen['passedOv
   ];
 }
 
-function describe({ version, flavor, distro, arch, date, startedAt }: StableTag): string {
+function describe({ version, flavor, distro, arch, build, startedAt }: StableTag): string {
   return [
     `version ${formatVersion(version)}`,
     ...(flavor === undefined ? [] : [flavor]),
     ...(distro === undefined ? [] : [distroName(distro)]),
     ...(arch === undefined ? [] : [arch]),
-    ...(date === undefined ? [] : [`built ${date}`]),
+    ...(build === undefined ? [] : [`build ${build}`]),
     ...(startedAt === undefined ? [] : [`set ${rfc3339(startedAt)}`]),
   ].join(', ');
 }

@@ -1,5 +1,7 @@
+import * as v from 'valibot';
 import { PLATFORM_OF } from './platform.js';
 import type { Tag } from './reference.js';
+import { type Build, formatVersion } from './scheme.js';
 import { readStable } from './schemes.js';
 
 /** What an image says of itself: each platform's configuration. */
@@ -22,36 +24,102 @@ export interface ImageCheck {
   readonly findings: readonly Finding[];
 }
 
+/** What an image must say in its configuration, as a user gives it: `env NAME=value` or `label NAME=value`. */
+export interface Expectation {
+  readonly where: 'env' | 'label';
+  readonly name: string;
+  readonly value: string;
+}
+
+export const expectationSchema = v.pipe(
+  v.string(),
+  v.rawTransform(({ dataset, addIssue, NEVER }): Expectation => {
+    const match = /^(env|label) ([^\s=]+)=(.*)$/.exec(dataset.value);
+    const [, where, name, value] = match ?? [];
+    if ((where === 'env' || where === 'label') && name !== undefined && value !== undefined)
+      return { where, name, value };
+    addIssue({ message: `${JSON.stringify(dataset.value)} is neither \`env NAME=value\` nor \`label NAME=value\`` });
+    return NEVER;
+  }),
+);
+
+/** One statement of a configuration that a build makes about itself. */
+interface Check {
+  readonly where: Expectation['where'];
+  readonly name: string;
+  readonly fits: (value: string) => boolean;
+}
+
 /**
- * Holds an image against its tag, by what ceph-container's Dockerfile puts into the configuration: the environment's
- * CEPH_VERSION is the flavor, the label `ceph` is True, and the label RELEASE is the tag's beginning.
+ * Holds an image against its tag, by what the build that made it puts into its configuration, and against `expected`,
+ * which replaces a check of the same name. `unknown` where nothing is checked, or what is checked is not said.
  */
-export function checkImage(tag: Tag, image: ImageFacts): ImageCheck {
+export function checkImage(tag: Tag, image: ImageFacts, expected: readonly Expectation[] = []): ImageCheck {
   const build = readStable(tag);
-  if (build?.flavor === undefined) {
-    return { outcome: 'unknown', findings: [{ state: 'absent', what: `${tag} is no stable tag with a flavor` }] };
-  }
-  // A tag with no architecture is an index, of which x86_64 is always a member.
-  const platform = PLATFORM_OF[build.arch ?? 'x86_64'];
-  const present = image.configs.map((config) => config.platform);
-  // An index of one platform and its attestations is an image for that platform alone.
-  const isAsTagged = present.includes(platform) && (build.arch === undefined ? image.isIndex : present.length === 1);
-  const findings: Finding[] = [
-    {
-      state: isAsTagged ? 'same' : 'other',
-      what: `platforms ${present.join(', ')}; the tag says ${build.arch === undefined ? `an index with ${platform}` : platform}`,
-    },
-  ];
+  const isOfCeph = build?.flavor !== undefined;
+  const findings: Finding[] = isOfCeph ? [checkPlatforms(build, image)] : [];
   for (const config of image.configs) {
-    const compare = (what: string, value: string | undefined, fits: (value: string) => boolean) => {
+    const own = isOfCeph
+      ? checksOf(tag, build, config).filter((check) => !expected.some((one) => isSame(one, check)))
+      : [];
+    const given = expected.map((one): Check => ({ ...one, fits: (value) => value === one.value }));
+    for (const { where, name, fits } of [...own, ...given]) {
+      const value = (where === 'env' ? config.env : config.labels)[name];
       const state = value === undefined ? 'absent' : fits(value) ? 'same' : 'other';
-      findings.push({ state, what: `${config.platform}: ${what} is ${value ?? 'absent'}` });
-    };
-    compare('env CEPH_VERSION', config.env.CEPH_VERSION, (value) => value === build.flavor);
-    compare('label ceph', config.labels.ceph, (value) => value === 'True');
-    compare('label RELEASE', config.labels.RELEASE, (value) => value !== '' && tag.startsWith(`${value}-`));
+      findings.push({ state, what: `${config.platform}: ${where} ${name} is ${value ?? 'absent'}` });
+    }
   }
-  return { outcome: outcomeOf(findings), findings };
+  if (findings.length > 0) return { outcome: outcomeOf(findings), findings };
+  return {
+    outcome: 'unknown',
+    findings: [{ state: 'absent', what: `${tag} is no stable tag of Ceph, and nothing is expected` }],
+  };
+}
+
+function isSame(a: Pick<Check, 'where' | 'name'>, b: Pick<Check, 'where' | 'name'>): boolean {
+  return a.where === b.where && a.name === b.name;
+}
+
+/**
+ * A tag without an architecture is an index, of which x86_64 is always a member. A tag with one is an image, or an index
+ * of that image alone, as buildx makes it to attach a provenance.
+ */
+function checkPlatforms({ arch }: Build, { isIndex, configs }: ImageFacts): Finding {
+  const wanted = PLATFORM_OF[arch ?? 'x86_64'];
+  const present = configs.map(({ platform }) => platform);
+  const fits = present.includes(wanted) && (arch === undefined ? isIndex : present.length === 1);
+  return {
+    state: fits ? 'same' : 'other',
+    what: `platforms ${present.join(', ')}; the tag says ${arch === undefined ? `an index with ${wanted}` : wanted}`,
+  };
+}
+
+/** By ceph-container's Dockerfile for its tags, and by Ceph's container/Containerfile for those of quay.io/ceph/ceph. */
+function checksOf(tag: Tag, { flavor, version, distro }: Build, { env }: ImageFacts['configs'][number]): Check[] {
+  const isOfContainer = distro !== undefined || (env.CEPH_REF === undefined && env.CEPH_VERSION !== undefined);
+  if (isOfContainer) {
+    return [
+      { where: 'env', name: 'CEPH_VERSION', fits: (value) => value === flavor },
+      { where: 'label', name: 'ceph', fits: (value) => value === 'True' },
+      // Only ceph-container's own tags begin with its release.
+      ...(distro === undefined
+        ? []
+        : [
+            {
+              where: 'label',
+              name: 'RELEASE',
+              fits: (value: string) => value !== '' && tag.startsWith(`${value}-`),
+            } as const,
+          ]),
+    ];
+  }
+  const isRef = (value: string) => value === flavor || value === `v${formatVersion(version)}`;
+  return [
+    { where: 'env', name: 'CEPH_REF', fits: isRef },
+    { where: 'env', name: 'CEPH_IS_DEVEL', fits: (value) => value === 'false' },
+    { where: 'label', name: 'CEPH_REF', fits: (value) => value === env.CEPH_REF },
+    { where: 'label', name: 'CEPH_SHA1', fits: (value) => /^[0-9a-f]{40}$/.test(value) },
+  ];
 }
 
 function outcomeOf(findings: readonly Finding[]): ImageCheck['outcome'] {

@@ -16,8 +16,8 @@ export interface ListedTag {
 export function checkListing(count: number, knownTags: number): void {
   if ((knownTags - count) * 5 <= knownTags) return;
   throw new UserError(
-    `input known-tags: ${count} tags were listed where ${knownTags} were known, which looks like a part of the listing; ` +
-      `if so many were really deleted, or they are listed another way now, set known-tags to ${count}`,
+    `${count} tags were listed where ${knownTags} were known, which looks like a part of the listing`,
+    { hint: 'known-tags' },
   );
 }
 

@@ -1,21 +1,25 @@
 import * as v from 'valibot';
+import { CEPH_RELEASES } from './ceph-releases.js';
+import { createdOf, digestOf, type KnownImages, platformsOf } from './known-images.js';
 import { missingPlatforms, PLATFORM_OF } from './platform.js';
-import type { Digest, Tag } from './reference.js';
-import type { Arch, Build, Distro, Scheme } from './scheme.js';
+import { type Digest, digestSchema, type Tag } from './reference.js';
+import { type Arch, type Build, compareVersions, type Distro, parseVersion, type Scheme } from './scheme.js';
 
 /** What a candidate must be. */
 export interface Policy {
   readonly scheme: Scheme;
-  /** Undefined: any, the highest version first. */
+  /** A release of Ceph by its name or its major version. Undefined: any, the highest version first. */
   readonly flavor: string | undefined;
   /** Undefined: a tag that names no architecture first. */
   readonly arch: Arch | undefined;
   /** A family such as `centos`, or exactly one such as `centos-stream9`; undefined: centos. */
   readonly distro: string | undefined;
-  /** Exact tags. */
+  /** Tags, versions (all their builds) or digests. */
   readonly exclude: readonly string[];
   /** In seconds; 0: none. */
   readonly minimumAge: number;
+  /** Does an age that nobody knows pass? */
+  readonly unknownAgePasses: boolean;
   /** Unix seconds. */
   readonly now: number;
   /** A day's build before the tag that moves with each rebuild. */
@@ -26,7 +30,10 @@ export interface Policy {
 
 export const flavorSchema = v.pipe(
   v.string(),
-  v.regex(/^[a-z]+$/, (issue) => `${issue.received} is not a flavor: lower-case letters, such as pacific`),
+  v.regex(
+    /^(?:[a-z]+|\d{1,9})$/,
+    (issue) => `${issue.received} is not a flavor: a name such as pacific, or a major version such as 16`,
+  ),
 );
 
 export const distroSchema = v.pipe(
@@ -47,10 +54,7 @@ export interface StableTag extends Build {
   readonly startedAt: number | undefined;
 }
 
-/** What is known of the images' platforms, by tag. A tag that is not in it was not read. */
-export type KnownPlatforms = ReadonlyMap<string, readonly string[]>;
-
-export type RuleName = 'flavor' | 'distro' | 'arch' | 'exclude' | 'minimum-age' | 'platforms';
+export type RuleName = 'flavor' | 'distro' | 'arch' | 'exclude' | 'minimum-age' | 'platforms' | 'image';
 
 /** One demand of a policy. */
 export interface Rule {
@@ -63,14 +67,14 @@ export interface Rule {
 }
 
 /** The rules that a policy has for these tags, in the order in which they are asked. */
-export function rulesOf(policy: Policy, tags: readonly StableTag[], platforms: KnownPlatforms): readonly Rule[] {
+export function rulesOf(policy: Policy, tags: readonly StableTag[], known: KnownImages): readonly Rule[] {
   const { flavor, arch, distro, exclude, minimumAge, now } = policy;
   const rules: Rule[] = [];
   if (flavor !== undefined) {
     rules.push({
       name: 'flavor',
       asks: `of flavor ${flavor}`,
-      admits: (tag) => tag.flavor === flavor,
+      admits: (tag) => isOfFlavor(tag, flavor, policy.scheme),
       instead: (tag) => `of ${tag.flavor === undefined ? 'no known flavor' : `flavor ${tag.flavor}`}`,
     });
   }
@@ -84,46 +88,111 @@ export function rulesOf(policy: Policy, tags: readonly StableTag[], platforms: K
     });
   }
   if (arch !== undefined) {
+    const isNamed = tags.some((tag) => tag.arch === arch);
     rules.push({
       name: 'arch',
       asks: `for ${arch}`,
-      admits: (tag) => serves(tag, arch, platforms.get(tag.tag)),
-      instead: (tag) => (tag.arch === undefined ? 'without an architecture in its name' : `for ${tag.arch}`),
+      admits: (tag) => serves(tag, arch, platformsOf(known, tag.tag), isNamed),
+      instead: (tag) => describeArch(tag, platformsOf(known, tag.tag)),
     });
   }
   if (exclude.length > 0) {
-    const excluded = new Set(exclude);
     rules.push({
       name: 'exclude',
       asks: 'that is not excluded',
-      admits: (tag) => !excluded.has(tag.tag),
+      admits: (tag) => !exclude.some((entry) => isExcluded(entry, tag, known)),
       instead: () => 'excluded',
+    });
+  }
+  if (known.size > 0) {
+    rules.push({
+      name: 'image',
+      asks: '',
+      admits: (tag) => problemOf(tag, known) === undefined,
+      instead: (tag) => `passed over because it ${problemOf(tag, known)}`,
     });
   }
   if (minimumAge > 0) {
     rules.push({
       name: 'minimum-age',
       asks: `at least ${duration(minimumAge)} old`,
-      admits: (tag) => tag.startedAt === undefined || now - tag.startedAt >= minimumAge,
-      instead: (tag) => `set ${duration(now - (tag.startedAt ?? now))} ago`,
+      admits: (tag) => {
+        const since = sinceOf(tag, known);
+        if (since !== undefined) return now - since >= minimumAge;
+        return policy.unknownAgePasses || !known.has(tag.tag);
+      },
+      instead: (tag) => {
+        const since = sinceOf(tag, known);
+        if (since === undefined) return 'of unknown age';
+        return `${tag.startedAt === undefined ? 'built' : 'set'} ${duration(now - since)} ago`;
+      },
     });
   }
   if (policy.platforms.length > 0) {
     rules.push({
       name: 'platforms',
       asks: `with ${policy.platforms.join(' and ')}`,
-      admits: (tag) => missingPlatforms(policy.platforms, platforms.get(tag.tag) ?? policy.platforms).length === 0,
-      instead: (tag) => `with ${platforms.get(tag.tag)?.join(', ') || 'no platform'} only`,
+      admits: (tag) => missingPlatforms(policy.platforms, platformsOf(known, tag.tag) ?? policy.platforms).length === 0,
+      instead: (tag) => `with ${platformsOf(known, tag.tag)?.join(', ') || 'no platform'} only`,
     });
   }
   return rules;
 }
 
-/** An index has x86_64 always, and aarch64 only where its manifest was read and says so. */
-function serves(tag: StableTag, arch: Arch, platforms: readonly string[] | undefined): boolean {
+/** Does the policy ask what a tag does not say, and its image would? */
+export function needsReading(tag: StableTag, policy: Policy): boolean {
+  const { arch, exclude, minimumAge, unknownAgePasses, platforms } = policy;
+  return (
+    platforms.length > 0 ||
+    (arch === 'aarch64' && tag.arch === undefined) ||
+    (tag.digest === undefined && exclude.some((entry) => v.is(digestSchema, entry))) ||
+    (minimumAge > 0 && tag.startedAt === undefined && !unknownAgePasses)
+  );
+}
+
+/** A release goes by its name, or by the first number of Ceph's version. */
+export function isOfFlavor({ flavor, version }: StableTag, asked: string, { hasOwnVersion }: Scheme): boolean {
+  if (flavor === asked || (flavor !== undefined && flavor === CEPH_RELEASES[asked])) return true;
+  return hasOwnVersion !== true && String(version[0]) === asked;
+}
+
+const VERSION = /^v?\d+(?:\.\d+)*$/;
+
+/** A version excludes all its builds; a tag or a digest only itself. */
+export function isExcluded(entry: string, tag: StableTag, known: KnownImages): boolean {
+  if (entry === tag.tag || entry === (tag.digest ?? digestOf(known, tag.tag))) return true;
+  return VERSION.test(entry) && compareVersions(parseVersion(entry.replace(/^v/, '')), tag.version) === 0;
+}
+
+function problemOf({ tag }: StableTag, known: KnownImages): string | undefined {
+  const image = known.get(tag);
+  return image !== undefined && 'problem' in image ? image.problem : undefined;
+}
+
+/** When a tag was set, as far as the listing tells; else when its image was built, as far as that tells. */
+export function sinceOf(tag: StableTag, known: KnownImages): number | undefined {
+  return tag.startedAt ?? createdOf(known, tag.tag);
+}
+
+/** Is this the image of one architecture that hardly anybody runs by chance? */
+export function isForeign(tag: StableTag, known: KnownImages): boolean {
+  if (tag.arch !== undefined) return tag.arch !== 'x86_64';
+  const platforms = platformsOf(known, tag.tag);
+  return platforms?.length === 1 && missingPlatforms([PLATFORM_OF.x86_64], platforms).length > 0;
+}
+
+/**
+ * An index has x86_64 always. Whether it has aarch64 its manifest says, which is read only where no tag names aarch64.
+ */
+function serves(tag: StableTag, arch: Arch, platforms: readonly string[] | undefined, isNamed: boolean): boolean {
   if (tag.arch !== undefined && tag.arch !== arch) return false;
   if (platforms !== undefined) return missingPlatforms([PLATFORM_OF[arch]], platforms).length === 0;
-  return tag.arch === arch || arch === 'x86_64';
+  return tag.arch === arch || arch === 'x86_64' || !isNamed;
+}
+
+function describeArch({ arch }: StableTag, platforms: readonly string[] | undefined): string {
+  if (platforms !== undefined) return `for ${platforms.join(', ') || 'no platform'} only`;
+  return arch === undefined ? 'without an architecture in its name' : `for ${arch}`;
 }
 
 /** `centos-stream8`. */

@@ -1,5 +1,6 @@
-import { distroName, type Policy, type StableTag } from './policy.js';
-import { compareText, compareVersions, type Distro, seriesOf, type Version } from './scheme.js';
+import type { KnownImages } from './known-images.js';
+import { distroName, isForeign, type Policy, type StableTag } from './policy.js';
+import { compareBuilds, compareText, compareVersions, type Distro, seriesOf, type Version } from './scheme.js';
 
 /** One reason to prefer a tag to another. */
 interface Preference {
@@ -17,8 +18,8 @@ export interface Ranking {
 }
 
 /** `home`: the series whose newest patch still carries the flavor, see `homeSeries`. */
-export function rankingOf(policy: Policy, home: ReadonlySet<string>): Ranking {
-  const preferences = preferencesOf(policy, home);
+export function rankingOf(policy: Policy, home: ReadonlySet<string>, known: KnownImages): Ranking {
+  const preferences = preferencesOf(policy, home, known);
   return {
     compare(a, b) {
       for (const { compare } of preferences) {
@@ -32,14 +33,27 @@ export function rankingOf(policy: Policy, home: ReadonlySet<string>): Ranking {
   };
 }
 
-function preferencesOf({ flavor, arch, preferDated }: Policy, home: ReadonlySet<string>): readonly Preference[] {
+function preferencesOf(
+  { flavor, arch, platforms, preferDated }: Policy,
+  home: ReadonlySet<string>,
+  known: KnownImages,
+): readonly Preference[] {
   const dated: Preference[] = [
     {
-      compare: by((tag) => (tag.date === undefined) === preferDated),
+      compare: by((tag) => (tag.build === undefined) === preferDated),
       why: () => (preferDated ? 'moves with each rebuild' : "one day's build of the same version"),
     },
-    { compare: (a, b) => compareText(b.date ?? '', a.date ?? ''), why: () => 'an earlier build of the same version' },
+    { compare: (a, b) => compareBuilds(b.build, a.build), why: () => 'an earlier build of the same version' },
   ];
+  const native: Preference[] =
+    arch === undefined && platforms.length === 0
+      ? [
+          {
+            compare: by((tag) => isForeign(tag, known)),
+            why: (second) => `for ${second.arch ?? 'another architecture'} alone`,
+          },
+        ]
+      : [];
   const named: Preference[] = [
     {
       compare: by((tag) => tag.arch !== arch),
@@ -48,6 +62,7 @@ function preferencesOf({ flavor, arch, preferDated }: Policy, home: ReadonlySet<
     { compare: by((tag) => tag.arch !== 'x86_64'), why: (second) => `for ${second.arch} alone` },
   ];
   return [
+    ...native,
     {
       compare: by((tag) => flavor !== undefined && !home.has(seriesOf(tag.version))),
       why: (second) => `the newest patch of series ${seriesOf(second.version)} no longer carries ${flavor}`,
@@ -90,13 +105,13 @@ function baseNumbers(distro: Distro | undefined): Version {
  * the series before it, which get no later one there: that is not their home. All stable tags of the listing count,
  * whatever else a policy asks: an excluded patch was built all the same.
  */
-export function homeSeries(tags: readonly StableTag[], flavor: string): ReadonlySet<string> {
+export function homeSeries(tags: readonly StableTag[], isOfFlavor: (tag: StableTag) => boolean): ReadonlySet<string> {
   const newest = new Map<string, { version: Version; carries: boolean }>();
   for (const tag of tags) {
     const series = seriesOf(tag.version);
     const known = newest.get(series);
     const order = known === undefined ? 1 : compareVersions(tag.version, known.version);
-    const carries = tag.flavor === flavor;
+    const carries = isOfFlavor(tag);
     if (order > 0) newest.set(series, { version: tag.version, carries });
     else if (order === 0 && known !== undefined) known.carries ||= carries;
   }

@@ -8,8 +8,14 @@ export interface Scheme {
   readonly filter?: string;
   /** What every stable tag begins with: a registry that lists by name need not list all others. */
   readonly prefix?: string;
-  /** Says what a tag is. Total: it never throws, and looks at the whole text. */
+  /** False where two tags may be equal in all that orders them: then nothing says which is newer. */
+  readonly isTotal?: boolean;
+  /** True where the version is the image's own, so that its first number is no release of Ceph. */
+  readonly hasOwnVersion?: boolean;
+  /** Says what a tag is. It never throws, and looks at the whole text. */
   read(tag: string): Reading;
+  /** The same of many tags at once, where that is cheaper. */
+  readAll?(tags: readonly string[]): readonly Reading[];
 }
 
 export type Reading =
@@ -31,8 +37,8 @@ export interface Build {
   readonly distro: Distro | undefined;
   /** Undefined: the tag names no architecture, as a tag of an index does. */
   readonly arch: Arch | undefined;
-  /** `YYYYMMDD`, where the tag names a day's build. */
-  readonly date: string | undefined;
+  /** Which build of the version it is, as in `20230410`, where the tag names one; ordered by its numbers. */
+  readonly build: string | undefined;
 }
 
 /** `centos` and `stream8`. */
@@ -52,6 +58,21 @@ export type Version = readonly bigint[];
 
 export function parseVersion(text: string): Version {
   return text.split('.').map(BigInt);
+}
+
+/**
+ * The numbers of a text that nothing but separators parts, such as `2026-11-01T00-00-00Z`; none for a text without
+ * digits. Undefined where letters stand among them: nothing says whether `1.2rc1` is before or after `1.2`.
+ */
+export function parseNumbers(text: string): Version | undefined {
+  if (!/\d/.test(text)) return [];
+  if (!/^[vr]?\d+(?:[._+:T-]\d+)*Z?$/.test(text)) return undefined;
+  return (text.match(/\d+/g) ?? []).map(BigInt);
+}
+
+/** Compares builds of one version; one that the tag does not name counts as less. Negative where a is lower. */
+export function compareBuilds(a: string | undefined, b: string | undefined): number {
+  return a === b ? 0 : compareVersions(parseNumbers(a ?? '') ?? [], parseNumbers(b ?? '') ?? []);
 }
 
 export function formatVersion(version: Version): string {
@@ -81,7 +102,7 @@ export function seriesOf(version: Version): string {
 
 /** A scheme's tags as regular expressions. */
 export interface Grammar {
-  /** With the named groups version, and where tags have them flavor, distro, base, arch and date. */
+  /** With the named groups version, and where tags have them flavor, distro, base, arch and build. */
   readonly stable: RegExp;
   readonly notStable: readonly (readonly [NotStable, RegExp])[];
   /** Why a tag is not stable though it looks it, with the named group version; the first that matches counts. */
@@ -109,19 +130,23 @@ export function readLookalike(lookalikes: Grammar['lookalikes'], tag: string): R
 
 type Groups = Readonly<Record<string, string | undefined>>;
 
-function buildOf(version: Version, { flavor, distro, base, arch, date }: Groups, flavors: Grammar['flavors']): Build {
+function buildOf(version: Version, { flavor, distro, base, arch, build }: Groups, flavors: Grammar['flavors']): Build {
   return {
     version,
-    flavor: flavor ?? flavors?.[String(version[0])],
+    flavor: flavor ?? (flavors && (flavors[String(version[0])] ?? String(version[0]))),
     distro: distro === undefined || base === undefined ? undefined : { family: distro, base },
     arch: v.is(archSchema, arch) ? arch : undefined,
-    date,
+    build,
   };
 }
 
 /** Reads a name as a registry listed it, which need not be a tag at all: that is a near miss at best. */
 export function readTag(scheme: Scheme, name: string): ReadTag {
-  const reading = scheme.read(name);
+  return checkTag(name, scheme.read(name));
+}
+
+/** The same where the scheme has read it already. */
+export function checkTag(name: string, reading: Reading): ReadTag {
   if (reading.kind !== 'stable' && reading.kind !== 'near-miss') return reading;
   if (!isTag(name)) {
     const version = reading.kind === 'stable' ? reading.build.version : reading.version;

@@ -1,25 +1,47 @@
 import * as v from 'valibot';
-import type { Tag } from './reference.js';
-import { type Build, compareVersions, type Scheme } from './scheme.js';
+import { UserError } from '../base/errors.js';
+import { formatRepository, type Repository, type Tag } from './reference.js';
+import { type Build, compareBuilds, compareVersions, type Scheme } from './scheme.js';
 import { ceph } from './schemes/ceph.js';
 import { cephDaemon } from './schemes/ceph-daemon.js';
+import { patternScheme } from './schemes/pattern.js';
 import { semver } from './schemes/semver.js';
 
 /** Every scheme; where a tag is of two, the first is meant. */
 export const schemes: readonly Scheme[] = [cephDaemon, ceph, semver];
 
-export const schemeNames: readonly string[] = schemes.map(({ name }) => name);
+export const schemeNames: readonly string[] = [...schemes.map(({ name }) => name), 'pattern'];
 
-/** A scheme by its name. */
-export const schemeSchema = v.pipe(
-  v.string(),
-  v.rawTransform(({ dataset, addIssue, NEVER }): Scheme => {
-    const scheme = schemes.find(({ name }) => name === dataset.value);
-    if (scheme !== undefined) return scheme;
-    addIssue({ message: `${JSON.stringify(dataset.value)} is none of ${schemeNames.join(', ')}` });
-    return NEVER;
-  }),
+export const schemeNameSchema = v.picklist(
+  schemeNames,
+  (issue) => `${issue.received} is none of ${schemeNames.join(', ')}`,
 );
+
+/**
+ * The scheme of a repository's tags: the one that is named, else the one that a pattern gives, else by the repository's
+ * name. Throws a UserError where none of these says it.
+ */
+export function schemeFor(
+  repository: Repository,
+  { name, pattern }: { readonly name: string | undefined; readonly pattern: string | undefined },
+): Scheme {
+  if (name === 'pattern' || (name === undefined && pattern !== undefined)) {
+    if (pattern === undefined) throw new UserError('the scheme pattern needs a pattern', { hint: 'pattern' });
+    return patternScheme(pattern);
+  }
+  if (pattern !== undefined) throw new UserError(`the scheme ${name} takes no pattern`, { hint: 'pattern' });
+  const scheme = name === undefined ? byRepository(repository) : schemes.find((one) => one.name === name);
+  if (scheme !== undefined) return scheme;
+  const what = `nothing says what the tags of ${formatRepository(repository)} mean; schemes are ${schemeNames.join(', ')}`;
+  throw new UserError(what, { hint: 'scheme' });
+}
+
+function byRepository({ path }: Repository): Scheme | undefined {
+  const [name = '', owner] = path.split('/').reverse();
+  if (owner !== 'ceph') return undefined;
+  if (name === 'ceph') return ceph;
+  return name.startsWith('daemon') ? cephDaemon : undefined;
+}
 
 /**
  * Negative where a's version is lower, and of one version where its day's build is earlier; undefined where no scheme
@@ -29,9 +51,9 @@ export function compareTags(a: Tag, b: Tag): number | undefined {
   for (const scheme of schemes) {
     const [one, other] = [scheme.read(a), scheme.read(b)];
     if (one.kind !== 'stable' || other.kind !== 'stable') continue;
-    const [{ date }, { date: otherDate }] = [one.build, other.build];
-    const byDate = date === undefined || otherDate === undefined ? 0 : Number(date) - Number(otherDate);
-    return compareVersions(one.build.version, other.build.version) || byDate;
+    const [{ build }, { build: otherBuild }] = [one.build, other.build];
+    const byBuild = build === undefined || otherBuild === undefined ? 0 : compareBuilds(build, otherBuild);
+    return compareVersions(one.build.version, other.build.version) || byBuild;
   }
   return undefined;
 }

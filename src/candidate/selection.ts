@@ -1,16 +1,30 @@
+import { oneLine } from '../base/errors.js';
+import type { KnownImages } from './known-images.js';
 import { distinctTags, type ListedTag } from './listing.js';
 import {
   distroName,
-  type KnownPlatforms,
+  isExcluded,
+  isOfFlavor,
+  needsReading,
   type Policy,
   type Rule,
   type RuleName,
   rulesOf,
   type StableTag,
+  sinceOf,
 } from './policy.js';
 import { homeSeries, rankingOf } from './ranking.js';
 import type { Tag } from './reference.js';
-import { compareText, compareVersions, readTag, type Scheme, seriesOf, type TagKind, type Version } from './scheme.js';
+import {
+  checkTag,
+  compareBuilds,
+  compareText,
+  compareVersions,
+  type Scheme,
+  seriesOf,
+  type TagKind,
+  type Version,
+} from './scheme.js';
 
 /** Which tag to take, and why; whatever it is, what the listing held is in it. */
 export type Selection = Chosen | Unread | Nothing;
@@ -32,7 +46,7 @@ export interface Chosen extends Survey {
   readonly warnings: readonly string[];
 }
 
-/** The best tag, whose platforms the policy asks for and nobody has read. */
+/** The best tag, if its image, which nobody has read, is what the policy asks for. */
 export interface Unread extends Survey {
   readonly kind: 'unread';
   readonly tag: Tag;
@@ -42,7 +56,7 @@ export interface Unread extends Survey {
 export interface Nothing extends Survey {
   readonly kind: 'nothing';
   /** No tags at all, none that is stable and there, or the rule that admitted none of those that were left. */
-  readonly reason: 'no-tags' | 'nothing-stable' | RuleName;
+  readonly reason: 'no-tags' | 'nothing-stable' | 'no-order' | RuleName;
   /** What was asked for, and what was there instead; one line. */
   readonly message: string;
 }
@@ -67,31 +81,44 @@ export interface RunnerUp {
 }
 
 /**
- * The tag that the policy wants of a listing. Where platforms are asked for, the answer may be `unread`: read what
- * that tag's manifest has, add it to `platforms`, and ask again; a tag that lacks one gives way to the next.
+ * The tag that the policy wants of a listing. Where it asks for what tags do not say, the answer may be `unread`: read
+ * that tag's image, add it to `known`, and ask again; an image that is not what is asked for gives way to the next.
  */
 export function selectCandidate(
   listing: Iterable<ListedTag>,
   policy: Policy,
-  platforms: KnownPlatforms = new Map(),
+  known: KnownImages = new Map(),
 ): Selection {
-  const { counts, stable, misses } = survey(listing, policy.scheme);
-  const rules = rulesOf(policy, stable, platforms);
+  const { flavor, scheme } = policy;
+  const { counts, stable, misses } = survey(listing, scheme);
+  const rules = rulesOf(policy, stable, known);
   const { admitted, passedOver, stop } = applyRules(rules, stable);
-  const home = policy.flavor === undefined ? new Set<string>() : homeSeries(stable, policy.flavor);
-  const ranking = rankingOf(policy, home);
+  const home = flavor === undefined ? new Set<string>() : homeSeries(stable, (tag) => isOfFlavor(tag, flavor, scheme));
+  const ranking = rankingOf(policy, home, known);
   const [chosen, ...others] = [...admitted].sort(ranking.compare);
   const found = { counts, nearMisses: nearMisses(misses, chosen?.version), passedOver };
 
-  if (chosen === undefined) return { kind: 'nothing', ...(stop ?? nothingStable(counts, policy.scheme)), ...found };
-  if (policy.platforms.length > 0 && !platforms.has(chosen.tag)) return { kind: 'unread', tag: chosen.tag, ...found };
+  if (chosen === undefined) return { kind: 'nothing', ...(stop ?? nothingStable(counts, misses, scheme)), ...found };
+  const rival = scheme.isTotal === false ? others.find((other) => isRival(other, chosen)) : undefined;
+  if (rival !== undefined) {
+    const message = `nothing says which of ${chosen.tag} and ${rival.tag} is newer: their version and build are equal`;
+    return { kind: 'nothing', reason: 'no-order', message, ...found };
+  }
+  if (needsReading(chosen, policy) && !known.has(chosen.tag)) return { kind: 'unread', tag: chosen.tag, ...found };
   return {
     kind: 'chosen',
     chosen,
     runnersUp: others.map((other) => ({ tag: other.tag, why: ranking.why(other, chosen) })),
-    warnings: warningsOn(chosen, policy, stable, home),
+    warnings: warningsOn(chosen, policy, { stable, home, known }),
     ...found,
   };
+}
+
+/** Could be the newer one just as well, and is another image as far as one can tell. */
+function isRival(a: StableTag, b: StableTag): boolean {
+  const isEqual =
+    compareVersions(a.version, b.version) === 0 && compareBuilds(a.build, b.build) === 0 && a.arch === b.arch;
+  return isEqual && a.flavor === b.flavor && (a.digest === undefined || a.digest !== b.digest);
 }
 
 type Miss = Omit<NearMiss, 'looksNewer'> & { readonly version: Version };
@@ -101,8 +128,10 @@ function survey(listing: Iterable<ListedTag>, scheme: Scheme) {
   const counts = { stable: 0, 'near-miss': 0, prerelease: 0, unreleased: 0, devel: 0, alias: 0, other: 0, expired: 0 };
   const stable: StableTag[] = [];
   const misses: Miss[] = [];
-  for (const { name, expired, digest, startedAt } of distinctTags(listing)) {
-    const reading = readTag(scheme, name);
+  const rows = distinctTags(listing);
+  const readings = scheme.readAll?.(rows.map(({ name }) => name));
+  for (const [index, { name, expired, digest, startedAt }] of rows.entries()) {
+    const reading = checkTag(name, readings?.[index] ?? scheme.read(name));
     counts[expired ? 'expired' : reading.kind] += 1;
     if (expired) continue;
     if (reading.kind === 'stable') {
@@ -128,7 +157,10 @@ function applyRules(rules: readonly Rule[], stable: readonly StableTag[]) {
       .map((tag) => ({ tag: tag.tag, rule: rule.name, why: rule.instead(tag) }));
     if (refused.length > 0 && refused.length === admitted.length) {
       const asked = rules.slice(0, index + 1).map(({ asks }) => asks);
-      stop = { reason: rule.name, message: `no stable tag ${asked.join(' ')}; there is: ${formatGroups(refused)}` };
+      stop = {
+        reason: rule.name,
+        message: `no stable tag ${asked.filter((ask) => ask !== '').join(' ')}; there is: ${formatGroups(refused)}`,
+      };
     }
     passedOver = passedOver.concat(refused);
     admitted = admitted.filter(rule.admits);
@@ -153,10 +185,18 @@ export function formatGroups(tags: readonly PassedOver[]): string {
 
 const GROUPS_NAMED = 12;
 
-function nothingStable(counts: Survey['counts'], scheme: Scheme): Pick<Nothing, 'reason' | 'message'> {
+function nothingStable(
+  counts: Survey['counts'],
+  [miss]: readonly Miss[],
+  scheme: Scheme,
+): Pick<Nothing, 'reason' | 'message'> {
   const there = formatCounts(counts);
   if (there === '') return { reason: 'no-tags', message: 'the listing has no tags' };
-  return { reason: 'nothing-stable', message: `no tag is stable by scheme ${scheme.name}; there is: ${there}` };
+  const example = miss === undefined ? '' : `, such as ${JSON.stringify(oneLine(miss.name, 150))}: ${miss.why}`;
+  return {
+    reason: 'nothing-stable',
+    message: `no tag is stable by scheme ${scheme.name}; there is: ${there}${scheme.isTotal === false ? example : ''}`,
+  };
 }
 
 /** `420 stable, 28 prerelease`; empty where there are no tags. */
@@ -180,13 +220,24 @@ function nearMisses(misses: readonly Miss[], chosen: Version | undefined): reado
 function warningsOn(
   chosen: StableTag,
   policy: Policy,
-  stable: readonly StableTag[],
-  home: ReadonlySet<string>,
+  {
+    stable,
+    home,
+    known,
+  }: {
+    readonly stable: readonly StableTag[];
+    readonly home: ReadonlySet<string>;
+    readonly known: KnownImages;
+  },
 ): readonly string[] {
-  const { flavor, arch, exclude, minimumAge } = policy;
+  const { flavor, arch, exclude, minimumAge, preferDated } = policy;
   const warnings: string[] = [];
   if (minimumAge > 0 && chosen.startedAt === undefined) {
-    warnings.push(`minimum-age: the registry does not say how old ${chosen.tag} is; it passes unchecked`);
+    warnings.push(
+      sinceOf(chosen, known) === undefined
+        ? `minimum-age: nothing says how old ${chosen.tag} is; it passes unchecked`
+        : `minimum-age: the registry does not say when ${chosen.tag} was set; it counts from when its image says that it was built, which a builder can set`,
+    );
   }
   if (flavor === undefined && new Set(stable.map((tag) => tag.flavor)).size > 1) {
     warnings.push('flavor: none is given, so the next release of Ceph will be taken as soon as it has a tag');
@@ -197,22 +248,27 @@ function warningsOn(
   if (arch === undefined && chosen.arch !== undefined) {
     warnings.push(`arch: none is given, and ${chosen.tag} is for ${chosen.arch} alone`);
   }
-  for (const name of new Set(exclude)) {
-    const excluded = stable.find(({ tag }) => tag === name);
-    if (excluded === undefined) warnings.push(`exclude: no stable tag is named ${JSON.stringify(name)}`);
-    else if (sameButForArch(excluded, chosen)) {
-      warnings.push(`exclude: ${name} is excluded, and ${chosen.tag} is of the same build`);
+  if (preferDated && chosen.build === undefined && stable.some(({ build }) => build !== undefined)) {
+    warnings.push(
+      `prefer-dated: ${chosen.version.join('.')} has no build with a date, and ${chosen.tag} moves with each rebuild`,
+    );
+  }
+  for (const [tag, image] of known) {
+    if ('problem' in image) warnings.push(`${tag} is listed, and passed over: it ${image.problem}`);
+  }
+  for (const entry of new Set(exclude)) {
+    const excluded = stable.filter((tag) => isExcluded(entry, tag, known));
+    const alike = excluded.find(
+      (tag) => compareVersions(tag.version, chosen.version) === 0 && isSameRelease(tag, chosen),
+    );
+    if (excluded.length === 0) warnings.push(`exclude: nothing stable is ${JSON.stringify(entry)}`);
+    else if (alike !== undefined) {
+      warnings.push(`exclude: ${alike.tag} is excluded, and ${chosen.tag} is of the same version`);
     }
   }
   return warnings;
 }
 
-/** `-x86_64` and the bare name of one build hold the same image. */
-function sameButForArch(a: StableTag, b: StableTag): boolean {
-  return (
-    compareVersions(a.version, b.version) === 0 &&
-    a.flavor === b.flavor &&
-    distroName(a.distro) === distroName(b.distro) &&
-    a.date === b.date
-  );
+function isSameRelease(a: StableTag, b: StableTag): boolean {
+  return a.flavor === b.flavor && distroName(a.distro) === distroName(b.distro);
 }

@@ -1,12 +1,13 @@
-import { oneLine, ServiceError, UserError } from '../base/errors.js';
+import { type Hint, oneLine, ServiceError, UserError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { explain } from '../candidate/explain.js';
+import type { KnownImage } from '../candidate/known-images.js';
 import { aliasesOf, checkListing, type ListedTag } from '../candidate/listing.js';
 import type { Policy } from '../candidate/policy.js';
-import { type Candidate, formatRepository, type Repository, type Tag } from '../candidate/reference.js';
+import { type Candidate, type Digest, formatRepository, type Repository, type Tag } from '../candidate/reference.js';
+import type { Scheme } from '../candidate/scheme.js';
 import { type Chosen, type Nothing, selectCandidate } from '../candidate/selection.js';
-import { isImage, readImages } from './images.js';
-import type { Manifest } from './manifest.js';
+import { isImage, type PlatformImage, readImages } from './images.js';
 import type { ListOptions, Registry, RepositoryClient } from './registry.js';
 
 export interface FindOptions {
@@ -67,11 +68,10 @@ async function find(options: FindOptions): Promise<Found> {
 
   if (tags.length === 0) {
     const what = narrowed ? `none of its tags can be stable by scheme ${policy.scheme.name}` : 'it has no tags';
-    throw new UserError(`${image}: ${what}`);
+    throw new UserError(`${image}: ${what}`, { hint: narrowed ? 'scheme' : 'image' });
   }
-  const { selection, manifest } = await select(options, tags);
+  const { selection, digest } = await select(options, tags);
   const { tag, digest: listedDigest } = selection.chosen;
-  const { digest } = manifest;
   if (listedDigest !== undefined && listedDigest !== digest) {
     throw new ServiceError(
       'conflict',
@@ -82,61 +82,89 @@ async function find(options: FindOptions): Promise<Found> {
   return { candidate: { repository, tag, digest }, selection, aliases, tagsRead: tags.length };
 }
 
-/** How many tags in a row may turn out to be no images before the listing is not worth more requests. */
-const MAX_UNFIT = 50;
+/** So many images are read, the best first; a policy that refuses more than that is not what its author meant. */
+const MAX_IMAGES = 50;
 
 /**
- * Chooses a tag. Reads only manifests of tags that are about to be chosen, each once. A listed tag without a manifest,
- * or whose manifest is no image, is passed over with a warning.
+ * Chooses, and reads the images of those tags alone that are about to be chosen, each once: one that is gone, is no
+ * image, or is not what was asked for gives way to the next.
  */
 async function select(
   { registry, repository, policy, log }: FindOptions,
   tags: readonly ListedTag[],
-): Promise<{ readonly selection: Chosen; readonly manifest: Manifest }> {
+): Promise<{ readonly selection: Chosen; readonly digest: Digest }> {
   const image = registry.repository(repository);
-  const manifests = new Map<Tag, Manifest>();
-  const platforms = new Map<string, readonly string[]>();
-  const unfit = new Map<string, string>();
+  const name = formatRepository(repository);
+  const known = new Map<string, KnownImage>();
   for (;;) {
-    const fit = tags.filter(({ name }) => !unfit.has(name));
-    const selection = selectCandidate(fit, policy, platforms);
-    if (selection.kind === 'nothing') throw nothingFound(repository, selection, unfit, log);
-    const tag = selection.kind === 'chosen' ? selection.chosen.tag : selection.tag;
-    const manifest = manifests.get(tag) ?? (await readImageManifest(image, tag));
-    if (typeof manifest === 'string') {
-      log.warning(`${formatRepository(repository)}:${tag} is listed, and passed over: ${manifest}`);
-      unfit.set(tag, manifest);
-      if (unfit.size <= MAX_UNFIT) continue;
-      const what = `${formatRepository(repository)}: more than ${MAX_UNFIT} tags are listed and are no images, as ${tag}`;
-      throw new ServiceError('bad-answer', what, { hint: 'exclude-tag' });
+    const selection = selectCandidate(tags, policy, known);
+    if (selection.kind === 'nothing') {
+      const [message, ...more] = explain(selection);
+      for (const line of more) log.info(line);
+      throw new UserError(`${name}: ${message}`, { hint: HINTS[selection.reason] });
     }
-    manifests.set(tag, manifest);
-    if (selection.kind === 'chosen') return { selection, manifest };
-    platforms.set(
-      tag,
-      (await readImages(image, manifest)).map(({ platform }) => platform),
-    );
+    const tag = selection.kind === 'chosen' ? selection.chosen.tag : selection.tag;
+    const read = known.get(tag);
+    if (selection.kind === 'chosen' && read !== undefined && 'digest' in read)
+      return { selection, digest: read.digest };
+    if (known.size >= MAX_IMAGES) {
+      throw new UserError(`${name}: none of the ${MAX_IMAGES} best images is what was asked for`, {
+        hint: 'exclude-tag',
+      });
+    }
+    known.set(tag, await readImage(image, tag, policy));
   }
 }
 
-function nothingFound(repository: Repository, selection: Nothing, unfit: ReadonlyMap<string, string>, log: Log) {
-  const [message, ...more] = explain(selection);
-  for (const line of more) log.info(line);
-  const what = `${formatRepository(repository)}: ${message}`;
-  if (unfit.size === 0) return new UserError(what);
-  const passedOver = [...unfit].slice(0, 3).map(([tag, why]) => `${tag}: ${why}`);
-  const count = unfit.size > passedOver.length ? ` ${unfit.size} tags, as` : '';
-  return new ServiceError('not-found', `${what}; listed, and passed over:${count} ${passedOver.join('; ')}`, {
-    hint: 'exclude-tag',
-  });
+const HINTS: Readonly<Record<Nothing['reason'], Hint>> = {
+  'no-tags': 'image',
+  'nothing-stable': 'scheme',
+  'no-order': 'pattern',
+  flavor: 'flavor',
+  distro: 'distro',
+  arch: 'arch',
+  exclude: 'exclude-tag',
+  image: 'exclude-tag',
+  'minimum-age': 'minimum-age',
+  platforms: 'platforms',
+};
+
+/** What the image of a tag is, as far as the policy needs to know. */
+async function readImage(image: RepositoryClient, tag: Tag, policy: Policy): Promise<KnownImage> {
+  const manifest = await image.findManifest(tag);
+  if (manifest === undefined) return { problem: 'has no manifest any more' };
+  if (!(await isImage(image, manifest))) {
+    const problem =
+      manifest.kind === 'index'
+        ? 'has no part that is an image'
+        : `is no image but an artifact of type ${oneLine(manifest.config.mediaType, 100)}`;
+    return { problem };
+  }
+  const { digest } = manifest;
+  const { scheme, arch, platforms, minimumAge, unknownAgePasses } = policy;
+  const asksAge = minimumAge > 0 && !unknownAgePasses;
+  // A tag that names an architecture is believed where nothing else is asked.
+  const asksPlatforms = platforms.length > 0 || arch !== undefined || !namesArch(scheme, tag);
+  if (!asksAge && !asksPlatforms) return { digest, platforms: undefined, created: undefined };
+  const images = await readImages(image, manifest);
+  return {
+    digest,
+    platforms: images.map(({ platform }) => platform),
+    created: asksAge ? await lastBuilt(images) : undefined,
+  };
 }
 
-/** The manifest of a tag; a reason where there is none, or it is of no image. */
-async function readImageManifest(image: RepositoryClient, tag: Tag): Promise<Manifest | string> {
-  const manifest = await image.findManifest(tag);
-  if (manifest === undefined) return 'its manifest is gone';
-  if (await isImage(image, manifest)) return manifest;
-  return manifest.kind === 'index'
-    ? 'none of its parts is an image'
-    : `it is no image but an artifact of type ${oneLine(manifest.config.mediaType, 100)}`;
+/** An index is as old as its newest image; undefined where one of them does not say. */
+async function lastBuilt(images: readonly PlatformImage[]): Promise<number | undefined> {
+  const configs = await Promise.all(images.slice(0, MAX_CONFIGS).map((one) => one.config()));
+  const built = configs.flatMap(({ created }) => created ?? []);
+  return built.length < images.length ? undefined : Math.max(...built);
+}
+
+/** A hostile index does not cost more than an honest one. */
+const MAX_CONFIGS = 20;
+
+function namesArch({ read }: Scheme, tag: Tag): boolean {
+  const reading = read(tag);
+  return reading.kind === 'stable' && reading.build.arch !== undefined;
 }

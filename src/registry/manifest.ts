@@ -73,6 +73,8 @@ export interface Child extends Descriptor {
 /** What the configuration of an image says about it. */
 export interface ImageConfig {
   readonly platform: string;
+  /** When it says that it was built, in unix seconds: a builder can set that. Undefined where it does not say. */
+  readonly created?: number;
   /** Environment variables by name. */
   readonly env: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
@@ -218,6 +220,7 @@ export function platforms(index: Index): readonly string[] {
 
 const configSchema = v.object({
   ...platformSchema.entries,
+  created: v.fallback(absent(v.pipe(v.string(), v.isoTimestamp())), undefined),
   config: absent(
     v.object({ Env: absent(v.array(v.string())), Labels: absent(v.record(v.string(), absent(v.string()))) }),
   ),
@@ -226,7 +229,7 @@ const configSchema = v.object({
 /** Parses an image's configuration (OCI image spec, config.md); `what` names it in errors. */
 export function parseConfig(bytes: Buffer, what: string): ImageConfig {
   const bad = (problem: string) => new ServiceError('bad-answer', `${what}: not an image configuration: ${problem}`);
-  const { config, ...raw } = parseJson(configSchema, bytes.toString('utf8'), bad);
+  const { config, created, ...raw } = parseJson(configSchema, bytes.toString('utf8'), bad);
   const platform = platformName(raw);
   if (platform === undefined) throw bad('it names no os and architecture');
   const env = (config?.Env ?? []).map((line): [string, string] => {
@@ -236,7 +239,13 @@ export function parseConfig(bytes: Buffer, what: string): ImageConfig {
   const labels = Object.entries(config?.Labels ?? {}).flatMap(([name, value]) =>
     value == null ? [] : [[name, value]],
   );
-  return { platform, env: Object.fromEntries(env), labels: Object.fromEntries(labels) };
+  const built = created == null ? Number.NaN : Math.floor(Date.parse(created) / 1000);
+  return {
+    platform,
+    ...(Number.isNaN(built) ? {} : { created: built }),
+    env: Object.fromEntries(env),
+    labels: Object.fromEntries(labels),
+  };
 }
 
 /**

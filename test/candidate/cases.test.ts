@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
 import { archSchema } from '../../src/candidate/scheme.js';
-import { schemeSchema } from '../../src/candidate/schemes.js';
+import { schemes } from '../../src/candidate/schemes.js';
 import { selectCandidate } from '../../src/candidate/selection.js';
 import { projectRoot } from '../sandbox/project.js';
 import { DAY, NOW, policy } from './policies.js';
@@ -11,7 +11,11 @@ const caseSchema = v.object({
   id: v.string(),
   why: v.string(),
   tags: v.array(v.string()),
-  scheme: schemeSchema,
+  scheme: v.pipe(
+    v.string(),
+    v.transform((name) => schemes.find((one) => one.name === name)),
+    v.nonOptional(v.any()),
+  ),
   flavor: v.nullable(v.string()),
   arch: v.nullable(archSchema),
   distro: v.nullable(v.string()),

@@ -57,7 +57,7 @@ describe('explaining', () => {
 
   test('a tag whose platforms are to be read', () => {
     const lines = explain(select(listed([chosen]), { platforms: ['linux/amd64'] }));
-    expect(lines[0]).toBe(`${chosen} is the best if it has the platforms`);
+    expect(lines[0]).toBe(`${chosen} is the best if its image is what is asked for`);
   });
 
   test('a long list is named in part and counted', () => {

@@ -1,5 +1,8 @@
+import * as v from 'valibot';
+import type { KnownImage } from '../../src/candidate/known-images.js';
 import type { ListedTag } from '../../src/candidate/listing.js';
 import type { Policy } from '../../src/candidate/policy.js';
+import { digestSchema } from '../../src/candidate/reference.js';
 import { cephDaemon } from '../../src/candidate/schemes/ceph-daemon.js';
 import { type Selection, selectCandidate } from '../../src/candidate/selection.js';
 
@@ -15,6 +18,7 @@ export function policy(asked: Partial<Policy> = {}): Policy {
     distro: undefined,
     exclude: [],
     minimumAge: 0,
+    unknownAgePasses: false,
     now: NOW,
     preferDated: false,
     platforms: [],
@@ -30,6 +34,11 @@ export function listed(names: readonly string[]): ListedTag[] {
 export function tag(short: string): string {
   const [version, flavor, build] = short.split(' ');
   return `v${version}-stable-${version?.replace(/\.\d+$/, '')}-${flavor}-${build}`;
+}
+
+/** What a registry has of an image with these platforms. */
+export function imageOf(platforms: readonly string[], created?: number): KnownImage {
+  return { digest: v.parse(digestSchema, `sha256:${'a'.repeat(64)}`), platforms, created };
 }
 
 /** The chosen tag, or why there is none. */

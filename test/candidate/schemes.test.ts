@@ -2,21 +2,20 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import compare from 'semver/functions/compare.js';
 import * as v from 'valibot';
-import { tryParse } from '../../src/base/schema.js';
-import { type Tag, tagSchema } from '../../src/candidate/reference.js';
+import { repositorySchema, type Tag, tagSchema } from '../../src/candidate/reference.js';
 import { compareVersions, formatVersion, parseVersion, type Reading, readTag } from '../../src/candidate/scheme.js';
 import { ceph } from '../../src/candidate/schemes/ceph.js';
 import { cephDaemon } from '../../src/candidate/schemes/ceph-daemon.js';
 import { semver } from '../../src/candidate/schemes/semver.js';
-import { compareTags, schemeSchema } from '../../src/candidate/schemes.js';
+import { compareTags, schemeFor } from '../../src/candidate/schemes.js';
 
 /** A reading in one line: `stable 6.0.7 pacific centos-stream8 x86_64`, `near-miss 6.0.9`. */
 function line(reading: Reading): string {
   if (reading.kind === 'near-miss') return `near-miss ${formatVersion(reading.version)}`;
   if (reading.kind !== 'stable') return reading.kind;
-  const { version, flavor, distro, arch, date } = reading.build;
+  const { version, flavor, distro, arch, build } = reading.build;
   const base = distro && `${distro.family}-${distro.base}`;
-  return ['stable', formatVersion(version), flavor, base, arch, date].filter((word) => word !== undefined).join(' ');
+  return ['stable', formatVersion(version), flavor, base, arch, build].filter((word) => word !== undefined).join(' ');
 }
 
 const long = '9'.repeat(30);
@@ -116,7 +115,7 @@ describe('ceph', () => {
     ['v17.2.6', 'stable 17.2.6 quincy'],
     ['v18.2.0-20230803', 'stable 18.2.0 reef 20230803'],
     ['v16.2.10', 'stable 16.2.10 pacific'],
-    ['v99.2.0', 'stable 99.2.0'],
+    ['v99.2.0', 'stable 99.2.0 99'],
     ['v18.0.0', 'devel'],
     ['v18.0.0-20230101', 'devel'],
     ['v18.1.3', 'prerelease'],
@@ -218,9 +217,32 @@ describe('tags compared', () => {
   });
 });
 
-test('a scheme has a name that people give', () => {
-  expect(tryParse(schemeSchema, 'ceph')).toEqual({ value: ceph });
-  expect(tryParse(schemeSchema, 'constructor')).toEqual({
-    problem: '"constructor" is none of ceph-daemon, ceph, semver',
+describe('the scheme of a repository', () => {
+  const repository = (text: string) => v.parse(repositorySchema, text);
+  const none = { name: undefined, pattern: undefined };
+
+  test.each([
+    ['quay.io/ceph/ceph', 'ceph'],
+    ['localhost:5000/mirror/ceph/ceph', 'ceph'],
+    ['quay.io/ceph/daemon', 'ceph-daemon'],
+    ['quay.io/ceph/daemon-base', 'ceph-daemon'],
+  ])('%s is %s', (image, name) => expect(schemeFor(repository(image), none).name).toBe(name));
+
+  test.each(['quay.io/prometheus/prometheus', 'quay.io/ceph/ceph-grafana', 'quay.io/other/daemon', 'quay.io/ceph'])(
+    'nothing says what the tags of %s mean',
+    (image) => {
+      const find = () => schemeFor(repository(image), none);
+      expect(find).toThrow(`what the tags of ${image} mean; schemes are ceph-daemon, ceph, semver, pattern`);
+      expect(find).toThrow(expect.objectContaining({ hint: 'scheme' }));
+    },
+  );
+
+  test('a name or a pattern outweighs it', () => {
+    const image = repository('quay.io/ceph/ceph');
+    expect(schemeFor(image, { name: 'semver', pattern: undefined })).toBe(semver);
+    expect(schemeFor(image, { name: undefined, pattern: 'v(?<version>.+)' }).name).toBe('pattern');
+    expect(schemeFor(image, { name: 'pattern', pattern: 'v(?<version>.+)' }).name).toBe('pattern');
+    expect(() => schemeFor(image, { name: 'pattern', pattern: undefined })).toThrow('needs a pattern');
+    expect(() => schemeFor(image, { name: 'ceph', pattern: 'x' })).toThrow('the scheme ceph takes no pattern');
   });
 });

@@ -107,6 +107,7 @@ describe('selection', () => {
     fc.assert(
       fc.property(names, asked, (tags, demands) => {
         const { counts, nearMisses, passedOver, ...rest } = selectCandidate(listed(tags), policy(demands));
+        if (rest.kind === 'unread') return;
         expect(Object.values(counts).reduce((sum, count) => sum + count, 0)).toBe(new Set(tags).size);
         expect(nearMisses).toHaveLength(counts['near-miss']);
         const left = rest.kind === 'chosen' ? 1 + rest.runnersUp.length : 0;
@@ -157,6 +158,8 @@ describe('selection', () => {
         const without = (tag: string) => chosenOf(tags, { arch, exclude: [tag] })?.chosen.tag;
         expect(without(lost.tag)).toBe(all.chosen.tag);
         expect(without(all.chosen.tag)).toBe(next.tag);
+        // An image of another architecture comes last, whatever its version.
+        if (arch === undefined && next.tag.endsWith('-aarch64')) return;
         expect(compareVersions(all.chosen.version, versionOf(next.tag))).toBeGreaterThanOrEqual(0);
       }),
     );

@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
+import type { KnownImage } from '../../src/candidate/known-images.js';
 import type { Policy } from '../../src/candidate/policy.js';
 import { compareVersions, formatVersion, seriesOf } from '../../src/candidate/scheme.js';
 import { ceph } from '../../src/candidate/schemes/ceph.js';
 import { semver } from '../../src/candidate/schemes/semver.js';
 import { type Chosen, type Selection, selectCandidate } from '../../src/candidate/selection.js';
 import { projectRoot } from '../sandbox/project.js';
-import { answer, choose, DAY, listed, NOW, policy, tag } from './policies.js';
+import { answer, choose, DAY, imageOf, listed, NOW, policy, tag } from './policies.js';
 
 /** ceph/daemon as quay.io listed it on 2022-05-06. */
 const real = readFileSync(`${projectRoot}/test/data/ceph-daemon-tags-2022-05-06.txt`, 'utf8').trim().split('\n');
@@ -21,7 +22,7 @@ type Row = readonly [what: string, tags: readonly string[], asked: Partial<Polic
 /** A row's tags and its answer, each in short; an answer without a blank is as it is. */
 function rows(table: readonly Row[]) {
   return table.map(([what, tags, asked, expected]) => {
-    const full = (name: string) => (name.includes(' ') ? tag(name) : name);
+    const full = (name: string) => (name.includes(' ') && !name.startsWith('read ') ? tag(name) : name);
     return [what, tags.map(full), asked, full(expected)] as const;
   });
 }
@@ -171,7 +172,7 @@ describe('arch', () => {
         '6.0.7 pacific centos-stream8',
       ],
       ['aarch64: its own name', [arm, bare, x86], ARM, arm],
-      ['aarch64: not the bare name', [bare, x86], ARM, 'arch'],
+      ['aarch64: the bare name, if its image has it, where no tag names it', [bare, x86], ARM, `read ${tag(bare)}`],
       [
         'aarch64: an older version',
         [bare, x86, '6.0.2 pacific centos-8-aarch64'],
@@ -184,14 +185,15 @@ describe('arch', () => {
   test('aarch64: the bare name where its manifest was read and has it', () => {
     const newer = tag('6.0.8 pacific centos-8');
     const listing = listed([newer, tag(arm)]);
-    const read = (platforms: string[]) => answer(selectCandidate(listing, policy(ARM), new Map([[newer, platforms]])));
+    const read = (platforms: string[]) =>
+      answer(selectCandidate(listing, policy(ARM), new Map([[newer, imageOf(platforms)]])));
     expect(read(['linux/amd64', 'linux/arm64'])).toBe(newer);
     expect(read(['linux/amd64', 'linux/arm64/v8'])).toBe(newer);
     expect(read(['linux/amd64', 'linux/arm'])).toBe(tag(arm));
   });
 
   test('a manifest that was read outweighs the name', () => {
-    const known = new Map([[tag(x86), ['linux/arm64']]]);
+    const known = new Map([[tag(x86), imageOf(['linux/arm64'])]]);
     expect(answer(selectCandidate(listed([tag(x86), tag(bare)]), policy(X86), known))).toBe(tag(bare));
   });
 });
@@ -208,7 +210,7 @@ describe('exclude, age, expiry', () => {
     ['by a second too young', 7 - 1 / DAY, old],
     ['exactly old enough', 7, young],
     ['set in the future', -1, old],
-    ['of unknown age', undefined, young],
+    ['of unknown age: its image is asked', undefined, `read ${young}`],
   ])('minimum age: %s', (_what, age, expected) => {
     expect(answer(selectCandidate(aged({ [old]: 90, [young]: age }), week))).toBe(expected);
   });
@@ -217,16 +219,41 @@ describe('exclude, age, expiry', () => {
     expect(answer(selectCandidate(aged({ [old]: 1, [young]: 1 }), week))).toBe('minimum-age'));
 
   test('only the unknown age of the chosen tag is warned of', () => {
-    const warnings = (days: Record<string, number | undefined>) => chosen(selectCandidate(aged(days), week)).warnings;
-    expect(warnings({ [old]: 90, [young]: undefined })).toEqual([expect.stringContaining(young)]);
+    const lax = { ...week, unknownAgePasses: true };
+    const warnings = (days: Record<string, number | undefined>) => chosen(selectCandidate(aged(days), lax)).warnings;
+    expect(warnings({ [old]: 90, [young]: undefined })).toEqual([
+      `minimum-age: nothing says how old ${young} is; it passes unchecked`,
+    ]);
     expect(warnings({ [old]: undefined, [young]: 90 })).toEqual([]);
     expect(chosen(selectCandidate(aged({ [old]: undefined }), policy())).warnings).toEqual([]);
   });
 
-  test('exclude is exact', () => {
+  test('where the listing has no times an image counts from when it says that it was built', () => {
+    const created = (days: number | undefined) =>
+      new Map([[young, imageOf(['linux/amd64'], days === undefined ? undefined : NOW - days * DAY)]]);
+    const select = (days: number | undefined) =>
+      selectCandidate(aged({ [old]: 90, [young]: undefined }), week, created(days));
+    expect(answer(select(8))).toBe(young);
+    expect(chosen(select(8)).warnings).toEqual([expect.stringContaining('which a builder can set')]);
+    expect(answer(select(6))).toBe(old);
+    expect(chosen(select(6)).passedOver).toEqual([{ tag: young, rule: 'minimum-age', why: 'built 6 days ago' }]);
+    expect(answer(select(undefined))).toBe(old);
+    expect(chosen(select(undefined)).passedOver).toMatchObject([{ tag: young, why: 'of unknown age' }]);
+  });
+
+  test('exclude is a tag, a version or a digest', () => {
     expect(choose([old, young], { exclude: [young] })).toBe(old);
-    expect(choose([old, young], { exclude: [`${young} `, young.toUpperCase(), 'v6.0.8', ''] })).toBe(young);
+    expect(choose([old, young], { exclude: [`${young} `, young.toUpperCase(), 'v6.0', ''] })).toBe(young);
+    for (const version of ['v6.0.8', '6.0.8']) expect(choose([old, young], { exclude: [version] })).toBe(old);
     expect(choose([old, young], { exclude: [old, young] })).toBe('exclude');
+  });
+
+  test('exclude by digest asks the image where the listing has none', () => {
+    const { digest } = { digest: `sha256:${'a'.repeat(64)}` };
+    const asked = policy({ exclude: [digest] });
+    expect(answer(selectCandidate(listed([old, young]), asked))).toBe(`read ${young}`);
+    const known = new Map([[young, imageOf(['linux/amd64'])]]);
+    expect(answer(selectCandidate(listed([old, young]), asked, known))).toBe(`read ${old}`);
   });
 
   test('an excluded tag whose build has another name is warned of, and one that is not there', () => {
@@ -235,7 +262,7 @@ describe('exclude, age, expiry', () => {
       selectCandidate(listed(tags), policy({ arch: 'x86_64', exclude: [`${young}-x86_64`, 'v9'] })),
     );
     expect(warnings).toEqual([
-      expect.stringContaining(`${young} is of the same build`),
+      expect.stringContaining(`${young} is of the same version`),
       expect.stringContaining('"v9"'),
     ]);
   });
@@ -281,9 +308,38 @@ describe('scheme ceph', () => {
     ['release candidates only', ['v18.1.3', 'v18.0.0'], { scheme: ceph }, 'nothing-stable'],
     ['no such flavor', reef, { scheme: ceph, flavor: 'squid' }, 'flavor'],
     ['x86_64 is in every index', reef, { scheme: ceph, flavor: 'reef', arch: 'x86_64' }, 'v18.2.0'],
-    ['aarch64 is not known to be', reef, { scheme: ceph, flavor: 'reef', arch: 'aarch64' }, 'arch'],
+    ['aarch64 its image tells', reef, { scheme: ceph, flavor: 'reef', arch: 'aarch64' }, 'read v18.2.0'],
+    ['a flavor by its major version', reef, { ...dated, flavor: '17' }, 'v17.2.6-20230410'],
+    ['a flavor that has no name yet', [...reef, 'v22.2.0-20270301'], { ...dated, flavor: '22' }, 'v22.2.0-20270301'],
+    ['umbrella', [...reef, 'v21.2.0-20261001'], { ...dated, flavor: 'umbrella' }, 'v21.2.0-20261001'],
     ['no distro to ask for', reef, { scheme: ceph, distro: 'centos' }, 'distro'],
   ])('%s', (_what, tags, asked, expected) => expect(choose(tags, asked)).toBe(expected));
+});
+
+describe('what a tag turns out to be', () => {
+  const [newest, older] = ['6.0.9 pacific centos-8', '6.0.8 pacific centos-8'].map(tag) as [string, string];
+
+  test('no image, or gone: the next, with a warning that names it', () => {
+    const known = new Map<string, KnownImage>([[newest, { problem: 'has no manifest any more' }]]);
+    const selection = chosen(selectCandidate(listed([older, newest]), policy({ flavor: 'pacific' }), known));
+    expect(selection.chosen.tag).toBe(older);
+    expect(selection.warnings).toEqual([`${newest} is listed, and passed over: it has no manifest any more`]);
+  });
+
+  test.each<[string, string[], Partial<Policy>, string]>([
+    ['aarch64 alone, though it is newer', [`${newest}-aarch64`, `${older}-x86_64`], {}, `${older}-x86_64`],
+    ['aarch64 alone, and nothing else', [`${newest}-aarch64`], {}, `${newest}-aarch64`],
+    ['aarch64 asked for', [`${newest}-aarch64`, older], { arch: 'aarch64' }, `${newest}-aarch64`],
+  ])('%s', (_what, tags, asked, expected) => expect(choose(tags, { flavor: 'pacific', ...asked })).toBe(expected));
+
+  test('an image of one other architecture gives way where none is asked for', () => {
+    const known = new Map([[newest, imageOf(['linux/arm64'])]]);
+    const select = (asked: Partial<Policy>) =>
+      answer(selectCandidate(listed([older, newest]), policy({ flavor: 'pacific', ...asked }), known));
+    expect(select({})).toBe(older);
+    expect(select({ arch: 'aarch64' })).toBe(newest);
+    expect(select({ arch: 'x86_64' })).toBe(older);
+  });
 });
 
 describe('scheme semver', () => {
@@ -308,11 +364,11 @@ describe('platforms', () => {
 
   /** Asks again and again, as a caller with a registry does. */
   function settle(there: Record<string, string[]>): { selection: Selection; read: string[] } {
-    const known = new Map<string, string[]>();
+    const known = new Map<string, KnownImage>();
     for (;;) {
       const selection = selectCandidate(listing, asked, known);
       if (selection.kind !== 'unread') return { selection, read: [...known.keys()] };
-      known.set(selection.tag, there[selection.tag] ?? []);
+      known.set(selection.tag, imageOf(there[selection.tag] ?? []));
     }
   }
 
@@ -364,10 +420,9 @@ describe('what is said', () => {
     ],
     [
       'no such arch',
-      [tag('6.0.0 pacific centos-8'), tag('6.0.0 pacific centos-8-x86_64')],
+      [tag('6.0.0 pacific centos-8-x86_64')],
       ARM,
-      `no stable tag of flavor pacific on centos for aarch64; there is: 1 for x86_64 (${tag('6.0.0 pacific centos-8-x86_64')}), ` +
-        `1 without an architecture in its name (${tag('6.0.0 pacific centos-8')})`,
+      `no stable tag of flavor pacific on centos for aarch64; there is: 1 for x86_64 (${tag('6.0.0 pacific centos-8-x86_64')})`,
     ],
     [
       'excluded',
@@ -430,7 +485,7 @@ describe('what is said', () => {
     const selection = chosen(selectCandidate([{ name, startedAt: 5 }], policy({ scheme: ceph })));
     const { version, ...rest } = selection.chosen;
     expect(formatVersion(version)).toBe('18.2.0');
-    expect(rest).toEqual({ tag: name, flavor: 'reef', date: '20230803', startedAt: 5 });
+    expect(rest).toEqual({ tag: name, flavor: 'reef', build: '20230803', startedAt: 5 });
   });
 
   test('counts of the real listing', () => {

@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { ServiceError, UserError } from '../../src/base/errors.js';
 import { ceph } from '../../src/candidate/schemes/ceph.js';
+import { semver } from '../../src/candidate/schemes/semver.js';
 import { DAY, NOW, tag } from '../candidate/policies.js';
 import { CEPH_DAEMON, cephDaemonImage, cephDaemonTags } from '../sandbox/ceph-daemon.js';
 import { freshRepository, sandbox } from '../sandbox/current.js';
@@ -96,14 +98,12 @@ describe('the newest stable tag and its digest', () => {
 test('a registry that is too slow for it', async () => {
   const server = await before(source.url, CEPH_DAEMON);
   server.front.rules.push({ fault: { kind: 'delay', ms: 5000 } });
-  const start = performance.now();
   const found = find(server.image, { limitMs: 300 });
   await expect(found).rejects.toThrow(ServiceError);
   await expect(found).rejects.toMatchObject({
     kind: 'timeout',
     message: `${server.image}: no stable tag found within 0.3 s: the registry is too slow, or lets us wait; run again later`,
   });
-  expect(performance.now() - start).toBeLessThan(2000);
 });
 
 describe("what Quay's listing tells", () => {
@@ -136,10 +136,9 @@ describe("what Quay's listing tells", () => {
     // The distribution listing has no times, and not every registry has another.
     const plain = await before(source.url, CEPH_DAEMON);
     expect((await find(plain.image, asked)).candidate.tag).toBe(NEWEST);
-    expect(plain.front.requests).toHaveLength(3);
     const { candidate, selection } = await find(server.image, { ...asked, listing: 'distribution' });
     expect(candidate.tag).toBe(newer);
-    expect(selection.warnings).toEqual([expect.stringMatching(/^minimum-age: .*passes unchecked$/)]);
+    expect(selection.warnings).toEqual([expect.stringMatching(/^minimum-age: .* which a builder can set$/)]);
   });
 
   test('a tag that moves while it is read is refused', async () => {
@@ -159,7 +158,6 @@ describe("what Quay's listing tells", () => {
 describe('the digest is of the bytes', () => {
   test.each([
     ['bytes that are not what the registry says', { kind: 'flip', at: 300 } as const, 'digest-mismatch'],
-    ['no such manifest', { kind: 'answer', status: 404 } as const, 'not-found'],
     [
       'HTML',
       { kind: 'answer', status: 200, headers: { 'content-type': 'text/html' }, body: '<html>' } as const,
@@ -211,6 +209,95 @@ describe('platforms', () => {
   });
 });
 
+describe('what a tag turns out to be', () => {
+  const arm = buildImage({ platform: ARM64 });
+
+  /** The same bytes as an image, under a manifest whose configuration is of another type. */
+  function artifact(mediaType: string): typeof arm {
+    const image = buildImage();
+    const manifest = JSON.parse(image.bytes.toString());
+    const bytes = Buffer.from(JSON.stringify({ ...manifest, config: { ...manifest.config, mediaType } }));
+    return { ...image, bytes, digest: `sha256:${createHash('sha256').update(bytes).digest('hex')}` };
+  }
+
+  async function pushed(images: Readonly<Record<string, typeof both | typeof arm>>): Promise<Server> {
+    const to = { url: source.url, repository: freshRepository() };
+    for (const [name, image] of Object.entries(images)) await pushImage(to, image, [name]);
+    return before(source.url, to.repository);
+  }
+
+  const ofSemver = { policy: { scheme: semver, flavor: undefined } };
+
+  test('an artifact that is no image is passed over', async () => {
+    const chart = artifact('application/vnd.cncf.helm.config.v1+json');
+    const server = await pushed({ 'v1.5.1': both, '1.5.1': chart, '1.6.0': chart });
+    const { candidate, selection } = await find(server.image, ofSemver);
+    expect(candidate).toMatchObject({ tag: 'v1.5.1', digest: both.digest });
+    expect(selection.warnings).toEqual(
+      ['1.6.0', '1.5.1'].map(
+        (name) =>
+          `${name} is listed, and passed over: it is no image but an artifact of type application/vnd.cncf.helm.config.v1+json`,
+      ),
+    );
+  });
+
+  test('a tag whose manifest is gone is passed over, and named', async () => {
+    const server = await pushed({ [older]: both, [newer]: both });
+    server.front.rules.push({ path: new RegExp(`manifests/${newer}$`), fault: { kind: 'answer', status: 404 } });
+    const { candidate, selection } = await find(server.image);
+    expect(candidate.tag).toBe(older);
+    expect(selection.warnings).toEqual([`${newer} is listed, and passed over: it has no manifest any more`]);
+  });
+
+  test('where all are gone it is an error that says so', async () => {
+    const server = await pushed({ [older]: both, [newer]: both });
+    server.front.rules.push({ path: /manifests/, fault: { kind: 'answer', status: 404 } });
+    await expect(find(server.image)).rejects.toThrow(
+      `there is: 2 passed over because it has no manifest any more (${newer}, …)`,
+    );
+  });
+
+  test('an image of one other architecture gives way, unless there is nothing else', async () => {
+    const server = await pushed({ 'v1.2.3': both, 'v1.2.4': arm });
+    expect((await find(server.image, ofSemver)).candidate.tag).toBe('v1.2.3');
+    const alone = await pushed({ 'v1.2.4': arm });
+    expect((await find(alone.image, ofSemver)).candidate.tag).toBe('v1.2.4');
+  });
+
+  test.each(['aarch64', 'x86_64'] as const)('%s is read from the images where tags do not name it', async (arch) => {
+    const server = await pushed({ 'v1.2.3': both, 'v1.2.4': amd64Only, 'v1.2.5': arm });
+    const { candidate, selection } = await find(server.image, { policy: { ...ofSemver.policy, arch } });
+    expect(candidate.tag).toBe(arch === 'aarch64' ? 'v1.2.5' : 'v1.2.4');
+    const passed = selection.passedOver.map(({ tag: name, why }) => `${name} ${why}`);
+    expect(passed).toEqual(arch === 'aarch64' ? [] : ['v1.2.5 for linux/arm64 only']);
+  });
+
+  test('a digest is excluded that the listing does not tell', async () => {
+    const server = await pushed({ [older]: amd64Only, [newer]: both });
+    const { candidate } = await find(server.image, { policy: { exclude: [both.digest] } });
+    expect(candidate.tag).toBe(older);
+  });
+
+  test('minimum-age counts from when the image says that it was built', async () => {
+    const server = await pushed({ [newer]: both });
+    const built = Date.parse('2022-05-06T00:00:00Z') / 1000;
+    const aged = (days: number) => ({ policy: { minimumAge: 7 * DAY, now: built + days * DAY } });
+    expect((await find(server.image, aged(7))).candidate.tag).toBe(newer);
+    await expect(find(server.image, aged(6))).rejects.toThrow(
+      `no stable tag of flavor pacific on centos at least 7 days old; there is: 1 built 6 days ago (${newer})`,
+    );
+  });
+
+  test('reading ends after fifty images', async () => {
+    const server = await pushed({ 'v1.0.0': amd64Only });
+    const tags = Array.from({ length: 200 }, (_, n) => `v2.0.${n}`);
+    const list = { kind: 'answer', status: 200, body: JSON.stringify({ name: 'x', tags }) } as const;
+    server.front.rules.push({ path: /tags/, fault: list });
+    await expect(find(server.image, ofSemver)).rejects.toThrow('none of the 50 best images is what was asked for');
+    expect(server.front.requests.length).toBeLessThan(60);
+  });
+});
+
 describe('nothing is chosen, and the error says what there is', () => {
   test.each([
     [
@@ -224,7 +311,7 @@ describe('nothing is chosen, and the error says what there is', () => {
       { policy: { scheme: ceph, flavor: undefined } },
       /^127\S+: no tag is stable by scheme ceph; there is: /,
     ],
-    ['a listing that shrank', { knownTags: 800 }, /^input known-tags: 606 tags .* 800 .* set known-tags to 606$/],
+    ['a listing that shrank', { knownTags: 800 }, /^606 tags were listed where 800 were known/],
   ])('%s', async (_, asked, message) => {
     const found = find(`${source.host}/${CEPH_DAEMON}`, asked);
     await expect(found).rejects.toThrow(UserError);

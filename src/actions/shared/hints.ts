@@ -15,6 +15,13 @@ const WORDINGS: Readonly<Record<Hint, readonly [string, ...string[]]>> = {
     'if tags were deleted on purpose, set {known-tags} to 0',
     'if tags were deleted on purpose, set {find-stable-tag.known-tags} to 0',
   ],
+  scheme: ['set {scheme}', 'set {find-stable-tag.scheme}'],
+  pattern: ['check {pattern}', 'check {find-stable-tag.pattern}'],
+  flavor: ['check {flavor}', 'check {find-stable-tag.flavor}'],
+  distro: ['check {distro}', 'check {find-stable-tag.distro}'],
+  arch: ['check {arch}', 'check {find-stable-tag.arch}'],
+  'minimum-age': ['check {minimum-age}', 'check {find-stable-tag.minimum-age}'],
+  platforms: ['check {platforms}', 'check {find-stable-tag.platforms}'],
   'distribution-listing': [
     'set {listing} to distribution',
     'set {find-stable-tag.listing} to distribution where it lists tags',

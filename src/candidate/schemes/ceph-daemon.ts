@@ -37,5 +37,6 @@ export const cephDaemon: Scheme = {
   name: 'ceph-daemon',
   filter: '-stable-',
   prefix: 'v',
+  hasOwnVersion: true,
   read: (tag) => readByGrammar(grammar, tag),
 };

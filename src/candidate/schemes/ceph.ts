@@ -1,3 +1,4 @@
+import { CEPH_RELEASES } from '../ceph-releases.js';
 import { type Grammar, readByGrammar, type Scheme } from '../scheme.js';
 
 /**
@@ -6,7 +7,7 @@ import { type Grammar, readByGrammar, type Scheme } from '../scheme.js';
  */
 
 const NUM = String.raw`(?:0|[1-9]\d*)`;
-const DATE = String.raw`(?:-(?<date>20\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])))?`;
+const DATE = String.raw`(?:-(?<build>20\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])))?`;
 
 const grammar: Grammar = {
   stable: new RegExp(String.raw`^v(?<version>${NUM}\.2\.${NUM})${DATE}$`),
@@ -16,19 +17,7 @@ const grammar: Grammar = {
     ['alias', new RegExp(String.raw`^(?:v${NUM}(?:\.${NUM})?|latest(?:-[a-z]+)*)$`)],
   ],
   lookalikes: [['does not parse', /^\D{0,2}(?<version>\d+(?:\.\d+){2,})(?!\.?\d)/]],
-  flavors: {
-    10: 'jewel',
-    11: 'kraken',
-    12: 'luminous',
-    13: 'mimic',
-    14: 'nautilus',
-    15: 'octopus',
-    16: 'pacific',
-    17: 'quincy',
-    18: 'reef',
-    19: 'squid',
-    20: 'tentacle',
-  },
+  flavors: CEPH_RELEASES,
 };
 
 export const ceph: Scheme = { name: 'ceph', prefix: 'v', read: (tag) => readByGrammar(grammar, tag) };

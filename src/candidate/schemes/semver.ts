@@ -7,7 +7,7 @@ const MOVING = /^(?:v?\d+(?:\.\d+)?|latest)$/;
 
 const lookalikes: Grammar['lookalikes'] = [['is not semver', /^[a-z]{0,2}(?<version>\d+(?:\.\d+){2,})(?!\.?\d)/i]];
 
-const UNNAMED = { flavor: undefined, distro: undefined, arch: undefined, date: undefined };
+const UNNAMED = { flavor: undefined, distro: undefined, arch: undefined, build: undefined };
 
 export const semver: Scheme = {
   name: 'semver',

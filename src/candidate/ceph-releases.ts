@@ -1,0 +1,15 @@
+/** The releases of Ceph by their major version (docs.ceph.com, "Ceph Releases"). One that is newer goes by its number. */
+export const CEPH_RELEASES: Readonly<Record<string, string>> = {
+  10: 'jewel',
+  11: 'kraken',
+  12: 'luminous',
+  13: 'mimic',
+  14: 'nautilus',
+  15: 'octopus',
+  16: 'pacific',
+  17: 'quincy',
+  18: 'reef',
+  19: 'squid',
+  20: 'tentacle',
+  21: 'umbrella',
+};

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { oneLine, ServiceError } from '../base/errors.js';
 import { type Tag, tagSchema } from '../candidate/reference.js';
-import { describe, type Http } from '../http/policy.js';
+import { describe, type Http, type TextResponse } from '../http/policy.js';
 import { kindOfStatus } from '../http/status.js';
 import { MAX_RECORD } from '../ledger/codec.js';
 import { recordPath } from '../ledger/paths.js';
@@ -14,35 +14,34 @@ const MAX_TAG_FILE = 1024;
 
 /** Reads a store over plain HTTP, file by file: a web server need not list directories. */
 export function httpReader(http: Http, directory: URL): StoreReader {
-  const read = async (name: string, maxBytes: number) => {
+  const read = async <T>(name: string, maxBytes: number, parse: (text: string, where: string) => T) => {
     const url = fileUrl(directory, name);
-    return { where: url.href, text: await get(http, url, maxBytes) };
+    const file = await get(http, url, maxBytes);
+    return file && parseFile(file, url, parse);
   };
   return {
     where: directory.href,
-
-    async readLabel(label) {
-      const { where, text } = await read(label, MAX_TAG_FILE);
-      return text === undefined ? undefined : parseTagFile(text, where);
-    },
-
-    async readCandidateFile(tag) {
-      const { where, text } = await read(candidateFileName(tag), MAX_CANDIDATE_FILE);
-      return text === undefined ? undefined : parseCandidateFile(text, tag, where);
-    },
-
+    readLabel: (label) => read(label, MAX_TAG_FILE, parseTagFile),
+    readCandidateFile: (tag) =>
+      read(candidateFileName(tag), MAX_CANDIDATE_FILE, (text, where) => parseCandidateFile(text, tag, where)),
     listRecords: async () => undefined,
-
-    async readRecord(label, n) {
-      const { text } = await read(recordPath(label, n), MAX_RECORD);
-      return text === undefined ? undefined : Buffer.from(text);
-    },
-
-    async readLastDecision(label) {
-      const { where, text } = await read(lastDecisionPath(label), MAX_RECORD);
-      return text === undefined ? undefined : parseLastDecision(text, where);
-    },
+    readRecord: (label, n) => read(recordPath(label, n), MAX_RECORD, (text) => Buffer.from(text)),
+    readLastDecision: (label) => read(lastDecisionPath(label), MAX_RECORD, parseLastDecision),
   };
+}
+
+/** Parses a file. What came from another host, after a redirect, is not quoted where it is something else. */
+function parseFile<T>({ text, elsewhere }: TextResponse, url: URL, parse: (text: string, where: string) => T): T {
+  if (elsewhere === undefined) return parse(text, url.href);
+  const wrong = new ServiceError('bad-answer', `${url.href}: ${elsewhere}, after a redirect, sent something else`);
+  try {
+    const parsed = parse(text, url.href);
+    // A record is only parsed later, by who knows its place in the ledger.
+    if (Buffer.isBuffer(parsed)) v.parse(v.object({ n: v.number() }), JSON.parse(text));
+    return parsed;
+  } catch {
+    throw wrong;
+  }
 }
 
 function parseTagFile(text: string, where: string): Tag {
@@ -57,11 +56,11 @@ function fileUrl(directory: URL, name: string): URL {
   return url;
 }
 
-/** A file's text; undefined where the server says that there is none. */
-async function get(http: Http, url: URL, maxBytes: number): Promise<string | undefined> {
+/** Reads a file; undefined where the server says that there is none. */
+async function get(http: Http, url: URL, maxBytes: number): Promise<TextResponse | undefined> {
   const request = { method: 'GET', url } as const;
   const answer = await http.sendForText(request, { idempotent: true, maxBytes });
-  if (answer.status === 200) return answer.text;
+  if (answer.status === 200) return answer;
   if (answer.status === 404) return undefined;
   throw new ServiceError(kindOfStatus(answer.status), `${describe(request)}: answered ${answer.status}`);
 }

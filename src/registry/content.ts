@@ -4,10 +4,10 @@ import { type Descriptor, type Manifest, named } from './manifest.js';
 import { getManifest, putManifest } from './manifests.js';
 import type { Access } from './session.js';
 
-/** All that one digest stands for. */
+/** Everything that a digest refers to. */
 export interface Content {
   readonly root: Manifest;
-  /** The manifests that the root leads to, in steps: a registry takes no index before its children. */
+  /** The manifests below the root, in steps: a registry accepts no index before its children. */
   readonly below: readonly (readonly Manifest[])[];
   /** Configurations and layers, each once, the largest first. */
   readonly blobs: readonly Descriptor[];
@@ -45,7 +45,7 @@ export async function readContent(access: Access, repository: Repository, root: 
   };
 }
 
-/** Stores all manifests below the root, whose blobs are there. */
+/** Stores all manifests below the root. Their blobs must be there. */
 export async function putBelow(access: Access, target: Repository, { below }: Content): Promise<void> {
   for (const step of below) {
     await Promise.all(step.map((manifest) => putManifest(access, target, manifest.digest, manifest)));

@@ -15,37 +15,37 @@ export interface Copy {
 }
 
 export interface CopyOptions {
-  /** Do signatures and other referrers follow, and cosign's tags? Also those that came after the image was copied. */
+  /** Copy signatures and other referrers too, and cosign's tags; also those that came after the image was copied. */
   readonly referrers: boolean;
 }
 
-/** What a copy finds at its target, and what it would do. */
+/** What a copy found at its target, and what it would do. */
 export type PlannedCopy =
   | {
       readonly state: 'there';
       readonly copy: Copy;
-      /** Signatures and the like that the target misses. */
+      /** How many referrers the target lacks. */
       readonly referrers: number;
     }
   | { readonly state: 'conflict'; readonly copy: Copy; readonly found: Digest }
   | {
       readonly state: 'copy';
       readonly copy: Copy;
-      /** Blobs of one registry are mounted, which moves no bytes where the registry agrees. */
+      /** Within one registry blobs are mounted, which moves no bytes if the registry agrees. */
       readonly way: 'mount' | 'upload';
-      /** None where the image is not an index, or names none. */
+      /** Empty where the image is no index, or names no platform. */
       readonly platforms: readonly string[];
       readonly manifests: number;
       readonly blobs: number;
-      /** Of the blobs; those that the target has already are not told apart. */
+      /** Of all blobs, including those that the target has already. */
       readonly bytes: number;
-      /** Signatures and the like; their manifests and blobs are counted above. */
+      /** Their manifests and blobs are counted above. */
       readonly referrers: number;
     };
 
 export type CopyPlan = readonly PlannedCopy[];
 
-/** The same, with all that was read for it. */
+/** A planned copy with all that was read for it. */
 export type Preparation =
   | Extract<PlannedCopy, { state: 'conflict' }>
   | ({ readonly state: 'there'; readonly copy: Copy } & Following)
@@ -53,7 +53,7 @@ export type Preparation =
 
 interface Following {
   readonly referrers: readonly Referrer[];
-  /** Of the referrers, and of an image that is to be copied; none within one repository. */
+  /** Of the referrers, and of the image if it is to be copied; none within one repository. */
   readonly blobs: readonly Descriptor[];
 }
 
@@ -61,7 +61,7 @@ const NOTHING: Following = { referrers: [], blobs: [] };
 
 export type Feasible = Exclude<Preparation, { state: 'conflict' }>;
 
-/** The rights that copies need; `pull` everywhere is enough to plan them. */
+/** The rights that copies need. To plan them, `pull` is enough everywhere. */
 export function grantsFor(copies: readonly Copy[], targetActions: Grant['actions']): readonly Grant[] {
   const grants = new Map<string, Grant>();
   for (const { source } of copies) {
@@ -73,14 +73,14 @@ export function grantsFor(copies: readonly Copy[], targetActions: Grant['actions
   return [...grants.values()];
 }
 
-/** Reads what a copy must know: its target's tag, and the source's manifests where there is something to do. */
+/** Reads what a copy needs: its target's tag, and the source's manifests if there is something to do. */
 export async function prepare(access: Access, copy: Copy, options: CopyOptions, log: Log): Promise<Preparation> {
   const { source, target } = copy;
   const looking = resolve(access, target.repository, target.tag);
   const read = () => getManifest(access, source.repository, source.digest);
-  // Beside each other; but where a login costs requests of its own, a repeat should be over with the look.
+  // In parallel, unless a login costs requests of its own: then a copy that is done should end with the target's answer.
   const reading = access.hasLogin(target.repository) ? undefined : read();
-  // Its error is thrown below, where it is waited for; a target that has the image needs no source.
+  // Its error is thrown where it is awaited below; if the target has the image, the source is not needed.
   reading?.catch(() => undefined);
   const found = await looking;
   if (found?.digest === source.digest) {
@@ -111,7 +111,7 @@ function warnOfLeftBehind({ source, target }: Copy, { leftBehind }: Content, log
   );
 }
 
-/** What speaks about an image that the target has, and came to the source since. */
+/** Finds referrers that came to the source after the target got the image. */
 async function laterReferrers(
   access: Access,
   { source, target }: Copy,
@@ -142,7 +142,7 @@ function contentsOf(referrers: readonly Referrer[]): Content[] {
   return referrers.map(({ content }) => content);
 }
 
-/** What a preparation says to a person. */
+/** The part of a preparation that is shown to people. */
 export function toPlan(prepared: Preparation): PlannedCopy {
   if (prepared.state === 'conflict') return prepared;
   const { copy, referrers, blobs } = prepared;
@@ -160,7 +160,7 @@ export function toPlan(prepared: Preparation): PlannedCopy {
   };
 }
 
-/** How many manifests are to be put. */
+/** How many manifests will be put. */
 export function manifestsOf(prepared: Feasible): number {
   const contents = contentsOf(prepared.referrers);
   if (prepared.state === 'copy') contents.push(prepared.content);

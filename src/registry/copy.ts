@@ -14,10 +14,10 @@ import { finishUpload, startUpload } from './upload.js';
 /** What was done for one copy. */
 export interface CopiedImage {
   readonly copy: Copy;
-  /** Of the image; what speaks about it may have been copied all the same. */
+  /** Of the image; referrers may have been copied even if it was there. */
   readonly state: 'copied' | 'there';
   readonly manifests: number;
-  /** Blobs that the target had, or mounted: none of their bytes moved. */
+  /** Blobs that the target had or mounted, so that no bytes moved. */
   readonly mounted: Amount;
   readonly uploaded: Amount;
   readonly referrers: number;
@@ -30,15 +30,15 @@ export interface Amount {
 
 export type CopyReport = readonly CopiedImage[];
 
-/** Blobs that are uploaded at once. Each costs two connections, and memory for what is between them. */
+/** How many blobs are uploaded at once. Each costs two connections and the memory between them. */
 const UPLOADS = 16;
 
-/** Blobs of so many bytes are read before the target is asked for them, and go with that request: configurations. */
+/** Blobs up to this many bytes, mostly configurations, are read first and sent with the request that starts their upload. */
 const SMALL = 64 * 1024;
 
 /**
- * Copies one prepared image: blobs, then children, then referrers, then the image under its tag. Until that last request
- * nobody sees any of it, and whatever ends it before, doing it again finds what is there.
+ * Copies one prepared image: blobs, then children, then referrers, then the image under its tag. Nobody sees any of it
+ * before that last request. After an interruption the next run finds what is there already.
  */
 export async function copyImage(access: Access, prepared: Feasible, log: Log): Promise<CopiedImage> {
   const { copy, referrers, blobs } = prepared;
@@ -65,7 +65,7 @@ export async function copyImage(access: Access, prepared: Feasible, log: Log): P
   return { copy, state, manifests, mounted, uploaded, referrers: referrers.length };
 }
 
-/** Sees to it that the target has all blobs; resolves to those whose bytes had to move. */
+/** Brings all blobs to the target; returns those whose bytes had to move. */
 async function copyBlobs(
   access: Access,
   { source, target }: Copy,
@@ -102,7 +102,7 @@ async function copyBlobs(
     }
   }
 
-  // The first failure stops the others, and is thrown when they have stopped: nothing goes on behind an error.
+  // The first failure stops the others, and is thrown once they have stopped, so that nothing runs on behind an error.
   const copying = blobs.map((blob) =>
     copyBlob(blob).catch((error) => {
       stop.abort(error);
@@ -114,8 +114,8 @@ async function copyBlobs(
 }
 
 /**
- * A blob's pieces are garbage once they are sent, a gigabyte in a second or two. As V8 lets its young generation grow,
- * ever more of them wait there to be collected, for no gain; it reads this flag each time that it is about to.
+ * Keeps V8's young generation small. A blob's pieces are garbage once they are sent; in a larger young generation more
+ * of them would wait to be collected, for no gain. V8 reads this flag each time it is about to grow.
  */
 function collectEarly(): void {
   setFlagsFromString('--semi-space-growth-factor=1');

@@ -1,11 +1,11 @@
 import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
 
-/** Tells how far the uploads of an image are, in a line every few seconds. */
+/** Logs the progress of an image's uploads every few seconds. */
 export interface Progress {
-  /** A blob of so many bytes is to be uploaded. */
+  /** Counts in a blob of this size that will be uploaded. */
   expect(size: number): void;
-  /** A blob is uploaded so far; called again with less where it had to begin anew. */
+  /** A blob is uploaded up to this position, which falls where the upload had to begin again. */
   reached(blob: string, position: number): void;
 }
 
@@ -34,7 +34,7 @@ export function createProgress(what: string, clock: Clock, log: Log): Progress {
   };
 }
 
-/** As registries and disks count: 1 MB is 1,000,000 bytes. */
+/** 1 MB is 1,000,000 bytes, as registries and disks count. */
 export function megabytes(bytes: number): string {
   return `${(bytes / 1e6).toFixed(1)} MB`;
 }

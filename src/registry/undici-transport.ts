@@ -9,59 +9,59 @@ import { explainTlsError, trustedCertificates } from '../http/tls.js';
 import { joinedHeaders, type Transport } from '../http/transport.js';
 
 /**
- * Carries requests by undici: over TLS as HTTP/2 where the server has it, all on one connection; else as HTTP/1.1.
- * Proxies as HTTP_PROXY, HTTPS_PROXY and NO_PROXY say, over HTTP/1.1; none for loopback hosts.
+ * Sends requests by undici: as HTTP/2 on one connection where a server offers it over TLS, else as HTTP/1.1. It obeys
+ * HTTP_PROXY, HTTPS_PROXY and NO_PROXY, over HTTP/1.1, and uses no proxy for loopback hosts.
  */
 export interface UndiciTransport {
   readonly transport: Transport;
-  /** Ends all connections, and what is under way with them. */
+  /** Ends all connections and the requests on them. */
   close(): Promise<void>;
 }
 
 export interface UndiciOptions {
-  /** PEM certificates to trust beside those that Node brings. */
+  /** PEM certificates to trust in addition to Node's own. */
   readonly ca?: string;
-  /** How many milliseconds a body may make us wait for 64 KiB more of it. */
+  /** How many milliseconds a body may take for its next 64 KiB. */
   readonly bodyIdleMs?: number;
 }
 
-/** How the requests to one origin go. */
+/** How requests to one origin are sent. */
 interface Way {
   requests: Dispatcher;
-  /** For bodies that are streams: undici sends such on HTTP/2 only while nothing else is under way. */
+  /** For bodies that are streams: on HTTP/2 undici sends these only while no other request runs. */
   readonly uploads: Dispatcher;
-  /** How often the server has ended an HTTP/2 connection. */
+  /** How often the server has ended an HTTP/2 connection (GOAWAY). */
   goodbyes: number;
 }
 
 type Connector = connectors.connector;
 
-/** More than a session lets pass at once: nothing should wait in here, where that counts as a late answer. */
+/** More than the rate limits let through, so that no request waits in here, where that would count as a late answer. */
 const AT_ONCE = 64;
-/** HTTP/2 windows: undici's own are made for pages, and hold a download back where the way is long. */
+/** HTTP/2 windows. undici's defaults are made for web pages and slow down a download over a long distance. */
 const STREAM_WINDOW = 1024 * 1024;
 const CONNECTION_WINDOW = 8 * 1024 * 1024;
 
-/** After so many an origin is asked by HTTP/1.1. */
+/** After so many the origin is asked by HTTP/1.1. */
 const MANY_GOODBYES = 3;
 
 const BODY_IDLE_MS = 60_000;
-/** So much must come in that time; less is a server that only keeps us waiting. */
+/** A body must bring this much in that time. */
 const LEAST_BYTES = 64 * 1024;
-/** How often that is looked at within that time. */
+/** How often this is checked within that time. */
 const LOOKS = 20;
 
 /**
- * undici's HTTP parser is WebAssembly, which V8 compiles once more when it has run for a while: that takes 36 MB, and
- * makes nothing faster that waits for servers.
+ * undici's HTTP parser is WebAssembly. After a while V8 would compile it again, which takes 36 MB and gains nothing for
+ * a client that mostly waits.
  */
 const COMPILED_ONCE = '--no-wasm-tier-up --no-wasm-dynamic-tiering';
 
-/** Loads undici with the first request: not every run has one. */
+/** undici is loaded with the first request, since not every run makes one. */
 export function undiciTransport({ ca, bodyIdleMs = BODY_IDLE_MS }: UndiciOptions): UndiciTransport {
   const tls = ca === undefined ? {} : { secureContext: createSecureContext({ ca: trustedCertificates(ca) }) };
   setFlagsFromString(COMPILED_ONCE);
-  // Time limits are the policy's, and `attended`'s.
+  // The time limits are the policy's and those of `withIdleLimit`.
   const common = { headersTimeout: 0, bodyTimeout: 0 } as const;
   const http1 = { ...common, connections: AT_ONCE, pipelining: 1 } as const;
   const ways = new Map<string, Promise<Way>>();
@@ -72,7 +72,7 @@ export function undiciTransport({ ca, bodyIdleMs = BODY_IDLE_MS }: UndiciOptions
     return dispatcher;
   };
 
-  /** Which protocol a server speaks is known once TLS is up: connects first, and hands that connection on. */
+  /** The protocol is known once TLS is up, so this connects first and hands that connection on. */
   async function direct(origin: string): Promise<Way> {
     const [{ default: buildConnector }, { default: Client }, { default: Pool }] = await Promise.all([
       import('undici/lib/core/connect.js'),
@@ -80,12 +80,12 @@ export function undiciTransport({ ca, bodyIdleMs = BODY_IDLE_MS }: UndiciOptions
       import('undici/lib/dispatcher/pool.js'),
     ]);
     const pool = (connect: Connector | typeof tls) => keep(new Pool(origin, { ...http1, connect }));
-    const alone = (dispatcher: Dispatcher): Way => ({ requests: dispatcher, uploads: dispatcher, goodbyes: 0 });
-    if (!origin.startsWith('https:')) return alone(pool(tls));
+    const single = (dispatcher: Dispatcher): Way => ({ requests: dispatcher, uploads: dispatcher, goodbyes: 0 });
+    if (!origin.startsWith('https:')) return single(pool(tls));
     const connect = buildConnector({ ...tls, allowH2: true });
     const socket = await connected(connect, new URL(origin));
-    const first = handing(socket, connect);
-    if (!(socket instanceof TLSSocket && socket.alpnProtocol === 'h2')) return alone(pool(first));
+    const first = handOver(socket, connect);
+    if (!(socket instanceof TLSSocket && socket.alpnProtocol === 'h2')) return single(pool(first));
     const client = new Client(origin, {
       ...common,
       allowH2: true,
@@ -115,7 +115,7 @@ export function undiciTransport({ ca, bodyIdleMs = BODY_IDLE_MS }: UndiciOptions
     return way;
   }
 
-  /** undici fails all that is under way when a server ends a connection: where that is often, HTTP/1.1 serves better. */
+  /** When a server ends a connection, undici fails all requests on it. Where that is frequent, HTTP/1.1 is better. */
   async function learn(error: unknown, url: URL): Promise<void> {
     if (!errorLine(error).includes('GOAWAY')) return;
     const way = await ways.get(url.origin);
@@ -137,13 +137,13 @@ export function undiciTransport({ ca, bodyIdleMs = BODY_IDLE_MS }: UndiciOptions
           headers,
           body: typeof body === 'function' ? body() : (body ?? null),
           signal,
-          // Only says that undici need not hold everything else back: whether to repeat is the policy's to know.
+          // So that undici does not hold back other requests. The policy decides what is repeated.
           idempotent: true,
         });
         return {
           status: answer.statusCode,
           headers: joinedHeaders(answer.headers),
-          body: attended(answer.body, bodyIdleMs),
+          body: withIdleLimit(answer.body, bodyIdleMs),
         };
       } catch (error) {
         await learn(error, url);
@@ -158,7 +158,7 @@ export function undiciTransport({ ca, bodyIdleMs = BODY_IDLE_MS }: UndiciOptions
   };
 }
 
-/** Loopback hosts are never asked by way of a proxy, as Go has it. */
+/** Loopback hosts are never asked through a proxy, as in Go. */
 function hasProxy({ protocol, hostname }: URL): boolean {
   const name = protocol === 'https:' ? 'https_proxy' : 'http_proxy';
   return !isLoopback(hostname) && (process.env[name] || process.env[name.toUpperCase()] || '') !== '';
@@ -173,11 +173,11 @@ function connected(connect: Connector, { protocol, hostname, host, port }: URL):
   });
 }
 
-/** A connector that gives away `socket` first, if it still lives, and then connects. */
-function handing(socket: Socket, connect: Connector): Connector {
+/** A connector that returns `socket` first, if it is still open, and then makes new connections. */
+function handOver(socket: Socket, connect: Connector): Connector {
   let unused = true;
   return (options, callback) => {
-    // Not at once: undici would miss it.
+    // Not synchronously: undici would miss it.
     if (unused && !socket.destroyed) queueMicrotask(() => callback(null, socket));
     else connect(options, callback);
     unused = false;
@@ -185,11 +185,11 @@ function handing(socket: Socket, connect: Connector): Connector {
 }
 
 /**
- * A body that fails when its server lets us wait too long for its next bytes; our own pauses do not count. One timer
- * looks from time to time: a layer has so many pieces that a timer for each would show.
+ * A body that fails when its server is too slow; our own pauses do not count. One timer checks from time to time, since
+ * a layer has so many pieces that a timer for each would cost time.
  */
-async function* attended(body: Readable, idleMs: number): AsyncGenerator<Uint8Array> {
-  // What fails before anyone reads is told to who reads.
+async function* withIdleLimit(body: Readable, idleMs: number): AsyncGenerator<Uint8Array> {
+  // An error before anyone reads is reported to whoever reads.
   body.on('error', () => undefined);
   let isWaiting = true;
   let looks = 0;

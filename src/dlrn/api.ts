@@ -1,8 +1,8 @@
 import type * as v from 'valibot';
 import { oneLine, ServiceError, type ServiceErrorKind } from '../base/errors.js';
 import { parseJson } from '../base/schema.js';
-import { errorText } from '../http/error-text.js';
 import { describe, type Http, type TextResponse } from '../http/policy.js';
+import { readSaid } from '../http/said.js';
 import type { HttpRequest } from '../http/transport.js';
 
 export interface Credentials {
@@ -90,22 +90,25 @@ function basicAuthorization({ username, password }: Credentials): string {
   return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
 }
 
-function parseAnswer<S extends v.GenericSchema>(
-  schema: S,
-  asked: HttpRequest,
-  { text }: TextResponse,
-): v.InferOutput<S> {
-  return parseJson(schema, text, (problem) => {
-    const said = text.trimStart().startsWith('<') ? `HTML instead of JSON: ${errorText(text)}` : problem;
+function parseAnswer<S extends v.GenericSchema>(schema: S, asked: HttpRequest, answer: TextResponse): v.InferOutput<S> {
+  return parseJson(schema, answer.text, (problem) => {
+    const said = describeOther(answer, problem);
     return new ServiceError('bad-answer', `${describe(asked)}: ${said}; this is no DLRN API`, { hint: 'dlrn-url' });
   });
+}
+
+/** What an answer is instead of the one that was asked for. Nothing is quoted of another host's. */
+function describeOther({ text, headers, elsewhere }: TextResponse, problem: string): string {
+  if (elsewhere !== undefined) return `${elsewhere}, after a redirect, sent something else`;
+  const isHtml = text.slice(0, 100).trimStart().startsWith('<');
+  return isHtml ? `HTML instead of JSON: ${readSaid({ headers, body: text }).text}` : problem;
 }
 
 export const KNOWN_HASHES = 'DLRN knows only hashes that were promoted to some label';
 
 function refusal(asked: HttpRequest, response: TextResponse, hasCredentials: boolean): ServiceError {
   const { status, headers, text } = response;
-  const said = errorText(text);
+  const said = readSaid({ ...response, body: text }).text;
   const line = `${describe(asked)} answered ${status}${said === '' ? '' : `: ${said}`}`;
   const fail = (kind: ServiceErrorKind, more = '', hint?: ServiceError['hint']) =>
     new ServiceError(kind, line + more, { hint });

@@ -4,8 +4,8 @@ import type { Log } from '../base/log.js';
 import { parseJson } from '../base/schema.js';
 import { type Candidate, candidateSchema, formatCandidate } from '../candidate/reference.js';
 import { type JobResult, linkSchema } from '../criteria/job-result.js';
-import { errorText } from '../http/error-text.js';
-import type { Http } from '../http/policy.js';
+import type { Http, TextResponse } from '../http/policy.js';
+import { readSaid } from '../http/said.js';
 import { kindOfStatus } from '../http/status.js';
 import { inParallel } from './in-parallel.js';
 
@@ -112,16 +112,13 @@ async function readPage(
   );
   target.search = new URLSearchParams({ job_name: job, limit: String(limit), skip: String(skip) }).toString();
   const what = `GET ${target.origin}${target.pathname}`;
-  const { status, text } = await http.sendForText(
-    { method: 'GET', url: target },
-    { idempotent: true, maxBytes: MAX_PAGE_BYTES },
-  );
-  if (status !== 200) throw refusal(what, status, text);
-  return parseJson(
-    v.array(buildSchema),
-    text,
-    (problem) => new ServiceError('bad-answer', `${what}: ${problem}; this is no Zuul`, { hint: 'zuul' }),
-  );
+  const answer = await http.sendForText({ method: 'GET', url: target }, { idempotent: true, maxBytes: MAX_PAGE_BYTES });
+  if (answer.status !== 200) throw refusal(what, answer);
+  return parseJson(v.array(buildSchema), answer.text, (problem) => {
+    const { elsewhere } = answer;
+    const said = elsewhere === undefined ? problem : `${elsewhere}, after a redirect, sent something else`;
+    return new ServiceError('bad-answer', `${what}: ${said}; this is no Zuul`, { hint: 'zuul' });
+  });
 }
 
 /** Names are equal or not, whatever the server takes a filter for. */
@@ -129,9 +126,10 @@ function ofJob(builds: readonly Build[], job: string): Build[] {
   return builds.filter((build) => build.job_name === job);
 }
 
-function refusal(what: string, status: number, text: string): ServiceError {
+function refusal(what: string, answer: TextResponse): ServiceError {
+  const { status } = answer;
   if (status === 404) return new ServiceError('not-found', `${what}: there is no such tenant`, { hint: 'zuul' });
-  const said = errorText(text);
+  const said = readSaid({ ...answer, body: answer.text }).text;
   return new ServiceError(kindOfStatus(status), `${what} answered ${status}${said === '' ? '' : `: ${said}`}`);
 }
 

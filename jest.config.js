@@ -31,7 +31,7 @@ export default {
     { ...common, ...servers, displayName: 'field', testMatch: ['<rootDir>/test/**/*.field.test.ts'] },
   ],
   // A limit that only ends a hang. A busy machine is slow, and that is no failure.
-  testTimeout: 600_000,
+  testTimeout: 900_000,
   // Most tests wait for servers: one worker more than there are processors keeps those busy.
   maxWorkers: availableParallelism() + 1,
 };

@@ -116,7 +116,7 @@ test('it rehearses, promotes what its job has tested, mirrors that, and is force
     'forced',
     'rollback',
   ]);
-}, 120_000);
+});
 
 test('a workflow that calls another rehearses in a fork, and otherwise goes on to the tests', async () => {
   const { variables } = repositorySettings(sandbox());
@@ -145,4 +145,4 @@ test('a workflow that calls another rehearses in a fork, and otherwise goes on t
   const own = await run(UPSTREAM, 'promotion.yml', { vars: silent, secrets, inputs });
   expect(own.log).toContain('the test did not prove that it ran');
   expect(own.log).toMatch(/current-ceph: (wait|promote): /);
-}, 60_000);
+});

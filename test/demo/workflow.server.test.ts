@@ -52,7 +52,7 @@ const ledgerRecord = async (branch: BranchName, n: number) => {
 
 beforeAll(async () => {
   for (const branch of BRANCHES) await run('promotion.yml', { branch });
-}, 120_000);
+});
 
 describe.each(BRANCHES)('promotion.yml for %s', (branch) => {
   test('is green', () => {
@@ -94,7 +94,7 @@ test('a second run is green and changes nothing', async () => {
   expect(again.status).toBe(0);
   expect(again.log).toContain('current-ceph: unchanged');
   await expect(ledgerRecord('master', 2)).rejects.toThrow('ENOENT');
-}, 60_000);
+});
 
 test('a command that does not prove what it tested is no evidence', async () => {
   const silent = await run(
@@ -106,27 +106,27 @@ test('a command that does not prove what it tested is no evidence', async () => 
   );
   expect(silent.log).toContain('the test did not prove that it ran');
   expect(silent.log).not.toMatch(/\| reported: /);
-}, 60_000);
+});
 
 test('to force or roll back, a branch has to be named', async () => {
   const unnamed = await run('promotion.yml', { branch: 'all', 'rollback-to': 'previous', 'force-reason': 'x' });
   expect(unnamed.status).not.toBe(0);
   expect(unnamed.log).toContain('input branch: name one branch');
-}, 60_000);
+});
 
 test('a rollback with nothing to go back to says so, and tests nothing', async () => {
   const rollback = await run('promotion.yml', { branch: 'master', 'rollback-to': 'previous', 'force-reason': 'try' });
   expect(rollback.status).not.toBe(0);
   expect(rollback.log).toContain('input rollback-to: the ledger of current-ceph has no earlier image');
   expect(rollback.log).not.toContain('Test the candidate');
-}, 60_000);
+});
 
 test('the alternative workflow promotes by its own jobs', async () => {
   const byNeeds = await run('promotion-by-needs.yml', { branch: 'wallaby', flavor: 'pacific' });
   expect(byNeeds.status).toBe(0);
   expect(byNeeds.log).toContain('current-ceph: unchanged');
   expect(byNeeds.log).toMatch(/met +ovb/);
-}, 60_000);
+});
 
 test('nightly jobs test what the moving tag means, report it under names of their own, and promote nothing', async () => {
   const moving = 'latest-pacific-devel';
@@ -144,7 +144,7 @@ test('nightly jobs test what the moving tag means, report it under names of thei
     );
   }
   await expect(ledgerRecord('master', 2)).rejects.toThrow('ENOENT');
-}, 60_000);
+});
 
 const MASTER: WorkflowSettings = { matrix: { branch: 'master' } };
 
@@ -152,21 +152,21 @@ test('what is promoted verifies', async () => {
   const { status, log } = await run('verify.yml', {}, MASTER);
   expect(log).toContain('`current-ceph`: 1 records verified; ');
   expect(status).toBe(0);
-}, 60_000);
+});
 
 describe('prune.yml', () => {
   test('lists, and deletes nothing', async () => {
     const { status, log } = await run('prune.yml', { branch: 'master' });
     expect(log).toContain('Not needed by any rollback: artifacts 0, tags 0. Deleted: 0.');
     expect(status).toBe(0);
-  }, 60_000);
+  });
 
   test('does not delete where the confirmation names another branch', async () => {
     const { status, log } = await run('prune.yml', { branch: 'master', 'delete-confirm': 'wallaby' });
     expect(log).toContain('input delete-confirm: type master to delete what is listed');
     expect(log).not.toContain('Run Main Prune');
     expect(status).not.toBe(0);
-  }, 60_000);
+  });
 
   test('deletes only for those who may', async () => {
     const confirmed = { branch: 'master', 'delete-confirm': 'master' };
@@ -174,7 +174,7 @@ describe('prune.yml', () => {
     const stranger = await run('prune.yml', confirmed, { variables: { PROMOTION_ALLOWED_ACTORS: 'bob' } });
     expect(stranger.log).toContain('input delete: alice is not in allowed-actors');
     expect(stranger.status).not.toBe(0);
-  }, 60_000);
+  });
 });
 
 describe('check-setup.yml', () => {
@@ -186,7 +186,7 @@ describe('check-setup.yml', () => {
     expect(log).toMatch(/\| write \S+ \| ok \| allowed; tag current-ceph is sha256:/);
     expect(log).not.toContain('| wrong |');
     expect(status).toBe(0);
-  }, 60_000);
+  });
 
   test('says what to do about what is wrong', async () => {
     const other = sandbox().imageServer.sshd.knownHosts.replace(/^\S+/, 'other.example');
@@ -198,7 +198,7 @@ describe('check-setup.yml', () => {
     expect(log).toMatch(/\| image server over SFTP \| wrong \| .*check the input ssh-known-hosts/);
     expect(log).toContain('| DLRN login | ok |');
     expect(status).not.toBe(0);
-  }, 60_000);
+  });
 });
 
 test('no log has a secret in it', () => {

@@ -39,7 +39,7 @@ beforeAll(async () => {
     if (line.startsWith('export PATH=')) break;
   }
   await writeFile(path.join(work, 'pasted'), `${pasted.join('\n')}\n`);
-}, 60_000);
+});
 
 afterAll(async () => {
   const ended = once(servers, 'exit');

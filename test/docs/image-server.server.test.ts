@@ -88,7 +88,7 @@ describeAsRoot('the image server as the page sets it up', () => {
     });
     const directory = { path: `${root}/ceph/master`, server: (await as('promoter')).server, url: '' };
     scene = await freshScene({ directory: { ...directory, server: String(directory.server) } });
-  }, 120_000);
+  });
 
   afterAll(async () => {
     await sshd?.stop();

@@ -55,7 +55,7 @@ beforeAll(async () => {
     url: settings.directory.url,
     ...settings.dlrn,
   };
-}, 60_000);
+});
 
 afterAll(async () => {
   await front?.stop();

@@ -102,7 +102,7 @@ test('what an earlier run began is finished, also while DLRN is down', async () 
   expect(run.errors).toEqual([expect.stringMatching(/127\.0\.0\.1:1.*ECONNREFUSED/)]);
   expect(run.status).toBe(1);
   expect(await readlink(label)).toBe('v1.0.3');
-}, 60_000);
+});
 
 describe('prune-promotions', () => {
   const prune = (inputs: Inputs = {}, env: Inputs = {}) =>

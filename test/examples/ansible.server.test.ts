@@ -46,7 +46,7 @@ test('it sets the variables, and writes the file that consume-ci-testing writes'
   expect(parse(byRole)).toMatchObject({ docker_ceph_digest: digest, docker_ceph_image: 'daemon' });
   expect(byRole).toBe(byAction);
   await Promise.all([unlink(file), unlink(ours)]);
-}, 60_000);
+});
 
 describe('what runs', () => {
   const verify = { 'ansible.builtin.include_role': { name: 'ceph_candidate', tasks_from: 'verify' } };

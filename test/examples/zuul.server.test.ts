@@ -42,7 +42,7 @@ test('the outputs of find-stable-tag are returned to the jobs that depend on it'
       find_stable_tag: expect.objectContaining({ reference: reference(), tag: TAG, flavor: 'pacific' }),
     },
   });
-}, 60_000);
+});
 
 test('outputs of many lines, and empty ones, come whole; lists and booleans are inputs', async () => {
   const { returned, said } = await role({
@@ -67,7 +67,7 @@ test('outputs of many lines, and empty ones, come whole; lists and booleans are 
     },
   });
   expect(said).not.toContain('secret-of-the-test');
-}, 60_000);
+});
 
 test('an action that fails fails the job, and says why', async () => {
   const inputs = { ceph_promotion_action: 'find-stable-tag', ceph_promotion_inputs: { scheme: 'none' } };
@@ -75,7 +75,7 @@ test('an action that fails fails the job, and says why', async () => {
   expect(status).toBe(2);
   expect(said).toContain('::error::input scheme: ');
   expect(said).toContain('find-stable-tag ended with exit status 1');
-}, 60_000);
+});
 
 describe('the artifact by which a build is evidence', () => {
   test('names what is proved', async () => {
@@ -87,7 +87,7 @@ describe('the artifact by which a build is evidence', () => {
       metadata: { type: 'ceph_candidate', reference: reference() },
     };
     expect(returned).toEqual({ zuul: { artifacts: [artifact] } });
-  }, 60_000);
+  });
 
   test.each(['', 'a@sha256:0', `quay.io/ceph/daemon:${TAG}`])(
     'is refused for %j',

@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Browser } from 'playwright-core';
 import * as v from 'valibot';
 import { renderFiles } from '../../src/monitoring/dashboard.js';
@@ -32,8 +32,6 @@ import { SCENES, type Scene, sceneOf } from './scenes.js';
 import { SCREENSHOTS, takeScreenshots } from './screenshots.js';
 
 /** The pages in a real browser, over HTTP. */
-
-jest.setTimeout(600_000);
 
 const axeViolations = v.array(v.object({ id: v.string(), nodes: v.array(v.object({ html: v.string() })) }));
 

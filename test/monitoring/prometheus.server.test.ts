@@ -5,7 +5,7 @@ import { createServer, type Server } from 'node:http';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import * as v from 'valibot';
 import { parse } from 'yaml';
 import { rfc3339 } from '../../src/base/clock.js';
@@ -32,8 +32,6 @@ import {
 import { regressedHistory } from './scenes.js';
 
 /** Metrics, alerts and the Grafana dashboard, read by Prometheus. */
-
-jest.setTimeout(120_000);
 
 const EXAMPLES = path.join(projectRoot, 'examples/monitoring');
 const ALERTS = path.join(EXAMPLES, 'alerts.yml');

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterEach, describe, expect, jest, test } from '@jest/globals';
+import { afterEach, describe, expect, test } from '@jest/globals';
 import { ServiceError } from '../../src/base/errors.js';
 import { formatCandidate } from '../../src/candidate/reference.js';
 import { hastyClock } from '../registry/support.js';
@@ -15,8 +15,6 @@ import { mountTmpfs, testWithMounts, unmount } from '../store/mounts.js';
 import { CURRENT, digestAt, freshScene, ledger, publish, run, type Scene, seen } from './support.js';
 
 /** Servers that fail in the middle of a promotion: nothing is lost, and the next run finishes. */
-
-jest.setTimeout(120_000);
 
 const [V1, V2] = ['v1.0.1', 'v1.0.2'];
 const isRoot = process.getuid?.() === 0;

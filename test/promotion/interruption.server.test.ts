@@ -14,7 +14,6 @@ import { CURRENT, digestAt, ledger, runOn, verdict } from './support.js';
 
 /** How many promotions one process is killed in the middle of: to start it takes longer than a promotion. */
 const LANES = 8;
-const MINUTES = 60_000;
 
 let home: Stoppable & { readonly path: string };
 let bundle: string;
@@ -24,7 +23,7 @@ beforeAll(async () => {
   home = await runDirectory();
   bundle = await bundleMortalPromotion(home.path);
   lanes = await Promise.all(Array.from({ length: LANES }, startLane));
-}, 2 * MINUTES);
+});
 
 afterAll(async () => {
   await Promise.all(lanes.map((lane) => lane.stop()));
@@ -142,20 +141,16 @@ async function recovers(lane: Lane, start: Start): Promise<void> {
 }
 
 describe('a promotion of two images that is killed', () => {
-  test.each<Start>(['nothing', 'an earlier promotion'])(
-    'at any step, from %s on',
-    async (start) => {
-      const { registrySteps, sftp } = await rehearse(start);
-      expect(registrySteps).toBeGreaterThan(15);
-      expect(sftp.length).toBeGreaterThan(50);
-      const kills = [...steps('registry', registrySteps), ...steps('sftp', sftp.length)];
-      const recovered = new Set<string>();
-      const wrong: string[] = [];
-      for (const batch of batches(start, kills)) wrong.push(...(await killed(start, batch, recovered)));
-      expect(wrong).toEqual([]);
-    },
-    15 * MINUTES,
-  );
+  test.each<Start>(['nothing', 'an earlier promotion'])('at any step, from %s on', async (start) => {
+    const { registrySteps, sftp } = await rehearse(start);
+    expect(registrySteps).toBeGreaterThan(15);
+    expect(sftp.length).toBeGreaterThan(50);
+    const kills = [...steps('registry', registrySteps), ...steps('sftp', sftp.length)];
+    const recovered = new Set<string>();
+    const wrong: string[] = [];
+    for (const batch of batches(start, kills)) wrong.push(...(await killed(start, batch, recovered)));
+    expect(wrong).toEqual([]);
+  });
 });
 
 /**
@@ -188,20 +183,16 @@ async function stalled(batch: readonly Interrupted[], mayFlicker: (step: number)
   return [...rolledBack, ...awake];
 }
 
-test(
-  'a promotion that stalls at any step after its append, and wakes after a rollback, does not move the label back',
-  async () => {
-    const start = 'an earlier promotion';
-    const { sftp } = await rehearse(start);
-    const append = sftp.lastIndexOf('ext_openssh_hardlink');
-    const lastMove = sftp.lastIndexOf('symlink') + 2;
-    expect(sftp.slice(lastMove - 2, lastMove + 1)).toEqual(['symlink', 'open', 'ext_openssh_rename']);
-    const looked = (step: number) => sftp[step] === 'ext_openssh_rename';
-    const wrong: string[] = [];
-    for (const batch of batches(start, steps('sftp', sftp.length).slice(append, lastMove + 1))) {
-      wrong.push(...(await stalled(batch, looked)));
-    }
-    expect(wrong).toEqual([]);
-  },
-  10 * MINUTES,
-);
+test('a promotion that stalls at any step after its append, and wakes after a rollback, does not move the label back', async () => {
+  const start = 'an earlier promotion';
+  const { sftp } = await rehearse(start);
+  const append = sftp.lastIndexOf('ext_openssh_hardlink');
+  const lastMove = sftp.lastIndexOf('symlink') + 2;
+  expect(sftp.slice(lastMove - 2, lastMove + 1)).toEqual(['symlink', 'open', 'ext_openssh_rename']);
+  const looked = (step: number) => sftp[step] === 'ext_openssh_rename';
+  const wrong: string[] = [];
+  for (const batch of batches(start, steps('sftp', sftp.length).slice(append, lastMove + 1))) {
+    wrong.push(...(await stalled(batch, looked)));
+  }
+  expect(wrong).toEqual([]);
+});

@@ -127,4 +127,4 @@ test(`the layout of RDO's image server holds after ${OPERATIONS} operations of a
     ),
     { numRuns: 1, endOnFailure: true },
   );
-}, 300_000);
+});

@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, jest, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
 import { type Candidate, digestSchema, repositorySchema } from '../../src/candidate/reference.js';
 import type { Promotion } from '../../src/promotion/promotion.js';
@@ -43,8 +43,6 @@ import {
   verdict,
   type Wish,
 } from './support.js';
-
-jest.setTimeout(120_000);
 
 const [V1, V2, V3] = ['v1.0.1', 'v1.0.2', 'v1.0.3'];
 

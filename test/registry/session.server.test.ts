@@ -5,7 +5,7 @@ import { type FaultProxy, startFaultProxy } from '../sandbox/fault-proxy.js';
 import { buildMultiPlatform, pushImage } from '../sandbox/images.js';
 import { runDirectory } from '../sandbox/process.js';
 import { type Registry as Server, startRegistry } from '../sandbox/registry.js';
-import { client, closeAll, copyOf, digest, repository, tag } from './support.js';
+import { client, closeAll, copyOf, digest, hastyClock, repository, tag } from './support.js';
 import { startTokenServer, type TokenServer } from './token-server.js';
 
 const { source, target, tools } = sandbox();
@@ -87,14 +87,14 @@ describe('bearer tokens', () => {
     const [slowFrom, slowTo] = [from, to].map((name) => `${front.host}/${path(name)}`);
     await client({ login }).copy([copyOf(slowFrom ?? '', image, slowTo ?? '')], plain);
     expect(tokens.asked.length).toBeGreaterThan(1);
-    expect(tokens.asked.length).toBeLessThan(5);
+    expect(tokens.asked.length).toBeLessThan(front.requests.length / 2);
   });
 
   test('one that says when it ends is renewed before', async () => {
-    tokens.lifetime = { real: 1, said: 1 };
-    const registry = client({ login });
+    let later = 0;
+    const registry = client({ login, clock: { ...hastyClock, now: () => hastyClock.now() + later } });
     await registry.repository(repository(from)).resolve(tag('v1'));
-    await new Promise((resolve) => setTimeout(resolve, 900));
+    later = 3_599_000;
     front.requests.length = 0;
     await registry.repository(repository(from)).resolve(tag('v1'));
     expect(front.requests.map(({ status }) => status)).toEqual([200]);

@@ -69,8 +69,17 @@ async function pushed(): Promise<string> {
 }
 
 describe('over TLS', () => {
-  test('HTTP/2: a copy by mount on one connection', async () => {
-    const front = await tlsFront({});
+  test('HTTP/2: a copy by mount on one connection, its requests side by side', async () => {
+    let mostAtOnce = 0;
+    const counting = await startFaultProxy({
+      upstream: slow.url,
+      onRequest: () => {
+        const open = counting.requests.filter(({ status }) => status === undefined).length;
+        mostAtOnce = Math.max(mostAtOnce, open);
+      },
+    });
+    stops.push(counting.stop);
+    const front = await tlsFront({ upstream: counting.url });
     const copy = copyOf(`${front.host}/${await pushed()}`, image, `${front.host}/${freshRepository()}`);
     const registry = client({ ca: front.ca });
     expect(await registry.copy([copy], plain)).toMatchObject([{ mounted: { blobs: 26 } }]);
@@ -78,6 +87,7 @@ describe('over TLS', () => {
     expect(requests).toHaveLength(33);
     expect(new Set(requests.map(({ protocol, connection }) => `${protocol} ${connection}`)).size).toBe(1);
     expect(requests[0]?.protocol).toBe('HTTP/2.0');
+    expect(mostAtOnce).toBeGreaterThan(1);
   });
 
   test('HTTP/2: across registries, both of which end their connections after a few requests', async () => {
@@ -142,11 +152,11 @@ describe('bodies', () => {
   });
 
   test('our own pauses are not the server’s', async () => {
-    const { body } = await transport({ bodyIdleMs: 200 }).transport(
+    const { body } = await transport({ bodyIdleMs: 1000 }).transport(
       { method: 'GET', url: new URL(`${source.url}/v2/ceph/daemon/tags/list`) },
       new AbortController().signal,
     );
-    for await (const _ of body) await new Promise((resolve) => setTimeout(resolve, 300));
+    for await (const _ of body) await new Promise((resolve) => setTimeout(resolve, 1200));
   });
 
   test('what breaks a stream that is sent is what breaks its request', async () => {
@@ -174,15 +184,15 @@ describe('the time limit of a request whose body is a stream', () => {
     stops.push(() => server.close());
     const address = server.address();
     if (address === null || typeof address === 'string') throw new Error('no port');
-    const policy = { ...defaultPolicy, answerMs: 150 };
+    const policy = { ...defaultPolicy, answerMs: 1000 };
     const http = createHttp({ transport: transport().transport, policy, clock: systemClock, log: createLines() });
     const url = new URL(`http://127.0.0.1:${address.port}/`);
     return (await http.send({ method: 'PUT', url, body }, { idempotent: false })).status;
   }
 
   async function* slowly() {
-    for (let n = 0; n < 3; n += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 200));
+    for (let n = 0; n < 2; n += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 1200));
       yield Buffer.from('piece');
     }
   }

@@ -102,7 +102,7 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
     const fault = choose(logged);
     await options.onRequest?.(n, logged);
     const delay = (options.delayMs ?? 0) + (fault?.kind === 'delay' ? fault.ms : 0);
-    if (delay > 0) await sleep(delay);
+    if (delay > 0) await sleep(delay, undefined, { ref: false });
     if (fault?.kind === 'reset') return reset(response);
     if (fault?.kind === 'answer') {
       request.resume();
@@ -186,7 +186,7 @@ async function passBack(answer: IncomingMessage, response: ServerResponse, fault
     if (fault?.kind === 'drip') {
       for (const byte of chunk) {
         await written(response, Buffer.of(byte));
-        await sleep(fault.everyMs);
+        await sleep(fault.everyMs, undefined, { ref: false });
       }
     } else {
       await written(response, chunk);

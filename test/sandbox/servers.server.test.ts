@@ -173,4 +173,4 @@ test('nothing is left of a sandbox whose process was killed', async () => {
   } finally {
     child.kill('SIGKILL');
   }
-}, 30_000);
+});

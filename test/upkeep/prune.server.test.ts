@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
 import { repositorySchema } from '../../src/candidate/reference.js';
 import type { Registry } from '../../src/registry/registry.js';
@@ -12,8 +12,6 @@ import { sandbox } from '../sandbox/current.js';
 import { runDirectory, type Stoppable } from '../sandbox/process.js';
 import { type Registry as RegistryServer, startRegistry } from '../sandbox/registry.js';
 import { failure, label, silent, TESTING } from '../store/fixture.js';
-
-jest.setTimeout(120_000);
 
 let home: Stoppable & { readonly path: string };
 let target: RegistryServer;

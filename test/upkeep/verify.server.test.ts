@@ -1,6 +1,6 @@
 import { cpSync, existsSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { beforeAll, describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
 import { repositorySchema } from '../../src/candidate/reference.js';
 import { httpReader } from '../../src/store/http-reader.js';
@@ -10,8 +10,6 @@ import { freshImageDirectory, sandbox } from '../sandbox/current.js';
 import { pushImage } from '../sandbox/images.js';
 import { basicAuthorization } from '../sandbox/registry.js';
 import { failure, http } from '../store/fixture.js';
-
-jest.setTimeout(120_000);
 
 const [V1, V2] = ['v1.0.1', 'v1.0.2'];
 

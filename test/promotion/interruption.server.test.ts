@@ -99,7 +99,7 @@ async function stateOf(lane: Lane) {
   return {
     label,
     previous: names.includes(`previous-${CURRENT}`) ? readlinkSync(join(directory.path, `previous-${CURRENT}`)) : '',
-    records: hasLedger ? ledger(lane.scene).map(({ candidate }) => candidate) : [],
+    records: hasLedger ? ledger(lane.scene).map(({ candidate }) => formatCandidate(candidate)) : [],
   };
 }
 

@@ -1,4 +1,6 @@
-import { cpSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { type Candidate, formatCandidate } from '../../src/candidate/reference.js';
 import { sandbox } from '../sandbox/current.js';
@@ -109,7 +111,7 @@ export async function startLane(): Promise<Lane> {
       };
     },
     sent: () => sent,
-    state: () => Object.values(folders).flatMap(contentOf).join('\n'),
+    state: () => contentOf(Object.values(folders)),
     stop: async () => {
       await opened.close();
       await Promise.all([front.stop(), back.stop(), registry.stop()]);
@@ -126,21 +128,47 @@ function signal(): { readonly sent: Promise<void>; send(): void } {
   return { sent, send };
 }
 
-/** Names, links and contents below a folder, but for what differs from run to run: ids, times and what they are hashed to. */
-function contentOf(folder: string): string[] {
-  const lines = readdirSync(folder, { recursive: true, withFileTypes: true }).map((entry) => {
-    const path = join(entry.parentPath, entry.name);
-    const name = relative(folder, path);
-    if (entry.isSymbolicLink()) return `${name} -> ${readlinkSync(path)}`;
-    return entry.isFile() ? `${name}: ${readFileSync(path, 'latin1')}` : name;
+/** Ids, RFC 3339 and unix times, and the ports of a lane's servers. */
+const VARYING = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT[\d:.]+Z|\b\d{10}\b|127\.0\.0\.1:\d+/g;
+
+/**
+ * Names, links and contents below folders, without what differs from run to run and from lane to lane. The digest of a
+ * file that varies varies with it, so each digest is replaced by the digest of what stays the same in its content.
+ */
+function contentOf(folders: readonly string[]): string {
+  const entries = folders.flatMap((folder) =>
+    readdirSync(folder, { recursive: true, withFileTypes: true }).map((entry) => {
+      const path = join(entry.parentPath, entry.name);
+      const content = entry.isFile() ? readFileSync(path, 'latin1') : '';
+      return { name: relative(folder, path), link: entry.isSymbolicLink() ? readlinkSync(path) : '', content };
+    }),
+  );
+  const contents = new Map(entries.map(({ content }) => [sha256(content), content]));
+  const known = new Map<string, string>();
+  const stable = (digest: string): string => {
+    const content = contents.get(digest);
+    if (content === undefined) return digest;
+    const found = known.get(digest) ?? sha256(withoutVarying(content));
+    known.set(digest, found);
+    return found;
+  };
+  const withoutVarying = (text: string) => text.replace(VARYING, '…').replace(/\b[0-9a-f]{64}\b/g, stable);
+  const lines = entries.map(({ name, link, content }) => {
+    // The state of a hash in the middle of an upload says no more than the upload's data.
+    const shown = name.includes('/hashstates/') ? '' : content;
+    // Blobs lie in folders by the first two digits of their digests.
+    return withoutVarying(`${name} ${link} ${shown}`).replace(/^(\S*\/sha256)\/[0-9a-f]{2}(?=[/ ])/, '$1');
   });
-  return lines
-    .map((line) => line.replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT[\d:.]+Z|\b\d{10}\b/g, '…'))
-    .sort();
+  return [...new Set(lines)].sort().join('\n');
+}
+
+function sha256(latin1: string): string {
+  return createHash('sha256').update(latin1, 'latin1').digest('hex');
 }
 
 function copy(from: string, to: string): void {
-  cpSync(from, to, { recursive: true, verbatimSymlinks: true });
+  mkdirSync(to, { recursive: true });
+  execFileSync('cp', ['-a', `${from}/.`, to]);
 }
 
 async function sceneOf(front: StepProxy, back: StepProxy): Promise<Scene> {

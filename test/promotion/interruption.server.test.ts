@@ -113,10 +113,11 @@ async function killed(start: Start, batch: readonly Interrupted[], recovered: Se
     prepared.ended();
     await prepared.settled();
     const left = lane.state();
-    if (!recovered.has(left)) await recovers(lane, start);
+    const isNew = !recovered.has(left);
+    recovered.add(left);
+    if (isNew) await recovers(lane, start);
     await readers[index]?.stop();
     await readAsConsumer(lane);
-    recovered.add(left);
   });
 }
 

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
-import { mkdir, mkdtemp } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -32,18 +32,37 @@ export interface ServerCommand {
 const READY_WITHIN_MS = 90_000;
 
 /**
- * Runs its arguments and kills the whole process group as soon as standard input ends or the command does. The pipe
- * ends when this process closes it or dies, whatever it dies of: no server outlives us, and no signal is handled.
+ * The environment variable with the id of the process that began the run. A jest worker can outlive it: a killed jest
+ * leaves a worker behind whose test still waits for a server.
  */
-const WHILE_INPUT_LASTS = '{ "$@" </dev/null; kill -KILL 0; } & read -r _; kill -KILL 0';
+export const RUN_OWNER = 'SANDBOX_OWNER';
+
+/**
+ * Runs its arguments ($2 and on) and kills the whole process group as soon as standard input ends, the run's owner ($1)
+ * is gone, or the command ends. The pipe ends when this process closes it or dies, whatever the cause, so no server
+ * outlives the run.
+ */
+const WHILE_INPUT_LASTS = `
+owner=$1
+shift
+{ "$@" </dev/null; kill -KILL 0; } &
+{ tail --pid="$owner" -f /dev/null; kill -KILL 0; } </dev/null &
+read -r _
+kill -KILL 0`;
 
 /** Removes directory $1 once standard input ends; servers that write there die at the same moment. */
 const REMOVE_WHEN_INPUT_ENDS = 'read -r _; rm -rf "$1" 2>/dev/null || { sleep 1; rm -rf "$1"; }';
 
-/** A directory for one run, gone after `stop` or after this process ended. */
+/** A directory for one run, gone after `stop` or after this process ended. Removes what killed runs left. */
 export async function runDirectory(): Promise<Stoppable & { readonly path: string }> {
   await mkdir(sandboxHome, { recursive: true });
-  const path = await mkdtemp(join(sandboxHome, 'run-'));
+  for (const name of await readdir(sandboxHome)) {
+    const [, owner] = /^run-(\d+)-/.exec(name) ?? [];
+    if (owner !== undefined && !isRunning(Number(owner))) {
+      await rm(join(sandboxHome, name), { recursive: true, force: true });
+    }
+  }
+  const path = await mkdtemp(join(sandboxHome, `run-${process.pid}-`));
   const janitor = tethered(['sh', '-c', REMOVE_WHEN_INPUT_ENDS, 'sh', path], 'ignore', {});
   return { path, stop: () => release(janitor) };
 }
@@ -55,7 +74,7 @@ export async function startServer(server: ServerCommand): Promise<ServerProcess>
   for (let attempt = 1; ; attempt += 1) {
     const port = server.port ?? (await freePort());
     const output = openSync(log, 'w');
-    const command = ['sh', '-c', WHILE_INPUT_LASTS, 'sh', ...(await server.command(port))];
+    const command = ['sh', '-c', WHILE_INPUT_LASTS, 'sh', owner(), ...(await server.command(port))];
     const child = tethered(command, output, server.environment ?? {}, server.directory);
     closeSync(output);
     if (await becomesReady(child, () => (server.ready ?? listens)(port)))
@@ -66,6 +85,20 @@ export async function startServer(server: ServerCommand): Promise<ServerProcess>
     if (attempt === retries || !/address already in use/i.test(said)) {
       throw new Error(`${server.name} did not start:\n${said.slice(-2000)}`);
     }
+  }
+}
+
+function owner(): string {
+  return process.env[RUN_OWNER] ?? String(process.pid);
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // Another user's process is running too.
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
   }
 }
 

@@ -1,7 +1,7 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { connect } from 'node:http2';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,8 +10,8 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Client, type SFTPWrapper } from 'ssh2';
 import { freshImageDirectory, sandbox } from './current.js';
 import { buildImage, pushImage } from './images.js';
-import { runDirectory, type Stoppable } from './process.js';
-import { projectRoot } from './project.js';
+import { RUN_OWNER, runDirectory, type Stoppable } from './process.js';
+import { projectRoot, sandboxHome } from './project.js';
 import { basicAuthorization, makeCertificate, startRegistry } from './registry.js';
 import { addUserKey } from './sshd.js';
 import { startTokenServer } from './token-server.js';
@@ -173,4 +173,30 @@ test('nothing is left of a sandbox whose process was killed', async () => {
   } finally {
     child.kill('SIGKILL');
   }
+});
+
+test('a server ends with the process that began the run, though the worker that started it lives on', async () => {
+  const run = await runDirectory();
+  const before = process.env[RUN_OWNER];
+  const owner = spawn('sleep', ['86400'], { stdio: 'ignore' });
+  try {
+    process.env[RUN_OWNER] = String(owner.pid);
+    const registry = await startRegistry({ tools: sandbox().tools, directory: join(run.path, 'registry') });
+    expect(await httpStatus(`${registry.url}/v2/`)).toBe(200);
+    owner.kill('SIGKILL');
+    while ((await httpStatus(`${registry.url}/v2/`)) !== undefined) await sleep(50);
+  } finally {
+    process.env[RUN_OWNER] = before;
+    owner.kill('SIGKILL');
+    await run.stop();
+  }
+});
+
+test('what a killed run left is removed when the next one starts', async () => {
+  const { pid } = spawnSync('true');
+  const left = join(sandboxHome, `run-${pid}-left`);
+  await mkdir(left);
+  const [next, another] = [await runDirectory(), await runDirectory()];
+  expect([existsSync(left), existsSync(next.path)]).toEqual([false, true]);
+  await Promise.all([next.stop(), another.stop()]);
 });

@@ -1,4 +1,5 @@
 import { ServiceError, UserError } from '../base/errors.js';
+import type { Log } from '../base/log.js';
 import { formatRepository } from '../candidate/reference.js';
 import { distrust, type Head, type LedgerReader, readHead } from '../ledger/chain.js';
 import { parseRecord, sha256 } from '../ledger/codec.js';
@@ -33,6 +34,8 @@ export interface Reconciled {
 export async function reconcile(promotion: Promotion, known?: number): Promise<Reconciled> {
   const { store, label, log, dryRun } = promotion;
   const ledger = ledgerOf(store, label);
+  /** Repositories whose registry turned out to take no referrers. */
+  const withoutReferrers = new Set<string>();
   let steps: Step[] = [];
   let trusted: Head | undefined;
   for (let round = 0; round < ROUNDS; round += 1) {
@@ -49,11 +52,13 @@ export async function reconcile(promotion: Promotion, known?: number): Promise<R
     refuseContradiction(sight);
     trusted = head;
     // Looked for anew in each round, so that everything that was made is read back.
-    steps = stepsTo(head.record, sight.visible);
+    steps = stepsTo(head.record, sight.visible).filter(
+      (step) => step.kind !== 'attach-proof' || !withoutReferrers.has(formatRepository(step.target.repository)),
+    );
     for (const step of steps) log.info(`${dryRun ? 'would' : 'to do:'} ${describeStep(step, label)}`);
     const unfinished = targetError(sight.failures);
     if (steps.length === 0 || dryRun) return { head, unfinished };
-    const failure = await carryOut(promotion, ledger, head, end, steps);
+    const failure = await carryOut(promotion, ledger, head, end, steps, withoutReferrers);
     if (failure === 'superseded') continue;
     if (failure !== undefined) return { head, unfinished: failure };
   }
@@ -106,11 +111,14 @@ function warnOnce({ log, targets }: Promotion, { n, record }: Head, { withoutRef
       `ledger record ${n} also promoted to ${others.join(', ')}, which is not configured: it is left as it is`,
     );
   }
-  if (withoutReferrers.length > 0) {
-    log.warning(
-      `${withoutReferrers.join(', ')} cannot keep referrers, so nothing there would show that the ledger was cut or replaced`,
-    );
-  }
+  warnOfReferrers(log, withoutReferrers);
+}
+
+function warnOfReferrers(log: Log, repositories: readonly string[]): void {
+  if (repositories.length === 0) return;
+  log.warning(
+    `${repositories.join(', ')} cannot keep referrers, so nothing there would show that the ledger was cut or replaced`,
+  );
 }
 
 function refuseContradiction({ contradictions }: Sight): void {
@@ -132,6 +140,7 @@ async function carryOut(
   head: Head,
   end: LedgerEnd,
   steps: readonly Step[],
+  withoutReferrers: Set<string>,
 ): Promise<ServiceError | 'superseded' | undefined> {
   const { store, registry, label, log } = promotion;
   const failed: { target: Extract<Step, { target: unknown }>['target']; error: ServiceError }[] = [];
@@ -166,7 +175,10 @@ async function carryOut(
             if (step.kind === 'move-tag') await repository.moveTag(movingTag(label), target.digest, lastLook);
           } catch (error) {
             if (!(error instanceof ServiceError)) throw error;
-            failed.push({ target, error });
+            if (step.kind === 'attach-proof' && error.kind === 'unsupported') {
+              withoutReferrers.add(formatRepository(target.repository));
+              warnOfReferrers(log, [formatRepository(target.repository)]);
+            } else failed.push({ target, error });
           }
         }
       }

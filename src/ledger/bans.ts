@@ -1,4 +1,4 @@
-import type { Candidate, Digest, Tag } from '../candidate/reference.js';
+import type { Digest } from '../candidate/reference.js';
 import type { Ban, LedgerRecord } from './record.js';
 
 /** Holds and quarantine: which images must not be promoted. */
@@ -28,16 +28,6 @@ export function findBan(
   if (quarantined !== undefined) return { kind: 'quarantine', ban: quarantined };
   const held = head?.holds.find((ban) => isBannedBy(ban, digest, contents));
   return held === undefined ? undefined : { kind: 'hold', ban: held };
-}
-
-/** The holds after a promotion: a hold ends where its own image, or a newer version, is promoted. */
-export function holdsAfter(
-  holds: readonly Ban[],
-  promoted: Candidate,
-  contents: readonly Digest[],
-  isNewer: (a: Tag, b: Tag) => boolean,
-): Ban[] {
-  return holds.filter((hold) => !isBannedBy(hold, promoted.digest, contents) && !isNewer(promoted.tag, hold.tag));
 }
 
 /** Adds a ban in the place of one on the same digest. */

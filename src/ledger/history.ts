@@ -1,7 +1,7 @@
 import type { Candidate, Digest } from '../candidate/reference.js';
 import { banByDigest } from './bans.js';
-import { distrust, type LedgerReader } from './chain.js';
 import { parseRecord, sha256 } from './codec.js';
+import { distrust, type LedgerReader } from './reader.js';
 import type { Ban, LedgerRecord } from './record.js';
 
 /**

@@ -1,5 +1,5 @@
 import { rfc3339 } from '../base/clock.js';
-import type { Head } from './chain.js';
+import type { Head } from './head.js';
 import type { Label } from './names.js';
 import type { AdoptedRecord, EarnedRecord, ForcedRecord, LedgerRecord, PlainRecord } from './record.js';
 

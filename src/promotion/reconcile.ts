@@ -1,10 +1,11 @@
 import { ServiceError, UserError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { formatRepository } from '../candidate/reference.js';
-import { distrust, type Head, type LedgerReader, readHead } from '../ledger/chain.js';
 import { parseRecord, sha256 } from '../ledger/codec.js';
+import { type Head, readHead } from '../ledger/head.js';
 import { movingTag, previousLabel } from '../ledger/names.js';
 import type { LedgerEnd } from '../ledger/proofs.js';
+import { distrust, type LedgerReader } from '../ledger/reader.js';
 import type { LedgerPosition } from '../ledger/record.js';
 import { describeStep, type Step, stepsTo } from '../ledger/steps.js';
 import { attachProof, findProofs } from '../proof/record-proof.js';

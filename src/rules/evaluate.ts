@@ -2,16 +2,9 @@ import type { Candidate } from '../candidate/reference.js';
 import type { DecisionRecord } from '../criteria/decision-record.js';
 import { findBan } from '../ledger/bans.js';
 import type { LedgerRecord } from '../ledger/record.js';
+import { refuseDowngrade } from './downgrade.js';
 import type { Facts, Setting } from './facts.js';
-import {
-  contentsIfBanned,
-  describeBan,
-  describePromoted,
-  directionOf,
-  movedSource,
-  unchanged,
-  unusableName,
-} from './guards.js';
+import { contentsIfBanned, describeBan, describePromoted, movedSource, unchanged, unusableName } from './guards.js';
 import { type Decided, type Decision, type Refused, refuse } from './outcome.js';
 import { statePromoted } from './promotion.js';
 import { describeRegression, findRegression, reactToRegression } from './regression.js';
@@ -59,7 +52,7 @@ async function evaluateCandidate(
   if (banned?.kind === 'hold')
     return nothing('wait', `${describeBan(banned)}; a newer version or a lift ends the hold`);
   if (report.verdict !== 'promote') return nothing(report.verdict, report.reason);
-  const guard = downgrade(candidate, setting, head) ?? (await movedSource(candidate, facts));
+  const guard = refuseDowngrade(candidate, setting, head) ?? (await movedSource(candidate, facts));
   if (guard !== undefined) return guard;
   if (setting.freeze !== undefined) {
     return nothing('frozen', `the criteria are met, but promotion is frozen: ${setting.freeze}`);
@@ -81,17 +74,4 @@ async function earn(
     outcome: { decision: 'promote', reason: report.reason, candidate, previous: state.previous, report },
     change: { kind: 'earned', reason: report.reason, decision: report, ...state },
   };
-}
-
-/** No run goes down in version by itself. */
-function downgrade(candidate: Candidate, setting: Setting, head: LedgerRecord | undefined): Refused | undefined {
-  const direction = directionOf(setting, candidate.tag, head);
-  if (head === undefined || direction === 'up') return undefined;
-  const current = head.candidate.tag;
-  return refuse(
-    direction === 'down'
-      ? `${candidate.tag} would take ${setting.label} down from ${current}`
-      : `nothing says whether ${candidate.tag} is newer than ${current}, which ${setting.label} is on`,
-    'force',
-  );
 }

@@ -2,16 +2,9 @@ import { type Candidate, formatCandidate, formatRepository } from '../candidate/
 import { blockingJobs } from '../criteria/explain.js';
 import { findBan } from '../ledger/bans.js';
 import type { LedgerRecord, Overridden } from '../ledger/record.js';
+import { directionOf } from './downgrade.js';
 import type { Facts, Setting } from './facts.js';
-import {
-  contentsIfBanned,
-  describeBan,
-  describePromoted,
-  directionOf,
-  movedSource,
-  unchanged,
-  unusableName,
-} from './guards.js';
+import { contentsIfBanned, describeBan, describePromoted, movedSource, unchanged, unusableName } from './guards.js';
 import { type Decided, type Refused, refuse } from './outcome.js';
 import { statePromoted } from './promotion.js';
 import type { Request } from './request.js';

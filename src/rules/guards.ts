@@ -1,18 +1,11 @@
 import { tryParse } from '../base/schema.js';
-import { type Candidate, type Digest, formatCandidate, formatRepository, type Tag } from '../candidate/reference.js';
+import { type Candidate, type Digest, formatCandidate, formatRepository } from '../candidate/reference.js';
 import type { DecisionRecord } from '../criteria/decision-record.js';
 import type { Banned } from '../ledger/bans.js';
 import { artifactTagSchema, type Label } from '../ledger/names.js';
 import type { Ban, LedgerRecord } from '../ledger/record.js';
 import type { Facts, Setting } from './facts.js';
 import { type Decided, type Refused, refuse } from './outcome.js';
-
-/** The guards that several requests share. Each says why it refuses, or undefined. */
-
-/** A freeze stops everything but lifting a hold. */
-export function frozen({ freeze }: Setting): Refused | undefined {
-  return freeze === undefined ? undefined : refuse(`promotion is frozen: ${freeze}`, 'freeze');
-}
 
 /** A tag becomes the name of a file beside the label, and of a tag beside the moving tag: it must be neither's. */
 export function unusableName(candidate: Candidate, label: Label): Refused | undefined {
@@ -37,13 +30,6 @@ export async function movedSource(candidate: Candidate, facts: Facts): Promise<R
     `${formatCandidate(candidate)} was published as ${formatCandidate(published)}, and a published tag never changes its meaning`,
     'exclude-tag',
   );
-}
-
-/** How a tag's version compares to what is promoted; `unknown` where the two cannot be compared. */
-export function directionOf(setting: Setting, tag: Tag, head: LedgerRecord | undefined): 'up' | 'down' | 'unknown' {
-  if (head === undefined) return 'up';
-  const order = setting.compareTags(tag, head.candidate.tag);
-  return order === undefined ? 'unknown' : order < 0 ? 'down' : 'up';
 }
 
 export function describeBan({ kind, ban }: Banned): string {

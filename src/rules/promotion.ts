@@ -1,9 +1,11 @@
 import { type Candidate, type Digest, formatRepository, sameRepository } from '../candidate/reference.js';
-import { holdsAfter, withBan } from '../ledger/bans.js';
+import { withBan } from '../ledger/bans.js';
 import { findPrevious } from '../ledger/history.js';
 import type { LedgerRecord, LedgerTarget } from '../ledger/record.js';
+import { directionOf } from './downgrade.js';
+import { holdsAfter } from './end-holds.js';
 import type { Facts, Setting } from './facts.js';
-import { banOn, directionOf } from './guards.js';
+import { banOn } from './guards.js';
 import { type Refused, refuse } from './outcome.js';
 import { type Companion, candidateTargets, holdsImage, targetOf } from './targets.js';
 

@@ -8,7 +8,7 @@ import {
   sameRepository,
   type Tag,
 } from '../candidate/reference.js';
-import { readHead } from '../ledger/chain.js';
+import { readHead } from '../ledger/head.js';
 import { isPromotedLabel, type Label, type PromotedLabel } from '../ledger/names.js';
 import { candidateFileName } from './candidate-file.js';
 import { ledgerOf, type StoreReader } from './reader.js';

@@ -1,6 +1,6 @@
 import type { Tag } from '../candidate/reference.js';
-import type { LedgerReader } from '../ledger/chain.js';
 import type { Label } from '../ledger/names.js';
+import type { LedgerReader } from '../ledger/reader.js';
 import type { CandidateFile } from './candidate-file.js';
 import type { LastDecision } from './last-decision.js';
 

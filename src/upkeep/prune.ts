@@ -1,9 +1,9 @@
 import { ServiceError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { formatRepository, type Repository } from '../candidate/reference.js';
-import { verifyLedger } from '../ledger/chain.js';
 import type { Label } from '../ledger/names.js';
 import type { LedgerRecord, LedgerTarget } from '../ledger/record.js';
+import { verifyLedger } from '../ledger/verify.js';
 import type { Registry } from '../registry/registry.js';
 import type { CandidateFile } from '../store/candidate-file.js';
 import { ledgerOf } from '../store/reader.js';

@@ -1,10 +1,10 @@
 import { formatRepository, type Repository, sameRepository } from '../candidate/reference.js';
-import { verifyLedger } from '../ledger/chain.js';
 import { sha256 } from '../ledger/codec.js';
 import type { Label } from '../ledger/names.js';
 import type { LedgerEnd } from '../ledger/proofs.js';
 import type { LedgerRecord } from '../ledger/record.js';
 import { describeStep, stepsTo } from '../ledger/steps.js';
+import { verifyLedger } from '../ledger/verify.js';
 import { look, targetError } from '../promotion/look.js';
 import type { Registry } from '../registry/registry.js';
 import { ledgerOf, type StoreReader } from '../store/reader.js';

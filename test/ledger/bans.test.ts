@@ -1,9 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Candidate } from '../../src/candidate/reference.js';
 import { compareTags } from '../../src/candidate/schemes.js';
-import { findBan, holdsAfter, withBan } from '../../src/ledger/bans.js';
+import { findBan, withBan } from '../../src/ledger/bans.js';
 import { isWayBack } from '../../src/ledger/history.js';
 import { contradiction, type LedgerEnd } from '../../src/ledger/proofs.js';
+import { holdsAfter } from '../../src/rules/end-holds.js';
 import { banOn, digestOf, image, recordOf } from './fixture.js';
 
 describe('a ban', () => {

@@ -3,8 +3,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { verifyLedger } from '../../src/ledger/chain.js';
 import { formatRecord, parseRecord } from '../../src/ledger/codec.js';
+import { verifyLedger } from '../../src/ledger/verify.js';
 import { projectRoot } from '../sandbox/project.js';
 import { CURRENT, digestOf, image, readerOf, recordOf, reference, reportOn } from './fixture.js';
 

@@ -12,11 +12,11 @@ import {
 import { parseCriteria } from '../../src/criteria/criteria-file.js';
 import type { DecisionRecord } from '../../src/criteria/decision-record.js';
 import { evaluate } from '../../src/criteria/evaluate.js';
-import type { LedgerReader } from '../../src/ledger/chain.js';
 import { formatRecord, sha256 } from '../../src/ledger/codec.js';
 import { type Label, labelSchema } from '../../src/ledger/names.js';
 import type { Author, Change } from '../../src/ledger/next-record.js';
 import { nextRecord } from '../../src/ledger/next-record.js';
+import type { LedgerReader } from '../../src/ledger/reader.js';
 import type { Ban, LedgerRecord } from '../../src/ledger/record.js';
 
 /** Builders of records, without a server. Images are named by their tags: equal tags, equal digests. */

@@ -2,7 +2,7 @@ import { readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { formatCandidate } from '../../src/candidate/reference.js';
-import { verifyLedger } from '../../src/ledger/chain.js';
+import { verifyLedger } from '../../src/ledger/verify.js';
 import { httpReader } from '../../src/store/http-reader.js';
 import { ledgerOf } from '../../src/store/reader.js';
 import { runDirectory, type Stoppable } from '../sandbox/process.js';

@@ -4,7 +4,7 @@ import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { UserError } from '../../src/base/errors.js';
 import type { Candidate } from '../../src/candidate/reference.js';
-import { verifyLedger } from '../../src/ledger/chain.js';
+import { verifyLedger } from '../../src/ledger/verify.js';
 import type { Request } from '../../src/rules/request.js';
 import { httpReader } from '../../src/store/http-reader.js';
 import { publishCandidate } from '../../src/store/publish.js';

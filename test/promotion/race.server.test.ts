@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { UserError } from '../../src/base/errors.js';
 import type { Candidate } from '../../src/candidate/reference.js';
-import { verifyLedger } from '../../src/ledger/chain.js';
+import { verifyLedger } from '../../src/ledger/verify.js';
 import type { Outcome } from '../../src/rules/outcome.js';
 import { httpReader } from '../../src/store/http-reader.js';
 import { ledgerOf } from '../../src/store/reader.js';

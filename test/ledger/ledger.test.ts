@@ -2,7 +2,9 @@ import { createHmac } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { formatRepository } from '../../src/candidate/reference.js';
-import { type LedgerRules, readHead, verifyLedger } from '../../src/ledger/chain.js';
+import { readHead } from '../../src/ledger/head.js';
+import type { LedgerRules } from '../../src/ledger/reader.js';
+import { verifyLedger } from '../../src/ledger/verify.js';
 import { banOn, CURRENT, chainOf, digestOf, forge, image, readerOf, reference, reportOn, TARGET } from './fixture.js';
 
 const RULES: LedgerRules = { label: CURRENT };

@@ -1,0 +1,54 @@
+import { checkRecord, historyProblem } from './chain.js';
+import { sha256 } from './codec.js';
+import { distrust, type LedgerReader, type LedgerRules, laterRecord, MAX_RECORDS } from './reader.js';
+import type { LedgerRecord } from './record.js';
+
+export interface Verification {
+  /** All records up to the first that is wrong, oldest first. */
+  readonly records: readonly LedgerRecord[];
+  /** The bytes of the newest of them. */
+  readonly newest: Buffer | undefined;
+  /** The SHA-256 of record 1's bytes; undefined where there is no record. */
+  readonly id: string | undefined;
+  /** The first thing that is wrong, as `ledger record N not trusted: …`. */
+  readonly problem: string | undefined;
+}
+
+const READ_AT_ONCE = 16;
+
+/** Checks every record of a ledger. */
+export async function verifyLedger(reader: LedgerReader, rules: LedgerRules): Promise<Verification> {
+  const records: LedgerRecord[] = [];
+  let before: Buffer | undefined;
+  let id: string | undefined;
+  const end = (problem: string | undefined, n: number) => ({
+    records,
+    newest: before,
+    id,
+    problem: problem && distrust(n, problem).message,
+  });
+  for await (const bytes of readInOrder(reader)) {
+    const n = records.length + 1;
+    const checked = checkRecord(n, bytes, before, rules);
+    if ('problem' in checked) return end(checked.problem, n);
+    const problem = historyProblem(checked.value, records);
+    if (problem !== undefined) return end(problem, n);
+    records.push(checked.value);
+    id ??= sha256(bytes);
+    before = bytes;
+  }
+  const later = await laterRecord(reader, records.length);
+  const problem = later === undefined ? undefined : `it is missing, and record ${later} is there`;
+  return end(problem, records.length + 1);
+}
+
+/** The records from the first to the one before the first that is absent. */
+async function* readInOrder(reader: LedgerReader): AsyncGenerator<Buffer> {
+  for (let first = 1; first <= MAX_RECORDS; first += READ_AT_ONCE) {
+    const numbers = Array.from({ length: READ_AT_ONCE }, (_, index) => first + index);
+    for (const bytes of await Promise.all(numbers.map((n) => reader.read(n)))) {
+      if (bytes === undefined) return;
+      yield bytes;
+    }
+  }
+}

@@ -5,8 +5,8 @@ import { parseRecord, sha256 } from '../ledger/codec.js';
 import { type Head, readHead } from '../ledger/head.js';
 import { movingTag, previousLabel } from '../ledger/names.js';
 import type { LedgerEnd } from '../ledger/proofs.js';
-import { distrust, type LedgerReader } from '../ledger/reader.js';
-import type { LedgerPosition } from '../ledger/record.js';
+import { distrust, LedgerError, type LedgerReader } from '../ledger/reader.js';
+import type { LedgerPosition, LedgerTarget } from '../ledger/record.js';
 import { describeStep, type Step, stepsTo } from '../ledger/steps.js';
 import { attachProof, findProofs } from '../proof/record-proof.js';
 import { configuredTargets, targetRepositories, unconfiguredTargets } from '../rules/targets.js';
@@ -39,7 +39,7 @@ export async function reconcile(promotion: Promotion, known?: number): Promise<R
   const withoutReferrers = new Set<string>();
   let steps: Step[] = [];
   let trusted: Head | undefined;
-  for (let round = 0; round < ROUNDS; round += 1) {
+  for (let n = 0; n < ROUNDS; n += 1) {
     const head = await readHead(ledger, rulesOf(promotion), trusted?.n ?? known);
     if (head === undefined) {
       if (trusted !== undefined || known !== undefined)
@@ -59,7 +59,8 @@ export async function reconcile(promotion: Promotion, known?: number): Promise<R
     for (const step of steps) log.info(`${dryRun ? 'would' : 'to do:'} ${describeStep(step, label)}`);
     const unfinished = targetError(sight.failures);
     if (steps.length === 0 || dryRun) return { head, unfinished };
-    const failure = await carryOut(promotion, ledger, head, end, steps, withoutReferrers);
+    const round = { promotion, head, end, lastLook: lookAt(ledger, head), withoutReferrers };
+    const failure = await carryOut(round, steps, sight);
     if (failure === 'superseded') continue;
     if (failure !== undefined) return { head, unfinished: failure };
   }
@@ -131,65 +132,102 @@ function refuseContradiction({ contradictions }: Sight): void {
 
 class Superseded extends Error {}
 
+/** What the steps of one round are carried out on. */
+interface Round {
+  readonly promotion: Promotion;
+  readonly head: Head;
+  readonly end: LedgerEnd;
+  /** Right before each move: throws where the head is no longer this one. */
+  readonly lastLook: () => Promise<void>;
+  /** Repositories whose registry turned out to take no referrers. */
+  readonly withoutReferrers: Set<string>;
+}
+
 /**
- * Carries out the steps in their order and looks before each move that the head is still this one. The steps of a
- * target end with its first failure; those of the others, and of the store, go on.
+ * Carries out the steps in their order. The steps of a target end with its first failure, and the others go on; the
+ * labels move only if some target has what they name.
  */
 async function carryOut(
-  promotion: Promotion,
-  ledger: LedgerReader,
-  head: Head,
-  end: LedgerEnd,
+  round: Round,
   steps: readonly Step[],
-  withoutReferrers: Set<string>,
+  sight: Sight,
 ): Promise<ServiceError | 'superseded' | undefined> {
-  const { store, registry, label, log } = promotion;
-  const failed: { target: Extract<Step, { target: unknown }>['target']; error: ServiceError }[] = [];
-  const lastLook = async () => {
-    if ((await ledger.read(head.n + 1)) !== undefined) throw new Superseded();
-    const own = await ledger.read(head.n);
-    if (own === undefined || !own.equals(head.bytes))
-      throw distrust(head.n, 'it was removed or changed during this run');
-  };
+  const { promotion, head } = round;
+  const failures = [...sight.failures];
+  const configured = configuredTargets(promotion.targets, head.record).length;
   try {
     for (const step of steps) {
-      switch (step.kind) {
-        case 'write-artifact':
-        case 'repair-artifact':
-          await writeArtifacts(promotion, head.record);
-          break;
-        case 'move-label':
-          await store.moveLabel(label, step.tag, lastLook);
-          break;
-        case 'move-previous':
-          if (step.tag === undefined) await store.removeLabel(previousLabel(label), lastLook);
-          else await store.moveLabel(previousLabel(label), step.tag, lastLook);
-          break;
-        default: {
-          const { target } = step;
-          if (failed.some((one) => one.target === target)) break;
-          const repository = registry.repository(target.repository);
-          try {
-            if (step.kind === 'copy-image') await copyImages(promotion, head.record, [target]);
-            if (step.kind === 'attach-proof')
-              await attachProof(registry, target.repository, target.digest, label, end, head.bytes);
-            if (step.kind === 'move-tag') await repository.moveTag(movingTag(label), target.digest, lastLook);
-          } catch (error) {
-            if (!(error instanceof ServiceError)) throw error;
-            if (step.kind === 'attach-proof' && error.kind === 'unsupported') {
-              withoutReferrers.add(formatRepository(target.repository));
-              warnOfReferrers(log, [formatRepository(target.repository)]);
-            } else failed.push({ target, error });
-          }
-        }
+      if (!('target' in step)) {
+        if (failures.length < configured) await carryOutInStore(round, step);
+        continue;
+      }
+      if (failures.some(({ target }) => target === step.target)) continue;
+      try {
+        await carryOutAtTarget(round, step);
+      } catch (error) {
+        if (error instanceof LedgerError || !(error instanceof ServiceError)) throw error;
+        failures.push({ target: step.target, error });
       }
     }
   } catch (error) {
     if (!(error instanceof Superseded)) throw error;
-    log.info(`another run wrote ledger record ${head.n + 1} of ${label}; finishing that`);
+    promotion.log.info(`another run wrote ledger record ${head.n + 1} of ${promotion.label}; finishing that`);
     return 'superseded';
   }
-  return targetError(failed);
+  return failures.length > sight.failures.length ? targetError(failures) : undefined;
+}
+
+function lookAt(ledger: LedgerReader, { n, bytes }: Head): () => Promise<void> {
+  return async () => {
+    if ((await ledger.read(n + 1)) !== undefined) throw new Superseded();
+    const own = await ledger.read(n);
+    if (own === undefined || !own.equals(bytes)) throw distrust(n, 'it was removed or changed during this run');
+  };
+}
+
+async function carryOutInStore(
+  { promotion: { store, label, ...rest }, head, lastLook }: Round,
+  step: Exclude<Step, { target: unknown }>,
+): Promise<void> {
+  switch (step.kind) {
+    case 'write-artifact':
+    case 'repair-artifact':
+      return writeArtifacts({ store, label, ...rest }, head.record);
+    case 'move-label':
+      return store.moveLabel(label, step.tag, lastLook);
+    case 'move-previous':
+      return step.tag === undefined
+        ? store.removeLabel(previousLabel(label), lastLook)
+        : store.moveLabel(previousLabel(label), step.tag, lastLook);
+  }
+}
+
+async function carryOutAtTarget(round: Round, step: Extract<Step, { target: unknown }>): Promise<void> {
+  const { promotion, head, lastLook } = round;
+  const { registry, label } = promotion;
+  const { target } = step;
+  switch (step.kind) {
+    case 'copy-image':
+      return copyImages(promotion, head.record, [target]);
+    case 'attach-proof':
+      return attachWhereKept(round, target);
+    case 'move-tag':
+      return registry.repository(target.repository).moveTag(movingTag(label), target.digest, lastLook);
+  }
+}
+
+/** A registry that definitely takes no referrers is a warning; any other failure stops the target's tag. */
+async function attachWhereKept(
+  { promotion: { registry, label, log }, head, end, withoutReferrers }: Round,
+  { repository, digest }: LedgerTarget,
+): Promise<void> {
+  try {
+    await attachProof(registry, repository, digest, label, end, head.bytes);
+  } catch (error) {
+    if (!(error instanceof ServiceError && error.kind === 'unsupported')) throw error;
+    withoutReferrers.add(formatRepository(repository));
+    warnOfReferrers(log, [formatRepository(repository)]);
+  }
 }
 
 /** What speaks of promotions where a label has no ledger. */

@@ -108,7 +108,7 @@ describe('the memory for 20,000 tags is less than 120 MB', () => {
     // Which cannot filter.
     const path = (asked: string) => asked.replace(/&filter_tag_name=[^&]*/, '');
     const front = keep(await startFaultProxy({ upstream: quay.url, path }));
-    const inputs = { image: `${front.host}/${CEPH_DAEMON}`, flavor: 'pacific', listing: 'quay' };
+    const inputs = { scheme: 'ceph-daemon', image: `${front.host}/${CEPH_DAEMON}`, flavor: 'pacific', listing: 'quay' };
     expect(await peakOf(inputs)).toBeLessThan(120);
     expect(front.requests).toHaveLength(201);
   });

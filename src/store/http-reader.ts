@@ -62,5 +62,9 @@ async function get(http: Http, url: URL, maxBytes: number): Promise<TextResponse
   const answer = await http.sendForText(request, { idempotent: true, maxBytes });
   if (answer.status === 200) return answer;
   if (answer.status === 404) return undefined;
-  throw new ServiceError(kindOfStatus(answer.status), `${describe(request)}: answered ${answer.status}`);
+  const way =
+    answer.status === 403
+      ? ": is the file's mode such that the web server may read it, and does it follow links that another account owns?"
+      : '';
+  throw new ServiceError(kindOfStatus(answer.status), `${describe(request)}: answered ${answer.status}${way}`);
 }

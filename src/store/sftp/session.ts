@@ -125,7 +125,9 @@ function requireExtensions(sftp: SFTPWrapper, server: ServerAddress): void {
   const offered = v.safeParse(v.record(v.string(), v.string()), Reflect.get(sftp, '_extensions'));
   const missing = REQUIRED_EXTENSIONS.filter((name) => !offered.success || offered.output[name] === undefined);
   if (missing.length === 0) return;
-  throw new ServiceError('unsupported', `${formatServer(server)}: the SFTP server lacks ${missing.join(', ')}`);
+  // A read-only server offers none of those that write.
+  const why = missing.length === REQUIRED_EXTENSIONS.length - 1 ? ': is it read-only?' : '';
+  throw new ServiceError('unsupported', `${formatServer(server)}: the SFTP server lacks ${missing.join(', ')}${why}`);
 }
 
 function createSession(sftp: SFTPWrapper, connection: Connection, server: ServerAddress): SftpSession {

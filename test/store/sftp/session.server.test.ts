@@ -7,12 +7,12 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { openSftpStore } from '../../../src/store/sftp/sftp-store.js';
 import { freshImageDirectory, sandbox } from '../../sandbox/current.js';
-import { type ServerProcess, startServer } from '../../sandbox/process.js';
+import type { ServerProcess } from '../../sandbox/process.js';
 import { candidateFile, failure, optionsFor, withServer } from '../fixture.js';
 import { mountTmpfs, testWithMounts, unmount } from '../mounts.js';
+import { isRoot, startOwnSshd } from './own-sshd.js';
 import { startProxy } from './proxy.js';
 
-const isRoot = process.getuid?.() === 0;
 const scratch = mkdtempSync(join(tmpdir(), 'sftp-test-'));
 afterAll(() => rmSync(scratch, { recursive: true }));
 const sshd = () => sandbox().imageServer.sshd;
@@ -140,37 +140,10 @@ describe('a server of another make', () => {
     for (const server of servers) await server.stop();
   });
 
-  /** An sshd with host keys and lines of its own; who may log in is the sandbox's. */
-  async function ownSshd(lines: string[], hostKeyTypes = ['ed25519']): Promise<{ port: number; publicKeys: string[] }> {
-    const directory = mkdtempSync(join(scratch, 'sshd-'));
-    const publicKeys = hostKeyTypes.map((type) => {
-      execFileSync('ssh-keygen', ['-q', '-t', type, '-N', '', '-C', '', '-f', join(directory, type)]);
-      return readFileSync(join(directory, `${type}.pub`), 'utf8').trim();
-    });
-    const server = await startServer({
-      name: 'sshd',
-      directory,
-      command: async (port) => {
-        const config = [
-          `ListenAddress 127.0.0.1:${port}`,
-          ...hostKeyTypes.map((type) => `HostKey ${join(directory, type)}`),
-          `AuthorizedKeysFile ${sshd().authorizedKeys}`,
-          'StrictModes no',
-          'PidFile none',
-          `UsePAM ${isRoot ? 'yes' : 'no'}`,
-          ...lines,
-        ];
-        writeFileSync(join(directory, 'config'), `${config.join('\n')}\n`);
-        return [sandbox().tools.sshd, '-D', '-e', '-f', join(directory, 'config')];
-      },
-      ready: async (port) =>
-        new Promise((resolve) => {
-          const probe = createServer().listen(port, '127.0.0.1');
-          probe.once('error', () => resolve(true)).once('listening', () => probe.close(() => resolve(false)));
-        }),
-    });
+  async function ownSshd(...options: Parameters<typeof startOwnSshd>) {
+    const server = await startOwnSshd(...options);
     servers.push(server);
-    return { port: server.port, publicKeys };
+    return server;
   }
 
   const at = async (port: number) => (await freshImageDirectory()).server.replace(/:\d+\//, `:${port}/`);

@@ -8,17 +8,16 @@ export interface Banned {
   readonly ban: Ban;
 }
 
-/** The ban on exactly this digest. */
 export function banByDigest(bans: readonly Ban[], digest: Digest): Ban | undefined {
   return bans.find((ban) => ban.digest === digest);
 }
 
-/** Whether a ban is on this image: by its digest, or by what it consists of (platform manifests and configs). */
+/** Does the ban cover this image, by its digest or by its contents (platform manifests and configs)? */
 export function isBannedBy(ban: Ban, digest: Digest, contents: readonly Digest[]): boolean {
   return ban.digest === digest || ban.contents.some((one) => contents.includes(one));
 }
 
-/** Why an image must not be promoted after `head`. A quarantine counts before a hold. */
+/** Why an image must not be promoted after `head`. A quarantine takes precedence over a hold. */
 export function findBan(
   head: Pick<LedgerRecord, 'holds' | 'quarantine'> | undefined,
   digest: Digest,
@@ -30,7 +29,7 @@ export function findBan(
   return held === undefined ? undefined : { kind: 'hold', ban: held };
 }
 
-/** Adds a ban in the place of one on the same digest. */
+/** Adds a ban, and replaces an earlier one on the same digest. */
 export function withBan(bans: readonly Ban[], ban: Ban): Ban[] {
   return [...withoutDigest(bans, ban.digest), ban];
 }

@@ -7,7 +7,7 @@ import { replayProblem } from './replay.js';
 
 /** A label's ledger: records 1, 2, 3 … without a gap, each with the hash of the bytes of the one before. */
 
-/** Record n, checked against the bytes of the one before and the rules; a problem says what is wrong with it. */
+/** Checks record n against the bytes of the record before it and against the rules. */
 export function checkRecord(
   n: number,
   bytes: Uint8Array,
@@ -34,7 +34,7 @@ function chainProblem(record: LedgerRecord, n: number, before: Uint8Array | unde
   return record.prevSha256 === expected ? undefined : `its prev-sha256 is not that of record ${n - 1}`;
 }
 
-/** What no record can be. */
+/** What is wrong with a record on its own. */
 function contentProblem(record: LedgerRecord): string | undefined {
   const { candidate, targets, previous, kind, reason } = record;
   const wrong = targets.find(({ source, digest }) => source.digest !== digest);
@@ -47,7 +47,7 @@ function contentProblem(record: LedgerRecord): string | undefined {
   return undefined;
 }
 
-/** What a record cannot be after the one before it: writing a record gets around no guard. */
+/** What is wrong with a record after the one before it. A record that is written directly must not bypass a guard. */
 function successionProblem(record: LedgerRecord, before: Uint8Array | undefined): string | undefined {
   if (before === undefined) return undefined;
   const parsed = parseRecord(before);
@@ -66,7 +66,7 @@ function successionProblem(record: LedgerRecord, before: Uint8Array | undefined)
   return undefined;
 }
 
-/** What a record cannot be after all those before it. */
+/** What is wrong with a record after all those before it. */
 export function historyProblem(record: LedgerRecord, before: readonly LedgerRecord[]): string | undefined {
   const wasPromoted = (digest: string) => before.some(({ candidate }) => candidate.digest === digest);
   if (record.previous !== undefined && !wasPromoted(record.previous.digest)) {

@@ -16,8 +16,8 @@ import { labelSchema } from './names.js';
 import { type Ban, decisionOf, type LedgerRecord, type LedgerTarget, overriddenBy } from './record.js';
 
 /**
- * The file of a record: the only place that knows its keys and its canonical bytes. These are JSON with the keys in
- * the schema's order, indented by two spaces, and a final newline, so that a record has one form and one hash.
+ * The file of a record. Only this module knows its keys and its canonical bytes: JSON with the keys in the schema's
+ * order, an indent of two spaces and a final newline. A record thus has exactly one form and one hash.
  */
 
 const lineSchema = v.pipe(
@@ -105,19 +105,19 @@ export const ledgerRecordSchema = v.strictObject({
 });
 type RecordFile = v.InferOutput<typeof ledgerRecordSchema>;
 
-/** Bytes; the decision record is most of a record. */
+/** In bytes. The decision record makes up most of a record. */
 export const MAX_RECORD = 4 * 1024 * 1024;
 
 export type Checked<T> = { readonly value: T } | { readonly problem: string };
 
-/** A record as it was read, with what its seal is checked by. */
+/** A parsed record and its seal. */
 export interface ReadRecord {
   readonly record: LedgerRecord;
-  /** Undefined where the record is not sealed. */
+  /** Undefined if the record is not sealed. */
   readonly hmac: string | undefined;
 }
 
-/** The record in a file's bytes, or what is wrong with them. Bytes in any other than the canonical form are refused. */
+/** Parses a file's bytes, or says what is wrong with them. Bytes that are not in canonical form are refused. */
 export function parseRecord(bytes: Uint8Array): Checked<ReadRecord> {
   let json: unknown;
   try {
@@ -138,7 +138,7 @@ export function parseRecord(bytes: Uint8Array): Checked<ReadRecord> {
 /**
  * The canonical bytes of a record, sealed by an HMAC if there is a key.
  *
- * @throws an Error if the record does not fit its schema, which is a mistake in this program.
+ * @throws an Error if the record does not fit its schema, which would be a bug in this program.
  */
 export function formatRecord(record: LedgerRecord, key: string | undefined): Buffer {
   const file = v.parse(ledgerRecordSchema, toFile(record));
@@ -152,7 +152,7 @@ export function sealProblem({ record, hmac }: ReadRecord, key: string): string |
   return timingSafeEqual(Buffer.from(hmac), Buffer.from(expected)) ? undefined : 'its HMAC is not by the ledger key';
 }
 
-/** In hex: how a record names the bytes of the one before, and how the bytes of record 1 name a ledger. */
+/** In hex. A record names the record before it by this hash, and record 1's hash identifies the ledger. */
 export function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
@@ -194,7 +194,7 @@ function targetToFile({ repository, tag, digest, source }: LedgerTarget) {
   return { repository: formatRepository(repository), tag, digest, source: formatCandidate(source) };
 }
 
-/** A ban as it stands in a file. */
+/** A ban in the form of the file. */
 export function formatBan({ contents, ...ban }: Ban): v.InferOutput<typeof banSchema> {
   return contents.length === 0 ? ban : { ...ban, contents: [...contents] };
 }

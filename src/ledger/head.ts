@@ -16,16 +16,16 @@ export interface Head {
   readonly n: number;
   readonly record: LedgerRecord;
   readonly bytes: Buffer;
-  /** Of the bytes: the next record's `prev-sha256`. */
+  /** The hash of the bytes, which becomes the next record's `prev-sha256`. */
   readonly sha256: string;
 }
 
 /**
- * Finds the newest record and checks that no record before it is missing. Reads two records where the store lists
- * them, and otherwise 2·log2 n + 17; fewer where `known`, a record that was there, is still the newest.
+ * Finds the newest record and checks that none before it is missing. Reads two records if the store lists them, and
+ * otherwise 2·log2 n + 17, or fewer if `known`, a record known to exist, is still the newest.
  *
- * @throws ServiceError `ledger record N not trusted` where the head must not be acted on: a record is missing, or it
- * does not fit the record before it, or the rules. Undefined where the ledger is empty.
+ * @throws ServiceError `ledger record N not trusted` if the head must not be acted on: a record is missing, or breaks
+ * the chain or the rules. Undefined if the ledger is empty.
  */
 export async function readHead(reader: LedgerReader, rules: LedgerRules, known = 1): Promise<Head | undefined> {
   const newest = await findNewest(reader, known);
@@ -49,7 +49,7 @@ async function findNewest(reader: LedgerReader, known: number): Promise<{ n: num
   return { n, bytes };
 }
 
-/** Doubles its steps until a record is absent, and bisects. */
+/** Doubles the step until a record is absent, then bisects. */
 async function gallop(reader: LedgerReader, known: number): Promise<{ n: number; bytes: Buffer } | undefined> {
   let newest: { n: number; bytes: Buffer } | undefined;
   let absent = known;
@@ -73,12 +73,12 @@ async function gallop(reader: LedgerReader, known: number): Promise<{ n: number;
 }
 
 export interface NewestRecords {
-  /** Newest first, down to the first that is wrong. */
+  /** Newest first, up to the first one that is wrong. */
   readonly records: readonly LedgerRecord[];
   readonly problem: string | undefined;
 }
 
-/** The newest records of a ledger, at most `most`, each checked against the one before. */
+/** Reads at most `most` of a ledger's newest records, and checks each against the one before. */
 export async function readNewestRecords(
   reader: LedgerReader,
   rules: LedgerRules,
@@ -89,7 +89,7 @@ export async function readNewestRecords(
   try {
     const head = await findNewest(reader, 1);
     if (head === undefined) return { records, problem: undefined };
-    // One more than is returned: the oldest is checked against it.
+    // Reads one more than it returns, to check the oldest one against.
     const earlier = Array.from({ length: Math.min(head.n - 1, most) }, (_, index) => head.n - 1 - index);
     const bytes = [head.bytes, ...(await readAll(earlier))];
     for (const [index, own] of bytes.slice(0, most).entries()) {

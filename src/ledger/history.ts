@@ -5,8 +5,8 @@ import { distrust, type LedgerReader } from './reader.js';
 import type { Ban, LedgerRecord } from './record.js';
 
 /**
- * Goes back from a record to the newest one that is wanted; undefined where none is. Each step is checked against the
- * hash in the record after it.
+ * Searches backwards from a record for the newest one that matches; undefined if none does. Each step is checked
+ * against the hash in the record after it.
  */
 export async function findBack(
   reader: Pick<LedgerReader, 'read'>,
@@ -31,12 +31,12 @@ async function readBefore(reader: Pick<LedgerReader, 'read'>, record: LedgerReco
   return parsed.value.record;
 }
 
-/** Whether `record` can be rolled back to from the image `digest`: it is another image, and not banned. */
+/** Can a run roll back from the image `digest` to `record`? It can if `record` has another image that is not banned. */
 export function isWayBack({ candidate }: LedgerRecord, digest: Digest, bans: readonly Ban[]): boolean {
   return candidate.digest !== digest && banByDigest(bans, candidate.digest) === undefined;
 }
 
-/** Looks for a record, from the head backwards. */
+/** Searches for a record, from the head backwards. */
 export type History = (
   isWanted: (record: LedgerRecord) => boolean | Promise<boolean>,
 ) => Promise<LedgerRecord | undefined>;
@@ -50,7 +50,7 @@ export async function findPrevious(
   return (await history((record) => isWayBack(record, digest, bans)))?.candidate;
 }
 
-/** When an image was last promoted, other than by rolling back. RFC 3339. */
+/** When an image was last promoted, not counting rollbacks. RFC 3339. */
 export async function lastPromotion(history: History): Promise<string | undefined> {
   const promoted = await history(({ kind }) => kind === 'earned' || kind === 'forced' || kind === 'adopted');
   return promoted?.when;

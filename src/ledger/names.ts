@@ -2,15 +2,15 @@ import * as v from 'valibot';
 import { type Tag, tagSchema } from '../candidate/reference.js';
 
 /**
- * The names in a directory of the image server: labels, artifacts (each named after its tag) with their candidate
- * files, and `ledger/`. None may be taken for another, and none may leave the directory.
+ * The names in a store's directory: labels, artifacts (each named after its tag) with their candidate files, and
+ * `ledger/`. No two kinds of name can be confused, and no name can point outside the directory.
  */
 
-/** Not names of tags or labels: what a broken script passes for "nothing", and what is ours. */
+/** Refused as tags and labels: what a broken script passes for "nothing", and our own directory. */
 const RESERVED = new Set(['null', 'undefined', 'none', 'ledger']);
 const DEFAULT_PROMOTED_LABEL = 'current-ceph';
 const PREVIOUS = 'previous-';
-/** How the names of candidate labels end, and no others. */
+/** The suffix of candidate labels. No other label has it. */
 const TESTING = '-testing';
 
 function collision(name: string): string | undefined {
@@ -20,7 +20,7 @@ function collision(name: string): string | undefined {
   return undefined;
 }
 
-/** A label: written like a tag, since the registry has a moving tag of the same name. */
+/** A label must be a valid tag, since the moving tag in the registry has the same name. */
 export const labelSchema = v.pipe(
   v.string(),
   v.regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,110}$/, (issue) => `${issue.received} is not a label such as current-ceph`),
@@ -34,7 +34,6 @@ export type Label = v.InferOutput<typeof labelSchema>;
 
 const quoted = (issue: { readonly input: string }) => JSON.stringify(issue.input);
 
-/** The label of a candidate: its name ends in `-testing`. */
 export const candidateLabelSchema = v.pipe(
   labelSchema,
   v.check(
@@ -45,7 +44,6 @@ export const candidateLabelSchema = v.pipe(
 );
 export type CandidateLabel = v.InferOutput<typeof candidateLabelSchema>;
 
-/** The label of what is promoted: any other name. */
 export const promotedLabelSchema = v.pipe(
   labelSchema,
   v.check(
@@ -56,7 +54,6 @@ export const promotedLabelSchema = v.pipe(
 );
 export type PromotedLabel = v.InferOutput<typeof promotedLabelSchema>;
 
-/** Tells the two kinds apart. */
 export function isPromotedLabel(label: Label): label is PromotedLabel {
   return v.is(promotedLabelSchema, label);
 }
@@ -66,17 +63,17 @@ export function previousLabel(label: Label): Label {
   return `${PREVIOUS}${label}` as Label;
 }
 
-/** The label whose previous image a label shows; any other label itself. */
+/** Turns `previous-<label>` into the label; returns any other label unchanged. */
 export function labelOfPrevious(label: Label): Label {
   return (label.startsWith(PREVIOUS) ? label.slice(PREVIOUS.length) : label) as Label;
 }
 
-/** The tag at the targets that moves with the label; it has the label's name. */
+/** The tag at the targets that moves with the label and has its name. */
 export function movingTag(label: Label): Tag {
   return v.parse(tagSchema, label);
 }
 
-/** A tag whose name can be a file beside labels, candidate files and the ledger. */
+/** A tag that is safe as a file name beside labels, candidate files and the ledger. */
 export const artifactTagSchema = v.pipe(
   tagSchema,
   v.rawCheck(({ dataset, addIssue }) => {

@@ -3,7 +3,7 @@ import type { Head } from './head.js';
 import type { Label } from './names.js';
 import type { AdoptedRecord, EarnedRecord, ForcedRecord, LedgerRecord, PlainRecord } from './record.js';
 
-/** Who writes a record. */
+/** Who writes a record, and from which run. */
 export interface Author {
   /** `run/attempt/uuid`. */
   readonly id: string;
@@ -13,17 +13,17 @@ export interface Author {
   readonly event: string;
 }
 
-/** What the writer, the time and the place in the chain say of a record. */
+/** The fields of a record that follow from its author, its time and its place in the chain. */
 type Circumstances = 'id' | 'n' | 'when' | 'who' | 'runUrl' | 'event' | 'label' | 'prevSha256';
 
-/** What a decision says of the record that it becomes. */
+/** The fields of a record that the decision supplies. */
 export type Change =
   | Omit<EarnedRecord, Circumstances>
   | Omit<ForcedRecord, Circumstances>
   | Omit<AdoptedRecord, Circumstances>
   | Omit<PlainRecord, Circumstances>;
 
-/** The record after `head` (undefined: the first). `when` in unix seconds. */
+/** The record after `head`, or the first one if `head` is undefined. `when` in unix seconds. */
 export function nextRecord(
   head: Pick<Head, 'n' | 'sha256'> | undefined,
   label: Label,

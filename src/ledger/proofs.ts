@@ -1,21 +1,21 @@
 import type { LedgerPosition } from './record.js';
 
 /**
- * A proof: a record attached, in a target repository, to the image that it promotes. Whoever can write the store
- * cannot write there, so proofs show a ledger that was cut, replaced or removed.
+ * A proof is a record attached, in a target repository, to the image that it promotes. A person who can write the store
+ * cannot write there, so proofs reveal a ledger that was cut, replaced or removed.
  */
 export interface Proof extends LedgerPosition {
-  /** Of the record's bytes. */
+  /** The hash of the record's bytes. */
   readonly sha256: string;
 }
 
-/** What a ledger says of itself: its id, and its newest record. */
+/** A ledger's id and its newest record. */
 export interface LedgerEnd extends Proof {
-  /** The lost ledgers that this one was adopted after. */
+  /** The lost ledgers that this one replaces. */
   readonly supersedes: readonly LedgerPosition[];
 }
 
-/** Why a proof shows that the store's ledger is not the one that promoted; undefined where it fits. */
+/** Why a proof contradicts the store's ledger; undefined if it does not. */
 export function contradiction(proof: Proof, end: LedgerEnd): string | undefined {
   const { supersedes } = end;
   if (proof.ledger !== end.ledger) {

@@ -3,16 +3,16 @@ import type { Label } from './names.js';
 
 /** Reads the files of one ledger. */
 export interface LedgerReader {
-  /** The bytes of record n; undefined where there is none. */
+  /** The bytes of record n; undefined if there is none. */
   read(n: number): Promise<Buffer | undefined>;
-  /** The numbers of all records, in any order; undefined where the store cannot list them, as over HTTP. */
+  /** The numbers of all records, in any order; undefined if the store cannot list them, as over HTTP. */
   list(): Promise<readonly number[] | undefined>;
 }
 
-/** What a record must be, besides a link of its chain. */
+/** The rules for a record, besides the chain. */
 export interface LedgerRules {
   readonly label: Label;
-  /** Every record must be sealed by it; undefined: seals are not checked. */
+  /** Every record must be sealed with this key; undefined: seals are not checked. */
   readonly key?: string | undefined;
 }
 
@@ -23,18 +23,17 @@ export class LedgerError extends ServiceError {
   }
 }
 
-/** `ledger record N not trusted: …` */
 export function distrust(n: number, problem: string): LedgerError {
   return new LedgerError(n, problem);
 }
 
-/** No ledger gets there: a server that has a record for every number must not keep us for ever. */
+/** No real ledger gets this long. The limit stops us at a server that answers for every number. */
 export const MAX_RECORDS = 1_000_000;
 
-/** How far beyond the end a record is looked for where a store cannot list: a hole would have cut it off. */
+/** How far past the end to look for records if the store cannot list them: a hole would have hidden them. */
 const BEYOND_END = [1, 2, 3, 4, 5, 6, 7, 8, 16, 32, 64, 128, 256, 512, 1024];
 
-/** A record that lies beyond a hole after record `end`. */
+/** A record that lies past a hole after record `end`. */
 export async function laterRecord(reader: LedgerReader, end: number): Promise<number | undefined> {
   const numbers = await reader.list();
   if (numbers === undefined) return recordBeyond(reader, end);
@@ -42,16 +41,15 @@ export async function laterRecord(reader: LedgerReader, end: number): Promise<nu
   return newest > end && firstMissing(numbers) <= newest ? newest : undefined;
 }
 
-/** Looks for it where the store cannot list. */
+/** Looks for a later record in a store that cannot list. */
 export async function recordBeyond(reader: LedgerReader, end: number): Promise<number | undefined> {
   const later = BEYOND_END.map((step) => end + 1 + step);
   const found = await Promise.all(later.map(async (n) => (await reader.read(n)) !== undefined));
-  // A record that another run appended meanwhile is no hole.
+  // A record that another run appended in the meantime is no hole.
   const n = later.find((_, index) => found[index]);
   return n === undefined || (await reader.read(end + 1)) !== undefined ? undefined : n;
 }
 
-/** The first number from 1 on that is not there. */
 export function firstMissing(numbers: readonly number[]): number {
   const there = new Set(numbers);
   let n = 1;

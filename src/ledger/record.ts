@@ -2,17 +2,17 @@ import type { Candidate, Digest, Repository, Tag } from '../candidate/reference.
 import type { DecisionRecord } from '../criteria/decision-record.js';
 import type { Label } from './names.js';
 
-/** Where one image of a record went: the candidate, or a companion. */
+/** The target of one image of a record: the candidate or a companion. */
 export interface LedgerTarget {
   readonly repository: Repository;
   /** The versioned tag, which never moves. */
   readonly tag: Tag;
   readonly digest: Digest;
-  /** Where it was copied from. */
+  /** The image that was copied. */
   readonly source: Candidate;
 }
 
-/** An image that must not be promoted: until the hold is lifted, or ever, if it is quarantined. */
+/** A hold lasts until it is lifted or a newer version is promoted; a quarantine lasts forever. */
 export interface Ban {
   readonly digest: Digest;
   readonly tag: Tag;
@@ -21,39 +21,40 @@ export interface Ban {
   /** RFC 3339. */
   readonly since: string;
   /**
-   * The digests of its platform manifests and configs that the image promoted by the same decision does not share. An
-   * image that has one of them is banned too, however its index is encoded. Empty for bans of older records.
+   * The digests of the image's platform manifests and configs, except those shared with the image that the same
+   * decision promoted. Any image that has one of them is banned too, however its index is encoded. Empty for bans of
+   * older records.
    */
   readonly contents: readonly Digest[];
 }
 
-/** What a force overrode. */
+/** A guard or verdict that a force overrode. */
 export type Overridden = 'downgrade' | 'hold' | 'reject' | 'wait';
 
-/** Identifies a ledger (the SHA-256 of record 1's bytes) and a record of it. */
+/** Identifies a ledger (by the SHA-256 of record 1's bytes) and one of its records. */
 export interface LedgerPosition {
   readonly ledger: string;
   readonly n: number;
 }
 
-/** What all records have. Candidate, targets, previous, holds and quarantine are the state after the record. */
+/** The fields of all records. Candidate, targets, previous, holds and quarantine are the state after the record. */
 interface Common {
   /** `run/attempt/uuid`, different for every attempt to append. */
   readonly id: string;
-  /** From 1, without a gap. */
+  /** Starts at 1, without gaps. */
   readonly n: number;
   /** RFC 3339. */
   readonly when: string;
   readonly who: string;
   readonly runUrl: string | undefined;
-  /** What started the run, as in `schedule`; empty outside a runner. */
+  /** The event that started the run, such as `schedule`; empty outside a runner. */
   readonly event: string;
   readonly reason: string;
   readonly label: Label;
   readonly candidate: Candidate;
-  /** The candidate's, then the companions'. */
+  /** The candidate's first, then the companions'. */
   readonly targets: readonly LedgerTarget[];
-  /** What `previous-<label>` names. */
+  /** The image that `previous-<label>` names. */
   readonly previous: Candidate | undefined;
   readonly holds: readonly Ban[];
   readonly quarantine: readonly Ban[];
@@ -67,7 +68,7 @@ export interface EarnedRecord extends Common {
   readonly decision: DecisionRecord;
 }
 
-/** A person promoted it although the criteria were not met, or a guard spoke against it. */
+/** A person promoted the candidate although the criteria were not met or a guard refused. */
 export interface ForcedRecord extends Common {
   readonly kind: 'forced';
   readonly decision: DecisionRecord;
@@ -79,7 +80,7 @@ export interface ForcedRecord extends Common {
 /** Record 1 of a label that was promoted before it had a ledger. */
 export interface AdoptedRecord extends Common {
   readonly kind: 'adopted';
-  /** Ledgers that were lost: their proofs up to `n` do not contradict this one. */
+  /** Ledgers that were lost. Their proofs up to `n` do not contradict this one. */
   readonly supersedes: readonly LedgerPosition[];
 }
 
@@ -88,20 +89,19 @@ export interface PlainRecord extends Common {
   readonly kind: 'rollback' | 'hold' | 'lift' | 'quarantine';
 }
 
-/** One record of the ledger, `ledger/<label>/<n>.json`. */
+/** One record of the ledger, stored as `ledger/<label>/<n>.json`. */
 export type LedgerRecord = EarnedRecord | ForcedRecord | AdoptedRecord | PlainRecord;
 
-/** Records that change only what may be promoted. */
+/** Does the record change only what may be promoted, and not what is? */
 export function keepsImage({ kind }: LedgerRecord): boolean {
   return kind === 'hold' || kind === 'lift' || kind === 'quarantine';
 }
 
-/** The decision that a record rests on; undefined where nothing was evaluated. */
+/** The decision record; undefined if nothing was evaluated. */
 export function decisionOf(record: LedgerRecord): DecisionRecord | undefined {
   return record.kind === 'earned' || record.kind === 'forced' ? record.decision : undefined;
 }
 
-/** What a record overrode. */
 export function overriddenBy(record: LedgerRecord): readonly Overridden[] {
   return record.kind === 'forced' ? record.overridden : [];
 }

@@ -3,7 +3,7 @@ import { formatCandidate } from '../candidate/reference.js';
 import { replay } from '../criteria/evaluate.js';
 import { decisionOf, type LedgerRecord } from './record.js';
 
-/** Evaluates the decision of a ledger record again, and says what is wrong with it. */
+/** Evaluates a ledger record's decision again, and says what is wrong with it. */
 export function replayProblem(record: LedgerRecord): string | undefined {
   const decision = decisionOf(record);
   if (decision === undefined) return undefined;

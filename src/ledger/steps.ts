@@ -9,13 +9,16 @@ export interface VisibleImage {
   readonly moving: Digest | undefined;
 }
 
-/** What readers find now of one record. */
+/** What readers currently find of one record. */
 export interface Visible {
   readonly label: Tag | undefined;
   readonly previousLabel: Tag | undefined;
-  /** What the store says each tag is. A tag without a whole artifact or without a candidate file is absent. */
+  /**
+   * By tag, the image that the store records for it. A tag without a whole artifact or without a candidate file is
+   * absent.
+   */
   readonly published: ReadonlyMap<Tag, Candidate>;
-  /** By repository. A repository that is not configured is absent: we neither ask it nor write to it. */
+  /** By repository. A repository that is not configured is absent, since it is neither read nor written. */
   readonly images: ReadonlyMap<string, VisibleImage>;
   /** The configured repositories that lack the record's proof and can keep one. */
   readonly withoutProof: ReadonlySet<string>;
@@ -31,8 +34,8 @@ export type Step =
   | { readonly kind: 'move-previous'; readonly tag: Tag | undefined; readonly from: Tag | undefined };
 
 /**
- * The steps that make readers find what `record` says, in their order: images and artifacts are there before a proof
- * or a label names them, and proofs before tags move. Empty where readers find it already.
+ * The steps, in order, that make readers find what `record` says. Images and artifacts come before the proofs and
+ * labels that name them, and proofs come before tags move. Empty if there is nothing to do.
  */
 export function stepsTo(record: LedgerRecord, visible: Visible): Step[] {
   const { candidate, previous } = record;
@@ -70,7 +73,7 @@ function labelSteps({ candidate, previous }: LedgerRecord, visible: Visible): St
   return steps;
 }
 
-/** A step in words, as in `move label current-ceph to v7 (was v6)`. */
+/** Describes a step, as in `move label current-ceph to v7 (was v6)`. */
 export function describeStep(step: Step, label: Label): string {
   switch (step.kind) {
     case 'copy-image':

@@ -4,19 +4,18 @@ import { distrust, type LedgerReader, type LedgerRules, laterRecord, MAX_RECORDS
 import type { LedgerRecord } from './record.js';
 
 export interface Verification {
-  /** All records up to the first that is wrong, oldest first. */
+  /** All records before the first one that is wrong, oldest first. */
   readonly records: readonly LedgerRecord[];
-  /** The bytes of the newest of them. */
+  /** The bytes of the newest of `records`. */
   readonly newest: Buffer | undefined;
-  /** The SHA-256 of record 1's bytes; undefined where there is no record. */
+  /** The SHA-256 of record 1's bytes; undefined if there is no record. */
   readonly id: string | undefined;
-  /** The first thing that is wrong, as `ledger record N not trusted: …`. */
+  /** The first problem, as `ledger record N not trusted: …`. */
   readonly problem: string | undefined;
 }
 
 const READ_AT_ONCE = 16;
 
-/** Checks every record of a ledger. */
 export async function verifyLedger(reader: LedgerReader, rules: LedgerRules): Promise<Verification> {
   const records: LedgerRecord[] = [];
   let before: Buffer | undefined;
@@ -42,7 +41,7 @@ export async function verifyLedger(reader: LedgerReader, rules: LedgerRules): Pr
   return end(problem, records.length + 1);
 }
 
-/** The records from the first to the one before the first that is absent. */
+/** Reads records from the first one on, and stops at the first gap. */
 async function* readInOrder(reader: LedgerReader): AsyncGenerator<Buffer> {
   for (let first = 1; first <= MAX_RECORDS; first += READ_AT_ONCE) {
     const numbers = Array.from({ length: READ_AT_ONCE }, (_, index) => first + index);

@@ -12,8 +12,8 @@ import { configuredTargets, targetRepositories } from '../rules/targets.js';
 import type { Promotion } from './promotion.js';
 
 /**
- * Copies a record's images to their targets under their versioned tags. Copies nothing at all if one of the tags is on
- * another image.
+ * Copies a record's images to their targets under their versioned tags. Copies nothing if any of these tags already
+ * points at another image.
  */
 export async function copyImages(
   promotion: Promotion,
@@ -30,7 +30,7 @@ export async function copyImages(
   }
 }
 
-/** Writes the artifacts of a record's image and of the one before, and repairs candidate files that were changed. */
+/** Writes the artifacts of a record's image and of the previous one, and repairs candidate files that were changed. */
 export async function writeArtifacts({ store }: Promotion, record: LedgerRecord): Promise<void> {
   for (const image of [record.candidate, record.previous]) {
     if (image === undefined) continue;
@@ -48,7 +48,7 @@ export async function writeArtifacts({ store }: Promotion, record: LedgerRecord)
   }
 }
 
-/** Copies signatures and the like that came after the promotion. That never fails a run. */
+/** Copies signatures and other referrers that were added after the promotion. A failure here never fails a run. */
 export async function copyLaterReferrers(promotion: Promotion, record: LedgerRecord): Promise<void> {
   const { registry, log, referrers, dryRun } = promotion;
   if (!referrers || dryRun) return;
@@ -60,7 +60,10 @@ export async function copyLaterReferrers(promotion: Promotion, record: LedgerRec
   }
 }
 
-/** The copies to targets, each from its recorded source if that is configured, and otherwise from the target itself. */
+/**
+ * The copies to targets. Each reads from its recorded source if that is configured, and otherwise from the target
+ * itself.
+ */
 export function copiesOf(promotion: Promotion, targets: readonly LedgerTarget[]): Copy[] {
   const sources = sourcesOf(promotion);
   return targets.map((target) => {
@@ -73,12 +76,12 @@ function copyFrom(source: Repository, { repository, tag, digest }: LedgerTarget)
   return { source: { repository: source, digest }, target: { repository, tag } };
 }
 
-/** Only what is configured is ever asked: a forged record cannot send us, and our logins, elsewhere. */
+/** Only configured repositories are read: a forged record cannot send us and our logins anywhere else. */
 function sourcesOf({ source, targets }: Promotion): Repository[] {
   return [source, ...targets.companions.map((companion) => companion.source.repository)];
 }
 
-/** The copy from wherever the image still is: a registry may have cleaned up, and a target may be the last to have it. */
+/** Finds a place that still has the image: the source may have deleted it, and one target may have the only copy. */
 async function findCopy(promotion: Promotion, target: LedgerTarget): Promise<Copy> {
   const places = [target.repository, ...targetRepositories(promotion.targets), ...sourcesOf(promotion)];
   for (const place of places) {
@@ -101,14 +104,14 @@ async function findManifest({ registry }: Promotion, repository: Repository, dig
   }
 }
 
-/** Registries also answer so where a repository is gone, or private now. */
+/** Registries also answer like this if the repository was deleted or made private. */
 function isGone(error: unknown): boolean {
   return error instanceof ServiceError && ['not-found', 'unauthorized', 'forbidden'].includes(error.kind);
 }
 
 /**
- * The digests of an image's platform manifests and of their configs, from wherever the image still is; empty where it
- * is gone. Attestation manifests do not count: they change with every build.
+ * The digests of an image's platform manifests and of their configs, read from any place that still has the image;
+ * empty if none has. Attestation manifests are left out because they change with every build.
  */
 export async function readContents(
   promotion: Promotion,

@@ -9,7 +9,7 @@ import type { Registry } from '../registry/registry.js';
 import { imageOf } from '../store/candidate-file.js';
 import type { StoreReader } from '../store/reader.js';
 
-/** Where to look. Registries that are not configured are never asked. */
+/** Where to look. Registries that are not configured are never contacted. */
 export interface Place {
   readonly reader: Pick<StoreReader, 'readLabel' | 'readCandidateFile'>;
   readonly registry: Registry;
@@ -19,17 +19,17 @@ export interface Place {
 
 export interface Sight {
   readonly visible: Visible;
-  /** The targets that could not be read, with the reason. Nothing of them is in `visible`. */
+  /** The targets that could not be read, with the reason. `visible` contains nothing about them. */
   readonly failures: readonly { readonly target: LedgerTarget; readonly error: ServiceError }[];
-  /** What proofs say against the ledger, in one line each. */
+  /** How proofs contradict the ledger, one line each. */
   readonly contradictions: readonly string[];
   /** The repositories whose registry cannot keep proofs. */
   readonly withoutReferrers: readonly string[];
 }
 
 /**
- * Looks at everything that readers find of a record: labels, artifacts, images and proofs. This is the one answer to
- * the question whether the world shows what the head says. `end` is undefined for a record that is not written yet.
+ * Reads everything that a record is visible by: labels, artifacts, images and proofs. Every check of whether the stores
+ * and registries match the head uses this. `end` is undefined for a record that is not written yet.
  */
 export async function look(place: Place, record: LedgerRecord, end: LedgerEnd | undefined): Promise<Sight> {
   const { reader, label, repositories } = place;
@@ -107,7 +107,7 @@ async function lookAtTarget(
   }
 }
 
-/** A repository that the record does not name may hold what another ledger promoted. */
+/** Finds images of other ledgers: a repository that the record does not name may hold what another ledger promoted. */
 async function findStrangers(
   { registry, label }: Place,
   repository: Repository,
@@ -119,7 +119,7 @@ async function findStrangers(
     if (moving === undefined) return [];
     return contradictionsOf([await findProofs(registry, repository, moving.digest, label)], end, repository);
   } catch (error) {
-    // The promotion to it will say so; what is promoted elsewhere does not depend on it.
+    // The promotion to this repository will report the failure. Other targets do not depend on it.
     if (error instanceof ServiceError) return [];
     throw error;
   }
@@ -136,7 +136,7 @@ function contradictionsOf(found: readonly FoundProofs[], end: LedgerEnd, reposit
   );
 }
 
-/** The failures of targets as one error; undefined where there are none. */
+/** Combines the failures of targets into one error; undefined if there are none. */
 export function targetError(failures: Sight['failures']): ServiceError | undefined {
   const [first] = failures;
   if (first === undefined) return undefined;

@@ -4,7 +4,7 @@ import { formatCandidate } from '../candidate/reference.js';
 import type { Http } from '../http/policy.js';
 import type { Outcome } from '../rules/outcome.js';
 
-/** What a webhook is told, in one line. */
+/** The webhook's message about a decision, in one line. */
 export function decisionNotice({ decision, candidate, reason }: Outcome, label: string): string {
   return `${label}: ${decision}: ${formatCandidate(candidate)}: ${reason}`;
 }
@@ -15,7 +15,7 @@ export function errorNotice(error: unknown, label: string): string {
 
 const DAY = 86_400;
 
-/** That nothing was promoted for `after` seconds; undefined where something was. `now` in unix seconds. */
+/** The message that nothing was promoted for `after` seconds; undefined if something was. `now` in unix seconds. */
 export function silenceNotice(
   { decision }: Pick<Outcome, 'decision'>,
   lastPromotion: string | undefined,
@@ -28,8 +28,8 @@ export function silenceNotice(
 }
 
 /**
- * Posts lines as JSON whose `text` Slack and its like show. Telling people is never a reason to fail a promotion: what
- * goes wrong is a warning.
+ * Posts lines as JSON with a `text` field, which Slack and compatible services show. A notification must never fail a
+ * promotion, so failures are only warnings.
  */
 export async function notify(http: Http, url: URL, lines: readonly string[], log: Log): Promise<void> {
   const headers = { 'content-type': 'application/json' };
@@ -37,19 +37,19 @@ export async function notify(http: Http, url: URL, lines: readonly string[], log
   const request = { method: 'POST', url, headers, body } as const;
   try {
     const { status, text } = await http.sendForText(request, { idempotent: false, maxBytes: 65_536 });
-    // Slack and Discord say in the body what they do not like.
+    // Slack and Discord explain a refusal in the body.
     if (status >= 300) log.warning(`the webhook at ${url.origin} answered ${status}: ${quote(text, url)}`);
   } catch (error) {
     log.warning(`the webhook: ${quote(errorLine(error), url)}`);
   }
 }
 
-/** A server's words without the path of the webhook, which is what makes it a secret. */
+/** Quotes a server without the webhook's path, since that path is the secret. */
 function quote(text: string, { pathname }: URL): string {
   return oneLine(pathname === '/' ? text : text.replaceAll(pathname, ''), 300) || 'nothing more';
 }
 
-/** Slack's formatting.md, "Escaping text": what comes from outside must not become a link or a mention. */
+/** Escapes as in Slack's formatting.md, "Escaping text": text from outside must not become a link or a mention. */
 function escaped(line: string): string {
   return line.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }

@@ -23,36 +23,33 @@ import { look, targetError } from './look.js';
 import { type Promotion, rulesOf } from './promotion.js';
 import { findRemains, placeOf, reconcile, refuseRemains } from './reconcile.js';
 
-/** What a run is asked, and by which settings. */
+/** The request of a run, and the settings that apply to it. */
 export interface Asked {
   readonly request: Request;
-  /** The candidate that the evidence is about; undefined where a person names another image. */
+  /** The candidate that the evidence is about; undefined if a person names another image. */
   readonly candidate: Candidate | undefined;
-  /** Why nothing must be promoted; undefined: promotion is not frozen. */
+  /** Why promotion is frozen; undefined if it is not. */
   readonly freeze: string | undefined;
   readonly onRegression: Setting['onRegression'];
 }
 
-/** What a run did. */
 export interface Promoted {
   readonly outcome: Outcome;
-  /** The head after the run; undefined where the label has no ledger. In a dry run, the head that would be. */
+  /** The head after the run, or the head that a dry run would have left; undefined if the label has no ledger. */
   readonly record: LedgerRecord | undefined;
-  /** The head before the run. */
   readonly before: LedgerRecord | undefined;
-  /** When an image was last promoted, other than by this run. RFC 3339. */
+  /** When another run last promoted an image. RFC 3339. */
   readonly lastPromotion: string | undefined;
 }
 
-/** How many other runs may be first before we give up. */
+/** How often another run may append first before we give up. */
 const ATTEMPTS = 20;
 
 /**
- * The commit protocol: reconcile, decide, copy, append, attach, move. Everything before the append can be repeated;
- * everything after it is finished by whichever run comes next. A run that was not the first to append decides again, on
- * what the other left.
+ * The commit protocol: reconcile, decide, copy, append, attach, move. Everything before the append can be repeated, and
+ * the next run finishes everything after it. If another run appends first, this run decides again from the new head.
  *
- * @throws UserError for a guard that refuses; ServiceError for a server that fails. Neither loses anything.
+ * @throws UserError if a guard refuses; ServiceError if a server fails. Neither loses anything.
  */
 export async function promote(promotion: Promotion, asked: Asked): Promise<Promoted> {
   const { log, label, author, clock, dryRun } = promotion;
@@ -94,7 +91,8 @@ export async function promote(promotion: Promotion, asked: Asked): Promise<Promo
 }
 
 /**
- * Promotes nothing into a store whose file rights let somebody else change what is promoted. A dry run only says so.
+ * Refuses to promote into a store whose file permissions let somebody else change what is promoted. A dry run only
+ * reports it.
  */
 async function requireSafeRights({ store, label, candidateLabel, dryRun, log }: Promotion): Promise<void> {
   const problems = await store.checkRights(label, candidateLabel);
@@ -105,7 +103,7 @@ async function requireSafeRights({ store, label, candidateLabel, dryRun, log }: 
 
 async function settingOf(promotion: Promotion, asked: Asked, head: Head | undefined): Promise<Setting> {
   const { label, source, targets, author, clock } = promotion;
-  // A rehearsal without a store does not know whether there is a ledger, and its target may not even exist.
+  // A rehearsal without a store cannot know whether there is a ledger, and its target may not even exist.
   const remains = head === undefined && promotion.store !== unseenStore ? await findRemains(promotion) : undefined;
   if (remains !== undefined && asked.request.kind !== 'adopt') refuseRemains(label, remains);
   const [run = '', attempt] = author.id.split('/');
@@ -125,7 +123,7 @@ async function settingOf(promotion: Promotion, asked: Asked, head: Head | undefi
   };
 }
 
-/** Answers the rules' questions by reading. */
+/** Answers the rules' questions by reading the servers. */
 function factsOf(promotion: Promotion, { candidate }: Asked, head: Head | undefined): Facts {
   const { store, registry, label, log } = promotion;
   const history: History = async (isWanted) => head && (await findBack(ledgerOf(store, label), head.record, isWanted));
@@ -133,7 +131,7 @@ function factsOf(promotion: Promotion, { candidate }: Asked, head: Head | undefi
     history,
     async report(image) {
       const report = await promotion.evaluate(image);
-      // The promoted image is evaluated beside the candidate; only what decides is told.
+      // The promoted image is evaluated as well as the candidate, but only the deciding evaluation is logged.
       const isPromoted = image.digest === head?.record.candidate.digest && image.digest !== candidate?.digest;
       if (!isPromoted) for (const line of explain(report)) log.info(line);
       return report;
@@ -148,14 +146,15 @@ function factsOf(promotion: Promotion, { candidate }: Asked, head: Head | undefi
 }
 
 /**
- * Appends a record after everything that it names is there. The append is the commit point: before it nothing was
- * promoted, and after it whichever run comes next finishes the promotion. `lost`: another run wrote this record.
+ * Appends a record once everything that it names exists. The append is the commit point: before it nothing is promoted,
+ * and after it the next run finishes the promotion if this one stops. Returns `lost` if another run wrote this record
+ * first.
  */
 async function commit(promotion: Promotion, head: Head | undefined, record: LedgerRecord): Promise<'won' | 'lost'> {
   const { store, label, log, ledgerKey } = promotion;
   const bytes = formatRecord(record, ledgerKey);
   const checked = checkRecord(record.n, bytes, head?.bytes, rulesOf(promotion));
-  // A record that nobody trusts would be in everyone's way for good.
+  // A record that fails its own checks could never be removed, and would block every later run.
   if ('problem' in checked) throw new Error(`the ledger record is wrong, and was not written: ${checked.problem}`);
   await store.sweep();
   await prepare(promotion, record);
@@ -169,7 +168,10 @@ async function commit(promotion: Promotion, head: Head | undefined, record: Ledg
   return result;
 }
 
-/** A rollback goes to every target that can be reached: one that is down must not keep a bad image at the others. */
+/**
+ * Copies a record's images. A rollback goes to every target that can be reached: a target that is down must not keep a
+ * bad image at the others.
+ */
 async function prepare(promotion: Promotion, record: LedgerRecord): Promise<void> {
   if (record.kind !== 'rollback') {
     await copyImages(promotion, record);
@@ -191,7 +193,7 @@ async function prepare(promotion: Promotion, record: LedgerRecord): Promise<void
   await writeArtifacts(promotion, record);
 }
 
-/** Shows what a run that is not dry would do, in its order. */
+/** Shows, in order, what a run that is not dry would do. */
 async function showPlan(promotion: Promotion, record: LedgerRecord): Promise<void> {
   const { registry, log, label, referrers } = promotion;
   const copies = copiesOf(promotion, configuredTargets(promotion.targets, record));

@@ -9,19 +9,19 @@ import type { Registry } from '../registry/registry.js';
 import type { Targets } from '../rules/targets.js';
 import type { Store } from '../store/store.js';
 
-/** All that one promotion works on: one label, its ledger, its targets. */
+/** Everything that one promotion works on: one label, its ledger and its targets. */
 export interface Promotion {
   readonly store: Store;
   readonly registry: Registry;
   readonly label: Label;
   /** The label that candidates are published under, in the same store. */
   readonly candidateLabel: Label;
-  /** Where candidates come from. */
+  /** The repository that candidates come from. */
   readonly source: Repository;
   readonly targets: Targets;
-  /** Seals records by an HMAC; undefined: records are not sealed. */
+  /** The key of the HMAC that seals records; undefined: records are not sealed. */
   readonly ledgerKey: string | undefined;
-  /** Whether signatures and other referrers are copied along. */
+  /** Copy signatures and other referrers too? */
   readonly referrers: boolean;
   /** Reads everything and changes nothing. */
   readonly dryRun: boolean;
@@ -30,11 +30,10 @@ export interface Promotion {
   readonly log: Log;
   /** Evaluates the evidence on an image against the criteria. The evidence is read once. */
   evaluate(image: Candidate): Promise<DecisionRecord>;
-  /** Negative where a's version is lower; undefined where the two cannot be compared. */
+  /** Negative if a's version is lower; undefined if the two cannot be compared. */
   compareTags(a: Tag, b: Tag): number | undefined;
 }
 
-/** The rules by which a promotion trusts its ledger. */
 export function rulesOf({ label, ledgerKey }: Promotion): LedgerRules {
   return { label, key: ledgerKey };
 }

@@ -16,26 +16,27 @@ import { copyImages, writeArtifacts } from './images.js';
 import { look, type Place, type Sight, targetError } from './look.js';
 import { type Promotion, rulesOf } from './promotion.js';
 
-/** How often the head may change under us, or another undo what we do, before we give up. */
+/** How often the head may change, or another run undo our steps, before we give up. */
 const ROUNDS = 20;
 
 export interface Reconciled {
-  /** Undefined where the label has no ledger. */
+  /** Undefined if the label has no ledger. */
   readonly head: Head | undefined;
-  /** Why readers do not find all that the head says; it stays the head. */
+  /** Why readers do not find everything that the head says. The head remains the head. */
   readonly unfinished?: ServiceError | undefined;
 }
 
 /**
- * Makes readers find what the ledger's head says, whoever wrote it and wherever that run was stopped. A dry run only
- * looks. A target that fails does not keep the others from being finished. `known` is a record that was there.
+ * Makes labels and moving tags show what the ledger's head says, no matter which run wrote it or where that run
+ * stopped. A dry run only looks. A failing target does not stop the others. `known` is the number of a record that is
+ * known to exist.
  *
- * @throws ServiceError where the head must not be acted on, or the store fails. Nothing has moved then.
+ * @throws ServiceError if the head must not be acted on, or if the store fails. Nothing has moved then.
  */
 export async function reconcile(promotion: Promotion, known?: number): Promise<Reconciled> {
   const { store, label, log, dryRun } = promotion;
   const ledger = ledgerOf(store, label);
-  /** Repositories whose registry turned out to take no referrers. */
+  /** Repositories whose registry refused referrers in this run. */
   const withoutReferrers = new Set<string>();
   let steps: Step[] = [];
   let trusted: Head | undefined;
@@ -52,7 +53,7 @@ export async function reconcile(promotion: Promotion, known?: number): Promise<R
     if (trusted === undefined) warnOnce(promotion, head, sight);
     refuseContradiction(sight);
     trusted = head;
-    // Looked for anew in each round, so that everything that was made is read back.
+    // Looks again in each round, so that everything that was written is read back.
     steps = stepsTo(head.record, sight.visible).filter(
       (step) => step.kind !== 'attach-proof' || !withoutReferrers.has(formatRepository(step.target.repository)),
     );
@@ -72,12 +73,11 @@ export async function reconcile(promotion: Promotion, known?: number): Promise<R
   );
 }
 
-/** Where a promotion looks. */
 export function placeOf({ store, registry, label, targets }: Promotion): Place {
   return { reader: wholeArtifacts(store), registry, label, repositories: targetRepositories(targets) };
 }
 
-/** A candidate file counts only beside its whole artifact: a label moves to nothing less. */
+/** Hides candidate files without a whole artifact, so that a label never moves to an incomplete one. */
 export function wholeArtifacts(store: Store): Place['reader'] {
   return {
     readLabel: (label) => store.readLabel(label),
@@ -97,7 +97,7 @@ async function endOf(ledger: LedgerReader, { n, bytes, sha256: hash }: Head): Pr
   return { ledger: sha256(first), n, sha256: hash, supersedes: record.kind === 'adopted' ? record.supersedes : [] };
 }
 
-/** A ledger of another branch has other targets. */
+/** Refuses a head that shares no target with the settings: it belongs to another branch's ledger. */
 function requireOwnTarget({ targets }: Promotion, { n, record }: Head): void {
   if (configuredTargets(targets, record).length > 0) return;
   const names = record.targets.map(({ repository }) => formatRepository(repository)).join(', ');
@@ -132,20 +132,20 @@ function refuseContradiction({ contradictions }: Sight): void {
 
 class Superseded extends Error {}
 
-/** What the steps of one round are carried out on. */
+/** What one round of steps works with. */
 interface Round {
   readonly promotion: Promotion;
   readonly head: Head;
   readonly end: LedgerEnd;
-  /** Right before each move: throws where the head is no longer this one. */
+  /** Called right before each move. Throws if the head has changed. */
   readonly lastLook: () => Promise<void>;
-  /** Repositories whose registry turned out to take no referrers. */
+  /** Repositories whose registry refused referrers in this run. */
   readonly withoutReferrers: Set<string>;
 }
 
 /**
- * Carries out the steps in their order. The steps of a target end with its first failure, and the others go on; the
- * labels move only if some target has what they name.
+ * Carries out the steps in order. A target's steps end at its first failure, and the other targets continue. The labels
+ * move only if some target has what they name.
  */
 async function carryOut(
   round: Round,
@@ -216,7 +216,10 @@ async function carryOutAtTarget(round: Round, step: Extract<Step, { target: unkn
   }
 }
 
-/** A registry that definitely takes no referrers is a warning; any other failure stops the target's tag. */
+/**
+ * Attaches a proof. If the registry definitely cannot keep referrers, this is a warning; any other failure stops the
+ * target's tag.
+ */
 async function attachWhereKept(
   { promotion: { registry, label, log }, head, end, withoutReferrers }: Round,
   { repository, digest }: LedgerTarget,
@@ -230,15 +233,15 @@ async function attachWhereKept(
   }
 }
 
-/** What speaks of promotions where a label has no ledger. */
+/** Traces of promotions of a label that has no ledger. */
 export interface Remains {
-  /** Each in words, such as `label current-ceph names v7`. */
+  /** One line each, such as `label current-ceph names v7`. */
   readonly signs: readonly string[];
   /** The lost ledgers that proofs name, each with its newest known record. */
   readonly lost: readonly LedgerPosition[];
 }
 
-/** Looks for signs of promotions of a label that has no ledger: its label, its moving tags, and proofs. */
+/** Looks for traces of promotions of a label that has no ledger: the label itself, its moving tags, and proofs. */
 export async function findRemains(promotion: Promotion): Promise<Remains> {
   const { store, registry, label, targets } = promotion;
   const signs: string[] = [];
@@ -255,7 +258,7 @@ export async function findRemains(promotion: Promotion): Promise<Remains> {
   return { signs, lost: [...lost].map(([ledger, n]) => ({ ledger, n })) };
 }
 
-/** Nothing is promoted over an image whose ledger is missing: a person says what it is. */
+/** Refuses to promote over an image whose ledger is missing. A person must first decide what that image is. */
 export function refuseRemains(label: string, { signs, lost }: Remains): void {
   if (signs.length === 0) return;
   const was = lost.length === 0 ? '' : `, and proofs name a ledger of ${Math.max(...lost.map(({ n }) => n))} records`;

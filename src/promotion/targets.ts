@@ -13,7 +13,10 @@ import { type Companion, type Targets, targetRepositories } from '../rules/targe
 
 const ARROW = /\s+->\s+/;
 
-/** Parses lines: `repository`, or `image:tag -> repository` for a companion. Throws a UserError about the first bad one. */
+/**
+ * Parses lines of the form `repository`, or `image:tag -> repository` for a companion. Throws a UserError about the
+ * first bad one.
+ */
 export function parseTargets(lines: readonly string[]): Targets {
   const candidate: Repository[] = [];
   const companions: Companion[] = [];
@@ -61,7 +64,7 @@ function refuseCollisions(repositories: readonly Repository[]): void {
   }
 }
 
-/** Nothing is pushed where candidates come from, and no versioned tag bears the name of the moving one. */
+/** Refuses a target that is also the source, and a versioned tag with the name of the moving tag. */
 export function checkTargets(targets: Targets, source: Repository | undefined, label: Label): void {
   const own = source && targetRepositories(targets).find((target) => sameRepository(target, source));
   if (own !== undefined) {

@@ -26,11 +26,14 @@ const proofSchema = v.object({
 export interface FoundProofs {
   readonly digest: Digest;
   readonly proofs: readonly Proof[];
-  /** False where the registry definitely cannot keep referrers. */
+  /** False if the registry definitely cannot keep referrers. */
   readonly keeps: boolean;
 }
 
-/** The proofs on one image that are of this label and for this repository. A mirror copies others along. */
+/**
+ * Finds the proofs on one image. Proofs of other labels or for other repositories are left out: a mirror copies those
+ * along.
+ */
 export async function findProofs(
   registry: Registry,
   repository: Repository,
@@ -53,7 +56,6 @@ function withoutPrefix(annotations: Readonly<Record<string, string>>): Record<st
   return Object.fromEntries(own.map(([name, value]) => [name.slice(PREFIX.length), value]));
 }
 
-/** Whether a proof is that of the ledger's newest record. */
 export function isOwnProof(proof: Proof, end: LedgerEnd): boolean {
   return proof.ledger === end.ledger && proof.n === end.n && proof.sha256 === end.sha256;
 }

@@ -8,9 +8,9 @@ import type { Request } from './request.js';
 import { candidateTargets } from './targets.js';
 
 /**
- * Begins a ledger for a label that was promoted without one, or whose ledger was lost. The digest must be that of every
- * moving tag there is, or, where there is none, that of the tag at the source. What the store says counts for nothing:
- * whoever publishes candidates can write it.
+ * Starts a ledger for a label that was promoted without one, or whose ledger was lost. The digest must match every
+ * moving tag that exists or, if none exists, the tag at the source. The store does not count as proof: anyone who
+ * publishes candidates can write it.
  */
 export async function adopt(
   { image: { tag, digest }, reason }: Request & { readonly kind: 'adopt' },

@@ -5,15 +5,14 @@ import type { Decided } from './outcome.js';
 
 export interface Amendment {
   readonly kind: 'hold' | 'lift' | 'quarantine';
-  /** Why, in the person's words. */
+  /** The reason that the person gave. */
   readonly reason: string;
-  /** The outcome in one sentence. */
   readonly told: string;
   readonly holds: readonly Ban[];
   readonly quarantine: readonly Ban[];
 }
 
-/** A record that changes what may be promoted, and with it perhaps what `previous` is. The image stays. */
+/** Writes a record that changes what may be promoted, and perhaps `previous`, but keeps the promoted image. */
 export async function amend(
   head: LedgerRecord,
   { kind, reason, told, holds, quarantine }: Amendment,
@@ -23,7 +22,7 @@ export async function amend(
   const previous = await findPrevious(facts.history, candidate.digest, [...holds, ...quarantine]);
   return {
     outcome: { decision: 'unchanged', reason: told, candidate, previous, report: undefined },
-    // A target that was added since waits for the next promotion: these decisions copy nothing.
+    // A target that was added since waits for the next promotion, because these decisions copy nothing.
     change: { kind, reason, candidate, targets, previous, holds, quarantine },
   };
 }

@@ -14,7 +14,7 @@ import { rollBack } from './roll-back.js';
 
 const NOUNS = { rollback: 'to roll back to', hold: 'to hold', lift: 'on hold', quarantine: 'to quarantine' } as const;
 
-/** Decides about one label, by its ledger's head (undefined: it has no ledger). Changes nothing. */
+/** Decides about one label from its ledger's head (undefined: it has no ledger). Changes nothing. */
 export async function decide(
   request: Request,
   setting: Setting,
@@ -40,7 +40,7 @@ export async function decide(
   }
 }
 
-/** A person decided about the state that they saw. A re-run only finishes that decision; it never decides again. */
+/** A person decided about the state that they saw, so a re-run only finishes that decision and never decides again. */
 async function finishOwn(
   { label, run }: Setting,
   head: LedgerRecord | undefined,

@@ -3,14 +3,14 @@ import type { LedgerRecord } from '../ledger/record.js';
 import type { Setting } from './facts.js';
 import { type Refused, refuse } from './outcome.js';
 
-/** How a tag's version compares to what is promoted; `unknown` where the two cannot be compared. */
+/** Compares a tag's version to the promoted one; `unknown` if the two cannot be compared. */
 export function directionOf(setting: Setting, tag: Tag, head: LedgerRecord | undefined): 'up' | 'down' | 'unknown' {
   if (head === undefined) return 'up';
   const order = setting.compareTags(tag, head.candidate.tag);
   return order === undefined ? 'unknown' : order < 0 ? 'down' : 'up';
 }
 
-/** No run goes down in version by itself. */
+/** Refuses to go to a lower version without a person's decision. */
 export function refuseDowngrade(
   candidate: Candidate,
   setting: Setting,

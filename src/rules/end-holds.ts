@@ -2,7 +2,7 @@ import type { Candidate, Digest, Tag } from '../candidate/reference.js';
 import { isBannedBy } from '../ledger/bans.js';
 import type { Ban } from '../ledger/record.js';
 
-/** The holds after a promotion: a hold ends where its own image, or a newer version, is promoted. */
+/** The holds that remain after a promotion. A hold ends when its own image or a newer version is promoted. */
 export function holdsAfter(
   holds: readonly Ban[],
   promoted: Candidate,

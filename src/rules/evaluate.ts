@@ -11,9 +11,9 @@ import { describeRegression, findRegression, reactToRegression } from './regress
 import { isPromotedTo } from './targets.js';
 
 /**
- * Promotes the candidate if its evidence meets the criteria and no guard speaks against it. The promoted image is
- * evaluated from the same evidence: a job that passed then and fails now is told in any case, and acted on only where
- * the candidate does not replace that image.
+ * Promotes the candidate if its evidence meets the criteria and no guard refuses it. The promoted image is evaluated
+ * from the same evidence. A job that passed then and fails now is always reported, but acted on only if the candidate
+ * does not replace that image.
  */
 export async function evaluate(
   setting: Setting,

@@ -10,7 +10,7 @@ import { statePromoted } from './promotion.js';
 import type { Request } from './request.js';
 import { isPromotedTo } from './targets.js';
 
-/** Promotes a tag although the criteria are not met. Whoever forces names each unmet job. Quarantine still refuses. */
+/** Promotes a tag although the criteria are not met. A quarantine still refuses it. */
 export async function force(
   { tag, reason, skipJobs }: Request & { readonly kind: 'force' },
   setting: Setting,
@@ -50,7 +50,7 @@ export async function force(
   };
 }
 
-/** Whoever forces must know what they skip: they name each unmet job, and no other. */
+/** The person who forces must know what they skip, so they must name exactly the unmet jobs. */
 function wrongSkips(named: readonly string[], unmet: readonly string[]): Refused | undefined {
   const missing = unmet.filter((job) => !named.includes(job));
   if (missing.length > 0) {

@@ -7,7 +7,9 @@ import type { Ban, LedgerRecord } from '../ledger/record.js';
 import type { Facts, Setting } from './facts.js';
 import { type Decided, type Refused, refuse } from './outcome.js';
 
-/** A tag becomes the name of a file beside the label, and of a tag beside the moving tag: it must be neither's. */
+/**
+ * A tag becomes the name of a file beside the label and of a tag beside the moving tag, so it must equal neither name.
+ */
 export function unusableName(candidate: Candidate, label: Label): Refused | undefined {
   const parsed = tryParse(artifactTagSchema, candidate.tag);
   if ('problem' in parsed) return refuse(`${formatCandidate(candidate)}: ${parsed.problem}`);
@@ -16,7 +18,7 @@ export function unusableName(candidate: Candidate, label: Label): Refused | unde
     : undefined;
 }
 
-/** The digest that was tested is the digest that is promoted: a tag that moved or vanished is refused. */
+/** Refuses a tag that moved or vanished: the promoted digest must be the tested one. */
 export async function movedSource(candidate: Candidate, facts: Facts): Promise<Refused | undefined> {
   const image = `${formatRepository(candidate.repository)}:${candidate.tag}`;
   const now = await facts.resolve(candidate.repository, candidate.tag);
@@ -37,7 +39,7 @@ export function describeBan({ kind, ban }: Banned): string {
   return `${ban.tag} (${ban.digest}) is ${state} since ${ban.since} by ${ban.who}: ${ban.reason}`;
 }
 
-/** What is promoted stays. */
+/** A decision that keeps what is promoted. */
 export function unchanged(head: LedgerRecord, reason: string, report?: DecisionRecord): Decided {
   const { candidate, previous } = head;
   return { outcome: { decision: 'unchanged', reason, candidate, previous, report }, change: undefined };
@@ -47,7 +49,10 @@ export function describePromoted({ candidate, n }: LedgerRecord): string {
   return `${formatCandidate(candidate)} is promoted already, by ledger record ${n}`;
 }
 
-/** A ban on an image. It covers the image's contents, except those that `kept`, what stays promoted, shares. */
+/**
+ * Creates a ban on an image. It covers the image's contents, except those shared with `kept`, the image that stays
+ * promoted.
+ */
 export async function banOn(
   image: Candidate,
   kept: Candidate,
@@ -61,7 +66,7 @@ export async function banOn(
   return { digest: image.digest, tag: image.tag, reason, who, since: now, contents };
 }
 
-/** The contents of an image, if a ban could be on them: asking costs requests. */
+/** Reads the contents of an image only if a ban could cover them, since reading costs requests. */
 export async function contentsIfBanned(
   image: Candidate,
   head: Pick<LedgerRecord, 'holds' | 'quarantine'> | undefined,

@@ -2,8 +2,8 @@ import type { Candidate, Digest, Tag } from '../candidate/reference.js';
 import type { Facts, Setting } from './facts.js';
 
 /**
- * The image that a person means by a tag or digest. The ledger comes first, since only the promoter can write it; then
- * the candidate, the store's candidate files, and the source.
+ * Finds the image that a person means by a tag or digest. Looks in the ledger first, since only the promoter can write
+ * it, then at the candidate, the store's candidate files, and the source.
  */
 export async function findImage(
   named: Tag | Digest,

@@ -4,7 +4,7 @@ import type { Facts } from './facts.js';
 import { type Decided, type Refused, refuse } from './outcome.js';
 import type { Request } from './request.js';
 
-/** Lets an image that is on hold be promoted again. A freeze does not stop it: it promotes nothing. */
+/** Lifts a hold, so that the image can be promoted again. A freeze does not stop this, since it promotes nothing. */
 export async function liftHold(
   { image, reason }: Request & { readonly kind: 'lift' },
   head: LedgerRecord,

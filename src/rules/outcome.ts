@@ -7,31 +7,29 @@ import type { Regression } from './regression.js';
 
 export type Decision = 'promote' | 'wait' | 'reject' | 'force' | 'rollback' | 'adopt' | 'unchanged' | 'frozen';
 
-/** What a run decided, and why. */
 export interface Outcome {
   readonly decision: Decision;
   /** One sentence. */
   readonly reason: string;
   /** The image that the decision is about. */
   readonly candidate: Candidate;
-  /** What `previous-<label>` names after it; undefined where there is no way back. */
+  /** The image that `previous-<label>` names afterwards; undefined if no rollback is possible. */
   readonly previous: Candidate | undefined;
-  /** The evaluation of the candidate. */
   readonly report: DecisionRecord | undefined;
   /** The unmet jobs that a force skips, and the guards that it overrides. */
   readonly skippedJobs?: readonly string[];
   readonly overridden?: readonly Overridden[];
-  /** What is promoted has failed since. */
+  /** Set if the promoted image has regressed. */
   readonly regression?: Regression;
 }
 
-/** Nothing to do, or one more record. */
+/** The outcome, and the record to append; without one nothing changes. */
 export interface Decided {
   readonly outcome: Outcome;
   readonly change: Change | undefined;
 }
 
-/** A guard refuses the request: the run ends red, and nothing changes. */
+/** A guard refuses the request: the run fails, and nothing changes. */
 export interface Refused {
   readonly refused: string;
   readonly hint?: Hint | undefined;

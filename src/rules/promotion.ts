@@ -9,7 +9,7 @@ import { banOn } from './guards.js';
 import { type Refused, refuse } from './outcome.js';
 import { type Companion, candidateTargets, holdsImage, targetOf } from './targets.js';
 
-/** What every record says that puts another image in place. */
+/** The fields of every record that changes the promoted image. */
 export interface Promoted {
   readonly candidate: Candidate;
   readonly targets: readonly LedgerTarget[];
@@ -19,8 +19,8 @@ export interface Promoted {
 }
 
 /**
- * The state after promoting a candidate. Companions stay on the digest that they were promoted with. A promotion that
- * goes down holds what it leaves, so that the next scheduled run does not undo it.
+ * The state after promoting a candidate. A promotion to a lower version puts a hold on the image that it replaces, so
+ * that the next scheduled run does not undo it.
  */
 export async function statePromoted(
   candidate: Candidate,

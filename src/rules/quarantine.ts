@@ -7,7 +7,7 @@ import { findImage } from './known-image.js';
 import { type Decided, type Refused, refuse } from './outcome.js';
 import type { Request } from './request.js';
 
-/** Keeps an image from ever being promoted. Not even a force gets around it, and it never ends. */
+/** Keeps an image from ever being promoted. A quarantine never ends, and even a force cannot override it. */
 export async function quarantine(
   { image, reason }: Request & { readonly kind: 'quarantine' },
   setting: Setting,

@@ -7,15 +7,15 @@ import { hold } from './hold.js';
 import type { Decided, Refused } from './outcome.js';
 import { rollBack } from './roll-back.js';
 
-/** What is promoted has failed since. */
+/** A regression of the promoted image. */
 export interface Regression {
-  /** The jobs that passed when it was promoted and fail now, each with its link and since when. */
+  /** The jobs that passed when it was promoted and fail now, each with its link and the time since when. */
   readonly jobs: readonly [RegressedJob, ...RegressedJob[]];
 }
 
 /**
- * The jobs that the promoted image passed when it was promoted and that have failed since; undefined where there are
- * none. Only what the deciding record counted as passed can regress.
+ * The jobs that the promoted image passed when it was promoted and that have failed since; undefined if there are none.
+ * Only a job that the deciding record counted as passed can regress.
  */
 export async function findRegression(head: LedgerRecord, facts: Facts): Promise<Regression | undefined> {
   const { digest } = head.candidate;
@@ -36,8 +36,8 @@ export function describeRegression({ candidate }: LedgerRecord, { jobs }: Regres
 }
 
 /**
- * Holds or rolls back a regressed image where the setting asks for it: once, only if it was earned, never while
- * promotion is frozen, and never to an image that is red itself.
+ * Holds or rolls back a regressed image if the setting asks for it: only once, only if the image was promoted on
+ * evidence, never during a freeze, and never to an image that fails itself.
  */
 export async function reactToRegression(
   decided: Decided,

@@ -1,6 +1,6 @@
 import type { Candidate, Digest, Tag } from '../candidate/reference.js';
 
-/** What a run is asked to do. Everything but `evaluate` is a person's decision, with a reason. */
+/** Everything but `evaluate` is a person's decision, and has a reason. */
 export type Request =
   | { readonly kind: 'evaluate' }
   | { readonly kind: 'force'; readonly tag: Tag; readonly reason: string; readonly skipJobs: readonly string[] }

@@ -1,13 +1,13 @@
-/** Who started the run and from where, as the forge says. */
+/** Who started the run and from where, as reported by the forge. */
 export interface Requester {
   /** `schedule`, `workflow_dispatch` …; empty outside a forge. */
   readonly event: string;
   readonly actor: string;
-  /** Empty where the forge does not say. */
+  /** Empty if the forge does not say. */
   readonly triggeringActor: string;
-  /** The ref of the workflow, `refs/heads/main`; empty where a forge hides it, undefined where there is no forge. */
+  /** The ref of the workflow, such as `refs/heads/main`; empty if a forge hides it, undefined outside a forge. */
   readonly ref: string | undefined;
-  /** The repository's default branch, without `refs/heads/`; undefined where the forge does not say. */
+  /** The repository's default branch, without `refs/heads/`; undefined if the forge does not say. */
   readonly defaultBranch: string | undefined;
 }
 
@@ -16,9 +16,9 @@ export type ActorRefusal =
   | { readonly kind: 'actor'; readonly actor: string };
 
 /**
- * Why this requester may not make a person's decision; undefined: they may. Such a decision needs a dispatch, and both
- * who dispatched the run and who started this attempt must be allowed. Guards against mistakes: the rights come from
- * the secrets.
+ * Why this requester may not make a person's decision; undefined if they may. Such a decision needs a dispatch, and
+ * both the person who dispatched the run and the one who started this attempt must be allowed. This guards against
+ * mistakes only: the secrets are what grants rights.
  */
 export function refuseActor(
   { event, actor, triggeringActor }: Requester,
@@ -36,8 +36,8 @@ export type RefRefusal =
   | { readonly kind: 'unknown-default-branch' };
 
 /**
- * Why nothing may be changed from this ref; undefined: it may. `allowed` are branches (`main`) or full refs
- * (`refs/tags/v1`); empty: the default branch. Without a forge there is no ref to check.
+ * Why nothing may be changed from this ref; undefined if it may. `allowed` lists branches (`main`) or full refs
+ * (`refs/tags/v1`); an empty list means the default branch. Outside a forge there is no ref to check.
  */
 export function refuseRef(
   { event, ref, defaultBranch }: Requester,

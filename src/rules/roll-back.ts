@@ -8,7 +8,7 @@ import { type Decided, type Refused, refuse } from './outcome.js';
 import type { Request } from './request.js';
 import { candidateTargets, type Targets } from './targets.js';
 
-/** Promotes an image again that was promoted before, and holds the one that it leaves. */
+/** Promotes an earlier image again, and puts a hold on the one that it replaces. */
 export async function rollBack(
   { to, reason }: Pick<Request & { readonly kind: 'rollback' }, 'to' | 'reason'>,
   setting: Setting,
@@ -51,8 +51,8 @@ async function findEarlier(
 }
 
 /**
- * The recorded digests at all targets that are configured now: a target that was added since goes back too. A
- * companion takes the digest of the first record that has it.
+ * The recorded digests at all targets that are configured now, including targets that were added later. A companion
+ * takes the digest of the first record that has it.
  */
 function earlierTargets(
   targets: Targets,

@@ -8,7 +8,7 @@ import {
 } from '../candidate/reference.js';
 import type { LedgerRecord, LedgerTarget } from '../ledger/record.js';
 
-/** An image that is promoted along with the candidate, and the repository it goes to. */
+/** The image of a companion, and the repository it goes to. */
 export interface Companion {
   readonly source: { readonly repository: Repository; readonly tag: Tag };
   readonly repository: Repository;
@@ -26,7 +26,7 @@ export function targetRepositories(targets: Targets): Repository[] {
   return [...targets.candidate, ...targets.companions.map(({ repository }) => repository)];
 }
 
-/** The targets of a record that are configured. We neither ask nor write to any other. */
+/** The targets of a record that are configured. No other repository is read or written. */
 export function configuredTargets(targets: Targets, record: LedgerRecord): LedgerTarget[] {
   const repositories = targetRepositories(targets);
   return record.targets.filter(({ repository }) => repositories.some((one) => sameRepository(one, repository)));
@@ -40,17 +40,15 @@ export function unconfiguredTargets(targets: Targets, record: LedgerRecord): str
     .map(({ repository }) => formatRepository(repository));
 }
 
-/** An image at one target. */
 export function targetOf(repository: Repository, image: Candidate): LedgerTarget {
   return { repository, tag: image.tag, digest: image.digest, source: image };
 }
 
-/** The candidate at all its targets. */
 export function candidateTargets(targets: Targets, candidate: Candidate): LedgerTarget[] {
   return targets.candidate.map((repository) => targetOf(repository, candidate));
 }
 
-/** Whether a target holds the image of this name, whatever its digest. */
+/** Compares repository and tag only, not the digest. */
 export function holdsImage({ source }: LedgerTarget, image: Pick<Candidate, 'repository' | 'tag'>): boolean {
   return source.tag === image.tag && sameRepository(source.repository, image.repository);
 }

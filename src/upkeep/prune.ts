@@ -16,22 +16,22 @@ export interface PruneOptions {
   /** The repositories in which tags may be deleted. */
   readonly repositories: readonly Repository[];
   readonly ledgerKey: string | undefined;
-  /** How many images, the newest of each ledger, can always be gone back to. */
+  /** How many images, counted from each ledger's newest, must stay available for a rollback. */
   readonly keep: number;
-  /** Otherwise they are only listed. */
+  /** False: only list what would be deleted. */
   readonly delete: boolean;
   readonly log: Log;
 }
 
 export interface Pruned extends Removable {
-  /** What was deleted, as the server or registry calls it. */
+  /** The deleted names, as the store or registry writes them. */
   readonly removed: readonly string[];
 }
 
 /**
- * Lists what no rollback needs, by all ledgers of the directory, and deletes it where that is asked for.
+ * Lists what no rollback of any ledger in the directory needs, and deletes it if asked to.
  *
- * @throws ServiceError where a ledger is not trusted, or grows meanwhile.
+ * @throws ServiceError if a ledger is not trusted, or grows in the meantime.
  */
 export async function prune(options: PruneOptions): Promise<Pruned> {
   const { server, repositories, keep } = options;
@@ -57,7 +57,7 @@ async function readLedgers({ server, ledgerKey }: PruneOptions): Promise<Map<Lab
   return ledgers;
 }
 
-/** Those of our artifacts; what has none is RDO's, and not ours to delete. */
+/** Reads the candidate files of our own artifacts. An artifact without one belongs to RDO and must not be deleted. */
 async function readCandidateFiles(server: Store): Promise<CandidateFile[]> {
   const files: CandidateFile[] = [];
   for (const tag of await server.listArtifacts()) {
@@ -67,7 +67,7 @@ async function readCandidateFiles(server: Store): Promise<CandidateFile[]> {
   return files;
 }
 
-/** Those that are still there and still that image: another is not ours to delete. */
+/** Keeps only the tags that still point at the recorded image. Any other image is not ours to delete. */
 async function thoseThere({ registry }: PruneOptions, targets: readonly LedgerTarget[]): Promise<LedgerTarget[]> {
   const there: LedgerTarget[] = [];
   for (const target of targets) {
@@ -87,7 +87,7 @@ async function remove(
     log.info(`removed ${what}`);
     removed.push(what);
   };
-  /** A rollback that begins meanwhile may need what is to go. */
+  /** A rollback that starts in the meantime may need what is about to be deleted. */
   const lastLook = async () => {
     for (const label of await server.listLedgers()) {
       const end = ledgers.get(label)?.length ?? 0;

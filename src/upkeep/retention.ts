@@ -2,26 +2,26 @@ import { canonicalRepository, type Repository, sameRepository, type Tag } from '
 import type { LedgerRecord, LedgerTarget } from '../ledger/record.js';
 import type { CandidateFile } from '../store/candidate-file.js';
 
-/** What may be deleted, and no rollback misses. Pure. */
+/** What can be deleted without breaking a rollback. */
 export interface Removable {
-  /** Of artifacts on the image server. */
+  /** Tags of artifacts in the store. */
   readonly artifacts: readonly Tag[];
   /** Versioned tags at targets. */
   readonly images: readonly LedgerTarget[];
 }
 
 export interface RetentionOptions {
-  /** How many images, the newest of each ledger, can always be gone back to. */
+  /** How many images, counted from each ledger's newest, must stay available for a rollback. */
   readonly keep: number;
   /** The repositories in which tags may be deleted. */
   readonly repositories: readonly Repository[];
-  /** Tags that a label of any kind points at. */
+  /** Tags that any kind of label points at. */
   readonly labelled: ReadonlySet<string>;
 }
 
 /**
  * What none of the ledgers (each oldest first) needs. An artifact that was never promoted is a candidate, and stays
- * while it is younger than the oldest promotion that is kept. Without a ledger nobody knows, and all stays.
+ * while it is younger than the oldest promotion that is kept. Without a ledger nothing is known, so everything stays.
  */
 export function removable(
   ledgers: readonly (readonly LedgerRecord[])[],
@@ -53,8 +53,8 @@ export function removable(
 }
 
 /**
- * The records of the newest `keep` images that can be gone back to, of what is promoted, of the way back, of what is on
- * hold, and of what a label points at.
+ * The records of the newest `keep` images that a rollback can go to, of the promoted and the previous image, of images
+ * on hold, and of images that a label points at.
  */
 function neededRecords(
   ledger: readonly LedgerRecord[],

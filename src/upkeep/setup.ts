@@ -16,19 +16,19 @@ import { httpReader } from '../store/http-reader.js';
 import { ledgerOf } from '../store/reader.js';
 import type { Store } from '../store/store.js';
 
-/** What is to be checked; undefined is what is not set. */
+/** What to check. Anything undefined is not set. */
 export interface Setup {
   readonly image: Repository;
   readonly registry: Registry;
   readonly targets: readonly Repository[];
   readonly hasTargetLogin: boolean;
-  /** Logs in to the image server, runs `work`, and logs out. */
+  /** Logs in to the store, runs `work`, and logs out. */
   readonly withServer: (<T>(work: (server: Store) => Promise<T>) => Promise<T>) | undefined;
-  /** The label that is moved. */
+  /** The label that promotions move. */
   readonly label: Label;
   readonly candidateLabel: Label;
   readonly rules: LedgerRules;
-  /** Where the label of the candidate is read over HTTP. */
+  /** The address over which the candidate's label is read by HTTP. */
   readonly pages: { readonly http: Http; readonly url: URL; readonly label: Label } | undefined;
   readonly dlrn: Dlrn | undefined;
   readonly hasDlrnLogin: boolean;
@@ -39,15 +39,14 @@ export interface Setup {
 
 export interface Check {
   readonly what: string;
-  /** `not asked`: it is set, and could not be asked for. */
+  /** `not asked`: it is set, but could not be checked. */
   readonly state: 'ok' | 'not set' | 'not asked' | 'wrong';
-  /** What was found; one line. */
+  /** The finding, in one line. */
   readonly line: string;
-  /** The way out. */
   readonly hint?: Hint | undefined;
 }
 
-/** Checks all that is set, by reading only. */
+/** Checks everything that is set. Only reads. */
 export async function checkSetup(setup: Setup): Promise<Check[]> {
   const { image, registry, label, pages, dlrn } = setup;
   return [
@@ -70,7 +69,7 @@ export async function checkSetup(setup: Setup): Promise<Check[]> {
   ];
 }
 
-/** The right to write each target, where something is there already. */
+/** Checks the right to write to each target that already exists. */
 async function checkTargets(setup: Setup): Promise<Check[]> {
   const { registry, targets, hasTargetLogin, label } = setup;
   if (targets.length === 0) return [notSet('targets', 'targets')];
@@ -129,7 +128,7 @@ async function checkRights(server: Store, { label, candidateLabel }: Setup): Pro
   }
 }
 
-/** Throws where readers do not find what the ledger's head says. */
+/** Throws if readers do not find what the ledger's head says. */
 async function describeLedger(store: Store, { label, rules, registry, targets }: Setup): Promise<string> {
   const head = await readHead(ledgerOf(store, label), rules);
   if (head === undefined) {
@@ -191,7 +190,6 @@ function notSet(what: string, hint: Hint): Check {
 
 const SIGN = { ok: '✅', 'not set': '➖', 'not asked': '❔', wrong: '❌' } as const;
 
-/** The checks as a Markdown table. */
 export function explainSetup(checks: readonly Check[]): string {
   const cell = (text: string) => text.replaceAll('|', '\\|');
   return [

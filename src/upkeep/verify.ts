@@ -13,26 +13,26 @@ export interface VerifyOptions {
   readonly reader: StoreReader;
   readonly registry: Registry;
   readonly label: Label;
-  /** Every record must be sealed by it; undefined: seals are not checked. */
+  /** Every record must be sealed with this key; undefined: seals are not checked. */
   readonly ledgerKey: string | undefined;
   /** The only repositories that the head may name; empty: it may name any. */
   readonly repositories: readonly Repository[];
 }
 
 export interface Verified {
-  /** All records up to the first that is wrong, oldest first. */
+  /** All records before the first one that is wrong, oldest first. */
   readonly records: readonly LedgerRecord[];
-  /** The first thing that is wrong, in one line. */
+  /** The first problem, in one line. */
   readonly problem: string | undefined;
-  /** The repositories whose registry cannot keep proofs: nothing there would show that the ledger was cut. */
+  /** The repositories whose registry cannot keep proofs. Nothing there would reveal a cut ledger. */
   readonly withoutReferrers: readonly string[];
 }
 
 /**
- * Verifies what is promoted by reading alone, as anyone can: every record with its decision, and whether labels,
- * artifacts, images and proofs show what the head says. While a promotion runs, readers may lag behind the head.
+ * Verifies what is promoted by reading alone, as anyone can: each record and its decision, and whether labels,
+ * artifacts, images and proofs match the head. While a promotion runs, readers may lag behind the head.
  *
- * @throws ServiceError where something cannot be read.
+ * @throws ServiceError if something cannot be read.
  */
 export async function verifyPromotion(options: VerifyOptions): Promise<Verified> {
   const { reader, registry, label, ledgerKey, repositories } = options;
@@ -44,7 +44,7 @@ export async function verifyPromotion(options: VerifyOptions): Promise<Verified>
   });
   if (problem !== undefined) return result(problem);
   const head = records.at(-1);
-  // A wrong address looks like this too.
+  // A wrong address looks the same.
   if (head === undefined || newest === undefined || id === undefined)
     return result(`${reader.where}: there is no ledger of ${label}`);
   const foreign = head.targets.find(
@@ -74,7 +74,7 @@ export async function verifyPromotion(options: VerifyOptions): Promise<Verified>
   return result(todo ?? (await lostWayBack(registry, records)), sight.withoutReferrers);
 }
 
-/** The image that a rollback would go to, where it is gone from a target. */
+/** The image that a rollback would go to, if it is gone from a target. */
 async function lostWayBack(registry: Registry, records: readonly LedgerRecord[]): Promise<string | undefined> {
   const head = records.at(-1);
   const back = records.findLast(({ candidate }) => candidate.digest === head?.previous?.digest);

@@ -1,4 +1,6 @@
-/** The releases of Ceph by their major version (docs.ceph.com, "Ceph Releases"). One that is newer goes by its number. */
+/**
+ * Names of Ceph's releases by major version (docs.ceph.com, "Ceph Releases"). A newer release is called by its number.
+ */
 export const CEPH_RELEASES: Readonly<Record<string, string>> = {
   10: 'jewel',
   11: 'kraken',

@@ -4,18 +4,21 @@ import { distroName, type StableTag } from './policy.js';
 import { formatVersion } from './scheme.js';
 import { type Chosen, formatCounts, formatGroups, type NearMiss, type Selection } from './selection.js';
 
-/** So many of a list are named; the rest is counted. */
+/** How many entries of a list are named. The rest is only counted. */
 const NAMED = 10;
 
-/** How a name from outside is shown. */
+/** Formats a name that comes from outside. */
 type Show = (name: string) => string;
 
-/** For the log: what was chosen or was there instead, what lost and why, and what was not understood. */
+/**
+ * For the log: the chosen tag or what there was instead, the tags that lost and why, and the tags that were not
+ * understood.
+ */
 export function explain(selection: Selection): readonly string[] {
   return lines(selection, (name) => (/^[\w.-]+$/.test(name) ? shorten(name) : JSON.stringify(shorten(name))));
 }
 
-/** The same as a Markdown list; `aliases` are other tags of the chosen image. */
+/** The same as a Markdown list. `aliases` are other tags of the chosen image. */
 export function explainMarkdown(selection: Selection, aliases: readonly string[] = []): string {
   const show: Show = (name) => `\`${shorten(name).replaceAll('`', "'")}\``;
   const [first = '', ...more] = lines(selection, show);
@@ -35,7 +38,7 @@ function lines(selection: Selection, show: Show): readonly string[] {
     ...verdict(selection, show),
     `${total} tags read${total > 0 ? `: ${formatCounts(counts)}` : ''}`,
     ...some(nearMisses, (miss) => nearMiss(miss, show), 'that look stable'),
-    // Where nothing is left, the message names what was passed over.
+    // If nothing was chosen, the message already names the tags that were passed over.
     ...(selection.kind === 'chosen' ? chosenFrom(selection.runnersUp, passedOver, show) : []),
   ];
 }

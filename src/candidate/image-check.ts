@@ -4,12 +4,12 @@ import type { Tag } from './reference.js';
 import { type Build, formatVersion } from './scheme.js';
 import { readStable } from './schemes.js';
 
-/** What an image says of itself: each platform's configuration. */
+/** What each platform's configuration says about the image. */
 export interface ImageFacts {
-  /** Is the tag on an index? One may serve several platforms. */
+  /** Is the tag on an index, which may serve several platforms? */
   readonly isIndex: boolean;
   readonly configs: readonly {
-    /** `linux/amd64`. */
+    /** For example `linux/amd64`. */
     readonly platform: string;
     readonly env: Readonly<Record<string, string>>;
     readonly labels: Readonly<Record<string, string>>;
@@ -18,13 +18,13 @@ export interface ImageFacts {
 
 export type Finding = { readonly state: 'same' | 'other' | 'absent'; readonly what: string };
 
-/** `unknown` where the image does not say enough to tell. */
+/** `unknown` if the image does not say enough. */
 export interface ImageCheck {
   readonly outcome: 'success' | 'failure' | 'unknown';
   readonly findings: readonly Finding[];
 }
 
-/** What an image must say in its configuration, as a user gives it: `env NAME=value` or `label NAME=value`. */
+/** A value that the image's configuration must have, given by the user as `env NAME=value` or `label NAME=value`. */
 export interface Expectation {
   readonly where: 'env' | 'label';
   readonly name: string;
@@ -43,7 +43,7 @@ export const expectationSchema = v.pipe(
   }),
 );
 
-/** One statement of a configuration that a build makes about itself. */
+/** Checks one thing that the build records in the configuration. */
 interface Check {
   readonly where: Expectation['where'];
   readonly name: string;
@@ -51,8 +51,8 @@ interface Check {
 }
 
 /**
- * Holds an image against its tag, by what the build that made it puts into its configuration, and against `expected`,
- * which replaces a check of the same name. `unknown` where nothing is checked, or what is checked is not said.
+ * Compares an image with its tag, using what its build puts into the configuration, and with `expected`, which replaces
+ * a check of the same name. `unknown` if there is nothing to check, or if the configuration does not say.
  */
 export function checkImage(tag: Tag, image: ImageFacts, expected: readonly Expectation[] = []): ImageCheck {
   const build = readStable(tag);
@@ -81,8 +81,8 @@ function isSame(a: Pick<Check, 'where' | 'name'>, b: Pick<Check, 'where' | 'name
 }
 
 /**
- * A tag without an architecture is an index, of which x86_64 is always a member. A tag with one is an image, or an index
- * of that image alone, as buildx makes it to attach a provenance.
+ * A tag without an architecture must be an index that includes x86_64. A tag with one must be an image, or an index of
+ * that image alone, which buildx makes to attach a provenance.
  */
 function checkPlatforms({ arch }: Build, { isIndex, configs }: ImageFacts): Finding {
   const wanted = PLATFORM_OF[arch ?? 'x86_64'];
@@ -94,7 +94,9 @@ function checkPlatforms({ arch }: Build, { isIndex, configs }: ImageFacts): Find
   };
 }
 
-/** By ceph-container's Dockerfile for its tags, and by Ceph's container/Containerfile for those of quay.io/ceph/ceph. */
+/**
+ * Follows ceph-container's Dockerfile for its tags, and Ceph's container/Containerfile for those of quay.io/ceph/ceph.
+ */
 function checksOf(tag: Tag, { flavor, version, distro }: Build, { env }: ImageFacts['configs'][number]): Check[] {
   const isOfContainer = distro !== undefined || (env.CEPH_REF === undefined && env.CEPH_VERSION !== undefined);
   if (isOfContainer) {

@@ -1,17 +1,17 @@
 import type { Digest } from './reference.js';
 
-/** What a registry answered for a tag: what its image is, or why it is none. */
+/** A registry's answer for a tag: facts about its image, or why it has none. */
 export type KnownImage =
   | {
       readonly digest: Digest;
-      /** As an index names them, `linux/amd64`; undefined where nobody asked. */
+      /** In the form that an index uses, such as `linux/amd64`; undefined if not requested. */
       readonly platforms: readonly string[] | undefined;
-      /** When the image says that it was built, in unix seconds; undefined where it does not say, or nobody asked. */
+      /** The build time that the image states, in unix seconds; undefined if it states none, or if not requested. */
       readonly created: number | undefined;
     }
   | { readonly problem: string };
 
-/** By tag. A tag that is not in it was not read. */
+/** By tag. A tag that was not read is absent. */
 export type KnownImages = ReadonlyMap<string, KnownImage>;
 
 export function platformsOf(known: KnownImages, tag: string): readonly string[] | undefined {

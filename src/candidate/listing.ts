@@ -3,16 +3,16 @@ import type { Digest } from './reference.js';
 
 /** A tag as a registry listed it. */
 export interface ListedTag {
-  /** As it came; it need not be a valid tag. */
+  /** As received: it may not be a valid tag. */
   readonly name: string;
   readonly digest?: Digest;
-  /** When the tag was set on this registry, in unix seconds: good for an age, useless for an order. */
+  /** When the tag was set on this registry, in unix seconds. Suitable for an age, but not for ordering versions. */
   readonly startedAt?: number;
-  /** Listed, and no longer there. */
+  /** Listed, but deleted since. */
   readonly expired?: boolean;
 }
 
-/** Refuses a listing that lost more than a fifth of the tags known before; 0 known tags is no knowledge. */
+/** Refuses a listing that lost more than a fifth of the tags known before. `knownTags` 0 means unknown. */
 export function checkListing(count: number, knownTags: number): void {
   if ((knownTags - count) * 5 <= knownTags) return;
   throw new UserError(
@@ -22,8 +22,8 @@ export function checkListing(count: number, knownTags: number): void {
 }
 
 /**
- * Each name once. Of several rows for one name, which offset paging and a tag's history bring, the one that is there
- * counts, then the latest, whatever their order.
+ * Returns each name once. Offset paging and a tag's history can produce several rows for one name. A row that has not
+ * expired wins, then the latest one, in whatever order they come.
  */
 export function distinctTags(listing: Iterable<ListedTag>): readonly ListedTag[] {
   const byName = new Map<string, ListedTag>();
@@ -40,7 +40,7 @@ function supersedes(a: ListedTag, b: ListedTag): boolean {
   return (a.digest ?? '') > (b.digest ?? '');
 }
 
-/** The other tags that the listing has on this digest, sorted. */
+/** The other listed tags of this digest, sorted. */
 export function aliasesOf(listing: Iterable<ListedTag>, digest: Digest, tag: string): readonly string[] {
   return distinctTags(listing)
     .filter((one) => one.digest === digest && one.name !== tag && !one.expired)

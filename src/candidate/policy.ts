@@ -5,26 +5,26 @@ import { missingPlatforms, PLATFORM_OF } from './platform.js';
 import { type Digest, digestSchema, type Tag } from './reference.js';
 import { type Arch, type Build, compareVersions, type Distro, parseVersion, type Scheme } from './scheme.js';
 
-/** What a candidate must be. */
+/** The requirements on a candidate. */
 export interface Policy {
   readonly scheme: Scheme;
-  /** A release of Ceph by its name or its major version. Undefined: any, the highest version first. */
+  /** A release of Ceph, by name or major version. Undefined: any, and the highest version is preferred. */
   readonly flavor: string | undefined;
-  /** Undefined: a tag that names no architecture first. */
+  /** Undefined: any, and a tag that names no architecture is preferred. */
   readonly arch: Arch | undefined;
-  /** A family such as `centos`, or exactly one such as `centos-stream9`; undefined: centos. */
+  /** A family such as `centos`, or exactly one release such as `centos-stream9`; undefined: centos. */
   readonly distro: string | undefined;
-  /** Tags, versions (all their builds) or digests. */
+  /** Tags, digests, or versions, which exclude all their builds. */
   readonly exclude: readonly string[];
   /** In seconds; 0: none. */
   readonly minimumAge: number;
-  /** Does an age that nobody knows pass? */
+  /** Does a tag of unknown age pass? */
   readonly unknownAgePasses: boolean;
   /** Unix seconds. */
   readonly now: number;
-  /** A day's build before the tag that moves with each rebuild. */
+  /** Prefer a day's build to the tag that moves with each rebuild? */
   readonly preferDated: boolean;
-  /** All of these must be in the image's index. */
+  /** The image's index must include all of these. */
   readonly platforms: readonly string[];
 }
 
@@ -46,7 +46,7 @@ export const distroSchema = v.pipe(
 
 const DEFAULT_DISTRO = 'centos';
 
-/** A stable tag, and what the registry said of it. */
+/** A stable tag, and what the registry says about it. */
 export interface StableTag extends Build {
   readonly tag: Tag;
   readonly digest: Digest | undefined;
@@ -56,17 +56,17 @@ export interface StableTag extends Build {
 
 export type RuleName = 'flavor' | 'distro' | 'arch' | 'exclude' | 'minimum-age' | 'platforms' | 'image';
 
-/** One demand of a policy. */
+/** One requirement of a policy. */
 export interface Rule {
   readonly name: RuleName;
-  /** What it asks for, as in `of flavor pacific`. */
+  /** The requirement in words, as in `of flavor pacific`. */
   readonly asks: string;
   readonly admits: (tag: StableTag) => boolean;
-  /** What a tag is instead, as in `of flavor quincy`. */
+  /** What a failing tag has instead, as in `of flavor quincy`. */
   readonly instead: (tag: StableTag) => string;
 }
 
-/** The rules that a policy has for these tags, in the order in which they are asked. */
+/** The rules of a policy for these tags, in the order in which they are applied. */
 export function rulesOf(policy: Policy, tags: readonly StableTag[], known: KnownImages): readonly Rule[] {
   const { flavor, arch, distro, exclude, minimumAge, now } = policy;
   const rules: Rule[] = [];
@@ -139,7 +139,7 @@ export function rulesOf(policy: Policy, tags: readonly StableTag[], known: Known
   return rules;
 }
 
-/** Does the policy ask what a tag does not say, and its image would? */
+/** Does the policy ask something that the image says and the tag does not? */
 export function needsReading(tag: StableTag, policy: Policy): boolean {
   const { arch, exclude, minimumAge, unknownAgePasses, platforms } = policy;
   return (
@@ -150,7 +150,7 @@ export function needsReading(tag: StableTag, policy: Policy): boolean {
   );
 }
 
-/** A release goes by its name, or by the first number of Ceph's version. */
+/** Matches a release by name, or by the first number of Ceph's version. */
 export function isOfFlavor({ flavor, version }: StableTag, asked: string, { hasOwnVersion }: Scheme): boolean {
   if (flavor === asked || (flavor !== undefined && flavor === CEPH_RELEASES[asked])) return true;
   return hasOwnVersion !== true && String(version[0]) === asked;
@@ -158,7 +158,7 @@ export function isOfFlavor({ flavor, version }: StableTag, asked: string, { hasO
 
 const VERSION = /^v?\d+(?:\.\d+)*$/;
 
-/** A version excludes all its builds; a tag or a digest only itself. */
+/** A version excludes all its builds; a tag or a digest excludes only itself. */
 export function isExcluded(entry: string, tag: StableTag, known: KnownImages): boolean {
   if (entry === tag.tag || entry === (tag.digest ?? digestOf(known, tag.tag))) return true;
   return VERSION.test(entry) && compareVersions(parseVersion(entry.replace(/^v/, '')), tag.version) === 0;
@@ -169,12 +169,12 @@ function problemOf({ tag }: StableTag, known: KnownImages): string | undefined {
   return image !== undefined && 'problem' in image ? image.problem : undefined;
 }
 
-/** When a tag was set, as far as the listing tells; else when its image was built, as far as that tells. */
+/** When a tag was set, according to the listing; otherwise when its image was built, if the image says so. */
 export function sinceOf(tag: StableTag, known: KnownImages): number | undefined {
   return tag.startedAt ?? createdOf(known, tag.tag);
 }
 
-/** Is this the image of one architecture that hardly anybody runs by chance? */
+/** Is this the image of one architecture that hardly anybody would want by default? */
 export function isForeign(tag: StableTag, known: KnownImages): boolean {
   if (tag.arch !== undefined) return tag.arch !== 'x86_64';
   const platforms = platformsOf(known, tag.tag);
@@ -182,7 +182,8 @@ export function isForeign(tag: StableTag, known: KnownImages): boolean {
 }
 
 /**
- * An index has x86_64 always. Whether it has aarch64 its manifest says, which is read only where no tag names aarch64.
+ * An index always includes x86_64. Only its manifest says whether it includes aarch64, and that is read only if no tag
+ * names aarch64.
  */
 function serves(tag: StableTag, arch: Arch, platforms: readonly string[] | undefined, isNamed: boolean): boolean {
   if (tag.arch !== undefined && tag.arch !== arch) return false;
@@ -195,7 +196,7 @@ function describeArch({ arch }: StableTag, platforms: readonly string[] | undefi
   return arch === undefined ? 'without an architecture in its name' : `for ${arch}`;
 }
 
-/** `centos-stream8`. */
+/** For example `centos-stream8`. */
 export function distroName(distro: Distro | undefined): string {
   return distro === undefined ? 'no named distribution' : `${distro.family}-${distro.base}`;
 }
@@ -205,7 +206,7 @@ const UNITS = [
   ['hours', 3600],
 ] as const;
 
-/** As a person would say it, rounded down: `7 days`, `36 hours`, `90 minutes`. */
+/** Rounds down to a readable unit: `7 days`, `36 hours`, `90 minutes`. */
 function duration(seconds: number): string {
   const [unit, length] = UNITS.find(([, length]) => seconds >= 2 * length) ?? (['minutes', 60] as const);
   return `${Math.floor(Math.max(0, seconds) / length)} ${unit}`;

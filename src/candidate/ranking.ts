@@ -2,15 +2,15 @@ import type { KnownImages } from './known-images.js';
 import { distroName, isForeign, type Policy, type StableTag } from './policy.js';
 import { compareBuilds, compareText, compareVersions, type Distro, seriesOf, type Version } from './scheme.js';
 
-/** One reason to prefer a tag to another. */
+/** One reason to prefer one tag to another. */
 interface Preference {
-  /** Negative where a comes first. */
+  /** Negative if a comes first. */
   readonly compare: (a: StableTag, b: StableTag) => number;
-  /** What is said of the tag that comes second. */
+  /** Says why the tag that comes second is not preferred. */
   readonly why: (second: StableTag, first: StableTag) => string;
 }
 
-/** The order of candidates under a policy: total, so that it does not depend on the order of the listing. */
+/** Orders candidates under a policy. The order is total, so the order of the listing does not matter. */
 export interface Ranking {
   readonly compare: (a: StableTag, b: StableTag) => number;
   /** Why `second` ranks below `first`. */
@@ -68,7 +68,7 @@ function preferencesOf(
       why: (second) => `the newest patch of series ${seriesOf(second.version)} no longer carries ${flavor}`,
     },
     { compare: (a, b) => compareVersions(b.version, a.version), why: () => 'an older version' },
-    // Ceph's releases are named along the alphabet.
+    // The names of Ceph's releases follow the alphabet.
     {
       compare: (a, b) => compareText(b.flavor ?? '', a.flavor ?? ''),
       why: (second) => `the same version of an older release of Ceph, ${second.flavor}`,
@@ -83,12 +83,12 @@ function preferencesOf(
   ];
 }
 
-/** Tags of which this is false come first. */
+/** Tags for which this is false come first. */
 function by(isSecond: (tag: StableTag) => boolean): Preference['compare'] {
   return (a, b) => Number(isSecond(a)) - Number(isSecond(b));
 }
 
-/** stream9 > stream8 > 8 > 7, and 16.04 > 14.04. Only one family gets here, or none. */
+/** stream9 > stream8 > 8 > 7, and 16.04 > 14.04. By now all tags are of one family, or of none. */
 function compareBases(a: Distro | undefined, b: Distro | undefined): number {
   return a?.base === b?.base ? 0 : compareVersions(baseNumbers(a), baseNumbers(b));
 }
@@ -101,9 +101,9 @@ function baseNumbers(distro: Distro | undefined): Version {
 }
 
 /**
- * The series whose newest patch carries the flavor. A new series' first patch may still be built for the flavors of
- * the series before it, which get no later one there: that is not their home. All stable tags of the listing count,
- * whatever else a policy asks: an excluded patch was built all the same.
+ * The series whose newest patch carries the flavor. The first patch of a new series may still be built for the flavors
+ * of the series before, which get no later patch there, so it is not their home. Counts all stable tags of the listing,
+ * even those that the policy excludes, since they were built all the same.
  */
 export function homeSeries(tags: readonly StableTag[], isOfFlavor: (tag: StableTag) => boolean): ReadonlySet<string> {
   const newest = new Map<string, { version: Version; carries: boolean }>();

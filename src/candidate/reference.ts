@@ -3,12 +3,12 @@ import { isLoopback } from '../base/loopback.js';
 
 /**
  * Names of images, by the grammar of the OCI distribution spec (v1.1, "Pulling manifests") and of
- * github.com/distribution/reference. From the moment a candidate is found, everything speaks of its digest.
+ * github.com/distribution/reference. Once a candidate is found, everything refers to its digest.
  */
 
 const quoted = (text: unknown): string => JSON.stringify(text);
 
-/** `sha256:` and 64 lower-case hex digits. No registry that we know serves manifests under another algorithm. */
+/** `sha256:` and 64 lower-case hex digits. No registry that we know of serves manifests under another algorithm. */
 export const digestSchema = v.pipe(
   v.string(),
   v.regex(/^sha256:[0-9a-f]{64}$/, (issue) => `${issue.received} is not a digest such as sha256:<64 hex digits>`),
@@ -30,7 +30,7 @@ export type Tag = v.InferOutput<typeof tagSchema>;
 const HOST = /^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:]+\])(?::\d{1,5})?$/i;
 const PATH = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/;
 
-/** A repository on a registry. The registry is always named: no default to Docker Hub. */
+/** The registry is always explicit: there is no default to Docker Hub. */
 export interface Repository {
   /** `host` or `host:port`. */
   readonly registry: string;
@@ -47,7 +47,7 @@ const splitRepository = (text: string): Repository | undefined => {
   return valid && PATH.test(path) && text.length <= 255 ? { registry, path } : undefined;
 };
 
-/** `quay.io/ceph/daemon`, parsed to a Repository. */
+/** Parses `quay.io/ceph/daemon` to a Repository. */
 export const repositorySchema = v.pipe(
   v.string(),
   v.rawTransform(({ dataset, addIssue, NEVER }): Repository => {
@@ -60,14 +60,14 @@ export const repositorySchema = v.pipe(
   }),
 );
 
-/** An image that can be promoted: where it is, under which tag it was found, and which bytes it is. */
+/** An image that can be promoted: its repository, the tag under which it was found, and its digest. */
 export interface Candidate {
   readonly repository: Repository;
   readonly tag: Tag;
   readonly digest: Digest;
 }
 
-/** `repository:tag@digest`, parsed to a Candidate. */
+/** Parses `repository:tag@digest` to a Candidate. */
 export const candidateSchema = v.pipe(
   v.string(),
   v.rawTransform(({ dataset, addIssue, NEVER }): Candidate => {
@@ -94,12 +94,12 @@ export function formatCandidate(candidate: Candidate): string {
   return `${formatRepository(candidate.repository)}:${candidate.tag}@${candidate.digest}`;
 }
 
-/** Docker Hub's registry under all its names. */
+/** All names of Docker Hub's registry. */
 const DOCKER_HUB = ['docker.io', 'index.docker.io', 'registry-1.docker.io', 'registry.hub.docker.com'];
 
 /**
- * One name for a registry that has several, to compare registries by. Host names ignore case; every name of this
- * machine is `localhost`; the ports of http and https are left out; Docker Hub is `docker.io`.
+ * One name for a registry that has several, so that registries can be compared. Host names are lower-cased, every name
+ * of this machine becomes `localhost`, the default ports of http and https are dropped, and Docker Hub is `docker.io`.
  */
 export function canonicalRegistry(registry: string): string {
   // URL normalizes case, leading zeros of ports, and the spellings of IPv4 and IPv6 addresses.
@@ -108,18 +108,20 @@ export function canonicalRegistry(registry: string): string {
   return port === '' || port === '443' ? host : `${host}:${port}`;
 }
 
-/** One name for a repository that has several, to compare repositories by. On Docker Hub `x` is short for `library/x`. */
+/**
+ * One name for a repository that has several, so that repositories can be compared. On Docker Hub `x` is short for
+ * `library/x`.
+ */
 export function canonicalRepository({ registry, path }: Repository): string {
   const host = canonicalRegistry(registry);
   return host === 'docker.io' && !path.includes('/') ? `${host}/library/${path}` : `${host}/${path}`;
 }
 
-/** Are these two names of one repository? */
 export function sameRepository(a: Repository, b: Repository): boolean {
   return canonicalRepository(a) === canonicalRepository(b);
 }
 
-/** `repository:tag@digest`, kept as text; candidateSchema takes it apart. */
+/** Checks `repository:tag@digest` but keeps it as text; candidateSchema parses it. */
 export const referenceSchema = v.pipe(
   v.string(),
   v.regex(/^[^@\s]+:[^:@/\s]+@sha256:[0-9a-f]{64}$/, (issue) => `${issue.received} is not a reference with its digest`),

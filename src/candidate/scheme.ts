@@ -1,47 +1,50 @@
 import * as v from 'valibot';
 import { type Tag, tagSchema } from './reference.js';
 
-/** What a repository's tags mean. A scheme is one file under schemes/ and its line in schemes.ts. */
+/** Explains the tags of a repository. A scheme is one file under schemes/ and its line in schemes.ts. */
 export interface Scheme {
   readonly name: string;
-  /** What every stable tag contains: a registry that can filter need list no others. */
+  /** A text that every stable tag contains, so that a registry that can filter lists no others. */
   readonly filter?: string;
-  /** What every stable tag begins with: a registry that lists by name need not list all others. */
+  /** A text that every stable tag begins with, so that a registry that lists by name can skip the others. */
   readonly prefix?: string;
-  /** False where two tags may be equal in all that orders them: then nothing says which is newer. */
+  /** False if two different tags may compare as equal, so that nothing says which is newer. */
   readonly isTotal?: boolean;
-  /** True where the version is the image's own, so that its first number is no release of Ceph. */
+  /** True if the version is the image's own, so that its first number is not a release of Ceph. */
   readonly hasOwnVersion?: boolean;
-  /** Says what a tag is. It never throws, and looks at the whole text. */
+  /** Classifies a tag. Never throws, and always matches the whole text. */
   read(tag: string): Reading;
-  /** The same of many tags at once, where that is cheaper. */
+  /** Classifies many tags at once, if that is cheaper. */
   readAll?(tags: readonly string[]): readonly Reading[];
 }
 
 export type Reading =
   | { readonly kind: 'stable'; readonly build: Build }
-  /** Looks stable at a glance, and is not by the grammar. */
+  /** Resembles a stable tag, but does not fit the grammar. */
   | { readonly kind: 'near-miss'; readonly why: string; readonly version: Version }
   | { readonly kind: NotStable | 'other' };
 
-/** What a scheme knows not to be stable; `unreleased` says stable and holds unreleased Ceph, `alias` moves. */
+/**
+ * Tags that a scheme recognizes as not stable. `unreleased`: the tag says stable but holds unreleased Ceph. `alias`:
+ * the tag moves.
+ */
 export type NotStable = 'prerelease' | 'unreleased' | 'devel' | 'alias';
 
 export type TagKind = Reading['kind'];
 
-/** What a stable tag says of its image; undefined where it does not say. */
+/** What a stable tag says about its image; undefined for anything that it does not say. */
 export interface Build {
   readonly version: Version;
-  /** The release of Ceph, as in `pacific`. */
+  /** The release of Ceph, such as `pacific`. */
   readonly flavor: string | undefined;
   readonly distro: Distro | undefined;
-  /** Undefined: the tag names no architecture, as a tag of an index does. */
+  /** Undefined: the tag names no architecture, like the tag of an index. */
   readonly arch: Arch | undefined;
-  /** Which build of the version it is, as in `20230410`, where the tag names one; ordered by its numbers. */
+  /** The build of the version, such as `20230410`, if the tag names one. Builds are ordered by their numbers. */
   readonly build: string | undefined;
 }
 
-/** `centos` and `stream8`. */
+/** For example `centos` and `stream8`. */
 export interface Distro {
   readonly family: string;
   readonly base: string;
@@ -53,7 +56,7 @@ export const archSchema = v.picklist(
 );
 export type Arch = v.InferOutput<typeof archSchema>;
 
-/** The numbers of a version, the weightiest first. Tags allow any length, hence bigint. */
+/** The numbers of a version, most significant first. Tags allow any length, hence bigint. */
 export type Version = readonly bigint[];
 
 export function parseVersion(text: string): Version {
@@ -61,8 +64,8 @@ export function parseVersion(text: string): Version {
 }
 
 /**
- * The numbers of a text that nothing but separators parts, such as `2026-11-01T00-00-00Z`; none for a text without
- * digits. Undefined where letters stand among them: nothing says whether `1.2rc1` is before or after `1.2`.
+ * The numbers of a text that has only separators between them, such as `2026-11-01T00-00-00Z`; empty for a text without
+ * digits. Undefined if there are letters between them: nobody knows whether `1.2rc1` is before or after `1.2`.
  */
 export function parseNumbers(text: string): Version | undefined {
   if (!/\d/.test(text)) return [];
@@ -70,7 +73,7 @@ export function parseNumbers(text: string): Version | undefined {
   return (text.match(/\d+/g) ?? []).map(BigInt);
 }
 
-/** Compares builds of one version; one that the tag does not name counts as less. Negative where a is lower. */
+/** Compares builds of one version. A missing build is lower. Negative if a is lower. */
 export function compareBuilds(a: string | undefined, b: string | undefined): number {
   return a === b ? 0 : compareVersions(parseNumbers(a ?? '') ?? [], parseNumbers(b ?? '') ?? []);
 }
@@ -79,7 +82,7 @@ export function formatVersion(version: Version): string {
   return version.join('.');
 }
 
-/** Number by number; what is missing counts as less. Negative where a is lower. */
+/** Compares number by number. A missing number is lower. Negative if a is lower. */
 export function compareVersions(a: Version, b: Version): number {
   for (const [index, number] of a.entries()) {
     const other = b[index];
@@ -89,25 +92,28 @@ export function compareVersions(a: Version, b: Version): number {
   return a.length - b.length;
 }
 
-/** By code units: the same on every machine. */
+/** Compares code units, so that the result is the same on every machine. */
 export function compareText(a: string, b: string): number {
   if (a === b) return 0;
   return a < b ? -1 : 1;
 }
 
-/** The first two numbers, as in `6.0`: what ceph-container maintains as one branch. */
+/** The first two numbers, such as `6.0`. ceph-container maintains them as one branch. */
 export function seriesOf(version: Version): string {
   return formatVersion(version.slice(0, 2));
 }
 
 /** A scheme's tags as regular expressions. */
 export interface Grammar {
-  /** With the named groups version, and where tags have them flavor, distro, base, arch and build. */
+  /** With the named group version and, if tags have them, flavor, distro, base, arch and build. */
   readonly stable: RegExp;
   readonly notStable: readonly (readonly [NotStable, RegExp])[];
-  /** Why a tag is not stable though it looks it, with the named group version; the first that matches counts. */
+  /**
+   * Patterns of tags that look stable but are not, each with the reason and the named group version. The first match
+   * counts.
+   */
   readonly lookalikes: readonly (readonly [string, RegExp])[];
-  /** The flavor by a version's first number, where tags do not name it. */
+  /** The flavor by a version's first number, for tags that do not name it. */
   readonly flavors?: Readonly<Record<string, string>>;
 }
 
@@ -140,12 +146,12 @@ function buildOf(version: Version, { flavor, distro, base, arch, build }: Groups
   };
 }
 
-/** Reads a name as a registry listed it, which need not be a tag at all: that is a near miss at best. */
+/** Reads a name as a registry listed it. If it is not a valid tag, it is a near miss at best. */
 export function readTag(scheme: Scheme, name: string): ReadTag {
   return checkTag(name, scheme.read(name));
 }
 
-/** The same where the scheme has read it already. */
+/** Does the same for a name that the scheme has already read. */
 export function checkTag(name: string, reading: Reading): ReadTag {
   if (reading.kind !== 'stable' && reading.kind !== 'near-miss') return reading;
   if (!isTag(name)) {

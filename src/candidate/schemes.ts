@@ -7,7 +7,7 @@ import { cephDaemon } from './schemes/ceph-daemon.js';
 import { patternScheme } from './schemes/pattern.js';
 import { semver } from './schemes/semver.js';
 
-/** Every scheme; where a tag is of two, the first is meant. */
+/** If a tag fits two schemes, the first one counts. */
 export const schemes: readonly Scheme[] = [cephDaemon, ceph, semver];
 
 export const schemeNames: readonly string[] = [...schemes.map(({ name }) => name), 'pattern'];
@@ -18,8 +18,8 @@ export const schemeNameSchema = v.picklist(
 );
 
 /**
- * The scheme of a repository's tags: the one that is named, else the one that a pattern gives, else by the repository's
- * name. Throws a UserError where none of these says it.
+ * Chooses the scheme for a repository's tags: the named one, else the one that a pattern defines, else by the
+ * repository's name. Throws a UserError if none of these decides.
  */
 export function schemeFor(
   repository: Repository,
@@ -44,8 +44,8 @@ function byRepository({ path }: Repository): Scheme | undefined {
 }
 
 /**
- * Negative where a's version is lower, and of one version where its day's build is earlier; undefined where no scheme
- * reads both as stable, so that nothing says which is newer.
+ * Negative if a's version is lower or, for equal versions, if its day's build is earlier; undefined if no scheme reads
+ * both tags as stable, so that nothing says which is newer.
  */
 export function compareTags(a: Tag, b: Tag): number | undefined {
   for (const scheme of schemes) {
@@ -58,7 +58,7 @@ export function compareTags(a: Tag, b: Tag): number | undefined {
   return undefined;
 }
 
-/** What a stable tag says of its image, by the first scheme that reads it as one; undefined where none does. */
+/** What a stable tag says about its image, by the first scheme that reads it as stable; undefined if none does. */
 export function readStable(tag: Tag): Build | undefined {
   for (const scheme of schemes) {
     const reading = scheme.read(tag);

@@ -26,46 +26,46 @@ import {
   type Version,
 } from './scheme.js';
 
-/** Which tag to take, and why; whatever it is, what the listing held is in it. */
+/** The tag to take and why, or why there is none. Each case includes a survey of the listing. */
 export type Selection = Chosen | Unread | Nothing;
 
 interface Survey {
-  /** How many tags of each kind were listed, each name once; expired ones are of no other kind. */
+  /** How many tags of each kind were listed, counting each name once. Expired tags are counted only as expired. */
   readonly counts: Readonly<Record<TagKind | 'expired', number>>;
-  /** The newest first. */
+  /** Newest first. */
   readonly nearMisses: readonly NearMiss[];
-  /** Stable tags that the policy does not admit, by the rule that they failed. */
+  /** Stable tags that the policy does not admit, each with the first rule that it failed. */
   readonly passedOver: readonly PassedOver[];
 }
 
 export interface Chosen extends Survey {
   readonly kind: 'chosen';
   readonly chosen: StableTag;
-  /** What else would do, the best first. */
+  /** The other tags that would do, best first. */
   readonly runnersUp: readonly RunnerUp[];
   readonly warnings: readonly string[];
 }
 
-/** The best tag, if its image, which nobody has read, is what the policy asks for. */
+/** The best tag so far. Its image must be read to know whether it fits the policy. */
 export interface Unread extends Survey {
   readonly kind: 'unread';
   readonly tag: Tag;
 }
 
-/** There is nothing to take, and nothing else may be taken instead. */
+/** No tag fits, and nothing may be taken instead. */
 export interface Nothing extends Survey {
   readonly kind: 'nothing';
-  /** No tags at all, none that is stable and there, or the rule that admitted none of those that were left. */
+  /** There are no tags, no stable ones that still exist, no order, or a rule admitted none of the remaining tags. */
   readonly reason: 'no-tags' | 'nothing-stable' | 'no-order' | RuleName;
-  /** What was asked for, and what was there instead; one line. */
+  /** The request, and what was found instead; one line. */
   readonly message: string;
 }
 
 export interface NearMiss {
-  /** As it was listed: anything at all. */
+  /** As listed: it can be any text. */
   readonly name: string;
   readonly why: string;
-  /** Is its version above that of the chosen tag? True also where nothing was chosen. */
+  /** Is its version above the chosen tag's? Also true if nothing was chosen. */
   readonly looksNewer: boolean;
 }
 
@@ -81,8 +81,9 @@ export interface RunnerUp {
 }
 
 /**
- * The tag that the policy wants of a listing. Where it asks for what tags do not say, the answer may be `unread`: read
- * that tag's image, add it to `known`, and ask again; an image that is not what is asked for gives way to the next.
+ * Chooses the tag that the policy wants from a listing. If the policy asks for something that tags do not say, the
+ * answer may be `unread`: read that tag's image, add it to `known`, and call this again. An image that does not fit
+ * gives way to the next.
  */
 export function selectCandidate(
   listing: Iterable<ListedTag>,
@@ -114,7 +115,7 @@ export function selectCandidate(
   };
 }
 
-/** Could be the newer one just as well, and is another image as far as one can tell. */
+/** Either tag could be the newer one, and as far as we can tell they are different images. */
 function isRival(a: StableTag, b: StableTag): boolean {
   const isEqual =
     compareVersions(a.version, b.version) === 0 && compareBuilds(a.build, b.build) === 0 && a.arch === b.arch;
@@ -123,7 +124,7 @@ function isRival(a: StableTag, b: StableTag): boolean {
 
 type Miss = Omit<NearMiss, 'looksNewer'> & { readonly version: Version };
 
-/** What there is, each tag read once. */
+/** Sorts the listing into kinds, and reads each tag once. */
 function survey(listing: Iterable<ListedTag>, scheme: Scheme) {
   const counts = { stable: 0, 'near-miss': 0, prerelease: 0, unreleased: 0, devel: 0, alias: 0, other: 0, expired: 0 };
   const stable: StableTag[] = [];
@@ -135,18 +136,18 @@ function survey(listing: Iterable<ListedTag>, scheme: Scheme) {
     counts[expired ? 'expired' : reading.kind] += 1;
     if (expired) continue;
     if (reading.kind === 'stable') {
-      // Spread last, which V8 does twice as fast: this is most of the work on a long listing.
+      // Spreading last is twice as fast in V8, and this is most of the work on a long listing.
       stable.push({ tag: reading.tag, digest, startedAt, ...reading.build });
     } else if (reading.kind === 'near-miss') {
       misses.push({ name, why: reading.why, version: reading.version });
     }
   }
-  // The newest first, so that those are what messages name.
+  // Newest first, so that messages name the newest.
   stable.sort((a, b) => compareVersions(b.version, a.version) || compareText(a.tag, b.tag));
   return { counts, stable, misses };
 }
 
-/** Holds the tags against one rule after the other; `stop` is the one that none of those left came through. */
+/** Applies one rule after another. `stop` is the rule that no remaining tag passed. */
 function applyRules(rules: readonly Rule[], stable: readonly StableTag[]) {
   let passedOver: readonly PassedOver[] = [];
   let admitted = stable;
@@ -168,7 +169,7 @@ function applyRules(rules: readonly Rule[], stable: readonly StableTag[]) {
   return { admitted, passedOver, stop };
 }
 
-/** `2 of flavor quincy (v7.0.1-…, …), 1 of flavor reef (v8.0.0-…)`, the largest group first. */
+/** For example `2 of flavor quincy (v7.0.1-…, …), 1 of flavor reef (v8.0.0-…)`, largest group first. */
 export function formatGroups(tags: readonly PassedOver[]): string {
   const byWhy = new Map<string, Tag[]>();
   for (const { tag, why } of tags) {
@@ -199,7 +200,7 @@ function nothingStable(
   };
 }
 
-/** `420 stable, 28 prerelease`; empty where there are no tags. */
+/** For example `420 stable, 28 prerelease`; empty if there are no tags. */
 export function formatCounts(counts: Survey['counts']): string {
   return Object.entries(counts)
     .filter(([, count]) => count > 0)

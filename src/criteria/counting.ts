@@ -7,10 +7,10 @@ import type { JobResult } from './job-result.js';
 /** How far a reporter's clock may be ahead of ours, in seconds. */
 export const CLOCK_SKEW = 5 * 60;
 
-/** The rules in force when a record was made: a record replays by its own. */
+/** The rules in force when a record was made. A record replays by its own rules. */
 export type Rules = DecisionRecord['version'];
 
-/** The results of the criteria's jobs, divided by whether they count. Both lists are newest first, without duplicates. */
+/** The results of the criteria's jobs, split by whether they count. Both lists are newest first, without duplicates. */
 export interface Counting {
   readonly counted: readonly JobResult[];
   readonly refused: readonly Refused[];
@@ -20,13 +20,13 @@ export interface Refused {
   readonly result: JobResult;
   readonly why: string;
   /**
-   * A failure that does not count and still holds its job back: `undated` would count but for its time, so that nobody
-   * knows whether a pass is newer; `unproven` does not say which image it tested, so that only a newer pass clears it.
+   * A failure that does not count but still holds its job back. `undated`: it would count but for its time, so nobody
+   * knows whether a pass is newer. `unproven`: it does not say which image it tested, so only a newer pass clears it.
    */
   readonly holds?: 'undated' | 'unproven' | undefined;
 }
 
-/** Divides results by whether they count for the candidate at `now` (unix seconds). */
+/** Splits results by whether they count for the candidate at `now` (unix seconds). */
 export function countEvidence(
   criteria: Criteria,
   results: readonly JobResult[],
@@ -46,11 +46,11 @@ export function countEvidence(
     const refusal = refusalOf(result);
     if (refusal === undefined) return [];
     const isOnCandidate = result.candidate?.tag === candidate.tag;
-    // DLRN's votes are on all kinds of things: one that names nothing matters only where its job tested this image.
+    // DLRN has votes on many kinds of things. A vote that names no image matters only if its job tested this image.
     const isStray = result.source === 'dlrn' && !isOnCandidate && !voted.has(voteKey(result));
     const holds = isStray ? undefined : refusal.holds;
     if (!isOnCandidate && holds === undefined) {
-      // Where a job never speaks of the tag, the newest that it speaks of instead explains why.
+      // If a job has no result on the tag, its newest result on another one explains why.
       if (heard.has(result.job)) return [];
       heard.add(result.job);
     }
@@ -59,12 +59,12 @@ export function countEvidence(
   return { counted, refused };
 }
 
-/** What a vote that names no image must share with one that does. */
+/** Links a vote that names no image to one that does: both must have the same key. */
 export function voteKey({ job, 'aggregate-hash': hash }: JobResult): string {
   return JSON.stringify([job, hash ?? null]);
 }
 
-/** Why a result does not count; undefined where it does. */
+/** Returns a function that says why a result does not count; undefined if it does. */
 function refuser(criteria: Criteria, candidate: Candidate, now: number, rules: Rules) {
   const trusted = criteria.trustedUsers;
   return ({ outcome, source, user, timestamp, ...result }: JobResult): Omit<Refused, 'result'> | undefined => {
@@ -88,7 +88,7 @@ function refuser(criteria: Criteria, candidate: Candidate, now: number, rules: R
   };
 }
 
-/** A word without a digit, such as `failed`, may be a tag, and is more likely none. */
+/** A word without a digit, such as `failed`, could be a tag but most likely is not. */
 function imageIn(tested: JobResult['candidate'], candidate: Candidate): JobResult['candidate'] {
   const isWord = tested?.digest === undefined && tested?.tag !== candidate.tag && !/\d/.test(tested?.tag ?? '');
   return isWord ? undefined : tested;
@@ -99,7 +99,10 @@ function timeProblem(timestamp: number, now: number): string | undefined {
   return timestamp < 0 ? 'its time is before 1970' : undefined;
 }
 
-/** Of equal times the failure is first, then what still runs: what decides is never chance, and never in favour. */
+/**
+ * For equal times failures come first, then running jobs, so that the decision never depends on chance and never
+ * favours a promotion.
+ */
 const RANK = { failure: 0, running: 1, success: 2 } as const;
 
 function newestFirst([a, x]: readonly [string, JobResult], [b, y]: readonly [string, JobResult]): number {

@@ -6,25 +6,25 @@ import { durationSchema, parseUser } from '../base/schema.js';
 import { type Tag, tagSchema } from '../candidate/reference.js';
 import { jobNameSchema } from './job-result.js';
 
-/** What must have passed before a label moves. */
+/** Which jobs must have passed before a label moves. */
 export interface Criteria {
   readonly label: Tag;
-  /** The whole file, as it was. */
+  /** The whole file, unchanged. */
   readonly content: string;
-  /** Of the content. */
+  /** The hash of `content`. */
   readonly sha256: string;
-  /** One job of each must have passed: a required job stands alone. A job is in one of them at most. */
+  /** One job of each group must have passed. A required job is a group of its own. No job is in two groups. */
   readonly requirements: readonly (readonly string[])[];
-  /** Seconds; undefined: a pass never ages. */
+  /** In seconds; undefined: a pass never expires. */
   readonly maxAge: number | undefined;
-  /** undefined: everyone is trusted. */
+  /** Undefined: everyone is trusted. */
   readonly trustedUsers: readonly string[] | undefined;
   readonly waivers: readonly Waiver[];
   readonly acrossHashes: boolean;
   readonly bareTags: boolean;
 }
 
-/** strictObject whose errors speak of keys. */
+/** A strictObject whose errors speak of keys. */
 export const mapping = <const Entries extends v.ObjectEntries>(entries: Entries) =>
   v.strictObject(entries, (issue) => {
     if (issue.expected === 'never') return `unknown key; known are ${Object.keys(entries).join(', ')}`;
@@ -33,7 +33,7 @@ export const mapping = <const Entries extends v.ObjectEntries>(entries: Entries)
 
 const lineSchema = v.pipe(v.string(), v.regex(/^[^\r\n]*\S[^\r\n]*$/, 'is not one line of text'));
 
-/** A calendar day, as `2026-12-01`. YAML 1.2 has no dates: it arrives as text. */
+/** A calendar day, such as `2026-12-01`. YAML 1.2 has no dates, so it arrives as text. */
 export const daySchema = v.pipe(
   v.string(),
   v.isoDate((issue) => `${issue.received} is not a date such as 2026-12-01`),
@@ -120,7 +120,7 @@ const plainSchema = v.pipe(
 /** A whole criteria file, for editors: labels, each with its criteria. */
 export const criteriaFileSchema = v.record(tagSchema, v.union([labelSchema, plainSchema]));
 
-/** The same by the one form that is there, so that errors speak of that. */
+/** Parses by the form that a label uses, so that errors speak only of that form. */
 const parsedFileSchema = v.record(
   tagSchema,
   v.lazy((criteria) => (Array.isArray(criteria) ? plainSchema : labelSchema)),
@@ -130,8 +130,8 @@ const MAX_CHARACTERS = 256 * 1024;
 const MAX_ALIASES = 20;
 
 /**
- * Reads the criteria of one label out of a criteria file (YAML 1.2, or JSON); throws a UserError that names the key.
- * `what` names the file: where it is an input, input promoted-label is the label.
+ * Reads the criteria of one label from a criteria file (YAML 1.2 or JSON). Throws a UserError that names the key.
+ * `what` names the file; if that is an input, the label is the input promoted-label.
  */
 export function parseCriteria(
   content: string,
@@ -158,12 +158,12 @@ export function parseCriteria(
   };
 }
 
-/** The data in a YAML text: what JSON could say too, each key once, few aliases. `what` names it in errors. */
+/** Parses YAML that JSON could express too, with unique keys and few aliases. `what` names the text in errors. */
 export function parseYaml(text: string, what: string): unknown {
   if (text.length > MAX_CHARACTERS) throw new UserError(`${what}: more than ${MAX_CHARACTERS} characters`);
   const document = parseDocument(text, { schema: 'core', stringKeys: true, uniqueKeys: true });
   const [problem] = [...document.errors, ...document.warnings];
-  // Below the first line the library draws where it is.
+  // Below the first line the library draws an excerpt of the text.
   if (problem !== undefined) throw new UserError(`${what}: not YAML: ${problem.message.replace(/:?\n.*$/s, '')}`);
   let data: unknown;
   try {

@@ -31,7 +31,7 @@ const blockersSchema = v.strictObject({
 });
 export type Blockers = v.InferOutput<typeof blockersSchema>;
 
-/** All that a decision rests on, so that it evaluates again to its verdict. */
+/** Everything that a verdict rests on, so that it evaluates again to the same verdict. */
 export const decisionRecordSchema = v.strictObject({
   version: v.pipe(
     v.picklist([1, 2]),

@@ -10,20 +10,20 @@ import type { Evidence, JobResult } from './job-result.js';
 export interface EvaluateOptions {
   /** Unix seconds. */
   readonly evaluatedAt: number;
-  /** Where the results come from: options of the criteria that have no effect on that source are warned of. */
+  /** The source of the results. Options of the criteria that have no effect on it cause a warning. */
   readonly source?: Evidence['source'] | undefined;
   readonly remarks?: Evidence['remarks'] | undefined;
-  /** Those of the newest version, except in a replay. */
+  /** The newest rules, except in a replay. */
   readonly rules?: Rules | undefined;
 }
 
 /**
- * Holds results against criteria. The order of the results makes no difference, and results of other jobs or on other
- * images may be among them, so that one reading serves several candidates. Throws a UserError for a waiver that has
- * ended.
+ * Evaluates results against criteria. Their order makes no difference. Results of other jobs or images may be included,
+ * so that one reading serves several candidates. Throws a UserError for an expired waiver.
  *
  * A job passes on an aggregate hash if its newest result there is a pass, and the last run that ended on this digest,
- * on whatever hash, did not fail. The verdict is to promote if on one hash every requirement has a job that passes.
+ * on any hash, did not fail. The verdict is to promote if there is one hash on which every requirement has a job that
+ * passes.
  */
 export function evaluate(
   criteria: Criteria,
@@ -70,7 +70,7 @@ export function evaluate(
   };
 }
 
-/** Evaluates a record's evidence again. Throws a UserError where its criteria are not what their hash says. */
+/** Evaluates a record's evidence again. Throws a UserError if its criteria do not match their hash. */
 export function replay(record: DecisionRecord): Verdict {
   const { label, sha256, content } = record.criteria;
   const criteria = parseCriteria(content, label);
@@ -81,29 +81,29 @@ export function replay(record: DecisionRecord): Verdict {
 }
 
 const NEWEST_RULES: Rules = 2;
-/** So many ways out are recorded. */
+/** How many gaps are recorded. */
 const MAX_GAPS = 10;
 
-/** An aggregate hash; null for results without one, and for all of them where hashes add up. */
+/** An aggregate hash; null for results without one, and for all results if hashes add up. */
 type Hash = string | null;
 
 function hashOf(result: JobResult, { acrossHashes }: Criteria): Hash {
   return acrossHashes ? null : (result['aggregate-hash'] ?? null);
 }
 
-/** Newest first; without any result, the one that is to come. */
+/** Newest first. Without any result, only the hash that the next result will have. */
 function hashesOf({ counted }: Counting, criteria: Criteria): Hash[] {
   const hashes = new Set(counted.map((result) => hashOf(result, criteria)));
   return hashes.size === 0 ? [null] : [...hashes];
 }
 
-/** What there is of one job, on whatever hash. */
+/** All results of one job, on any hash. */
 interface History {
   readonly job: string;
   readonly waiver: Waiver | undefined;
-  /** Those that count, newest first. */
+  /** Results that count, newest first. */
   readonly results: readonly JobResult[];
-  /** Those that do not count, newest first. */
+  /** Results that do not count, newest first. */
   readonly refused: readonly Refused[];
   readonly remark: string | undefined;
 }
@@ -118,7 +118,7 @@ function historiesOf(criteria: Criteria, counting: Counting, remarks: Evidence['
   }));
 }
 
-/** Jobs of which one must pass. A waived job need not, and counts where it does. */
+/** Jobs of which one must pass. A waived job need not pass, but counts if it does. */
 interface Requirement {
   readonly members: readonly History[];
   readonly waived: readonly History[];
@@ -139,7 +139,7 @@ function namesOf(members: readonly History[]): string[] {
   return members.map(({ job }) => job);
 }
 
-/** The state of a job as seen from one hash, its waiver left aside. */
+/** A job's state as seen from one hash, ignoring its waiver. */
 function stateOn(history: History, hash: Hash, criteria: Criteria, now: number): JobState {
   const { job, results, refused, remark } = history;
   const [newest] = results;
@@ -188,7 +188,7 @@ function stateOn(history: History, hash: Hash, criteria: Criteria, now: number):
   }
 }
 
-/** The state of a job that a failure which does not count holds back; undefined where none does. */
+/** The state of a job that is held back by a failure that does not count; undefined if none does. */
 function holdOf({ job, results, refused }: History, now: number): JobState | undefined {
   const held = (result: JobResult, why: string, wayOut?: string): JobState => ({
     job,
@@ -210,7 +210,7 @@ function holdOf({ job, results, refused }: History, now: number): JobState | und
   return held(unproven.result, `failed, and ${unproven.why}; a newer pass that says so clears it`);
 }
 
-/** A time that is off by less is a clock's mistake, which is over soon. In seconds. */
+/** In seconds. A time that is off by less is a clock error that resolves itself soon. */
 const SHORT_WHILE = 2 * 86_400;
 
 function wayOutOf({ source, timestamp }: JobResult, now: number): string {
@@ -227,7 +227,7 @@ function waivedOr({ waiver }: History, state: JobState): JobState {
   return { ...rest, state: 'waived', why: `waived until ${waiver.until}: ${waiver.reason}` };
 }
 
-/** The unbroken run of equal outcomes that `result` ends, newest first, and the result that comes before it. */
+/** The unbroken run of equal outcomes that `result` ends, newest first, and the result before that run. */
 function runOf(result: JobResult, results: readonly JobResult[]): { run: JobResult[]; before: JobResult | undefined } {
   const older = results.slice(results.indexOf(result));
   const end = older.findIndex(({ outcome }) => outcome !== result.outcome);
@@ -239,13 +239,13 @@ function sinceOf(result: JobResult, results: readonly JobResult[]): number {
   return runOf(result, results).run.at(-1)?.timestamp ?? result.timestamp;
 }
 
-/** Of each job so many of the newest results are recorded, whether or not they decide. */
+/** How many of each job's newest results are recorded, whether or not they decide. */
 const NEWEST_COUNTED = 20;
 const NEWEST_REFUSED = 3;
 
 /**
- * What a record keeps: nobody may make it too large by reporting often. Kept is what gives the same states on the
- * hashes that the record speaks of, and no other hash a better one than it had.
+ * Selects the results that a record keeps, so that frequent reports cannot make it too large. Those kept give the same
+ * states on the hashes that the record mentions, and never a better state on any other hash.
  */
 function recordOf(
   { counted, refused }: Counting,
@@ -270,7 +270,7 @@ function recordOf(
 
     const holding = (['undated', 'unproven'] as const).map((how) => others.find(({ holds }) => holds === how));
     for (const one of [...holding, ...others.slice(0, NEWEST_REFUSED)]) if (one !== undefined) shown.add(one);
-    // Without a vote that names the image, one that names none would hold nothing back.
+    // Without a vote that names the image, a vote that names none would hold nothing back.
     for (const one of holding) if (one !== undefined) keep(newestAlike(results, voteKey, one.result));
     for (const one of results) {
       if (kept.has(one)) keep(newestAlike(results, (other) => hashOf(other, criteria), one));
@@ -290,11 +290,11 @@ function newestAlike<K>(results: readonly JobResult[], keyOf: (result: JobResult
 
 interface Gap {
   readonly hash: Hash;
-  /** The requirements that are not met on it. */
+  /** The requirements that are not met on this hash. */
   readonly unmet: readonly Requirement[];
 }
 
-/** The gaps that contain no other one, smallest first; of equal gaps the newest hash's. */
+/** The gaps that contain no other gap, smallest first. Of equal gaps the one on the newest hash is kept. */
 function smallest(gaps: readonly Gap[]): Gap[] {
   const isWithin = (a: Gap, b: Gap) => a.unmet.every((requirement) => b.unmet.includes(requirement));
   return gaps
@@ -323,7 +323,7 @@ function decide(
   return { verdict: 'wait', reason: `not met${on}: ${(missing ?? []).join(', ')}` };
 }
 
-/** `a failed on this image on aggregate hash h1`, or for a group `all of c, d failed …`. */
+/** For example `a failed on this image on aggregate hash h1`, or for a group `all of c, d failed …`. */
 function describeFailed({ members }: Requirement): string {
   const hashes = new Set(members.map(({ results: [newest] }) => newest?.['aggregate-hash'] ?? null));
   const names = namesOf(members).join(', ');
@@ -335,7 +335,7 @@ function onHash(hash: Hash): string {
   return hash === null ? '' : ` on aggregate hash ${hash}`;
 }
 
-/** Options that ask for what these results never have. */
+/** Warns of options that have no effect on results from this source. */
 function idleOptions(criteria: Criteria, source: Evidence['source'] | undefined): string[] {
   if (source === undefined || source === 'dlrn') return [];
   const idle = [
@@ -347,10 +347,10 @@ function idleOptions(criteria: Criteria, source: Evidence['source'] | undefined)
 }
 
 const DAY = 86_400;
-/** A waiver's end is announced this long before, in seconds. */
+/** How long before its end a waiver is announced, in seconds. */
 const WAIVER_NOTICE = 7 * DAY;
 
-/** Warns of waivers that end soon; throws a UserError for one that has ended. `now` in unix seconds. */
+/** Warns of waivers that end soon. Throws a UserError for one that has ended. `now` in unix seconds. */
 export function checkWaivers({ waivers }: Criteria, now: number): string[] {
   return waivers.flatMap(({ job, until, reason }) => {
     const left = Date.parse(until) / 1000 + DAY - now;

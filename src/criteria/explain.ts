@@ -1,9 +1,8 @@
 import type { Blockers, DecisionRecord } from './decision-record.js';
 
-/** How many ways out are shown. */
 const WAYS_SHOWN = 3;
 
-/** A decision in lines for a log. */
+/** A decision as lines for a log. */
 export function explain(record: DecisionRecord): string[] {
   const { jobs, warnings } = record;
   const nameWidth = Math.max(...jobs.map(({ job }) => job.length));
@@ -22,7 +21,7 @@ export function explain(record: DecisionRecord): string[] {
   ];
 }
 
-/** A decision in Markdown for a summary. */
+/** A decision as Markdown for a summary. */
 export function explainMarkdown(record: DecisionRecord): string {
   const link = (url: string | null) => (url === null || /[()|]/.test(url) ? '' : `[result](${url})`);
   const list = (items: readonly string[]) => items.map((item) => `- ${plain(item)}`);
@@ -46,12 +45,12 @@ export function explainMarkdown(record: DecisionRecord): string {
   ].join('\n');
 }
 
-/** The jobs that stand between the candidate and its promotion; none where the verdict is to promote. */
+/** The jobs that keep the candidate from being promoted; none if the verdict is to promote. */
 export function blockingJobs(record: DecisionRecord): string[] {
   return record['blocked-by'][0]?.jobs.flat() ?? [];
 }
 
-/** What would promote the candidate, and what helps a job where a pass does not. */
+/** Says what would get the candidate promoted, and what helps a job that a pass does not help. */
 function waysOut({ jobs, 'blocked-by': blockedBy }: DecisionRecord): string[] {
   const stuck = jobs.filter((state) => state['way-out'] !== undefined);
   const canPass = (job: string) => stuck.every((state) => state.job !== job);
@@ -66,7 +65,7 @@ function waysOut({ jobs, 'blocked-by': blockedBy }: DecisionRecord): string[] {
   ];
 }
 
-/** How many results that do not count are not shown. */
+/** Says how many results that do not count are left out. */
 function uncounted({ 'not-counted': shown, 'not-counted-total': total = shown.length }: DecisionRecord): string[] {
   return total > shown.length ? [`not counted: ${total - shown.length} more`] : [];
 }
@@ -76,7 +75,7 @@ function condition({ jobs, 'aggregate-hash': hash }: Blockers): string {
   return `${passed.join(' and ')} passed${hash === null ? '' : ` on aggregate hash ${hash}`}`;
 }
 
-/** Text from outside that Markdown and HTML leave as it is. */
+/** Escapes text from outside so that Markdown and HTML show it unchanged. */
 function plain(text: string): string {
   return text.replace(/[&<>|`*[\]\\]/g, (character) => `&#${character.charCodeAt(0)};`);
 }

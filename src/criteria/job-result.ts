@@ -1,17 +1,17 @@
 import * as v from 'valibot';
 import { digestSchema, tagSchema } from '../candidate/reference.js';
 
-/** A job's name: compared whole, never by a part of it. */
+/** A job's name. Names are always compared whole. */
 export const jobNameSchema = v.pipe(
   v.string(),
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this refuses
   v.regex(/^[^\u0000-\u001f\u007f]{1,256}$/, 'is not a job name: 1 to 256 characters on one line'),
 );
 
-/** Where a person can look. */
+/** A link to a job for people to open. */
 export const linkSchema = v.pipe(v.string(), v.regex(/^https?:\/\/[^\s"'<>]{1,2000}$/, 'is not an http or https URL'));
 
-/** One result of one job, from whatever source. */
+/** One result of one job, from any source. */
 export const jobResultSchema = v.strictObject({
   job: jobNameSchema,
   outcome: v.picklist(['success', 'failure', 'running']),
@@ -28,18 +28,18 @@ export const jobResultSchema = v.strictObject({
   'age-unknown': v.exactOptional(
     v.pipe(v.literal(true), v.description('The job may have ended long before `timestamp`: max-age refuses its pass')),
   ),
-  // Only http and https: pages link to it.
+  // Only http and https, since pages link to it.
   url: v.exactOptional(linkSchema),
   source: v.picklist(['dlrn', 'needs', 'zuul']),
   user: v.exactOptional(v.pipe(v.string(), v.description('Who reported it to DLRN'))),
 });
 export type JobResult = v.InferOutput<typeof jobResultSchema>;
 
-/** What a source was read to say of the jobs of the criteria, once, for every candidate that it may speak of. */
+/** What a source says about the jobs of the criteria. It is read once, for every candidate that it may mention. */
 export interface Evidence {
   readonly source: JobResult['source'];
-  /** In any order; those of other jobs or images may be among them. */
+  /** In any order. Results of other jobs or images may be included. */
   readonly results: readonly JobResult[];
-  /** By job: why a source that knows the job has no result of it, as in `was skipped`. */
+  /** By job: why a source that knows the job has no result for it, such as `was skipped`. */
   readonly remarks: ReadonlyMap<string, string>;
 }

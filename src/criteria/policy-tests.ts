@@ -6,8 +6,8 @@ import { evaluate } from './evaluate.js';
 import { type JobResult, jobNameSchema } from './job-result.js';
 
 /**
- * Tests of a criteria file, which stand beside it as `criteria.test.yml`: by label a list of cases, each with the
- * votes that there are and the verdict that must come of them.
+ * Tests of a criteria file, kept beside it as `criteria.test.yml`: for each label a list of cases, each with votes and
+ * the verdict that they must lead to.
  */
 
 const voteSchema = mapping({
@@ -38,7 +38,7 @@ const caseSchema = mapping({
   verdict: v.pipe(v.picklist(['promote', 'wait', 'reject']), v.description('What must come of them')),
 });
 
-/** A whole file of tests: labels, each with its cases. */
+/** A whole test file: labels, each with its cases. */
 export const policyTestsSchema = v.record(tagSchema, v.pipe(v.array(caseSchema), v.minLength(1, 'has no case')));
 
 export interface PolicyTest {
@@ -61,7 +61,7 @@ const IMAGES: Record<v.InferOutput<typeof voteSchema>['image'], Pick<JobResult, 
   none: {},
 };
 
-/** Runs the tests of a criteria file; `now` in unix seconds. Throws a UserError where a file does not parse. */
+/** Runs the tests of a criteria file. `now` in unix seconds. Throws a UserError if a file does not parse. */
 export function runPolicyTests(criteriaFile: string, testFile: string, now: number): PolicyTest[] {
   const tests = parseUser(policyTestsSchema, parseYaml(testFile, 'criteria tests'), 'criteria tests');
   return Object.entries(tests).flatMap(([label, cases]) => {
@@ -77,12 +77,11 @@ export function runPolicyTests(criteriaFile: string, testFile: string, now: numb
   });
 }
 
-/** Where the tests of a criteria file stand: beside it, as `criteria.test.yml` beside `criteria.yml`. */
+/** The path of the test file: `criteria.test.yml` beside `criteria.yml`. */
 export function policyTestFile(criteriaFile: string): string {
   return `${criteriaFile.replace(/\.ya?ml$/, '')}.test.yml`;
 }
 
-/** A case in one line. */
 export function explainPolicyTest({ label, name, expected, verdict, reason, passed }: PolicyTest): string {
   const got = passed ? verdict : `expected ${expected}, and it is ${verdict}: ${reason}`;
   return `${passed ? '✅' : '❌'} ${label}: ${name}: ${got}`;

@@ -1,14 +1,14 @@
 import { parseCriteria } from './criteria-file.js';
 import type { DecisionRecord, JobState } from './decision-record.js';
 
-/** A job by whose failure what is promoted no longer earns it. */
+/** A failed job that makes the promoted image regress. */
 export type Regression = Pick<JobState, 'job' | 'since' | 'url' | 'aggregate-hash'>;
 
 /**
- * The jobs by which a promoted image has regressed. `head` is the decision in the ledger's newest record (null where
- * nothing was evaluated), `now` an evaluation of the same image from newer evidence. A requirement has regressed if a
- * job of it passed in `head`, and the newest result of each of its jobs is a failure that counts now. A job that is
- * unknown (no result, running, too old, skipped) or waived has not failed; of a group one pass is enough.
+ * The jobs by which a promoted image has regressed. `head` is the decision in the ledger's newest record (null if
+ * nothing was evaluated), and `now` an evaluation of the same image from newer evidence. A requirement has regressed if
+ * one of its jobs passed in `head`, and the newest result of each of its jobs is a failure that counts now. A job that
+ * is unknown (no result, running, too old, skipped) or waived has not failed. For a group one pass is enough.
  */
 export function regressions(head: DecisionRecord | null, now: DecisionRecord): Regression[] {
   if (head === null || head.candidate !== now.candidate) return [];

@@ -12,39 +12,39 @@ export interface Credentials {
 
 export interface DlrnApiParts {
   readonly http: Http;
-  /** `https://trunk.rdoproject.org/api-centos9-master-uc`: what `/api/…` is appended to. */
+  /** For example `https://trunk.rdoproject.org/api-centos9-master-uc`. `/api/…` is appended to it. */
   readonly url: URL;
-  /** Sent with every request: some servers protect reading too (PROTECT_READ_ENDPOINTS). */
+  /** Sent with every request, since some servers protect reading too (PROTECT_READ_ENDPOINTS). */
   readonly credentials?: Credentials | undefined;
 }
 
 type Query = Readonly<Record<string, string>>;
 
-/** Requests to DLRN's endpoints, and its refusals as errors. */
+/** Sends requests to DLRN's endpoints, and turns refusals into errors. */
 export interface DlrnApi {
-  /** Sends a request that changes nothing, and parses the answer. Throws a ServiceError for any other than 200. */
+  /** Sends a request that changes nothing, and parses the answer. Throws a ServiceError for any status but 200. */
   ask<S extends v.GenericSchema>(
     schema: S,
     endpoint: string,
     query?: Query,
     method?: 'GET' | 'POST',
   ): Promise<v.InferOutput<S>>;
-  /** Sends a GET, for whoever looks at the status. */
+  /** Sends a GET, for callers that check the status themselves. */
   send(endpoint: string, query: Query): Promise<Answer>;
-  /** Posts JSON once, without retries, for whoever looks at the status. */
+  /** Posts JSON once, without retries, for callers that check the status themselves. */
   post(endpoint: string, body: object): Promise<Answer>;
 }
 
 export interface Answer {
   readonly status: number;
   readonly text: string;
-  /** Throws a ServiceError where the body does not fit. */
+  /** Throws a ServiceError if the body does not fit. */
   parse<S extends v.GenericSchema>(schema: S): v.InferOutput<S>;
-  /** The status and what the body says of it, as an error. */
+  /** The status, and what the body says about it, as an error. */
   refusal(): ServiceError;
 }
 
-/** A thousand votes are some 300 kB. */
+/** A thousand votes are about 300 kB. */
 const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
 
 export function createDlrnApi({ http, url, credentials }: DlrnApiParts): DlrnApi {
@@ -77,7 +77,7 @@ export function createDlrnApi({ http, url, credentials }: DlrnApiParts): DlrnApi
     post(endpoint, body) {
       const asked = {
         ...request('POST', endpoint),
-        // Exactly this, and no Content-Type where there is no body: DLRN answers 415 or 400 to anything else.
+        // Exactly this type, and no Content-Type without a body: DLRN answers 415 or 400 to anything else.
         headers: { ...headers, 'content-type': 'application/json' },
         body: JSON.stringify(body),
       };
@@ -97,7 +97,7 @@ function parseAnswer<S extends v.GenericSchema>(schema: S, asked: HttpRequest, a
   });
 }
 
-/** What an answer is instead of the one that was asked for. Nothing is quoted of another host's. */
+/** Describes an unexpected answer. Never quotes an answer from another host. */
 function describeOther({ text, headers, elsewhere }: TextResponse, problem: string): string {
   if (elsewhere !== undefined) return `${elsewhere}, after a redirect, sent something else`;
   const isHtml = text.slice(0, 100).trimStart().startsWith('<');

@@ -8,21 +8,23 @@ import { readJobVotes } from './job-votes.js';
 import { postReport, type Report } from './post-report.js';
 import { readVotes, type Vote } from './votes.js';
 
-/** The DLRN API (dlrn.readthedocs.io, "DLRN API"), as both the released server and the one in git take it. */
+/**
+ * The DLRN API (dlrn.readthedocs.io, "DLRN API"), in the form that both the released server and the one in git accept.
+ */
 export interface Dlrn {
-  /** Reports a result, unless the newest vote says the same; true where this call has posted it. */
+  /** Reports a result, unless the newest vote says the same. True if this call has posted it. */
   reportResult(report: Report): Promise<boolean>;
-  /** All votes on a hash, in no order that means anything; none for an aggregate hash that is unknown. */
+  /** All votes on a hash, in no meaningful order; none for an unknown aggregate hash. */
   votes(subject: Subject): Promise<Vote[]>;
-  /** All votes of these jobs on aggregate hashes; undefined where the server has no GraphQL that can tell. */
+  /** All votes of these jobs on aggregate hashes; undefined if the server has no suitable GraphQL. */
   jobVotes(jobIds: readonly string[]): Promise<Vote[] | undefined>;
-  /** Throws where DLRN does not know what votes are on, and so would take none. */
+  /** Throws if DLRN does not know the subject and so would accept no vote on it. */
   checkKnown(subject: Subject): Promise<void>;
-  /** One page of the promotions to a label, newest first; `offset` is how many of them to skip. */
+  /** One page of the promotions to a label, newest first. `offset` is how many to skip. */
   promotions(label: string, offset: number): Promise<Promotion[]>;
-  /** What the server says of itself. */
+  /** What the server says about itself. */
   health(): Promise<string>;
-  /** Throws where the credentials are refused; changes nothing. */
+  /** Throws if the credentials are refused. Changes nothing. */
   checkCredentials(): Promise<void>;
 }
 
@@ -31,14 +33,14 @@ export interface DlrnParts extends DlrnApiParts {
   readonly log: Log;
 }
 
-/** Of a batch of commits that is promoted at once only one row carries the aggregate hash. */
+/** If several commits are promoted in one batch, only one row carries the aggregate hash. */
 const promotionSchema = v.object({ aggregate_hash: v.nullable(aggregateHashSchema), promote_name: v.string() });
 export type Promotion = v.InferOutput<typeof promotionSchema>;
 
-/** The most rows that the server gives at once. */
+/** The most rows that the server returns at once. */
 const PROMOTIONS_PAGE = 100;
 
-/** Only says that an API answers: an API that is not DLRN's shows when its votes are read. */
+/** Only shows that some API answers. Reading the votes reveals an API that is not DLRN's. */
 const healthSchema = v.object({ result: v.optional(v.string(), 'it answers') });
 
 export function createDlrn({ clock, log, ...parts }: DlrnParts): Dlrn {

@@ -4,7 +4,10 @@ import { parseWith } from '../base/schema.js';
 import type { Http } from '../http/policy.js';
 import { kindOfStatus } from '../http/status.js';
 
-/** DLRN's md5 over the repository files of all components, lower-case: an upper-case one is unknown to the server. */
+/**
+ * DLRN's md5 over the repository files of all components. It must be lower-case: the server does not know upper-case
+ * ones.
+ */
 export const aggregateHashSchema = v.pipe(
   v.string(),
   v.regex(/^[0-9a-f]{32,64}$/, (issue) => `${issue.received} is not an aggregate hash: 32 lower-case hex digits`),
@@ -29,10 +32,10 @@ export interface Commit {
   readonly extended?: string;
 }
 
-/** What a vote is on: all components at one moment, or one build of one of them. */
+/** The subject of a vote: all components at one moment, or one build of one component. */
 export type Subject = { readonly kind: 'aggregate'; readonly hash: string } | ({ readonly kind: 'commit' } & Commit);
 
-/** Reads the aggregate hash of a label: what `delorean.repo.md5` in the label's directory says. */
+/** Reads the aggregate hash of a label from `delorean.repo.md5` in the label's directory. */
 export async function readAggregateHash(http: Http, labelDirectory: URL): Promise<string> {
   const url = new URL(labelDirectory);
   url.pathname = `${url.pathname.replace(/\/+$/, '')}/delorean.repo.md5`;

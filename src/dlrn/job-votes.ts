@@ -2,14 +2,14 @@ import * as v from 'valibot';
 import type { DlrnApi } from './api.js';
 import type { Vote } from './votes.js';
 
-/** So that the URL keeps below the 8,190 characters that Apache takes, with names of up to 110. */
+/** Keeps the URL below the 8,190 characters that Apache accepts, with job names of up to 110. */
 const JOBS_AT_ONCE = 40;
-/** The most votes that GraphQL gives of one job at once. */
+/** The most votes of one job that GraphQL returns at once. */
 const PAGE = 100;
-/** Room for 2,000 votes of one job. With more than that, one request for each hash costs no more. */
+/** Enough for 2,000 votes of one job. Beyond that, one request per hash costs no more. */
 const MAX_REQUESTS = 22;
 
-/** A vote by GraphQL's names, as FRAGMENT asks for it. */
+/** A vote with GraphQL's names, as FRAGMENT requests it. */
 const rowSchema = v.pipe(
   v.object({
     refHash: v.string(),
@@ -35,7 +35,7 @@ const rowSchema = v.pipe(
   ),
 );
 
-/** By alias. Strict: with `errors` beside it the data are not whole. */
+/** By alias. Strict, since data that come with `errors` are incomplete. */
 const answerSchema = v.pipe(
   v.string(),
   v.parseJson(),
@@ -43,15 +43,15 @@ const answerSchema = v.pipe(
 );
 const FRAGMENT = 'fragment vote on CIVoteAgg { refHash ciName ciVote ciInProgress timestamp ciUrl notes user }';
 
-/** Which of one job's votes: newest first, `offset` are skipped. */
+/** A page of one job's votes, newest first, after skipping `offset`. */
 interface Place {
   readonly job: string;
   readonly offset: number;
 }
 
 /**
- * All votes of these jobs on aggregate hashes, by GraphQL; undefined where the server has none that can tell. Pages are
- * newest first, so that votes which come meanwhile push others to a later page, and hide none.
+ * All votes of these jobs on aggregate hashes, by GraphQL; undefined if the server has no suitable one. Pages are
+ * newest first, so a vote that arrives in the meantime moves others to a later page and hides none.
  */
 export async function readJobVotes(api: DlrnApi, jobs: readonly string[]): Promise<Vote[] | undefined> {
   const votes: Vote[] = [];
@@ -63,7 +63,7 @@ export async function readJobVotes(api: DlrnApi, jobs: readonly string[]): Promi
     if (pages === undefined) return undefined;
     for (const { job, offset, page } of pages) {
       votes.push(...page);
-      // Until a page is empty: a short one may be all that this server gives at once.
+      // Continues until a page is empty: a short page may be all that this server returns at once.
       if (page.length > 0) waiting.push({ job, offset: offset + page.length });
     }
   }

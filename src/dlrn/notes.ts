@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { type Digest, digestSchema, type Tag, tagSchema } from '../candidate/reference.js';
 
-/** What a vote's `notes` say of the image that was tested: `<tag>@<digest>`, or a bare tag. */
+/** The image that a vote's `notes` name as tested: `<tag>@<digest>`, or only a tag. */
 export interface Notes {
   readonly tag: Tag;
   readonly digest?: Digest;
@@ -11,7 +11,7 @@ export function formatNotes({ tag, digest }: Notes): string {
   return digest === undefined ? tag : `${tag}@${digest}`;
 }
 
-/** Reads notes, which are free text: undefined where they are not what `formatNotes` writes. */
+/** Parses notes, which are free text; undefined if they are not in the form that `formatNotes` writes. */
 export function parseNotes(text: string): Notes | undefined {
   const at = text.indexOf('@');
   const tag = v.safeParse(tagSchema, at < 0 ? text : text.slice(0, at));
@@ -21,7 +21,7 @@ export function parseNotes(text: string): Notes | undefined {
   return digest.success ? { tag: tag.output, digest: digest.output } : undefined;
 }
 
-/** The tag of notes that are otherwise garbled, as `tag@…` or `repository:tag@…`; undefined where they name none. */
+/** The tag in otherwise garbled notes, such as `tag@…` or `repository:tag@…`; undefined if they name none. */
 export function tagInNotes(text: string): Tag | undefined {
   const [name = ''] = text.trim().split('@', 1);
   const tag = v.safeParse(tagSchema, /\s/.test(text.trim()) ? undefined : name.slice(name.lastIndexOf(':') + 1));

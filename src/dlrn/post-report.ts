@@ -19,7 +19,7 @@ export interface Report {
 
 export interface PostParts {
   readonly api: DlrnApi;
-  /** As whom reports are posted; undefined without a login. */
+  /** The user that posts reports; undefined without a login. */
   readonly username: string | undefined;
   readonly clock: Clock;
   readonly log: Log;
@@ -27,13 +27,13 @@ export interface PostParts {
 
 const echoSchema = v.object({ job_id: v.string(), success: v.boolean() });
 const ATTEMPTS = 6;
-/** A vote from further ahead counts for nothing. In seconds. */
+/** In seconds. A vote that is further in the future does not count. */
 const CLOCK_SKEW = 5 * 60;
 
 /**
- * Reports a result, unless the newest vote of this job on this hash and image is the same report: an older one says
- * nothing, since the job has said something else after it. True where this call has posted it. DLRN has no ids and
- * inserts always, so that a lost answer makes it look for the vote before it posts again.
+ * Reports a result, unless the newest vote of this job on this hash and image is the same report. Older votes do not
+ * matter, since the job has reported something else after them. True if this call has posted it. DLRN has no ids and
+ * always inserts, so after a lost answer this looks for the vote before it posts again.
  */
 export async function postReport({ api, username, clock, log }: PostParts, report: Report): Promise<boolean> {
   let lost: ServiceError | undefined;
@@ -54,7 +54,7 @@ export async function postReport({ api, username, clock, log }: PostParts, repor
   }
 }
 
-/** The error after which nobody knows whether it was stored; undefined where DLRN has confirmed it. */
+/** The error after which nobody knows whether the vote was stored; undefined if DLRN has confirmed it. */
 async function post(api: DlrnApi, report: Report): Promise<ServiceError | undefined> {
   let answer: Answer;
   try {
@@ -84,12 +84,14 @@ function reportBody({ subject, jobId, jobUrl, success, timestamp, notes }: Repor
   };
 }
 
-/** What a person could tell two reports apart by, their time left aside. */
+/** Would a person see two equal reports? Ignores their times. */
 function isSame(vote: Vote, { jobUrl, success }: Report): boolean {
   return vote.url === jobUrl && vote.success === success && !vote.in_progress;
 }
 
-/** The newest votes whose time can be; several only where they disagree about one moment, which no report settles. */
+/**
+ * The newest votes with a possible time. Several only if they disagree about the same moment, which no report settles.
+ */
 function newest(votes: readonly Vote[], now: number): readonly Vote[] {
   const possible = votes.filter(({ timestamp }) => timestamp >= 0 && timestamp <= now + CLOCK_SKEW);
   const latest = Math.max(...possible.map(({ timestamp }) => timestamp));

@@ -6,7 +6,7 @@ import type { Dlrn } from './client.js';
 import type { Subject } from './hashes.js';
 import { formatNotes } from './notes.js';
 
-/** How a job ended, as `${{ job.status }}` and step outcomes have it. */
+/** How a job ended, in the words of `${{ job.status }}` and step outcomes. */
 export const outcomeSchema = v.picklist(
   ['success', 'failure', 'cancelled', 'skipped'],
   (issue) => `${issue.received} is none of success, failure, cancelled, skipped`,
@@ -19,9 +19,9 @@ export interface ReportRequest {
   readonly jobId: string;
   readonly jobUrl: string;
   readonly outcome: Outcome;
-  /** What the job has proved to have tested. */
+  /** The image that the job has proved to have tested. */
   readonly candidate: Candidate;
-  /** Unix seconds: when the job ended, and what time it is. */
+  /** In unix seconds: when the job ended, and the current time. */
   readonly timestamp: number;
   readonly now: number;
   readonly dryRun: boolean;
@@ -30,15 +30,15 @@ export interface ReportRequest {
 
 export interface Reported {
   readonly notes: string;
-  /** DLRN has the result. */
+  /** True if DLRN has the result. */
   readonly reported: boolean;
 }
 
-/** The column is that wide; a longer URL is cut by some databases and refused by others. */
+/** The width of the column. Some databases cut a longer URL and others refuse it. */
 const MAX_URL = 1024;
 const CLOCK_SKEW = 5 * 60;
 
-/** Reports how a job ended on a candidate. A job that was cancelled or skipped says nothing, so nothing is reported. */
+/** Reports how a job ended on a candidate. A cancelled or skipped job says nothing, so nothing is reported. */
 export async function reportOutcome(request: ReportRequest): Promise<Reported> {
   const { dlrn, subject, jobId, jobUrl, outcome, candidate, timestamp, dryRun, log } = request;
   const notes = formatNotes(candidate);
@@ -57,7 +57,7 @@ export async function reportOutcome(request: ReportRequest): Promise<Reported> {
   return { notes, reported: true };
 }
 
-/** What DLRN would take, and nobody could use. */
+/** Refuses what DLRN would accept although nobody could use it. */
 function checkRequest({ jobId, jobUrl, timestamp, now }: ReportRequest): void {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this refuses
   if (!/^[^\u0000-\u001f\u007f]{1,256}$/.test(jobId)) {

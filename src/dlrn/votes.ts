@@ -4,14 +4,14 @@ import type { DlrnApi } from './api.js';
 import type { Commit, Subject } from './hashes.js';
 
 const voteSchema = v.object({
-  /** On an aggregate hash, or on one build. */
+  /** Either the aggregate hash or the two hashes of one build. */
   aggregate_hash: v.nullish(v.string()),
   commit_hash: v.nullish(v.string()),
   distro_hash: v.nullish(v.string()),
   job_id: v.nullish(v.string(), ''),
   success: v.nullable(v.boolean()),
   in_progress: v.nullable(v.boolean()),
-  /** Unix seconds, or whatever the reporter took for it. */
+  /** In unix seconds, or whatever the reporter believed to be that. */
   timestamp: v.number(),
   url: v.nullish(v.string(), ''),
   notes: v.nullish(v.string(), ''),
@@ -19,17 +19,16 @@ const voteSchema = v.object({
 });
 export type Vote = v.InferOutput<typeof voteSchema>;
 
-/** All votes on a hash, in no order that means anything; none for an aggregate hash that is unknown. */
+/** All votes on a hash, in no meaningful order; none for an unknown aggregate hash. */
 export async function readVotes(api: DlrnApi, subject: Subject): Promise<Vote[]> {
   const votes = await (subject.kind === 'aggregate'
     ? api.ask(v.array(voteSchema), 'agg_status', { aggregate_hash: subject.hash })
     : api.ask(v.array(voteSchema), 'repo_status', commitParameters(subject)));
-  // A cache that looks at the path only answers with the votes of another hash.
+  // A cache that ignores the query answers with the votes of another hash.
   if (votes.every((vote) => isOn(vote, subject))) return votes;
   throw new ServiceError('bad-answer', 'DLRN answered with votes on another hash than asked for');
 }
 
-/** How DLRN's endpoints name one build. */
 export function commitParameters({ commit, distro, extended }: Commit): Readonly<Record<string, string>> {
   return {
     commit_hash: commit,

@@ -8,14 +8,17 @@ import { parseNotes, tagInNotes } from '../dlrn/notes.js';
 import type { Vote } from '../dlrn/votes.js';
 import { inParallel } from './in-parallel.js';
 
-/** Where to look: at what jobs have tested with, or at the newest aggregate hashes of a label. */
+/** Where to look: at the hash that jobs have tested with, or at the newest aggregate hashes of a label. */
 export type DlrnScope = Subject | { readonly kind: 'label'; readonly label: string };
 
 const NEWEST_AGGREGATES = 50;
-/** Of a hundred promotions each, at the most. */
+/** The most pages to read, each of up to a hundred promotions. */
 const MAX_PAGES = 50;
 
-/** What DLRN knows of these jobs' results. All of it or an error: a failure that was not read must not pass as none. */
+/**
+ * All of DLRN's results for these jobs. Throws rather than return a part: a failure that was not read must not pass as
+ * absent.
+ */
 export async function dlrnEvidence(
   dlrn: Dlrn,
   scope: DlrnScope,
@@ -35,13 +38,12 @@ export async function dlrnEvidence(
   return toJobResults(votes, jobs);
 }
 
-/** The newest aggregate hashes that were promoted to a label, newest first. */
 async function newestAggregates(dlrn: Dlrn, label: string): Promise<string[]> {
   const hashes = new Set<string>();
   let read = 0;
   for (let page = 0; page < MAX_PAGES && hashes.size < NEWEST_AGGREGATES; page += 1) {
     const rows = await dlrn.promotions(label, read);
-    // Not a short page: how many rows a server gives at once is its own choice.
+    // A short page is not the end: the server decides how many rows it returns.
     if (rows.length === 0) break;
     read += rows.length;
     for (const { aggregate_hash: hash, promote_name: name } of rows) {
@@ -56,7 +58,7 @@ async function newestAggregates(dlrn: Dlrn, label: string): Promise<string[]> {
   );
 }
 
-/** A user's name may be any text; nobody whom criteria trust has a longer one. */
+/** A user name may be any text, but no user that criteria trust has a longer one. */
 const MAX_USER = 256;
 
 function toJobResults(votes: readonly Vote[], jobs: readonly string[]): JobResult[] {
@@ -80,13 +82,13 @@ function toJobResults(votes: readonly Vote[], jobs: readonly string[]): JobResul
   });
 }
 
-/** A failure whose notes are garbled holds back the tag that they begin with; a pass would need the digest. */
+/** A failure with garbled notes holds back the tag that they begin with. A pass would need the digest. */
 function failedTag(notes: string): JobResult['candidate'] {
   const tag = tagInNotes(notes);
   return tag === undefined ? undefined : { tag };
 }
 
-/** The server stores any number. */
+/** The server accepts any number. */
 function wholeSeconds(timestamp: number): number {
   return Math.max(Number.MIN_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, Math.floor(timestamp)));
 }

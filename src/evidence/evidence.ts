@@ -6,16 +6,14 @@ import { type DlrnScope, dlrnEvidence } from './dlrn.js';
 import { type NeedsParts, needsEvidence } from './needs.js';
 import { type ZuulParts, zuulEvidence } from './zuul.js';
 
-/** Where results come from. */
 export type EvidenceSource =
   | { readonly kind: 'dlrn'; readonly dlrn: Dlrn; readonly scope: DlrnScope }
   | ({ readonly kind: 'needs' } & Pick<NeedsParts, 'needs' | 'attempt'>)
   | ({ readonly kind: 'zuul' } & Pick<ZuulParts, 'http' | 'url' | 'tenant' | 'pipelines'>);
 
 /**
- * Reads all results of `jobs` that the source has, once: those of DLRN and Zuul are on whatever images there are, so
- * that `evaluate` can hold them against several candidates; those of needs speak of `candidate` alone. `now` in unix
- * seconds.
+ * Reads all results of `jobs` that the source has, once. Results from DLRN and Zuul can be on any image, so `evaluate`
+ * can use them for several candidates. Results from needs are about `candidate` only. `now` in unix seconds.
  */
 export async function readEvidence(
   source: EvidenceSource,

@@ -1,6 +1,6 @@
 const AT_ONCE = 8;
 
-/** Maps in the order of `items`, a few at once; after an error no more is begun. */
+/** Maps `items` in order, a few at once. After an error nothing new is started. */
 export async function inParallel<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
   const results: R[] = [];
   const queue = [...items.entries()];

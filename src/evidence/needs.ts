@@ -4,27 +4,30 @@ import { parseJson } from '../base/schema.js';
 import { type Candidate, candidateSchema, formatCandidate } from '../candidate/reference.js';
 import { type Evidence, type JobResult, jobNameSchema } from '../criteria/job-result.js';
 
-/** `${{ toJSON(needs) }}`: by job key. Forges leave outputs away, or null, where there are none. */
+/** Parses `${{ toJSON(needs) }}`, by job key. Some forges omit `outputs` or set it to null if there are none. */
 const needsSchema = v.record(
   jobNameSchema,
   v.object({ result: v.string(), outputs: v.nullish(v.object({ reference: v.nullish(v.string()) })) }),
 );
 
 export interface NeedsParts {
-  /** What `${{ toJSON(needs) }}` gives. */
+  /** The text of `${{ toJSON(needs) }}`. */
   readonly needs: string;
-  /** Of the run, from 1. A later attempt keeps the results of jobs that passed in an earlier one, whatever their age. */
+  /**
+   * The attempt of the run, from 1. A later attempt keeps the results of jobs that passed in an earlier one, however
+   * old.
+   */
   readonly attempt: number;
   readonly jobs: readonly string[];
   readonly candidate: Candidate;
-  /** Unix seconds: needs have no times. */
+  /** In unix seconds, since needs have no times. */
   readonly now: number;
 }
 
 /**
- * What the jobs of this workflow run say of the candidate: failure is a failure, success is a pass where the job's
- * output `reference` says that it tested the candidate, and anything else (skipped, cancelled) says nothing. Where a
- * job gives no result a remark says why.
+ * What the jobs of this workflow run say about the candidate. Failure is a failure. Success is a pass if the job's
+ * output `reference` says that it tested the candidate. Anything else (skipped, cancelled) is no result, and a remark
+ * says why.
  */
 export function needsEvidence({ needs, attempt, jobs, candidate, now }: NeedsParts): Evidence {
   const given = parseJson(needsSchema, needs, (problem) => new UserError(`needs: ${problem}`, { hint: 'needs' }));
@@ -53,19 +56,19 @@ export function needsEvidence({ needs, attempt, jobs, candidate, now }: NeedsPar
   return { source: 'needs', results, remarks };
 }
 
-/** The image that a job says it tested; or, where its pass is no result of any image, why. */
+/** The image that a job says it tested or, if its pass is not a result for any image, why not. */
 function testedImage(reference: string | null | undefined, candidate: Candidate): Candidate | string {
   const expected = formatCandidate(candidate);
   if (reference === expected) return candidate;
   if (reference === undefined || reference === null) return 'it has no output `reference`';
   if (reference === '') return 'its output `reference` is empty';
   const tested = v.safeParse(candidateSchema, reference);
-  // The same image in another repository, or under another tag, was not to be tested.
+  // The same digest in another repository or under another tag is not the image that was to be tested.
   if (tested.success && tested.output.digest !== candidate.digest) return tested.output;
   return `its output \`reference\` is ${JSON.stringify(oneLine(reference, 200))}, not the candidate ${expected}`;
 }
 
-/** So many of the jobs that there are are named. */
+/** How many of the existing jobs an error names. */
 const NAMED = 5;
 
 function describeAbsent(job: string, there: readonly string[]): string {

@@ -11,24 +11,24 @@ import { inParallel } from './in-parallel.js';
 
 export interface Zuul {
   readonly http: Http;
-  /** `https://review.rdoproject.org/zuul`: what `/api/tenant/…` is appended to. */
+  /** For example `https://review.rdoproject.org/zuul`. `/api/tenant/…` is appended to it. */
   readonly url: URL;
   readonly tenant: string;
 }
 
 export interface ZuulParts extends Zuul {
   readonly jobs: readonly string[];
-  /** Only builds of these count: where a change is tested before review, its author decides what a job does. */
+  /** Only builds of these pipelines count. If a change is tested before review, its author decides what a job does. */
   readonly pipelines: readonly string[];
   readonly log: Log;
 }
 
 const PAGE = 100;
-/** Older builds are not looked at: 1,000 of a job. */
+/** Limits a job to its newest 1,000 builds. */
 const MAX_PAGES = 10;
 const MAX_PAGE_BYTES = 16 * 1024 * 1024;
 
-/** In UTC, without saying so. */
+/** In UTC, although without a suffix that says so. */
 const timeSchema = v.pipe(
   v.string(),
   v.regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?$/, (issue) => `${issue.received} is not a time`),
@@ -39,7 +39,7 @@ const timeSchema = v.pipe(
 const artifactSchema = v.object({ metadata: v.optional(v.unknown()) });
 const buildSchema = v.object({
   job_name: v.string(),
-  /** null while it runs. */
+  /** Null while the build runs. */
   result: v.nullable(v.string()),
   pipeline: v.nullish(v.string(), ''),
   start_time: v.nullable(timeSchema),
@@ -50,20 +50,20 @@ const buildSchema = v.object({
 type Build = v.InferOutput<typeof buildSchema>;
 
 /**
- * The artifact by which a job says what it tested, by zuul_return. Its variables, which Zuul does not list, would only
- * say what it was handed: a job that ignores them has tested something else.
+ * The artifact by which a job says what it tested, returned with zuul_return. The job's variables, which Zuul does not
+ * list, would only say what it was given, and a job that ignores them has tested something else.
  */
 const candidateArtifactSchema = v.object({
   metadata: v.object({ type: v.literal('ceph_candidate'), reference: candidateSchema }),
 });
 
 /**
- * What Zuul calls a build that tested and did not pass. Of others (RETRY_LIMIT, NODE_FAILURE, ABORTED, SKIPPED …) the
- * test never came to its end: they say nothing of the image. POST_FAILURE may hide a failed test.
+ * Zuul's results for builds that tested and did not pass. In all others (RETRY_LIMIT, NODE_FAILURE, ABORTED, SKIPPED …)
+ * the test never finished, so they say nothing about the image. POST_FAILURE may hide a failed test.
  */
 const FAILURES: readonly (string | null)[] = ['FAILURE', 'POST_FAILURE', 'TIMED_OUT', 'DISK_FULL'];
 
-/** What Zuul's builds of these jobs say (Zuul's REST API, `/api/tenant/{tenant}/builds`). */
+/** Reads Zuul's builds of these jobs (Zuul's REST API, `/api/tenant/{tenant}/builds`). */
 export async function zuulEvidence(parts: ZuulParts): Promise<JobResult[]> {
   const builds = await inParallel(parts.jobs, (job) => buildsOf(parts, job));
   return builds.flat().flatMap(toJobResult);
@@ -72,15 +72,14 @@ export async function zuulEvidence(parts: ZuulParts): Promise<JobResult[]> {
 /** A build, whatever it tested. */
 export interface ZuulBuild {
   readonly outcome: JobResult['outcome'] | 'unknown';
-  /** Zuul's word, such as `SUCCESS` or `NODE_FAILURE`; null while it runs. */
+  /** Zuul's own result, such as `SUCCESS` or `NODE_FAILURE`; null while it runs. */
   readonly result: string | null;
-  /** Unix seconds: when it ended, or else began; null before that. */
+  /** In unix seconds: when the build ended, or else when it began; null before that. */
   readonly timestamp: number | null;
-  /** Where its logs are. */
+  /** The address of its logs. */
   readonly url: string | null;
 }
 
-/** The newest builds of a job, newest first. */
 export async function newestZuulBuilds(zuul: Zuul, job: string, limit: number): Promise<ZuulBuild[]> {
   const builds = await readPage(zuul, job, { limit, skip: 0 });
   return ofJob(builds, job).map((build) => ({
@@ -121,7 +120,7 @@ async function readPage(
   });
 }
 
-/** Names are equal or not, whatever the server takes a filter for. */
+/** Compares whole names, since a server may treat the filter as a pattern. */
 function ofJob(builds: readonly Build[], job: string): Build[] {
   return builds.filter((build) => build.job_name === job);
 }
@@ -133,13 +132,13 @@ function refusal(what: string, answer: TextResponse): ServiceError {
   return new ServiceError(kindOfStatus(status), `${what} answered ${status}${said === '' ? '' : `: ${said}`}`);
 }
 
-/** No time that can be: nobody knows whether a pass is newer. */
+/** An impossible time: nobody knows whether a pass is newer. */
 const NO_TIME = -1;
 
 function toJobResult(build: Build): JobResult[] {
   const outcome = outcomeOf(build);
   const candidate = testedImage(build);
-  // A failure holds its job back also where it does not say what it tested, or when.
+  // A failure holds its job back even if it does not say what it tested, or when.
   const timestamp = timestampOf(build) ?? (outcome === 'failure' ? NO_TIME : undefined);
   if (outcome === undefined || timestamp === undefined) return [];
   if (candidate === undefined && outcome === 'running') return [];
@@ -156,7 +155,7 @@ function toJobResult(build: Build): JobResult[] {
   ];
 }
 
-/** Undefined where a build names no image, or several, of which nobody knows which one it tested. */
+/** Undefined if a build names no image, or names several, since nobody knows which one it tested. */
 function testedImage({ artifacts }: Build): Candidate | undefined {
   const candidates = artifacts.flatMap((artifact): Candidate[] => {
     const parsed = v.safeParse(candidateArtifactSchema, artifact);

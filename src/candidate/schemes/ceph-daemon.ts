@@ -9,7 +9,7 @@ const NUM = String.raw`(?:0|[1-9]\d*)`;
 const VERSION = String.raw`(?<version>(?<series>${NUM}\.${NUM})\.${NUM})`;
 const PRERELEASE = String.raw`(?:alpha|beta|rc)\d{1,2}`;
 const UNRELEASED = '(?:master|main)';
-/** Flavors and distros are open sets: the next one must not need a change here. */
+/** Flavors and distros are open sets: a new one must not need a change here. */
 const WORD = '[a-z]+';
 /** `7`, `stream8`, `16.04`. */
 const BASE = String.raw`(?:stream)?${NUM}(?:\.\d+)?`;

@@ -2,8 +2,8 @@ import { CEPH_RELEASES } from '../ceph-releases.js';
 import { type Grammar, readByGrammar, type Scheme } from '../scheme.js';
 
 /**
- * quay.io/ceph/ceph: `v17.2.6`, and a day's build of it, `v17.2.6-20230410`. Of Ceph's versions x.0.z is development,
- * x.1.z a release candidate, and only x.2.z stable (docs.ceph.com, "Ceph Releases").
+ * quay.io/ceph/ceph: `v17.2.6`, and a day's build of it, `v17.2.6-20230410`. Among Ceph's versions x.0.z is
+ * development, x.1.z is a release candidate, and only x.2.z is stable (docs.ceph.com, "Ceph Releases").
  */
 
 const NUM = String.raw`(?:0|[1-9]\d*)`;

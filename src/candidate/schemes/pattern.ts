@@ -2,23 +2,23 @@ import { oneLine, UserError } from '../../base/errors.js';
 import { type GroupTexts, matchWithin } from '../../base/match-within.js';
 import { type Arch, parseNumbers, type Reading, type Scheme } from '../scheme.js';
 
-/** Groups that a pattern may name; all others are an error, since they would do nothing. */
+/** The groups that a pattern may name. Any other is an error, since it would have no effect. */
 const GROUPS = ['version', 'build', 'flavor', 'arch'] as const;
 type Group = (typeof GROUPS)[number];
 
-/** A pattern that needs longer for a whole listing backtracks badly. In milliseconds. */
+/** In milliseconds. A pattern that takes longer for a whole listing backtracks badly. */
 const LIMIT_MS = 1000;
 
-/** Tags that make patterns backtrack: repetitions that end in what hardly a pattern expects. */
+/** Tags that expose backtracking: repetitions that end in something that few patterns expect. */
 const PROBES: readonly string[] = ['0', '1.', '0-', 'a', 'a0', 'A', '_', '.', '-', 'a-', '1_', 'v1.', '1-a', 'x86_64-']
   .flatMap((piece) => ['', '1.2.3', 'v1.2.3-'].map((start) => start + piece.repeat(120)))
   .map((text) => `${text.slice(0, 100)}~`);
 
 /**
- * A scheme by a regular expression of the user's, which must match a whole tag: the group `version` orders the tags by
- * its numbers, then `build` does; `flavor` and `arch` are what the inputs of those names ask for.
+ * Creates a scheme from the user's regular expression, which must match a whole tag. The numbers of the group `version`
+ * order the tags, then those of `build`. `flavor` and `arch` are compared with the inputs of those names.
  *
- * @throws UserError for a pattern that is no regular expression, has no group version, has groups that mean nothing, or
+ * @throws UserError for a pattern that is no regular expression, has no group version, has unknown groups, or
  * backtracks badly.
  */
 export function patternScheme(pattern: string): Scheme {
@@ -48,10 +48,10 @@ export function patternScheme(pattern: string): Scheme {
   };
 }
 
-/** The names of a pattern's groups, in their order. */
+/** The names of a pattern's groups, in order. */
 function groupsIn(pattern: string, fail: (problem: string) => UserError): readonly string[] {
   try {
-    // What matches always shows its groups.
+    // Group names are only visible in a match, so the added alternative matches the empty text.
     return Object.keys(new RegExp(`^(?:${pattern})$|^`).exec('')?.groups ?? {});
   } catch (error) {
     throw fail(`is no regular expression: ${oneLine(error instanceof Error ? error.message : String(error), 200)}`);

@@ -189,7 +189,7 @@ describe('input branches', () => {
     ['https://host/a', 'is not a branch and a URL'],
     ['master', 'is not a branch and a URL'],
     ['<b> https://host/a', 'is not a branch and a URL'],
-    ['master ftp://host/a', 'not a server such as'],
+    ['master ftp://host/a', 'is not an http or https URL'],
     ['master sftp://host/a', 'names no user'],
     ['master https://host/a ftp://host/dlrn', 'is not an http or https URL'],
     ['master https://host/a https://host/dlrn more', 'is not a branch and a URL'],

@@ -198,7 +198,7 @@ describe('the registry fails', () => {
     expect(await failure(run(scene, { candidate }))).toEqual({
       kind: 'conflict',
       message: expect.stringMatching(
-        /^move tag .*:current-ceph to sha256:.* made and undone 20 times; who else writes/,
+        /^move tag .*:current-ceph to sha256:.* made and undone 20 times; find out who else writes/,
       ),
     });
     proxy.rules.length = 0;

@@ -108,14 +108,13 @@ test('it rehearses, promotes what its job has tested, mirrors that, and is force
     'skip-jobs': JOB,
     ...reason,
   };
-  for (const inputs of [force, { 'rollback-to': 'previous', ...reason }]) {
+  // A force that goes down holds what it leaves.
+  for (const inputs of [force, { 'lift-hold': TAG, ...reason }, { 'rollback-to': 'previous', ...reason }]) {
     const { status, log } = await run(DOWNSTREAM, 'promotion.yml', { vars, secrets, inputs });
     expect({ status, log: status === 0 ? '' : log }).toEqual({ status: 0, log: '' });
   }
-  expect([(await record('current-ceph', 2)).kind, (await record('current-ceph', 3)).kind]).toEqual([
-    'forced',
-    'rollback',
-  ]);
+  const kinds = await Promise.all([2, 3, 4].map(async (n) => (await record('current-ceph', n)).kind));
+  expect(kinds).toEqual(['forced', 'lift', 'rollback']);
 });
 
 test('a workflow that calls another rehearses in a fork, and otherwise goes on to the tests', async () => {

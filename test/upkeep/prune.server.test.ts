@@ -67,7 +67,8 @@ const ALL = ['v1.0.0', 'v1.0.1', 'v1.0.2', 'v1.0.3', 'v1.0.4'];
 
 test('what is promoted, the way back, the newest and what is held stay; the rest is listed', async () => {
   const scene = await history();
-  const image = (name: string) => expect.objectContaining({ repository: v.parse(repositorySchema, scene.targets[0]), tag: name });
+  const image = (name: string) =>
+    expect.objectContaining({ repository: v.parse(repositorySchema, scene.targets[0]), tag: name });
   expect(await pruneIn(scene)).toEqual({
     artifacts: ['v1.0.1', 'v1.0.3'],
     images: [image('v1.0.1'), image('v1.0.3')],

@@ -62,7 +62,7 @@ describe('a DLRN that fails promotes nothing', () => {
     [
       'with 401',
       { kind: 'answer', status: 401, headers: HTML, body: 'no' },
-      /answered 401; DLRN .* the login; set the inputs username and password/,
+      /answered 401; DLRN asks for a login; set the inputs username and password/,
     ],
     ['with 500', { kind: 'answer', status: 500, headers: HTML, body: '<title>Oh</title>' }, /answered 500: Oh$/],
     [

@@ -24,7 +24,7 @@ beforeAll(async () => {
   const published = await freshImageDirectory();
   await runBundle('publish-ci-testing', { reference, ...settings.imageServer, server: published.server });
   valid = {
-    'find-stable-tag': { image: settings.image, flavor: 'pacific' },
+    'find-stable-tag': { image: settings.image, scheme: 'ceph-daemon', flavor: 'pacific' },
     'publish-ci-testing': { reference, ...settings.imageServer },
     'consume-ci-testing': { url: published.url },
     'check-image': { reference },

@@ -77,14 +77,14 @@ describe('a report is on', () => {
   });
 
   test.each<[string, Inputs, string]>([
-    ['nothing', {}, 'input aggregate-hash: not set; give it, commit-hash and distro-hash, or repository-url'],
+    ['nothing', {}, 'input aggregate-hash: not set; set it, or commit-hash and distro-hash, or repository-url'],
     [
       'two things',
       { 'aggregate-hash': 'a'.repeat(32), 'repository-url': 'https://trunk.example/current-tripleo' },
       'inputs aggregate-hash and repository-url: only one of them',
     ],
-    ['half a build', { 'commit-hash': 'c'.repeat(40) }, 'input distro-hash: not set, but its other half is'],
-    ['the other half', { 'distro-hash': 'd'.repeat(40) }, 'input commit-hash: not set, but its other half is'],
+    ['half a build', { 'commit-hash': 'c'.repeat(40) }, 'input distro-hash: not set, but commit-hash is'],
+    ['the other half', { 'distro-hash': 'd'.repeat(40) }, 'input commit-hash: not set, but distro-hash is'],
     ['an extended hash alone', { 'extended-hash': 'e'.repeat(40) }, 'input extended-hash: set without commit-hash'],
   ])('%s: refused', async (_, inputs, message) => {
     const { status, errors } = await report(freshJob(), inputs);

@@ -43,7 +43,7 @@ test.each<[string, Record<string, string>, string]>([
   ['no file is named', {}, 'input criteria: required and not set'],
   ['no such criteria', { criteria: 'none.yml' }, 'input criteria: there is no file none.yml in'],
   ['no tests', { criteria: 'wrong.yml' }, 'input tests: there is no file wrong.test.yml in'],
-  ['too many tests', { criteria: 'criteria.yml', tests: 'a\nb' }, 'input tests: names 2 files, and criteria names 1'],
+  ['too many tests', { criteria: 'criteria.yml', tests: 'a\nb' }, 'input tests: lists 2 files, but criteria lists 1'],
   ['criteria that are none', { criteria: 'wrong.yml', tests: 'wrong.yml' }, 'wrong.yml: criteria: current-ceph.0: '],
 ])('%s: one line', async (_, inputs, message) => {
   const { status, errors } = await run(inputs);

@@ -188,8 +188,9 @@ test('a promotion that stalls at any step after its append, and wakes after a ro
   const start = 'an earlier promotion';
   const { sftp } = await rehearse(start);
   const append = sftp.lastIndexOf('ext_openssh_hardlink');
-  const lastMove = sftp.lastIndexOf('symlink') + 2;
-  expect(sftp.slice(lastMove - 2, lastMove + 1)).toEqual(['symlink', 'open', 'ext_openssh_rename']);
+  // The last look at the ledger comes between the link and the rename that shows it.
+  const lastMove = sftp.lastIndexOf('ext_openssh_rename');
+  expect(sftp.slice(sftp.lastIndexOf('symlink'), lastMove)).toContain('open');
   const looked = (step: number) => sftp[step] === 'ext_openssh_rename';
   const wrong: string[] = [];
   for (const batch of batches(start, steps('sftp', sftp.length).slice(append, lastMove + 1))) {

@@ -4,8 +4,8 @@ import { explainTlsError, trustedCertificates } from './tls.js';
 import { joinedHeaders, type Transport } from './transport.js';
 
 /**
- * Sends requests by the runner's HTTP client, which obeys HTTP_PROXY, HTTPS_PROXY and NO_PROXY. It serves the small
- * APIs. Its own retries and redirects are off: policy.ts does both. The client is loaded with the first request.
+ * Sends requests with the runner's HTTP client, which obeys HTTP_PROXY, HTTPS_PROXY and NO_PROXY. Used for the small
+ * APIs. Its own retries and redirects are off, since policy.ts does both. The client is loaded with the first request.
  * `ca` is PEM text of certificates to trust in addition to the system's.
  */
 export function actionsTransport(ca?: string): Transport {
@@ -37,7 +37,7 @@ async function load(): Promise<HttpClient> {
   return new HttpClient(USER_AGENT, [], { allowRedirects: false, allowRetries: false, keepAlive: true });
 }
 
-/** The client makes its agent itself, with or without a proxy, keeps it, and hands it out. */
+/** The client creates its agent itself, with or without a proxy, keeps it, and returns it on request. */
 function trust(client: HttpClient, url: URL, ca: string): void {
   const agent: unknown = client.getAgent(url.href);
   const options = (agent as { readonly options?: { ca?: string[] } }).options;

@@ -8,7 +8,7 @@ export class TimeLimit extends Error {
   }
 }
 
-/** Enough for what is read only to keep its connection. */
+/** In bytes. Reading this much is worth it to keep the connection. */
 const MOST_DISCARDED = 1024 * 1024;
 
 /** Reads the rest of a body and drops it, so that its connection can serve again. A long one is cut off. */

@@ -83,14 +83,14 @@ export interface HttpParts {
   readonly log: Log;
 }
 
-/** A server that answers 429 did nothing, so even a request that is not idempotent may be sent again. */
+/** A server that answers 429 did nothing, so even a request that is not idempotent may be repeated. */
 function isWorthRepeating(status: number, idempotent: boolean): boolean {
   return status === 429 || (idempotent && isTransient(status));
 }
 
 /**
- * How long the server asks us to wait, in milliseconds. Retry-After is a number of seconds or a date; a date is read
- * by the server's own clock, its Date header, where there is one.
+ * How long the server asks us to wait, in milliseconds. Retry-After is a number of seconds or a date. A date is
+ * compared with the server's own clock, its Date header, if there is one.
  */
 export function retryAfterMs(headers: HttpResponse['headers'], now: number): number | undefined {
   const value = headers['retry-after']?.trim();
@@ -98,21 +98,20 @@ export function retryAfterMs(headers: HttpResponse['headers'], now: number): num
   if (/^\d{1,9}$/.test(value)) return Number(value) * 1000;
   const date = Date.parse(value);
   if (Number.isNaN(date)) return undefined;
-  // A proxy may add a Date of its own. The server counted from the last one before what it asks for.
+  // A proxy may add its own Date. The server counted from the latest one before the date that it asks for.
   const clocks = (headers.date?.match(HTTP_DATE) ?? []).map((text) => Date.parse(text)).filter((time) => time <= date);
   return Math.max(0, date - (clocks.length === 0 ? now : Math.max(...clocks)));
 }
 
-/** IMF-fixdate (RFC 9110 section 5.6.7), which has a comma of its own. */
+/** IMF-fixdate (RFC 9110 section 5.6.7), which itself contains a comma. */
 const HTTP_DATE = /[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT/g;
 
-/** Half to all of 0.25 s, 0.5 s, 1 s …, at most 10 s; in milliseconds. `random` is in [0, 1). */
+/** In milliseconds: between half and all of 0.25 s, 0.5 s, 1 s …, at most 10 s. `random` is in [0, 1). */
 export function backoffMs(attempt: number, random: number): number {
   const ceiling = Math.min(FIRST_WAIT_MS * 2 ** (attempt - 1), 10_000);
   return Math.round(ceiling * (0.5 + random / 2));
 }
 
-/** An Http that sends by `transport` under `policy`. */
 export function createHttp(parts: HttpParts): Http {
   const { policy, clock } = parts;
 
@@ -144,7 +143,7 @@ export function createHttp(parts: HttpParts): Http {
   };
 }
 
-/** Repeats `attempt` while it fails in a way that may pass; `drop` frees what an answer that is not returned holds. */
+/** Repeats `attempt` while it fails in a way that may pass. `drop` releases an answer that is not returned. */
 async function retrying<T extends AnswerHead>(
   { policy, clock, log }: HttpParts,
   request: HttpRequest,
@@ -240,7 +239,7 @@ async function once(
 ): Promise<HttpResponse> {
   const limit = Math.min(policy.answerMs, deadline - clock.now());
   const controller = new AbortController();
-  // One timer, restarted for each piece of a body: a layer has so many pieces that a timer for each would show.
+  // One timer, restarted for each piece of a body. A layer has so many pieces that a timer for each would cost time.
   let turn: 'server' | 'ours' | 'over' = 'server';
   const timer = setTimeout(() => turn === 'server' && controller.abort(new TimeLimit(limit)), Math.max(1, limit));
   const pass = (to: 'server' | 'ours') => {
@@ -259,7 +258,7 @@ async function once(
   }
 }
 
-/** A long upload is not a late answer: the limit is on the time that the server takes for each piece. */
+/** A long upload is not a late answer, so the limit covers only the server's time for each piece. */
 function timedBody(body: HttpRequest['body'], pass: (turn: 'server' | 'ours') => void): Pick<HttpRequest, 'body'> {
   if (typeof body !== 'function') return {};
   return {
@@ -282,12 +281,12 @@ function isNobodyThere(error: unknown): boolean {
   return codes.some((code) => code === 'ECONNREFUSED' || code === 'ENOTFOUND');
 }
 
-/** `GET https://host/path`: how errors name a request. The query is left out, since it may hold a token. */
+/** How errors name a request, as in `GET https://host/path`. The query is left out, since it may hold a token. */
 export function describe(request: HttpRequest): string {
   return `${request.method} ${request.url.origin}${request.url.pathname}`;
 }
 
-/** The request after a redirect. Credentials stay only while the origin does, and never come back. */
+/** The request after a redirect. Credentials are kept only while the origin stays the same, and never come back. */
 function redirected(request: HttpRequest, location: string): HttpRequest {
   const url = URL.canParse(location, request.url.href) ? new URL(location, request.url) : undefined;
   if (url === undefined || (url.protocol !== 'https:' && url.protocol !== 'http:')) {

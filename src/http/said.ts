@@ -2,11 +2,11 @@ import * as v from 'valibot';
 import { oneLine } from '../base/errors.js';
 import { tryParse } from '../base/schema.js';
 
-/** The part of an error's body that is worth reading. It is cut before anything else is done to it. */
+/** How much of an error's body is read. The rest is cut off before any other processing. */
 const MOST_READ = 16 * 1024;
 const MOST_SHOWN = 400;
 
-/** Escaped text could hide a secret from the log's masks, and markup is no sentence. */
+/** Escaped text could hide a secret from the log's masks, and markup is not a sentence. */
 const ESCAPED = /[<>]|\\[ux]|&#?\w{1,8};|%[0-9a-f]{2}/i;
 
 const word = v.optional(v.nullable(v.union([v.string(), v.number()])));
@@ -25,15 +25,15 @@ const bodySchema = v.object({
 
 /** What a server says about a request that it refuses. */
 export interface Said {
-  /** One line of at most 400 characters; empty where the server says nothing that can be shown. */
+  /** One line of at most 400 characters; empty if the server says nothing that can be shown. */
   readonly text: string;
   /** The error codes of the OCI distribution spec, as in `DENIED`. */
   readonly codes: readonly string[];
 }
 
 /**
- * Reads what an error's body says: the error fields of JSON, the title of HTML, or one line of plain text. Nothing is
- * read of an answer that came from elsewhere, after a redirect to another host.
+ * Extracts the message from an error's body: the error fields of JSON, the title of HTML, or one line of plain text.
+ * Ignores an answer that came from another host after a redirect.
  */
 export function readSaid(answer: {
   readonly headers: Readonly<Record<string, string>>;

@@ -1,6 +1,6 @@
 import type { ServiceErrorKind } from '../base/errors.js';
 
-/** The kind of error that a status means which a caller did not expect (RFC 9110 section 15, RFC 6585). */
+/** The kind of error for a status that the caller did not expect (RFC 9110 section 15, RFC 6585). */
 export function kindOfStatus(status: number): ServiceErrorKind {
   switch (status) {
     case 401:

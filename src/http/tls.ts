@@ -2,8 +2,8 @@ import * as tls from 'node:tls';
 import { errorLine, ServiceError } from '../base/errors.js';
 
 /**
- * The certificates to trust: those that Node trusts by default, and `ca` (PEM). Node 22.15 knows those of
- * NODE_EXTRA_CA_CERTS too; an older one has only its own list.
+ * The certificates to trust: Node's default ones, and `ca` (PEM). Node 22.15 includes those of NODE_EXTRA_CA_CERTS. An
+ * older Node has only its own list.
  */
 export function trustedCertificates(ca: string): string[] {
   const all = 'getCACertificates' in tls ? (tls.getCACertificates as () => string[])() : tls.rootCertificates;
@@ -11,8 +11,8 @@ export function trustedCertificates(ca: string): string[] {
 }
 
 /**
- * A failure of TLS as a ServiceError with the way out, since it fails again however often one asks; any other error as
- * it is. `host` is host:port.
+ * Turns a TLS failure into a ServiceError with a hint, since repeating the request would not help. Returns any other
+ * error unchanged. `host` is host:port.
  */
 export function explainTlsError(error: unknown, host: string): unknown {
   const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';

@@ -13,16 +13,16 @@ export interface HttpResponse {
   readonly status: number;
   /** Names in lower case. The distinct values of a repeated header are joined by `, `. */
   readonly headers: Readonly<Record<string, string>>;
-  /** The host that answered, where redirects led to another origin than the one that was asked. */
+  /** The host that answered, if redirects led to another origin. */
   readonly elsewhere?: string;
   /** Must be read to its end or cancelled by the request's signal, or the connection stays busy. */
   readonly body: AsyncIterable<Uint8Array>;
 }
 
-/** Sends one request without redirects or retries. Throws what the network throws. */
+/** Sends one request without redirects or retries. Network errors are thrown unchanged. */
 export type Transport = (request: HttpRequest, signal: AbortSignal) => Promise<HttpResponse>;
 
-/** Headers from Node's parsers in the form of an HttpResponse. A value that was sent twice is one value. */
+/** Converts headers from Node's parsers. A value that was sent twice is kept once. */
 export function joinedHeaders(headers: NodeJS.Dict<string | string[]>): HttpResponse['headers'] {
   return Object.fromEntries(
     Object.entries(headers).flatMap(([name, value]) =>

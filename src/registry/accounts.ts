@@ -12,7 +12,7 @@ export interface GivenLogins {
   readonly docker: DockerLogins;
 }
 
-/** Who we are at a repository. A login is sent only to the registry that it was given for. */
+/** The account for a repository. A login is sent only to the registry that it was given for. */
 export function accountFor(repository: Repository, logins: GivenLogins): Account {
   const { source, sourceLogin, targets, targetLogin, docker } = logins;
   const isTarget = targets.some((target) => sameRepository(target, repository));

@@ -23,11 +23,11 @@ export interface Attached {
   readonly annotations: Readonly<Record<string, string>>;
 }
 
-/** The empty JSON object that stands for a config that an artifact does not have (image spec, "Guidance for an Empty Descriptor"). */
+/** Stands in for the config that an artifact does not have (image spec, "Guidance for an Empty Descriptor"). */
 const EMPTY = Buffer.from('{}');
 const EMPTY_TYPE = 'application/vnd.oci.empty.v1+json';
 
-/** What a registry answers that does not take referrers at all; anything else may pass. */
+/** Errors of a registry that does not accept referrers at all. Any other error may be temporary. */
 const REFUSALS: ReadonlySet<string> = new Set(['bad-answer', 'not-found', 'unsupported']);
 
 const annotatedSchema = v.object({
@@ -35,7 +35,7 @@ const annotatedSchema = v.object({
   annotations: v.nullish(v.record(v.string(), v.string())),
 });
 
-/** The artifacts of a type that are attached to an image; `unsupported` where the registry cannot keep referrers. */
+/** The artifacts of a type that are attached to an image; `unsupported` if the registry cannot keep referrers. */
 export async function listAttached(
   access: Access,
   repository: Repository,
@@ -72,7 +72,7 @@ async function listEntries(
 /**
  * Attaches an artifact to an image that the repository has. Attaching it again changes nothing.
  *
- * @throws ServiceError of kind `unsupported` where the registry definitely does not take referrers.
+ * @throws ServiceError of kind `unsupported` if the registry definitely does not accept referrers.
  */
 export async function attach(
   access: Access,

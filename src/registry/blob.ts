@@ -8,19 +8,19 @@ import type { Access } from './session.js';
 /** Reading blobs: OCI distribution spec v1.1, "Pulling blobs". */
 
 export interface BlobReader {
-  /** The bytes from `offset` on; those before it must have been read already. */
+  /** The bytes from `offset` on. Everything before it must have been read already. */
   from(offset: number): AsyncGenerator<Uint8Array>;
-  /** How far it was read. */
+  /** How far the blob was read. */
   readonly end: number;
 }
 
-/** How often in a row a transfer may break before it has come this much further. */
+/** How often in a row a transfer may break without progress. */
 const ATTEMPTS = 5;
 const PROGRESS_BYTES = 64 * 1024;
 
 /**
- * Reads a blob to its end: after a break it asks for the rest by Range. The last bytes are handed on only when all of
- * them together have the digest.
+ * Reads a blob to its end. After a break it requests the rest by Range. The last bytes are returned only after the
+ * digest of the whole blob was checked.
  */
 export function openBlob(access: Access, repository: Repository, { digest, size }: Descriptor): BlobReader {
   const what = named(repository, digest);
@@ -109,7 +109,7 @@ async function openAt(
   if (response.status === 200) return position === 0 ? response.body : skipping(response.body, position);
   const range = response.headers['content-range'] ?? '';
   if (range.startsWith(`bytes ${position}-${size - 1}/`)) return response.body;
-  // Left unread: the rest of a blob may be large.
+  // Not read to the end, since the rest of a blob may be large.
   for await (const _ of response.body) break;
   throw new ServiceError('bad-answer', `${named(repository, digest)}: asked for bytes ${position}-, got ${range}`);
 }

@@ -5,14 +5,14 @@ export type Challenge = { readonly scheme: 'basic' } | BearerChallenge | Unknown
 
 export interface BearerChallenge {
   readonly scheme: 'bearer';
-  /** Where tokens come from. */
+  /** The address of the token server. */
   readonly realm: URL;
   readonly service: string | undefined;
-  /** The scopes that the request needs, as in `repository:ceph/daemon:pull`. */
+  /** The scopes that the request needs, such as `repository:ceph/daemon:pull`. */
   readonly scopes: readonly string[];
 }
 
-/** A scheme that this client does not speak, such as Negotiate. */
+/** A scheme that this client does not support, such as Negotiate. */
 export interface UnknownChallenge {
   readonly scheme: 'unknown';
   /** As the server wrote it. */
@@ -22,8 +22,8 @@ export interface UnknownChallenge {
 const MAX_HEADER = 8192;
 
 /**
- * Parses a `WWW-Authenticate` header (RFC 9110 section 11.6.1); of several challenges a bearer challenge comes first.
- * Undefined where there is no challenge. `url` is what was asked: from https no login goes to a realm without TLS.
+ * Parses a `WWW-Authenticate` header (RFC 9110 section 11.6.1). A bearer challenge is preferred to others. Undefined if
+ * there is no challenge. `url` is the requested address: if it is https, no login goes to a realm without TLS.
  */
 export function parseChallenge(header: string, url: URL): Challenge | undefined {
   const text = header.slice(0, MAX_HEADER);
@@ -46,13 +46,13 @@ export function parseChallenge(header: string, url: URL): Challenge | undefined 
 /** `type:name:actions` (distribution's spec/auth/scope.md). */
 const SCOPE = /^[a-z][\w()-]{0,60}:[\w./:-]{1,300}:[a-z*,]{1,60}$/;
 
-/** The first parameter of that name, a token or a quoted string (RFC 9110 section 5.6). */
+/** The first parameter of that name, as a token or a quoted string (RFC 9110 section 5.6). */
 function parameter(challenge: string, name: string): string | undefined {
   const match = new RegExp(`(?:^|[\\s,])${name}\\s*=\\s*(?:"((?:[^"\\\\]|\\\\.)*)"|([^\\s,"]+))`, 'i').exec(challenge);
   return match?.[1]?.replace(/\\(.)/g, '$1') ?? match?.[2];
 }
 
-/** May a registry's login be sent to this token server? Only on the registry's own site, or where the user lists it. */
+/** May a registry's login be sent to this token server? Only if it is on the registry's site, or the user lists it. */
 export function isTrustedRealm(realm: URL, registry: URL, listed: readonly string[]): boolean {
   return siteOf(realm.hostname) === siteOf(registry.hostname) || listed.some((host) => isHost(host, realm));
 }

@@ -7,11 +7,11 @@ import type { Access } from './session.js';
 /** Everything that a digest refers to. */
 export interface Content {
   readonly root: Manifest;
-  /** The manifests below the root, in steps: a registry accepts no index before its children. */
+  /** The manifests below the root, in the order to push them: a registry accepts no index before its children. */
   readonly below: readonly (readonly Manifest[])[];
   /** Configurations and layers, each once, the largest first. */
   readonly blobs: readonly Descriptor[];
-  /** Layers that are not copied, for their media type. */
+  /** Layers that are not copied because of their media type. */
   readonly leftBehind: readonly Descriptor[];
 }
 
@@ -32,7 +32,7 @@ export async function readContent(access: Access, repository: Repository, root: 
     }
     level = await Promise.all(wanted.map((digest) => getManifest(access, repository, digest)));
   }
-  // Images first, since one may be in indexes of two levels; then the indexes, the lowest first.
+  // Images first, since one may be in indexes of two levels; then the indexes, lowest first.
   const images = levels.flat().filter(({ kind }) => kind === 'image');
   const indexes = levels.map((level) => level.filter(({ kind }) => kind === 'index'));
   const below = [images, ...indexes].filter((step) => step.length > 0);

@@ -15,11 +15,11 @@ export interface Copy {
 }
 
 export interface CopyOptions {
-  /** Copy signatures and other referrers too, and cosign's tags; also those that came after the image was copied. */
+  /** Copy signatures and other referrers too, including cosign's tags and those added after the image was copied. */
   readonly referrers: boolean;
 }
 
-/** What a copy found at its target, and what it would do. */
+/** The state of a copy at its target, and what copying would do. */
 export type PlannedCopy =
   | {
       readonly state: 'there';
@@ -33,11 +33,11 @@ export type PlannedCopy =
       readonly copy: Copy;
       /** Within one registry blobs are mounted, which moves no bytes if the registry agrees. */
       readonly way: 'mount' | 'upload';
-      /** Empty where the image is no index, or names no platform. */
+      /** Empty if the image is no index, or names no platform. */
       readonly platforms: readonly string[];
       readonly manifests: number;
       readonly blobs: number;
-      /** Of all blobs, including those that the target has already. */
+      /** Of all blobs, including those that the target already has. */
       readonly bytes: number;
       /** Their manifests and blobs are counted above. */
       readonly referrers: number;
@@ -45,7 +45,7 @@ export type PlannedCopy =
 
 export type CopyPlan = readonly PlannedCopy[];
 
-/** A planned copy with all that was read for it. */
+/** A planned copy with everything that was read for it. */
 export type Preparation =
   | Extract<PlannedCopy, { state: 'conflict' }>
   | ({ readonly state: 'there'; readonly copy: Copy } & Following)
@@ -61,7 +61,7 @@ const NOTHING: Following = { referrers: [], blobs: [] };
 
 export type Feasible = Exclude<Preparation, { state: 'conflict' }>;
 
-/** The rights that copies need. To plan them, `pull` is enough everywhere. */
+/** The rights that copies need. `pull` is enough to plan them. */
 export function grantsFor(copies: readonly Copy[], targetActions: Grant['actions']): readonly Grant[] {
   const grants = new Map<string, Grant>();
   for (const { source } of copies) {
@@ -78,9 +78,10 @@ export async function prepare(access: Access, copy: Copy, options: CopyOptions, 
   const { source, target } = copy;
   const looking = resolve(access, target.repository, target.tag);
   const read = () => getManifest(access, source.repository, source.digest);
-  // In parallel, unless a login costs requests of its own: then a copy that is done should end with the target's answer.
+  // In parallel, unless a login costs extra requests: then a copy that is already done should end with the target's
+  // answer.
   const reading = access.hasLogin(target.repository) ? undefined : read();
-  // Its error is thrown where it is awaited below; if the target has the image, the source is not needed.
+  // The error is thrown where this is awaited below. If the target has the image, the source is not needed.
   reading?.catch(() => undefined);
   const found = await looking;
   if (found?.digest === source.digest) {
@@ -102,7 +103,6 @@ export async function prepare(access: Access, copy: Copy, options: CopyOptions, 
   return { state: 'copy', copy, content, referrers, blobs: blobsOf([content, ...contentsOf(referrers)]) };
 }
 
-/** Says which layers will not be at the target. */
 function warnOfLeftBehind({ source, target }: Copy, { leftBehind }: Content, log: Log): void {
   if (leftBehind.length === 0) return;
   log.warning(
@@ -111,7 +111,7 @@ function warnOfLeftBehind({ source, target }: Copy, { leftBehind }: Content, log
   );
 }
 
-/** Finds referrers that came to the source after the target got the image. */
+/** Finds referrers that were added at the source after the target got the image. */
 async function laterReferrers(
   access: Access,
   { source, target }: Copy,
@@ -142,7 +142,7 @@ function contentsOf(referrers: readonly Referrer[]): Content[] {
   return referrers.map(({ content }) => content);
 }
 
-/** The part of a preparation that is shown to people. */
+/** The part of a preparation that people see. */
 export function toPlan(prepared: Preparation): PlannedCopy {
   if (prepared.state === 'conflict') return prepared;
   const { copy, referrers, blobs } = prepared;
@@ -167,7 +167,9 @@ export function manifestsOf(prepared: Feasible): number {
   return contents.reduce((sum, { below }) => sum + 1 + below.flat().length, 0);
 }
 
-/** The preparations that can be carried out; throws where a tag is on another image: such are created, never moved. */
+/**
+ * The preparations that can be carried out. Throws if a tag points at another image, since versioned tags never move.
+ */
 export function withoutConflicts(prepared: readonly Preparation[]): readonly Feasible[] {
   return prepared.map((one) => {
     if (one.state !== 'conflict') return one;

@@ -14,10 +14,10 @@ import { finishUpload, startUpload } from './upload.js';
 /** What was done for one copy. */
 export interface CopiedImage {
   readonly copy: Copy;
-  /** Of the image; referrers may have been copied even if it was there. */
+  /** The image's state. Referrers may have been copied even if the image was there. */
   readonly state: 'copied' | 'there';
   readonly manifests: number;
-  /** Blobs that the target had or mounted, so that no bytes moved. */
+  /** Blobs that the target already had or mounted, so that no bytes moved. */
   readonly mounted: Amount;
   readonly uploaded: Amount;
   readonly referrers: number;
@@ -33,12 +33,15 @@ export type CopyReport = readonly CopiedImage[];
 /** How many blobs are uploaded at once. Each costs two connections and the memory between them. */
 const UPLOADS = 16;
 
-/** Blobs up to this many bytes, mostly configurations, are read first and sent with the request that starts their upload. */
+/**
+ * In bytes. Blobs up to this size, mostly configurations, are read first and sent with the request that starts their
+ * upload.
+ */
 const SMALL = 64 * 1024;
 
 /**
- * Copies one prepared image: blobs, then children, then referrers, then the image under its tag. Nobody sees any of it
- * before that last request. After an interruption the next run finds what is there already.
+ * Copies one prepared image: blobs, then children, then referrers, then the image under its tag. Nothing is visible
+ * before that last request. After an interruption the next run reuses what is already there.
  */
 export async function copyImage(access: Access, prepared: Feasible, log: Log): Promise<CopiedImage> {
   const { copy, referrers, blobs } = prepared;
@@ -65,7 +68,7 @@ export async function copyImage(access: Access, prepared: Feasible, log: Log): P
   return { copy, state, manifests, mounted, uploaded, referrers: referrers.length };
 }
 
-/** Brings all blobs to the target; returns those whose bytes had to move. */
+/** Brings all blobs to the target. Returns those whose bytes had to be moved. */
 async function copyBlobs(
   access: Access,
   { source, target }: Copy,
@@ -102,7 +105,7 @@ async function copyBlobs(
     }
   }
 
-  // The first failure stops the others, and is thrown once they have stopped, so that nothing runs on behind an error.
+  // The first failure stops the others. It is thrown once they have stopped, so that no work continues after an error.
   const copying = blobs.map((blob) =>
     copyBlob(blob).catch((error) => {
       stop.abort(error);
@@ -114,8 +117,8 @@ async function copyBlobs(
 }
 
 /**
- * Keeps V8's young generation small. A blob's pieces are garbage once they are sent; in a larger young generation more
- * of them would wait to be collected, for no gain. V8 reads this flag each time it is about to grow.
+ * Keeps V8's young generation small. A blob's pieces become garbage once they are sent, and in a larger young
+ * generation more of them would wait to be collected, for no benefit. V8 reads this flag each time before it grows.
  */
 function collectEarly(): void {
   setFlagsFromString('--semi-space-growth-factor=1');

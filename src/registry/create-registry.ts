@@ -20,7 +20,7 @@ export function createRegistry(options: RegistryOptions): Registry {
   const { transport, close } = undiciTransport(ca === undefined ? {} : { ca });
   const http = createHttp({ transport, policy, clock, log });
   const session = createSession({ http, clock, account, plainHttp, tokenHosts, ownCa: ca !== undefined });
-  /** The roots of what was copied, so that a tag can be moved to one without reading it again. */
+  /** The roots of copied images, so that a tag can be moved to one without reading it again. */
   const copied = new Map<Digest, Manifest>();
 
   const prepareAll = (access: Access, copies: readonly Copy[], copyOptions: CopyOptions): Promise<Preparation[]> =>

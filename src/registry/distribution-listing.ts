@@ -14,25 +14,25 @@ export interface TagPage {
 
 export interface DistributionListing {
   readonly names: readonly string[];
-  /** Are these only the first page and the names that begin with the prefix? */
+  /** Does the list hold only the first page and the names that begin with the prefix? */
   readonly narrowed: boolean;
 }
 
 const MAX_PAGE_BYTES = 64 * 1024 * 1024;
 
-/** So many ascending names in a row show that the listing is ordered. */
+/** This many ascending names in a row show that the listing is ordered. */
 const ORDER_SHOWN_BY = 100;
 
-/** How a registry may refuse a page that it does not know. */
+/** Errors of a registry that does not support the requested page. */
 const REFUSALS: readonly ServiceErrorKind[] = ['not-found', 'bad-answer', 'unsupported'];
 
-/** null is Go's empty list; a page without `tags` is no page. */
+/** An empty list in Go is null. An answer without `tags` is not a page. */
 const pageSchema = v.object({ tags: v.nullable(v.array(v.unknown())) });
 const nameSchema = v.pipe(v.string(), v.maxLength(MAX_TAG_LENGTH));
 
 /**
- * Lists all tags; or, with a prefix and a registry that shows that it lists by name, the first page and all that begin
- * with the prefix. The registry decides how many are on a page and how it goes on.
+ * Lists all tags. With a prefix, and if the registry is seen to list by name, lists only the first page and all tags
+ * that begin with the prefix. The registry decides the size of a page and the address of the next.
  */
 export async function listByDistribution(
   access: Access,
@@ -50,10 +50,10 @@ export async function listByDistribution(
 }
 
 /**
- * The first page, and from there straight to what begins with the prefix. Undefined where the order is not proven: the
- * first page must ascend, and its Link must go on from its last name; asked to go on from the prefix, the registry must
- * answer with names above it; and every page must ascend, from the end of the one before. Whatever order a registry
- * has that shows all this, a name that begins with the prefix is not before the prefix itself.
+ * Reads the first page, then jumps to the names that begin with the prefix. Undefined unless the order is proven: the
+ * first page must ascend, and its Link must continue from its last name; asked to continue from the prefix, the
+ * registry must answer with names above it; and every page must ascend from the end of the one before. Any order that
+ * passes this puts no name with the prefix before the prefix itself.
  */
 async function readRange(
   access: Access,
@@ -79,12 +79,12 @@ async function readRange(
   return found;
 }
 
-/** By code units, as Go sorts, each name once. */
+/** By code units, as Go sorts. Each name must occur once. */
 function ascends(names: readonly string[]): boolean {
   return names.every((name, index) => index === 0 || name > (names[index - 1] ?? ''));
 }
 
-/** The page after a name, which need not be a tag, or the first page; undefined where the registry refuses it. */
+/** The page after a name, which need not be a tag, or the first page; undefined if the registry refuses. */
 async function pageAfter(
   access: Access,
   repository: Repository,
@@ -105,7 +105,7 @@ async function pageAfter(
   }
 }
 
-/** The names of a page and of all that follow. Throws where a page cannot be the continuation of the listing. */
+/** The names of a page and of all following pages. Throws if a page cannot be the continuation of the listing. */
 async function* pagesFrom(access: Access, repository: Repository, first: TagPage): AsyncGenerator<readonly string[]> {
   const bad = (problem: string) => new ServiceError('bad-answer', `${whatOf(repository)}: ${problem}`);
   const names = new Set<string>();
@@ -129,9 +129,9 @@ async function* pagesFrom(access: Access, repository: Repository, first: TagPage
 }
 
 /**
- * Where its last page was full, distribution goes on to an empty one; an empty page for another reason would be the end
- * of half a list. Asked for the two names after the last but one, a registry must give the last, and no more. An empty
- * page behind a cursor that says nothing is read once more, and then believed.
+ * Is an empty page really the end? After a full last page, distribution links to an empty one, but an empty page for
+ * another reason would cut the list short. Asked for the two names after the last but one, a registry must return the
+ * last one and no more. An empty page after an opaque cursor is read once more, and then believed.
  */
 async function isEnd(access: Access, repository: Repository, next: URL, names: readonly string[]): Promise<boolean> {
   const [last, lastButOne] = [names.at(-1), names.at(-2)];
@@ -144,7 +144,7 @@ async function isEnd(access: Access, repository: Repository, next: URL, names: r
 }
 
 export async function readPage(access: Access, repository: Repository, url: URL | undefined): Promise<TagPage>;
-/** Returns undefined where the registry answers 401, instead of logging in. */
+/** Returns undefined instead of logging in if the registry answers 401. */
 export async function readPage(
   access: Access,
   repository: Repository,

@@ -7,7 +7,7 @@ import { parseJson, tryParse } from '../base/schema.js';
 import { canonicalRegistry, type Repository } from '../candidate/reference.js';
 import type { Account, Login } from './login.js';
 
-/** The login that Docker's configuration keeps for a repository, or a note on why there is none. */
+/** The login in Docker's configuration for a repository, or a note that says why there is none. */
 export type DockerLogins = (repository: Repository) => Pick<Account, 'login' | 'note'>;
 
 const text = v.optional(v.nullable(v.string()));
@@ -20,7 +20,7 @@ const entrySchema = v.object({
 });
 type Entry = v.InferOutput<typeof entrySchema>;
 
-/** Entries are parsed when they are used: what is wrong with another registry's entry does not matter. */
+/** Entries are parsed when they are used, so a broken entry for another registry does not matter. */
 const configSchema = v.object({
   auths: v.optional(v.nullable(v.record(v.string(), v.unknown()))),
   credHelpers: v.optional(v.nullable(v.record(v.string(), v.unknown()))),
@@ -28,10 +28,10 @@ const configSchema = v.object({
 });
 
 /**
- * Reads the logins that `docker login` and `podman login` left in `$DOCKER_CONFIG/config.json`, else in
- * `~/.docker/config.json`. Credential helpers are not run, so the logins that they keep are unknown.
+ * Reads the logins that `docker login` and `podman login` stored in `$DOCKER_CONFIG/config.json` or, if it is not set,
+ * in `~/.docker/config.json`. Credential helpers are not run, so the logins in them are unknown.
  *
- * @throws UserError where the file does not parse.
+ * @throws UserError if the file does not parse.
  */
 export async function readDockerLogins(environment: NodeJS.ProcessEnv): Promise<DockerLogins> {
   const file = join(environment.DOCKER_CONFIG || join(homedir(), '.docker'), 'config.json');
@@ -44,7 +44,7 @@ export async function readDockerLogins(environment: NodeJS.ProcessEnv): Promise<
   return parseDockerConfig(content, file);
 }
 
-/** The same for the file's content. An empty file holds no logins, as Docker has it. */
+/** Parses the file's content. An empty file holds no logins, as in Docker. */
 export function parseDockerConfig(content: string, file: string): DockerLogins {
   const json = content.replace(/^\ufeff/, '').trim();
   if (json === '') return () => ({});
@@ -58,7 +58,7 @@ export function parseDockerConfig(content: string, file: string): DockerLogins {
     const registry = canonicalRegistry(repository.registry);
     const [best] = entries
       .filter((entry) => entry.registry === registry && isWithin(repository.path, entry.path))
-      // Of keys for one host, `quay.io` comes before `https://quay.io/v1/`.
+      // Among keys for one host, `quay.io` comes before `https://quay.io/v1/`.
       .sort((a, b) => b.path.length - a.path.length || a.key.length - b.key.length);
     const login = best === undefined ? undefined : parseLogin(best.value, `${file}: the login for ${best.key}`);
     if (login !== undefined) return { login };
@@ -92,7 +92,7 @@ function parseLogin(value: unknown, what: string): Login | undefined {
   if (identitytoken) return { identityToken: identitytoken };
   const { username, password } = userOf(parsed.value, what);
   if (!username) return undefined;
-  // Docker's own mark for a refresh token in the place of a password.
+  // Docker's own mark for a refresh token instead of a password.
   return username === '<token>' ? { identityToken: password } : { username, password };
 }
 

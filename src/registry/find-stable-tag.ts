@@ -17,7 +17,7 @@ export interface FindOptions {
   readonly listing: ListOptions['listing'];
   /** How many tags there were last time; 0: unknown. */
   readonly knownTags: number;
-  /** How many milliseconds all of it may take. */
+  /** The time limit for everything, in milliseconds. */
   readonly limitMs: number;
   readonly log: Log;
 }
@@ -25,16 +25,16 @@ export interface FindOptions {
 export interface Found {
   readonly candidate: Candidate;
   readonly selection: Chosen;
-  /** Other tags on the same digest, as far as the listing gives digests. */
+  /** Other tags of the same digest, if the listing includes digests. */
   readonly aliases: readonly string[];
   readonly tagsRead: number;
 }
 
 /**
- * Finds the newest stable tag of a repository, with its digest of now, checked against the manifest's bytes.
+ * Finds the newest stable tag of a repository and its current digest, checked against the manifest's bytes.
  *
- * @throws UserError where there is nothing to choose, or the listing is not to be believed; ServiceError where the
- * registry fails, or takes longer than the limit.
+ * @throws UserError if no tag fits or the listing is implausible; ServiceError if the registry fails or takes longer
+ * than the limit.
  */
 export async function findStableTag(options: FindOptions): Promise<Found> {
   const { repository, limitMs } = options;
@@ -82,12 +82,12 @@ async function find(options: FindOptions): Promise<Found> {
   return { candidate: { repository, tag, digest }, selection, aliases, tagsRead: tags.length };
 }
 
-/** So many images are read, the best first; a policy that refuses more than that is not what its author meant. */
+/** At most this many images are read, best first. A policy that refuses more is not what its author meant. */
 const MAX_IMAGES = 50;
 
 /**
- * Chooses, and reads the images of those tags alone that are about to be chosen, each once: one that is gone, is no
- * image, or is not what was asked for gives way to the next.
+ * Chooses a tag, and reads only the images of tags that are about to be chosen, once each. An image that is gone, is no
+ * image, or does not fit gives way to the next.
  */
 async function select(
   { registry, repository, policy, log }: FindOptions,
@@ -129,7 +129,7 @@ const HINTS: Readonly<Record<Nothing['reason'], Hint>> = {
   platforms: 'platforms',
 };
 
-/** What the image of a tag is, as far as the policy needs to know. */
+/** Reads as much about a tag's image as the policy needs. */
 async function readImage(image: RepositoryClient, tag: Tag, policy: Policy): Promise<KnownImage> {
   const manifest = await image.findManifest(tag);
   if (manifest === undefined) return { problem: 'has no manifest any more' };
@@ -143,7 +143,7 @@ async function readImage(image: RepositoryClient, tag: Tag, policy: Policy): Pro
   const { digest } = manifest;
   const { scheme, arch, platforms, minimumAge, unknownAgePasses } = policy;
   const asksAge = minimumAge > 0 && !unknownAgePasses;
-  // A tag that names an architecture is believed where nothing else is asked.
+  // A tag that names an architecture is trusted if nothing else is required.
   const asksPlatforms = platforms.length > 0 || arch !== undefined || !namesArch(scheme, tag);
   if (!asksAge && !asksPlatforms) return { digest, platforms: undefined, created: undefined };
   const images = await readImages(image, manifest);
@@ -154,14 +154,14 @@ async function readImage(image: RepositoryClient, tag: Tag, policy: Policy): Pro
   };
 }
 
-/** An index is as old as its newest image; undefined where one of them does not say. */
+/** An index is as old as its newest image; undefined if one of them has no build time. */
 async function lastBuilt(images: readonly PlatformImage[]): Promise<number | undefined> {
   const configs = await Promise.all(images.slice(0, MAX_CONFIGS).map((one) => one.config()));
   const built = configs.flatMap(({ created }) => created ?? []);
   return built.length < images.length ? undefined : Math.max(...built);
 }
 
-/** A hostile index does not cost more than an honest one. */
+/** Keeps a hostile index from costing more than an honest one. */
 const MAX_CONFIGS = 20;
 
 function namesArch({ read }: Scheme, tag: Tag): boolean {

@@ -10,10 +10,12 @@ export interface PlatformImage {
   config(): Promise<ImageConfig>;
 }
 
-/** How many children are read to find out their platforms. */
+/** How many children are read to learn their platforms. */
 const MAX_READ = 20;
 
-/** Is this an image, and no artifact such as a Helm chart? Reads children only where the index names no platform. */
+/**
+ * Is this an image rather than an artifact such as a Helm chart? Reads children only if the index names no platform.
+ */
 export async function isImage(repository: RepositoryClient, manifest: Manifest): Promise<boolean> {
   if (manifest.kind === 'image') return isRunnable(manifest);
   const isNamed = manifest.children.some(({ platform }) => platform !== undefined);
@@ -21,8 +23,8 @@ export async function isImage(repository: RepositoryClient, manifest: Manifest):
 }
 
 /**
- * The images of a manifest, one for each platform; none where it is an artifact. The platforms are those that an index
- * names; a child is read only where the index names none. Attestations are no images.
+ * The images of a manifest, one for each platform; none if it is an artifact. Platforms come from the index, and a
+ * child is read only if the index names none. Attestations are not images.
  */
 export async function readImages(repository: RepositoryClient, manifest: Manifest): Promise<readonly PlatformImage[]> {
   if (manifest.kind === 'image') {

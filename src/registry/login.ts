@@ -5,7 +5,7 @@ export type Login =
   | PasswordLogin
   /** A refresh token, which the token server exchanges for an access token (distribution's spec/auth/oauth.md). */
   | { readonly identityToken: string }
-  /** An access token, sent as it is. */
+  /** An access token, sent unchanged. */
   | { readonly registryToken: string };
 
 export interface PasswordLogin {
@@ -13,13 +13,13 @@ export interface PasswordLogin {
   readonly password: string;
 }
 
-/** Who we are at a repository. */
+/** The identity that we use at a repository. */
 export interface Account {
   /** Absent: anonymous. */
   readonly login?: Login;
   /** How a person changes the login. */
   readonly hint: Hint;
-  /** Why there is no login although one is kept somewhere; a clause for errors. */
+  /** Why there is no login although one is stored somewhere; a clause for errors. */
   readonly note?: string;
 }
 

@@ -5,8 +5,8 @@ import { parseJson, tryParse } from '../base/schema.js';
 import { type Digest, formatRepository, type Repository } from '../candidate/reference.js';
 
 /**
- * Manifests are bytes: a digest names the text as it was pushed, so the text is kept and pushed on unchanged.
- * Formats: OCI image spec v1.1 (image-index, manifest), and Docker's image manifest version 2, schema 2.
+ * A digest names the exact bytes that were pushed, so a manifest's text is kept and pushed unchanged. Formats: OCI
+ * image spec v1.1 (image-index, manifest), and Docker's image manifest version 2, schema 2.
  */
 
 export const OCI_INDEX = 'application/vnd.oci.image.index.v1+json';
@@ -17,7 +17,7 @@ const DOCKER_IMAGE = 'application/vnd.docker.distribution.manifest.v2+json';
 const INDEX_TYPES: readonly string[] = [OCI_INDEX, DOCKER_LIST];
 const IMAGE_TYPES: readonly string[] = [OCI_MANIFEST, DOCKER_IMAGE];
 
-/** The configuration of an image to run; an artifact, such as a Helm chart, has another type. */
+/** The configuration types of images that can run. An artifact, such as a Helm chart, has another type. */
 const IMAGE_CONFIG_TYPES: readonly string[] = [
   'application/vnd.oci.image.config.v1+json',
   'application/vnd.docker.container.image.v1+json',
@@ -29,7 +29,7 @@ const LEFT_BEHIND = /\.nondistributable\.|\.foreign\./;
 /** Always sent in full: Quay converts a manifest to schema 1 for a client that names fewer types. */
 export const ACCEPT_MANIFESTS = [...INDEX_TYPES, ...IMAGE_TYPES].join(', ');
 
-/** The size that every registry must accept by the spec, and our limit. */
+/** The size that the spec requires every registry to accept, and our limit. */
 export const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
 
 /** What identifies content: its type, its digest, and its size in bytes. */
@@ -42,7 +42,7 @@ export interface Descriptor {
 interface Raw extends Descriptor {
   /** The text as it was pushed; `digest` is of these bytes. */
   readonly bytes: Buffer;
-  /** What this manifest signs or describes, if it is a referrer (OCI `subject`). */
+  /** The manifest that this one signs or describes, if it is a referrer (OCI `subject`). */
   readonly subject?: Digest;
 }
 
@@ -64,30 +64,30 @@ export interface ImageManifest extends Raw {
 export type Manifest = Index | ImageManifest;
 
 export interface Child extends Descriptor {
-  /** `linux/amd64`; absent where the index does not say. */
+  /** For example `linux/amd64`; absent if the index does not say. */
   readonly platform?: string;
-  /** It describes another child, and is no image of a platform. */
+  /** It describes another child and is not a platform's image. */
   readonly isAttestation?: true;
 }
 
 /** What the configuration of an image says about it. */
 export interface ImageConfig {
   readonly platform: string;
-  /** When it says that it was built, in unix seconds: a builder can set that. Undefined where it does not say. */
+  /** The build time in unix seconds, which a builder can set freely. Undefined if it is not stated. */
   readonly created?: number;
   /** Environment variables by name. */
   readonly env: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/** Content may be named by sha512 as well (OCI image spec, descriptor.md, "Registered Algorithms"). */
+/** Content may also be named by sha512 (OCI image spec, descriptor.md, "Registered Algorithms"). */
 export const contentDigestSchema = v.pipe(
   v.string(),
   v.regex(/^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/, 'is not a sha256 or sha512 digest'),
   v.brand('Digest'),
 );
 
-/** null is as good as absent: Go writes it for what it leaves out. */
+/** Treats null as absent: Go writes null for fields that it leaves out. */
 const absent = <S extends v.GenericSchema>(schema: S) => v.optional(v.nullable(schema));
 
 const sizeSchema = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
@@ -122,7 +122,7 @@ const imageSchema = v.object({
 
 const typeSchema = v.object({ schemaVersion: v.number(), mediaType: absent(v.string()) });
 
-/** The sha256 digest of bytes, or the one under the algorithm of another digest. */
+/** The sha256 digest of bytes, or the digest by the same algorithm as `like`. */
 export function digestOf(bytes: Uint8Array, like?: Digest): Digest {
   const algorithm = like === undefined ? 'sha256' : algorithmOf(like);
   return v.parse(contentDigestSchema, `${algorithm}:${createHash(algorithm).update(bytes).digest('hex')}`);
@@ -143,8 +143,8 @@ export function named(repository: Repository, reference: string): string {
 }
 
 /**
- * Parses a manifest; `what` names it in errors. Refuses schema 1, unknown types, and a document that says it is of
- * another type than its Content-Type.
+ * Parses a manifest. `what` names it in errors. Refuses schema 1, unknown types, and a document whose own type differs
+ * from its Content-Type.
  */
 export function parseManifest(bytes: Buffer, contentType: string | undefined, what: string): Manifest {
   const bad = (problem: string) => new ServiceError('bad-answer', `${what}: not a manifest: ${problem}`);
@@ -173,7 +173,7 @@ export function isManifestType(mediaType: string): boolean {
   return INDEX_TYPES.includes(mediaType) || IMAGE_TYPES.includes(mediaType);
 }
 
-/** Is this the manifest of an image to run? */
+/** Is this the manifest of an image that can run? */
 export function isRunnable({ config }: ImageManifest): boolean {
   return IMAGE_CONFIG_TYPES.includes(config.mediaType);
 }
@@ -206,7 +206,9 @@ function subjectDigest(subject: { digest: Digest } | null | undefined): { readon
   return subject == null ? {} : { subject: subject.digest };
 }
 
-/** `linux/amd64`, `linux/arm/v7`; undefined where nothing is said. Every arm64 is v8, so the variant is left out there. */
+/**
+ * `linux/amd64`, `linux/arm/v7`; undefined if the index says nothing. Every arm64 is v8, so its variant is left out.
+ */
 function platformName({ os, architecture, variant }: RawPlatform): string | undefined {
   if (!os || !architecture) return undefined;
   const isPlain = !variant || (architecture === 'arm64' && variant === 'v8');
@@ -249,8 +251,8 @@ export function parseConfig(bytes: Buffer, what: string): ImageConfig {
 }
 
 /**
- * The entries of a list that parse by a schema: one that is odd is left out. Where all of them are, the list is not
- * what it should be, and the error that `fail` makes of the first problem is thrown.
+ * Parses the entries of a list and leaves out those that do not fit the schema. If none fits, the list is not what it
+ * should be, and the error that `fail` makes of the first problem is thrown.
  */
 export function parseMost<S extends v.GenericSchema>(
   schema: S,

@@ -21,12 +21,12 @@ import type { Access } from './session.js';
 
 const MAX_CONFIG_BYTES = 8 * 1024 * 1024;
 
-/** What registries and proxies answer where they do not have something, cannot do it, or do not let anybody. */
+/** Statuses of registries and proxies that do not have something, cannot do it, or do not allow it. */
 export const CANNOT: readonly number[] = [400, 401, 403, 404, 405, 406, 410, 415, 422, 501];
 
 /**
- * Reads what a tag points at; undefined where there is no such tag. Always a GET: proxies refuse HEAD or answer it
- * wrongly, and a tag that seems absent would be overwritten.
+ * Reads the descriptor that a tag points at; undefined if there is no such tag. Always a GET: proxies refuse HEAD or
+ * answer it wrongly, and a tag that seems absent would be overwritten.
  */
 export async function resolve(access: Access, repository: Repository, tag: Tag): Promise<Descriptor | undefined> {
   const answer = await getBytes(access, repository, tag, [200, 404]);
@@ -35,14 +35,14 @@ export async function resolve(access: Access, repository: Repository, tag: Tag):
   return { digest, size: bytes.length, mediaType: headers['content-type'] ?? '' };
 }
 
-/** A manifest by tag or digest, checked against the digest asked for and the one that the registry names. */
+/** A manifest by tag or digest, checked against the requested digest and the one that the registry names. */
 export async function getManifest(access: Access, repository: Repository, reference: Tag | Digest): Promise<Manifest> {
   const manifest = await findManifest(access, repository, reference);
   if (manifest !== undefined) return manifest;
   throw new ServiceError('not-found', `${named(repository, reference)}: there is no such manifest or repository`);
 }
 
-/** The same; undefined where there is none. */
+/** Like getManifest, but undefined if there is none. */
 export async function findManifest(
   access: Access,
   repository: Repository,
@@ -52,7 +52,10 @@ export async function findManifest(
   return answer && parse(answer, repository, reference);
 }
 
-/** The same for what need not exist, and under names that some registries refuse: a refusal means that there is none. */
+/**
+ * Like findManifest, for manifests that may not exist and names that some registries refuse: a refusal counts as
+ * absent.
+ */
 export async function findOptional(
   access: Access,
   repository: Repository,
@@ -71,7 +74,7 @@ interface Fetched extends BytesResponse {
   readonly digest: Digest;
 }
 
-/** A manifest's bytes, checked against its digests; undefined where the status is another than 200. */
+/** A manifest's bytes, checked against its digests; undefined for any status but 200. */
 async function getBytes(
   access: Access,
   repository: Repository,
@@ -87,7 +90,7 @@ async function getBytes(
   if (answer.status !== 200) return undefined;
   const { bytes } = answer;
   const what = named(repository, reference);
-  // The digest comes first: bytes that are not the manifest asked for need not be parsed.
+  // The digest is checked first: bytes that are not the requested manifest need not be parsed.
   if (isDigest(reference)) {
     const found = digestOf(bytes, reference);
     if (found !== reference) {
@@ -107,13 +110,13 @@ function parse({ bytes, headers, elsewhere }: Fetched, repository: Repository, r
   try {
     return parseManifest(bytes, headers['content-type'], what);
   } catch (error) {
-    // What another host sent is not quoted.
+    // An answer from another host is not quoted.
     if (elsewhere === undefined || !(error instanceof ServiceError)) throw error;
     throw new ServiceError(error.kind, `${what}: ${elsewhere}, after a redirect, sent no manifest`);
   }
 }
 
-/** Docker-Content-Digest, if it is sent. A digest that is not understood is an error. */
+/** Docker-Content-Digest, if it is sent. A digest that cannot be parsed is an error. */
 function contentDigest({ headers }: Pick<BytesResponse, 'headers'>, what: string): Digest | undefined {
   const said = headers['docker-content-digest'];
   if (said === undefined || said === '') return undefined;
@@ -123,8 +126,8 @@ function contentDigest({ headers }: Pick<BytesResponse, 'headers'>, what: string
 }
 
 /**
- * Stores a manifest as it is, under a tag or its own digest; needs push. `linksSubject`: the registry adds it to the
- * referrers of its subject.
+ * Stores a manifest unchanged, under a tag or its own digest. Needs push. `linksSubject`: the registry adds it to its
+ * subject's referrers.
  */
 export async function putManifest(
   access: Access,
@@ -143,7 +146,7 @@ export async function putManifest(
   const answer = await access.fetch({ ...request, maxBytes: MAX_MANIFEST_BYTES });
   const linksSubject = answer.headers['oci-subject'] !== undefined;
   if (![200, 201, 202].includes(answer.status)) {
-    // The answer to an earlier attempt may have been lost, and an immutable tag then refuses what it already is.
+    // The answer to an earlier attempt may have been lost, and an immutable tag refuses even the same manifest again.
     const there = await digestAt(access, repository, reference).catch(() => undefined);
     if (there === digest) return { linksSubject };
     const refused = await access.refusal(request, answer);
@@ -168,7 +171,9 @@ async function digestAt(access: Access, repository: Repository, reference: Tag |
   return (await getBytes(access, repository, reference, [200, 404]))?.digest;
 }
 
-/** Deletes a tag (spec, "Deleting tags"); false where it is still there: not every registry can, or lets us. */
+/**
+ * Deletes a tag (spec, "Deleting tags"). False if it is still there, since not every registry can delete, or allows it.
+ */
 export async function deleteTag(access: Access, repository: Repository, tag: Tag): Promise<boolean> {
   await access.fetch({
     ...manifestRequest(repository, tag),

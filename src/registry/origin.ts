@@ -3,11 +3,11 @@ import { isLoopback } from '../base/loopback.js';
 import { canonicalRegistry } from '../candidate/reference.js';
 
 /**
- * The origin of a registry. Registries in `plainHttp` speak http, and so do loopback hosts, as with Docker; all others
- * speak https. With a CA of one's own a loopback host may speak TLS, so it is probed.
+ * The origin of a registry. Registries in `plainHttp` and loopback hosts use http, as in Docker; all others use https.
+ * If the user gives a CA, a loopback host may use TLS, so it is probed.
  */
 export async function originOf(registry: string, plainHttp: readonly string[], ownCa: boolean): Promise<URL> {
-  // Docker Hub's images bear another name than its registry.
+  // Docker Hub's registry has another name than its images.
   if (canonicalRegistry(registry) === 'docker.io') return new URL('https://registry-1.docker.io');
   const https = new URL(`https://${registry}`);
   const http = new URL(`http://${registry}`);
@@ -15,7 +15,7 @@ export async function originOf(registry: string, plainHttp: readonly string[], o
   return !isLoopback(https.hostname) || (ownCa && (await speaksTls(https))) ? https : http;
 }
 
-/** Does the server answer a TLS handshake? Its certificate is not checked here: each request does that. */
+/** Does the server answer a TLS handshake? The certificate is not checked here, since each request checks it. */
 function speaksTls({ hostname, port }: URL): Promise<boolean> {
   const host = hostname.replace(/^\[|\]$/g, '');
   return new Promise((resolve) => {

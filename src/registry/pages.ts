@@ -1,14 +1,14 @@
 import { oneLine, ServiceError } from '../base/errors.js';
 
-/** Bounds on what a listing may make us hold. */
+/** Limits on how much of a listing we keep in memory. */
 export const MAX_TAGS = 1_000_000;
 export const MAX_TAG_LENGTH = 1024;
 
 const MAX_LINK = 16 * 1024;
 
 /**
- * Where a listing goes on: the target of `Link: <url>; rel="next"` (RFC 8288), on the origin that was asked; undefined
- * on the last page. Throws where the header cannot be understood: half a listing must not pass for the whole.
+ * The next page of a listing: the target of `Link: <url>; rel="next"` (RFC 8288), on the origin of the request;
+ * undefined on the last page. Throws if the header cannot be parsed: half a listing must not pass for the whole.
  */
 export function nextPage(headers: Readonly<Record<string, string>>, page: URL, what: string): URL | undefined {
   const { link } = headers;
@@ -27,9 +27,8 @@ export function nextPage(headers: Readonly<Record<string, string>>, page: URL, w
 }
 
 /**
- * A URL that a registry gave, relative to the one that was asked. Behind a proxy a registry may name itself by http or
- * by its inner name; such a URL is followed on the origin that was asked, so that nothing leaves TLS. Undefined where
- * it is no URL.
+ * Resolves a URL from a registry against the requested one. Behind a proxy a registry may give its http or inner
+ * address. Such a URL is followed on the requested origin, so that nothing leaves TLS. Undefined if it is no URL.
  */
 export function ownUrl(target: string, asked: URL): URL | undefined {
   if (!URL.canParse(target, asked.href)) return undefined;
@@ -39,7 +38,7 @@ export function ownUrl(target: string, asked: URL): URL | undefined {
   return losesTls || isInner || url.host === asked.host ? new URL(`${url.pathname}${url.search}`, asked) : url;
 }
 
-/** A name without a dot, or of a private zone: nobody outside the registry's own network can mean it. */
+/** A name without a dot, or in a private zone, which has no meaning outside the registry's own network. */
 function isInnerName(hostname: string): boolean {
   return /^(?!localhost$)[^.:[\]]+$|\.(?:internal|local|lan|svc|cluster\.local)$/.test(hostname);
 }
@@ -49,7 +48,7 @@ interface LinkValue {
   readonly relations: readonly string[];
 }
 
-/** All links of a header; undefined where it does not keep to RFC 8288 section 3. */
+/** All links of a header; undefined if it violates RFC 8288 section 3. */
 function parseLinks(header: string): readonly LinkValue[] | undefined {
   const links: LinkValue[] = [];
   let rest = header.trim();

@@ -3,9 +3,9 @@ import type { Log } from '../base/log.js';
 
 /** Logs the progress of an image's uploads every few seconds. */
 export interface Progress {
-  /** Counts in a blob of this size that will be uploaded. */
+  /** Adds the size of a blob that will be uploaded. */
   expect(size: number): void;
-  /** A blob is uploaded up to this position, which falls where the upload had to begin again. */
+  /** Records how far a blob is uploaded. The position goes back if the upload restarts. */
   reached(blob: string, position: number): void;
 }
 

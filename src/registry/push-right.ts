@@ -5,11 +5,11 @@ const NO_UPLOAD = '00000000-0000-0000-0000-000000000000';
 const MAX_ANSWER_BYTES = 64 * 1024;
 
 /**
- * Asks for the right to push without creating anything: it sends a chunk to an upload that does not exist (OCI
- * distribution spec v1.1, "Pushing a blob in chunks"). True where the registry's answer shows the right, false where it
- * shows nothing, since not every registry accepts chunks.
+ * Checks the right to push without creating anything: sends a chunk to an upload that does not exist (OCI distribution
+ * spec v1.1, "Pushing a blob in chunks"). True if the answer proves the right, false if it proves nothing, since not
+ * every registry accepts chunks.
  *
- * @throws ServiceError where the registry refuses the account.
+ * @throws ServiceError if the registry refuses the account.
  */
 export async function checkPush(access: Access, repository: Repository): Promise<boolean> {
   const request = {

@@ -10,7 +10,7 @@ import type { Access, RegistryRequest } from './session.js';
 
 /**
  * Quay's own listing (its API's listRepoTags). It filters, so it takes a few pages where the distribution API takes
- * hundreds, and it gives digests and times. It accepts no registry tokens, so private repositories are not in it.
+ * hundreds, and it gives digests and times. It accepts no registry tokens, so it does not list private repositories.
  */
 
 const PER_PAGE = 100;
@@ -18,7 +18,7 @@ const MAX_PAGE_BYTES = 4 * 1024 * 1024;
 
 const secondsSchema = v.fallback(v.optional(v.nullable(v.pipe(v.number(), v.minValue(0)))), undefined);
 
-/** Times that are not understood are unknown. */
+/** Times that cannot be parsed are unknown. */
 const rowSchema = v.object({
   name: v.pipe(v.string(), v.maxLength(MAX_TAG_LENGTH)),
   manifest_digest: v.optional(v.nullable(contentDigestSchema)),
@@ -31,10 +31,10 @@ type Row = v.InferOutput<typeof rowSchema>;
 const pageSchema = v.object({ tags: v.nullable(v.array(v.unknown())), has_additional: v.boolean() });
 
 /**
- * Lists the tags that contain `filter`. Undefined where the registry does not give this listing to us, which its first
- * page shows.
+ * Lists the tags that contain `filter`. Undefined if the first page shows that the registry does not offer us this
+ * listing.
  *
- * @throws ServiceError where the listing fails; with `optional` after a few attempts.
+ * @throws ServiceError if the listing fails; with `optional` after a few attempts.
  */
 export async function listByQuay(
   access: Access,
@@ -67,7 +67,7 @@ export async function listByQuay(
   throw new ServiceError('too-large', `${what}: more than ${MAX_TAGS} tags`);
 }
 
-/** Another server than Quay, a private repository, or Quay's web page in the place of its API. */
+/** Not Quay, a private repository, or Quay's web page instead of its API. */
 function isNotGiven({ status, headers, bytes }: BytesResponse): boolean {
   const isHtml = /^text\/html\b/i.test(headers['content-type'] ?? '') || /^\s*</.test(bytes.toString('latin1', 0, 64));
   return [401, 403, 404, 405].includes(status) || (status === 200 && isHtml);

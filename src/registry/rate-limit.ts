@@ -14,9 +14,9 @@ const FIRST_SPACING_MS = 100;
 const WIDEST_SPACING_MS = 5000;
 
 /**
- * Limits one kind of request to one registry. A 429 stops all of them for as long as the server asks, not only the one
- * that met it. After that they leave one at a time, further apart with each 429 and closer with each other answer, so
- * that they keep to the server's pace.
+ * Limits one kind of request to one registry. A 429 pauses all of these requests for as long as the server asks, not
+ * only the one that got it. Then they are sent one at a time, further apart after each 429 and closer after any other
+ * answer, to match the server's pace.
  */
 export function createRateLimit(width: number, clock: Clock): Pace {
   const semaphore = createSemaphore(width);
@@ -39,7 +39,7 @@ export function createRateLimit(width: number, clock: Clock): Pace {
       spacing = spacing < FIRST_SPACING_MS / 4 ? 0 : spacing * 0.97;
       return;
     }
-    // Of several requests that met one limit together, only the first widens the spacing.
+    // If several requests hit one limit together, only the first widens the spacing.
     if (now >= closedUntil) spacing = Math.min(Math.max(FIRST_SPACING_MS, spacing * 2), WIDEST_SPACING_MS);
     const pause = Math.min(retryAfterMs(answer.headers, now) ?? DEFAULT_PAUSE_MS, LONGEST_PAUSE_MS);
     closedUntil = Math.max(closedUntil, now + pause);

@@ -10,22 +10,22 @@ import { nextPage } from './pages.js';
 import type { Access } from './session.js';
 
 /**
- * What speaks about an image without being a part of it: signatures, attestations, bills of materials. These are
- * referrers by the OCI distribution spec v1.1 ("Listing Referrers", and its referrers tag where a registry has no such
- * API), and the tags that cosign sets beside an image.
+ * Manifests about an image that are not part of it: signatures, attestations, bills of materials. They are referrers by
+ * the OCI distribution spec v1.1 ("Listing Referrers", or its referrers tag if a registry has no such API), and the
+ * tags that cosign sets beside an image.
  */
 export type Referrer = Listed | Tagged;
 
-/** Names its subject itself, and is listed under it. */
+/** Names its subject itself, and appears in the subject's list. */
 interface Listed {
   readonly kind: 'listed';
   readonly content: Content;
   readonly subject: Digest;
-  /** Its entry in the list, which says more than a descriptor. */
+  /** Its entry in the list, which has more fields than a descriptor. */
   readonly entry: Entry;
 }
 
-/** Is found only by its tag. */
+/** Can only be found by its tag. */
 interface Tagged {
   readonly kind: 'tagged';
   readonly content: Content;
@@ -34,18 +34,18 @@ interface Tagged {
 
 const COSIGN_SUFFIXES = ['.sig', '.att', '.sbom'] as const;
 
-/** The records of promotions speak about their own target: a copy elsewhere would be about the wrong one. */
+/** Proofs are about their own target, so a copy elsewhere would be wrong. */
 const NOT_COPIED: readonly unknown[] = ['application/vnd.ceph-promotion.record.v1+json'];
 
 /** How many referrers of one manifest are copied. */
 const MAX_COPIED = 500;
-/** How much of a list is read. Pages are counted too: an empty one with a next one must not go on for ever. */
+/** How much of a list is read. Pages are counted too, since empty pages could link to each other forever. */
 const MAX_LISTED = 20_000;
 const MAX_PAGES = 100;
 
-/** More tags than can lie between those of two subjects whose digests differ in their last digit. */
+/** More tags than can lie between those of two subjects whose digests differ only in the last digit. */
 const PAGE = 100;
-/** How a registry fails whose tags cannot be listed, or not in this way. */
+/** Errors of a registry whose tags cannot be listed, or not in this way. */
 const NO_LISTING: ReadonlySet<ServiceErrorKind> = new Set([
   'not-found',
   'bad-answer',
@@ -53,7 +53,7 @@ const NO_LISTING: ReadonlySet<ServiceErrorKind> = new Set([
   'forbidden',
   'unauthorized',
 ]);
-/** How a registry fails that will refuse the same request again. */
+/** Errors of a registry that will refuse the same request again. */
 const DEFINITE: ReadonlySet<ServiceErrorKind> = new Set([
   'not-found',
   'bad-answer',
@@ -69,9 +69,9 @@ export type Entry = v.InferOutput<typeof entrySchema>;
 const listSchema = v.object({ manifests: v.optional(v.nullable(v.array(v.unknown()))) });
 
 /**
- * Finds all referrers of an image: of its index, which comes first among the subjects, and of its children. Takes one
- * request for the list of each where the registry has the API, one for the tags of all where it lists by name, and one
- * for each referrer. Quay may show a tag in its listing two minutes late.
+ * Finds all referrers of an image: of its index, which is the first subject, and of its children. Takes one request per
+ * subject if the registry has the API, one for all tags if it lists by name, and one per referrer. Quay may list a new
+ * tag two minutes late.
  */
 export async function findReferrers(
   access: Access,
@@ -108,9 +108,8 @@ export async function findReferrers(
 }
 
 /**
- * The tags that follow those of our subjects' names, as the registry lists them from there on (spec, "Listing Tags"):
- * all that speak about the subjects are among them. Undefined where an answer does not show that it is such a list, or
- * is empty, which proves nothing.
+ * The tags from our subjects' names on, as the registry lists them (spec, "Listing Tags"). They include every tag about
+ * the subjects. Undefined if an answer is not clearly such a list, or is empty, which proves nothing.
  */
 async function namesAbout(
   access: Access,
@@ -130,7 +129,7 @@ async function namesAbout(
     const isOrdered = page.names.every((name, n) => name > (page.names[n - 1] ?? after));
     const isWhole = page.next === undefined && page.names.length !== PAGE;
     if (isWhole) {
-      // A registry that knows neither `n` nor `last` sends all its tags at once.
+      // A registry that supports neither `n` nor `last` sends all its tags at once.
       if (!isOrdered) return names;
       end = '~';
     } else {
@@ -151,16 +150,15 @@ async function namesAfter(access: Access, repository: Repository, name: string):
   }
 }
 
-/** Referrers, as a list names them. */
 export interface ReferrerList {
   readonly entries: readonly Entry[];
-  /** False where there are more than we read. */
+  /** False if there are more than we read. */
   readonly isWhole: boolean;
 }
 
 const EMPTY: ReferrerList = { entries: [], isWhole: true };
 
-/** The list of a subject's referrers; undefined where the registry has no such API, however it says so. */
+/** The list of a subject's referrers; undefined if the registry has no such API, whatever its answer. */
 export async function listReferrers(
   access: Access,
   repository: Repository,
@@ -184,7 +182,7 @@ export async function listReferrers(
       if (page === undefined) return undefined;
       throw new ServiceError('bad-answer', `${what}: page ${count} is no list of referrers`);
     }
-    // Entries that are not understood are left out.
+    // Entries that cannot be parsed are left out.
     entries.push(...parseEach(entrySchema, found));
     page = nextPage(
       answer.headers,
@@ -197,7 +195,7 @@ export async function listReferrers(
   return { entries, isWhole: false };
 }
 
-/** The entries of a list, as they are; undefined where this is no list. */
+/** The unparsed entries of a list; undefined if this is no list. */
 function rowsIn(bytes: Buffer): readonly unknown[] | undefined {
   try {
     return v.parse(listSchema, JSON.parse(bytes.toString('utf8'))).manifests ?? [];
@@ -206,7 +204,7 @@ function rowsIn(bytes: Buffer): readonly unknown[] | undefined {
   }
 }
 
-/** The list that a registry without the API keeps in a tag; empty where there is none. `find` reads the tag. */
+/** The list that a registry without the API keeps in a tag; empty if there is none. `find` reads the tag. */
 async function rowsUnderTag(
   access: Access,
   repository: Repository,
@@ -217,13 +215,13 @@ async function rowsUnderTag(
   return index?.kind === 'index' ? (rowsIn(index.bytes) ?? []) : [];
 }
 
-/** The same list. Throws where the registry refuses the tag. */
+/** The parsed list from the tag. Throws if the registry refuses the tag. */
 export async function listUnderTag(access: Access, repository: Repository, subject: Digest): Promise<ReferrerList> {
   const rows = await rowsUnderTag(access, repository, subject, findManifest);
   return { entries: parseEach(entrySchema, rows), isWhole: true };
 }
 
-/** The same list; empty where the registry refuses the tag. */
+/** The parsed list from the tag; empty if the registry refuses the tag. */
 async function findListUnderTag(access: Access, repository: Repository, subject: Digest): Promise<ReferrerList> {
   const rows = await rowsUnderTag(access, repository, subject, findOptional);
   return { entries: parseEach(entrySchema, rows), isWhole: true };
@@ -235,7 +233,7 @@ async function readListed(
   subject: Digest,
   entry: Entry,
 ): Promise<readonly Referrer[]> {
-  // A list in a tag still names what was deleted.
+  // A list in a tag still names referrers that were deleted.
   const root = await findOptional(access, repository, entry.digest);
   if (root?.subject !== subject) return [];
   return [{ kind: 'listed', content: await readContent(access, repository, root), subject, entry }];
@@ -271,8 +269,8 @@ export async function missingAt(
 }
 
 /**
- * Puts the manifests of referrers, whose blobs are there already. A target that refuses them, or their list, is a
- * warning: the image does not need them.
+ * Puts the manifests of referrers whose blobs are already there. If a target refuses them or their list, that is a
+ * warning, since the image does not need them.
  */
 export async function putReferrers(
   access: Access,
@@ -325,7 +323,7 @@ export async function linkByTag(
   subject: Digest,
   added: readonly Entry[],
 ): Promise<void> {
-  // Whole and unchanged: it may hold more than we understand.
+  // Kept whole and unchanged, since it may hold more than we can parse.
   const there = await rowsUnderTag(access, target, subject, findManifest);
   const known = new Set(parseEach(entrySchema, there).map(({ digest }) => digest));
   const missing = added.filter(({ digest }) => !known.has(digest));
@@ -335,7 +333,7 @@ export async function linkByTag(
   await putManifest(access, target, tagOf(subject, ''), { bytes, mediaType: OCI_INDEX, digest: digestOf(bytes) });
 }
 
-/** The tag of a subject's list, or of what cosign says about it: `<algorithm>-<64 digits><suffix>`. */
+/** The tag of a subject's list, or of cosign's manifests about it: `<algorithm>-<64 digits><suffix>`. */
 function tagOf(subject: Digest, suffix: string): Tag {
   const [algorithm = '', hex = ''] = subject.split(':');
   return v.parse(tagSchema, `${algorithm}-${hex.slice(0, 64)}${suffix}`);

@@ -5,14 +5,14 @@ import { kindOfStatus } from '../http/status.js';
 import { parseChallenge } from './challenge.js';
 import type { Account } from './login.js';
 
-/** An answer that was not expected, with its body. */
+/** An unexpected answer, with its body. */
 export interface Refused extends AnswerHead {
   readonly body: Buffer;
 }
 
 /**
- * The error for an answer that was not expected. `what` names the request, as in `quay.io/ceph/daemon: GET tags/list`.
- * A hint at the login is given only where a login is what is missing.
+ * The error for an unexpected answer. `what` names the request, as in `quay.io/ceph/daemon: GET tags/list`. A hint at
+ * the login is given only if a login could help.
  */
 export function refusal(what: string, url: URL, answer: Refused, account: Account): ServiceError {
   const said = readSaid(answer);
@@ -42,7 +42,7 @@ function explain({ status, headers, elsewhere }: Refused, url: URL, { login, not
   return `; a repository that is private or not there answers so too${noted}`;
 }
 
-/** Registries answer 403 to much that no login mends, and so do the networks in front of them. */
+/** Registries, and the networks in front of them, answer 403 to many requests that no login would fix. */
 function isAboutRights({ text, codes }: Said): boolean {
   return (
     codes.some((code) => ['DENIED', 'UNAUTHORIZED', 'FORBIDDEN'].includes(code)) &&

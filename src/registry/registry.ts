@@ -17,13 +17,13 @@ export type { Child, Descriptor, ImageConfig, ImageManifest, Index, Manifest } f
 export type { ListOptions, TagListing } from './tags.js';
 
 export interface RegistryOptions {
-  /** Who we are at a repository. Requests about several repositories share a token where their logins are the same. */
+  /** The account for a repository. Requests to several repositories share a token if their logins are the same. */
   readonly account: (repository: Repository) => Account;
-  /** Registries as `host:port` that speak http. Loopback hosts need not be listed; with a CA they may speak TLS. */
+  /** Registries as `host:port` that use http. Loopback hosts need not be listed; with a CA they may use TLS. */
   readonly plainHttp: readonly string[];
-  /** Token servers as `host` or `host:port` that may get a login although they are on another site than the registry. */
+  /** Token servers, as `host` or `host:port`, that may get a login although they are not on the registry's site. */
   readonly tokenHosts?: readonly string[];
-  /** PEM certificates to trust beside those that Node brings. */
+  /** PEM certificates to trust in addition to Node's own. */
   readonly ca?: string;
   readonly clock: Clock;
   readonly log: Log;
@@ -33,11 +33,11 @@ export interface RegistryOptions {
 export interface Registry {
   /** A client for one repository. Costs nothing: requests start with its methods. */
   repository(repository: Repository): RepositoryClient;
-  /** What `copy` would do. Changes nothing, and asks for no right to. */
+  /** Plans what `copy` would do. Changes nothing, and requests no right to push. */
   planCopy(copies: readonly Copy[], options: CopyOptions): Promise<CopyPlan>;
   /**
-   * Copies every image by digest and sets its tag. A tag that is on that digest already is left, one on another is a
-   * conflict, and then nothing at all is copied.
+   * Copies every image by digest and sets its tag. A tag that already points at the digest is left alone. If a tag
+   * points at another digest, that is a conflict, and nothing is copied.
    */
   copy(copies: readonly Copy[], options: CopyOptions): Promise<CopyReport>;
   /** Ends all connections. */
@@ -46,34 +46,33 @@ export interface Registry {
 
 /** Requests about one repository. Reading asks for the pull scope only; `moveTag`, `deleteTag` and `checkPush` ask for more. */
 export interface RepositoryClient {
-  /** Lists all tags, or throws; never returns a part of the list. */
+  /** Lists all tags, or throws. Never returns only a part. */
   listTags(options: ListOptions): Promise<TagListing>;
-  /** Reads what a tag points at now; undefined where there is no such tag or repository. */
+  /** Reads the descriptor that a tag points at now; undefined if there is no such tag or repository. */
   resolve(tag: Tag): Promise<Descriptor | undefined>;
-  /** Reads a manifest and checks its bytes against the digest; undefined where there is none. */
+  /** Reads a manifest and checks its bytes against the digest; undefined if there is none. */
   findManifest(reference: Tag | Digest): Promise<Manifest | undefined>;
-  /** The same; throws where there is none. */
+  /** Like findManifest, but throws if there is none. */
   getManifest(reference: Tag | Digest): Promise<Manifest>;
   /** Reads the configuration of an image manifest and checks it against its digest. */
   getConfig(manifest: ImageManifest): Promise<ImageConfig>;
   /**
-   * Points a tag at a digest that the repository has, and returns when the registry has confirmed that digest.
-   * `lastLook` runs right before the one request that moves the tag; if it throws, the tag stays as it is.
+   * Points a tag at a digest that the repository has, and returns once the registry has confirmed that digest.
+   * `lastLook` runs right before the one request that moves the tag. If it throws, the tag does not move.
    */
   moveTag(tag: Tag, digest: Digest, lastLook?: () => Promise<void>): Promise<void>;
-  /** The artifacts of a type that are attached to an image; `unsupported` where the registry cannot keep referrers. */
+  /** The artifacts of a type that are attached to an image; `unsupported` if the registry cannot keep referrers. */
   listAttached(subject: Digest, artifactType: string): Promise<readonly Attached[] | 'unsupported'>;
   /**
-   * Attaches an artifact to an image that the repository has; attaching it again changes nothing. Throws a ServiceError
-   * of kind `unsupported` where the registry definitely does not take referrers.
+   * Attaches an artifact to an image that the repository has. Attaching it again changes nothing. Throws a ServiceError
+   * of kind `unsupported` if the registry definitely does not accept referrers.
    */
   attach(subject: Digest, attachment: Attachment): Promise<void>;
-  /** Deletes a tag and nothing else; false where the registry refuses. */
+  /** Deletes a tag and nothing else. False if the registry refuses. */
   deleteTag(tag: Tag): Promise<boolean>;
   /**
-   * Asks whether this account may push here; changes nothing. False where the registry does not say; throws where it
-   * refuses. Call it only for a repository that exists: some registries create one when a client asks for a token that
-   * may push to it.
+   * Checks whether this account may push. Changes nothing. False if the registry does not say; throws if it refuses.
+   * Call it only for a repository that exists: some registries create one when a client requests a push token.
    */
   checkPush(): Promise<boolean>;
 }

@@ -12,27 +12,27 @@ import { refusal } from './refusal.js';
 import { createTokens, type Grant, type Tokens, type Wanted } from './tokens.js';
 
 /**
- * The one place that sends requests to registries. It logs in, keeps to rate limits, and turns refusals into errors.
- * Retries and redirects are the HTTP policy's.
+ * The only place that sends requests to registries. It logs in, keeps to rate limits, and turns refusals into errors.
+ * The HTTP policy handles retries and redirects.
  */
 export interface Session {
   /** Requests about these repositories. On each registry one token covers them all, and allows nothing more. */
   access(grants: readonly Grant[]): Access;
 }
 
-/** The right to ask about some repositories. */
+/** The right to send requests about some repositories. */
 export interface Access {
   /** Sends a request; the caller reads the body. */
   send(request: RegistryRequest): Promise<HttpResponse>;
   /** Sends a request and reads the body. */
   fetch(request: RegistryRequest & { readonly maxBytes: number }): Promise<BytesResponse>;
-  /** The error for an answer that the caller expected, and that turns out to be a refusal. */
+  /** The error for an expected answer that turns out to be a refusal. */
   refusal(request: RegistryRequest, answer: BytesResponse): Promise<ServiceError>;
   /** How the registry asks for a login, as far as is known; null: it does not. */
   challenge(repository: Repository): Promise<Challenge | null | undefined>;
-  /** With a login the registry is asked for its challenge before anything else, which costs requests. */
+  /** With a login the registry is asked for its challenge first, which costs requests. */
   hasLogin(repository: Repository): boolean;
-  /** What relative URLs in the registry's answers are relative to. */
+  /** The base of relative URLs in the registry's answers. */
   originOf(repository: Repository): Promise<URL>;
   readonly clock: Clock;
 }
@@ -41,7 +41,7 @@ export interface RegistryRequest {
   readonly repository: Repository;
   readonly kind: Kind;
   readonly method: HttpRequest['method'];
-  /** Below `/v2/<repository>/`, or a whole URL that the registry gave. */
+  /** A path below `/v2/<repository>/`, or a whole URL from the registry. */
   readonly path: string | URL;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: NonNullable<HttpRequest['body']>;
@@ -51,7 +51,7 @@ export interface RegistryRequest {
   readonly challenged?: 'return';
   /** Send no login. */
   readonly anonymous?: true;
-  /** Must not be sent again when the answer was lost. */
+  /** Must not be sent again if the answer was lost. */
   readonly once?: true;
   /** The caller can do without this request: give up after a few attempts. */
   readonly optional?: boolean;
@@ -79,7 +79,7 @@ interface Host {
   challenge: Promise<Challenge | null> | undefined;
   /** Scopes that it named beside our own, by the path of the repository. */
   readonly scopes: Map<string, readonly string[]>;
-  /** Its tokens cover one scope of several: ask for each repository's alone. */
+  /** Its tokens cover only one of several scopes, so each repository's scope is requested alone. */
   isNarrow: boolean;
 }
 
@@ -126,7 +126,7 @@ function createAccess(
     return isPassword(who.login) ? basic(who.login) : undefined;
   }
 
-  /** Sends a request, and again with a login where what was sent of it was missing or not accepted. */
+  /** Sends a request, and repeats it with a login if the login was missing or was not accepted. */
   async function exchange<R extends Answer>(request: RegistryRequest, send: Send<R>): Promise<R> {
     const { repository } = request;
     const host = await hostOf(repository.registry);
@@ -158,7 +158,7 @@ function createAccess(
     const isRefused = response.status === 401 || (response.status === 403 && typeof request.body !== 'function');
     const isWide = said?.startsWith('Bearer ') && !host.isNarrow && grantsOn(grants, repository.registry).length > 1;
     if (!isRefused || !isWide || !mayLogIn) return response;
-    // Some token servers give a token for one of several scopes.
+    // Some token servers give a token for only one of several scopes.
     const alone = await attempt(true);
     if (alone.response.status === 401 || alone.response.status === 403) {
       await dropBody(alone.response);
@@ -212,8 +212,8 @@ async function dropBody({ body }: Answer): Promise<void> {
 }
 
 /**
- * How a registry asks for a login. Without a login of ours its first refusal says so; with one it is asked first, so
- * that no request has to be sent twice.
+ * How a registry asks for a login. Without a login its first refusal tells us. With one we ask first, so that no
+ * request has to be sent twice.
  */
 function challengeOf(http: Http, host: Host, { login }: Account): Promise<Challenge | null> | undefined {
   if (login === undefined || host.challenge !== undefined) return host.challenge;
@@ -247,7 +247,7 @@ function grantsOn(grants: readonly Grant[], registry: string): readonly Grant[] 
   return grants.filter(({ repository }) => repository.registry === registry);
 }
 
-/** What a token for a request about `repository` covers: its own grant, and those of the same login. */
+/** The scope of a token for a request about `repository`: its own grant, and the others of the same login. */
 function wantedFor(
   repository: Repository,
   host: Host,
@@ -261,14 +261,14 @@ function wantedFor(
   const { login } = account(repository);
   const covered = here.filter((grant) => {
     if (grant === own || isAlone) return grant === own;
-    // Who pushes reads the source too: a mount needs both.
+    // A push reads the source too, since a mount needs both rights.
     const isMountable = own.actions !== 'pull' && grant.actions === 'pull';
     return isMountable || sameLogin(account(grant.repository).login, login);
   });
   return { own, grants: covered, isAlone, scopes: host.scopes.get(repository.path) ?? [] };
 }
 
-/** Remembers scopes that the registry asks for under other names than ours; never a right that was not granted. */
+/** Remembers scopes that the registry requests under other names than ours, but never a right that was not granted. */
 function learnScopes(host: Host, { path, registry }: Repository, challenge: BearerChallenge, grants: readonly Grant[]) {
   const own = grantsOn(grants, registry).find(({ repository }) => repository.path === path);
   const allowed = own?.actions.split(',') ?? [];
@@ -287,7 +287,7 @@ function learnScopes(host: Host, { path, registry }: Repository, challenge: Bear
 
 const MAX_SCOPES = 4;
 
-/** `quay.io/ceph/daemon: GET manifests/v6.0.7`: how errors name a request. */
+/** How errors name a request, as in `quay.io/ceph/daemon: GET manifests/v6.0.7`. */
 function nameOf({ repository, method, path }: Pick<RegistryRequest, 'repository' | 'method' | 'path'>): string {
   const below = typeof path === 'string' ? path.split('?')[0] : path.pathname.split(`/${repository.path}/`)[1];
   return `${formatRepository(repository)}: ${method} ${below ?? ''}`;

@@ -8,18 +8,20 @@ import { listByQuay } from './quay-listing.js';
 import type { Access } from './session.js';
 
 export interface ListOptions {
-  /** `auto`: Quay's API on quay.io and on servers that show that they are Quay, else the distribution API. */
+  /** `auto`: Quay's API on quay.io and on servers recognized as Quay, else the distribution API. */
   readonly listing: 'auto' | 'quay' | 'distribution';
-  /** Only tags that contain this, as in `-stable-`; used where the server can filter. */
+  /** Only tags that contain this text, such as `-stable-`. Used if the server can filter. */
   readonly filter?: string;
-  /** Only tags that begin with this, after the first page; used where the server lists by name. */
+  /** Only tags that begin with this text, besides the first page. Used if the server lists by name. */
   readonly prefix?: string;
-  /** Are times needed? Then `auto` asks each server for Quay's listing, since a small one may not show that it is Quay. */
+  /**
+   * Are times needed? Then `auto` tries Quay's listing on each server, since a small one may not be recognized as Quay.
+   */
   readonly times?: boolean;
 }
 
 export interface TagListing {
-  /** Each name once, as the registry gave it; not all need be valid tags. */
+  /** Each name once, as the registry gave it. Some may not be valid tags. */
   readonly tags: readonly ListedTag[];
   /** The API that listed them; only Quay's gives digests and times. */
   readonly listing: 'quay' | 'distribution';
@@ -44,7 +46,7 @@ export async function listTags(
   return { tags: names.map((name) => ({ name })), listing: 'distribution', narrowed };
 }
 
-/** Quay's listing; undefined where there is none, or where it fails and another may be taken instead. */
+/** Quay's listing; undefined if there is none, or if it fails and another listing may be used instead. */
 async function tryQuay(
   access: Access,
   repository: Repository,
@@ -66,8 +68,8 @@ async function tryQuay(
 }
 
 /**
- * Finds out whether a registry is Quay, by where it sends us for tokens and by how its pages go on. Asks for nothing
- * that the distribution listing would not begin with.
+ * Recognizes Quay by its token server and by the form of its page links. Sends no request that the distribution listing
+ * would not begin with.
  */
 async function clues(access: Access, repository: Repository) {
   if (canonicalRegistry(repository.registry) === 'quay.io') return { isQuay: true };

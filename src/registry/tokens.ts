@@ -13,7 +13,7 @@ import { type Account, basic, isPassword, sameLogin } from './login.js';
 /** A right that a token gives. */
 export interface Grant {
   readonly repository: Repository;
-  /** Quay creates a repository that does not exist when a token with push is asked for. */
+  /** Quay creates a missing repository when a token with push is requested. */
   readonly actions: 'pull' | 'pull,push' | 'pull,push,delete';
 }
 
@@ -21,17 +21,17 @@ export interface Grant {
 export interface Wanted {
   /** What the request at hand needs. */
   readonly own: Grant;
-  /** That, and what else one token shall cover. */
+  /** All grants that one token should cover, including `own`. */
   readonly grants: readonly Grant[];
-  /** Must the token be for nothing else? Some servers issue one for one scope of several. */
+  /** Must the token cover nothing else? Some servers issue a token for only one of several scopes. */
   readonly isAlone: boolean;
-  /** Scopes that the registry named besides, for this request. */
+  /** Further scopes that the registry named for this request. */
   readonly scopes: readonly string[];
 }
 
 /** The bearer tokens of one registry, by the distribution project's token specification (spec/auth/token.md). */
 export interface Tokens {
-  /** A token that covers all that is wanted: one that is held and still fresh, or a new one. */
+  /** Returns a token that covers everything wanted: a fresh one that is held, or a new one. */
   get(challenge: BearerChallenge, wanted: Wanted, account: Account): Promise<string>;
   /** Drops a token that the registry no longer accepts. */
   drop(value: string): void;
@@ -39,17 +39,17 @@ export interface Tokens {
 
 interface Token {
   readonly value: string;
-  /** When to ask for another, in unix milliseconds: before this one expires. */
+  /** When to request the next token, in unix milliseconds: before this one expires. */
   readonly renewAt: number;
-  /** It covers what the request needed, and nothing else that was wanted. */
+  /** It covers only what the request needed. */
   readonly isAlone: boolean;
 }
 
 interface Held {
-  /** What the token was asked for. */
+  /** The rights that were requested for the token. */
   wanted: Wanted;
   readonly login: Account['login'];
-  /** Shared by all who ask before it has come. */
+  /** Shared by all callers that ask before it arrives. */
   readonly coming: Promise<Token>;
   token?: Token;
 }
@@ -91,7 +91,7 @@ export function createTokens(http: Http, clock: Clock): Tokens {
 }
 
 function covers(held: Wanted, wanted: Wanted): boolean {
-  // A token for several grants may cover only one of them, so what is wanted alone is asked for alone.
+  // A token for several grants may cover only one of them, so a token that must stand alone is requested alone.
   if (wanted.isAlone && held.grants.length > 1) return false;
   return (
     wanted.grants.every(({ repository, actions }) =>
@@ -111,8 +111,8 @@ const tokenSchema = v.pipe(
 );
 
 /**
- * Asks for one token with a scope for each grant. A server leaves a denied scope out of the token. One that refuses
- * several scopes at once is asked for what the request needs.
+ * Requests one token with a scope for each grant. A server leaves a denied scope out of the token. If a server refuses
+ * several scopes at once, only what the request needs is requested.
  */
 async function fetchToken(
   http: Http,
@@ -139,7 +139,7 @@ async function fetchToken(
     );
   const { value, seconds } = parseJson(tokenSchema, answer.text, bad);
   const lifetime = (jwtLifetime(value, asked) ?? seconds ?? 0) * 1000;
-  // Where the lifetime is not known, the token is used for as long as the registry accepts it.
+  // If the lifetime is unknown, the token is used for as long as the registry accepts it.
   if (!(lifetime > 0)) return { value, renewAt: Number.POSITIVE_INFINITY, isAlone };
   return { value, renewAt: asked + lifetime - Math.min(LONGEST_MARGIN_MS, lifetime / 5), isAlone };
 }
@@ -185,7 +185,7 @@ function refusal(what: string, request: HttpRequest, answer: TextResponse, { hin
 
 const claimsSchema = v.object({ exp: v.number(), iat: v.optional(v.nullable(v.number())) });
 
-/** How many seconds a JWT lasts by its own claims: by both its times, since the server's clock may differ from ours. */
+/** A JWT's lifetime in seconds, from both its times, since the server's clock may differ from ours. */
 function jwtLifetime(token: string, now: number): number | undefined {
   const [, claims = ''] = token.split('.');
   try {

@@ -1,6 +1,6 @@
 /**
- * The parts of undici that the transport is made of. Its index loads fetch, WebSocket, caches and more, which takes
- * three times as long; it exports no types for its parts.
+ * The parts of undici that the transport uses. Importing undici's index takes three times as long, since it loads
+ * fetch, WebSocket, caches and more; it exports no types for these parts.
  */
 declare module 'undici/lib/core/connect.js' {
   export { buildConnector as default } from 'undici';

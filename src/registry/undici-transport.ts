@@ -9,8 +9,8 @@ import { explainTlsError, trustedCertificates } from '../http/tls.js';
 import { joinedHeaders, type Transport } from '../http/transport.js';
 
 /**
- * Sends requests by undici: as HTTP/2 on one connection where a server offers it over TLS, else as HTTP/1.1. It obeys
- * HTTP_PROXY, HTTPS_PROXY and NO_PROXY, over HTTP/1.1, and uses no proxy for loopback hosts.
+ * Sends requests with undici: over HTTP/2 on one connection if a server offers it over TLS, else over HTTP/1.1. It
+ * obeys HTTP_PROXY, HTTPS_PROXY and NO_PROXY, over HTTP/1.1, and uses no proxy for loopback hosts.
  */
 export interface UndiciTransport {
   readonly transport: Transport;
@@ -36,24 +36,24 @@ interface Way {
 
 type Connector = connectors.connector;
 
-/** More than the rate limits let through, so that no request waits in here, where that would count as a late answer. */
+/** More than the rate limits allow, so that no request waits here, where waiting would count as a late answer. */
 const AT_ONCE = 64;
 /** HTTP/2 windows. undici's defaults are made for web pages and slow down a download over a long distance. */
 const STREAM_WINDOW = 1024 * 1024;
 const CONNECTION_WINDOW = 8 * 1024 * 1024;
 
-/** After so many the origin is asked by HTTP/1.1. */
+/** After this many, the origin is accessed over HTTP/1.1. */
 const MANY_GOODBYES = 3;
 
 const BODY_IDLE_MS = 60_000;
-/** A body must bring this much in that time. */
+/** The least that a body must deliver within the idle limit. */
 const LEAST_BYTES = 64 * 1024;
 /** How often this is checked within that time. */
 const LOOKS = 20;
 
 /**
- * undici's HTTP parser is WebAssembly. After a while V8 would compile it again, which takes 36 MB and gains nothing for
- * a client that mostly waits.
+ * undici's HTTP parser is WebAssembly. After a while V8 would recompile it, which takes 36 MB and brings nothing to a
+ * client that mostly waits.
  */
 const COMPILED_ONCE = '--no-wasm-tier-up --no-wasm-dynamic-tiering';
 
@@ -61,7 +61,7 @@ const COMPILED_ONCE = '--no-wasm-tier-up --no-wasm-dynamic-tiering';
 export function undiciTransport({ ca, bodyIdleMs = BODY_IDLE_MS }: UndiciOptions): UndiciTransport {
   const tls = ca === undefined ? {} : { secureContext: createSecureContext({ ca: trustedCertificates(ca) }) };
   setFlagsFromString(COMPILED_ONCE);
-  // The time limits are the policy's and those of `withIdleLimit`.
+  // The policy and `withIdleLimit` set the time limits.
   const common = { headersTimeout: 0, bodyTimeout: 0 } as const;
   const http1 = { ...common, connections: AT_ONCE, pipelining: 1 } as const;
   const ways = new Map<string, Promise<Way>>();
@@ -72,7 +72,7 @@ export function undiciTransport({ ca, bodyIdleMs = BODY_IDLE_MS }: UndiciOptions
     return dispatcher;
   };
 
-  /** The protocol is known once TLS is up, so this connects first and hands that connection on. */
+  /** The protocol is only known after the TLS handshake, so this connects first and passes on that connection. */
   async function direct(origin: string): Promise<Way> {
     const [{ default: buildConnector }, { default: Client }, { default: Pool }] = await Promise.all([
       import('undici/lib/core/connect.js'),
@@ -115,7 +115,7 @@ export function undiciTransport({ ca, bodyIdleMs = BODY_IDLE_MS }: UndiciOptions
     return way;
   }
 
-  /** When a server ends a connection, undici fails all requests on it. Where that is frequent, HTTP/1.1 is better. */
+  /** When a server ends a connection, undici fails all requests on it. If that happens often, HTTP/1.1 is better. */
   async function learn(error: unknown, url: URL): Promise<void> {
     if (!errorLine(error).includes('GOAWAY')) return;
     const way = await ways.get(url.origin);
@@ -158,7 +158,7 @@ export function undiciTransport({ ca, bodyIdleMs = BODY_IDLE_MS }: UndiciOptions
   };
 }
 
-/** Loopback hosts are never asked through a proxy, as in Go. */
+/** Loopback hosts never use a proxy, as in Go. */
 function hasProxy({ protocol, hostname }: URL): boolean {
   const name = protocol === 'https:' ? 'https_proxy' : 'http_proxy';
   return !isLoopback(hostname) && (process.env[name] || process.env[name.toUpperCase()] || '') !== '';
@@ -185,11 +185,11 @@ function handOver(socket: Socket, connect: Connector): Connector {
 }
 
 /**
- * A body that fails when its server is too slow; our own pauses do not count. One timer checks from time to time, since
- * a layer has so many pieces that a timer for each would cost time.
+ * A body that fails if its server is too slow. Our own pauses do not count. One timer checks now and then, since a
+ * layer has so many pieces that a timer for each would cost time.
  */
 async function* withIdleLimit(body: Readable, idleMs: number): AsyncGenerator<Uint8Array> {
-  // An error before anyone reads is reported to whoever reads.
+  // An error before anyone reads is reported to the reader later.
   body.on('error', () => undefined);
   let isWaiting = true;
   let looks = 0;
@@ -214,7 +214,7 @@ async function* withIdleLimit(body: Readable, idleMs: number): AsyncGenerator<Ui
   }
 }
 
-/** Failures of TLS come again however often one asks; the error says what to set. */
+/** TLS failures repeat on every attempt, so the error says which input to set. */
 function explained(error: unknown, { host }: URL): unknown {
   const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
   if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG') {

@@ -9,7 +9,7 @@ import type { Access } from './session.js';
 
 /** Writing blobs: OCI distribution spec v1.1, "Pushing blobs" and "Mounting a blob from another repository". */
 
-/** Where an upload goes on, and from which byte. */
+/** The address where an upload continues, and from which byte. */
 export interface Upload {
   readonly location: URL;
   readonly offset: number;
@@ -20,11 +20,11 @@ const MAX_ANSWER_BYTES = 64 * 1024;
 const OCTETS = { 'content-type': 'application/octet-stream' };
 
 /**
- * Mounts a blob from another repository of the registry, or from the target itself: one request that tells whether it
- * is there, and where to send it if not. `bytes` is the whole blob, which some registries accept at once (spec,
- * "Single POST"), as Quay does; others ignore it. Returns undefined where the blob is there now.
+ * Mounts a blob from another repository of the registry, or from the target itself. This one request tells whether the
+ * blob is there and, if not, where to send it. `bytes` is the whole blob, which some registries, such as Quay, accept
+ * at once (spec, "Single POST"); others ignore it. Returns undefined if the blob is there now.
  *
- * A mount is best effort: whatever it is answered but 201 and 202, an ordinary upload is started.
+ * Mounting is best effort: after any answer but 201 and 202, an ordinary upload is started.
  */
 export async function startUpload(
   access: Access,
@@ -51,8 +51,8 @@ function asService(error: unknown): ServiceError {
 }
 
 /**
- * Sends a blob's bytes to where its upload was started, and finishes it. After a break it goes on from what the server
- * has. `onSent` is told the position, and ends the upload by throwing.
+ * Sends a blob's bytes to the started upload, and finishes it. After a break it continues from what the server has.
+ * `onSent` receives the position, and can end the upload by throwing.
  */
 export async function finishUpload(
   access: Access,
@@ -68,7 +68,7 @@ export async function finishUpload(
     if (error === undefined) return;
     if (failures === ATTEMPTS || !PASSING.has(error.kind)) throw error;
     await access.clock.sleep(backoffMs(failures, access.clock.random()));
-    // If only the answer was lost, the blob is there, and mounting it from its own repository shows it.
+    // If only the answer was lost, the blob is there, and mounting it from its own repository shows that.
     const next =
       (await kept(access, target, upload, reader.end)) ?? (await startUpload(access, target, descriptor, target));
     if (next === undefined) return;
@@ -76,7 +76,7 @@ export async function finishUpload(
   }
 }
 
-/** What may pass by the next attempt: a break, a server in trouble, an upload that the server lost. */
+/** Errors that may be gone by the next attempt: a break, a failing server, an upload that the server lost. */
 const PASSING: ReadonlySet<ServiceErrorKind> = new Set([
   'unreachable',
   'timeout',
@@ -144,7 +144,7 @@ async function kept(
   try {
     const request = { repository, kind: 'blob', method: 'GET', path: location, expect: [204] } as const;
     const { headers } = await access.fetch({ ...request, maxBytes: MAX_ANSWER_BYTES });
-    // `0-0` is an empty upload or one byte; both begin again.
+    // `0-0` is an empty upload or one byte. Both start again.
     const last = Number(/^(?:bytes=)?0-([1-9]\d*)$/.exec(headers.range ?? '')?.[1] ?? 'none');
     if (!(last < sent)) return undefined;
     const next = headers.location === undefined ? location : await locationOf(access, repository, headers);

@@ -6,11 +6,11 @@ import type { Inputs, ParsedInputs } from './inputs.js';
 export interface Runner {
   readonly log: Log;
   readonly context: RunContext;
-  /** Blanks the secrets among the inputs, for text that goes elsewhere than into the log and the summary. */
+  /** Removes the inputs' secrets from text that goes anywhere but the log and the summary. */
   redact(text: string): string;
   /**
-   * Throws a UserError where an output would hold a secret of an input: a forge drops such an output. The runner checks
-   * all of them at the end; an action that changes something checks those that it knows before.
+   * Throws a UserError if an output would hold an input's secret, since a forge drops such an output. The runner checks
+   * all outputs at the end. An action that changes something first checks those that it already knows.
    */
   checkOutputs(outputs: Readonly<Record<string, string>>): void;
 }

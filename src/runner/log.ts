@@ -5,9 +5,9 @@ import type { Log } from '../base/log.js';
 const LEAST_LINE = 16;
 
 /**
- * Replaces secrets in text for people: the log, the summary, a webhook. Runners mask what they are told of by
- * themselves, but not in files, and not where a bundle is run by hand; and a server's error page may echo what it was sent.
- * Text for machines is never rewritten: an output that holds a secret is an error.
+ * Replaces secrets in text for people: the log, the summary, a webhook. Runners mask the secrets that they know, but
+ * not in files, and not if a bundle is run without a runner; and a server's error page may echo what it was sent. Text
+ * for machines is never rewritten: an output that holds a secret is an error.
  */
 export class Redactor {
   /** By the forms that stand for a secret, the input that it came from. */

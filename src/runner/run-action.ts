@@ -55,7 +55,7 @@ async function run<I extends Inputs, O extends string>(
   return failure;
 }
 
-/** Neither a mistake of the user, nor of a service, nor of the system (a full disk, a missing file): say where it is. */
+/** Neither the user's mistake, nor a service's, nor the system's (a full disk, a missing file): show the stack. */
 function isOurs(error: unknown): boolean {
   const isOfSystem = error instanceof Error && 'syscall' in error && 'code' in error;
   return !(error instanceof UserError || error instanceof ServiceError || isOfSystem);
@@ -70,7 +70,7 @@ function readInputs<I extends Inputs>(inputs: I, redactor: Redactor, log: Log): 
   for (const [name, input, value] of raw) {
     if (!input.secret || value === '') continue;
     redactor.add(name, value);
-    // Only a runner takes this for a command; by hand it would print the secret.
+    // Only a runner understands this command. Anywhere else it would print the secret.
     if (process.env.GITHUB_ACTIONS === 'true') for (const mask of runnerMasks(value)) core.setSecret(mask);
   }
   const parsed = raw.map(([name, input, value]) => [name, parseInput(name, input, value)] as const);

@@ -4,7 +4,7 @@ import { parseJson, runUrlSchema, timestampSchema } from '../base/schema.js';
 import { type Candidate, candidateSchema, digestSchema, referenceSchema, type Tag } from '../candidate/reference.js';
 import { artifactTagSchema } from '../ledger/names.js';
 
-/** What lies beside an artifact as `<tag>.json`: which bytes the tag meant when it was published. Never changed. */
+/** The file `<tag>.json` beside an artifact: the digest that the tag stood for when it was published. Never changed. */
 export const candidateFileSchema = v.pipe(
   v.strictObject({
     reference: v.pipe(referenceSchema, v.description('repository:tag@digest')),
@@ -28,14 +28,14 @@ export function imageOf({ reference }: CandidateFile): Candidate {
   return v.parse(candidateSchema, reference);
 }
 
-/** Bytes; a candidate file has a tenth of it. */
+/** In bytes. A real candidate file has a tenth of this. */
 export const MAX_CANDIDATE_FILE = 8192;
 
 export function candidateFileName(tag: Tag): string {
   return `${tag}.json`;
 }
 
-/** Parses what `<tag>.json` holds, wherever it was read; `where` is its address. It must be of that tag. */
+/** Parses the text of `<tag>.json`, from any store. `where` is its address. It must be about that tag. */
 export function parseCandidateFile(text: string, tag: Tag, where: string): CandidateFile {
   const refuse = (problem: string) => new ServiceError('bad-answer', `${where}: is no candidate file: ${problem}`);
   const file = parseJson(candidateFileSchema, text, refuse);

@@ -17,26 +17,26 @@ import { ledgerOf, type StoreReader } from './reader.js';
 export interface ConsumedCandidate {
   readonly repository: Repository;
   readonly tag: Tag;
-  /** Undefined where the tag has no candidate file, as RDO's tags have none. */
+  /** Undefined if the tag has no candidate file, like RDO's tags. */
   readonly digest: Digest | undefined;
-  /** 0 where nobody knows. */
+  /** 0 if unknown. */
   readonly tagsRead: number;
 }
 
 export interface ReadCandidateOptions {
   readonly store: StoreReader;
   readonly label: Label;
-  /** The only repositories whose images are accepted; none or not set: all. */
+  /** The only repositories whose images are accepted; empty or absent: all. */
   readonly images?: readonly Repository[];
   /** The repository of a tag whose digest is not known; undefined: such a tag is refused. */
   readonly unpinnedRepository: Repository | undefined;
 }
 
 /**
- * Reads which image a label names. A promoted label is read from its ledger: whoever publishes candidates can write
- * candidate files, and so must not decide what consumers of a promoted label get. Undefined where there is no label.
+ * Reads which image a label names. A promoted label is read from its ledger: anyone who publishes candidates can write
+ * candidate files, and must not decide what consumers of a promoted label get. Undefined if there is no such label.
  *
- * @throws ServiceError where the digest is not known, the image is of another repository, or the ledger is not trusted.
+ * @throws ServiceError if the digest is not known, the image is from another repository, or the ledger is not trusted.
  */
 export async function readCandidate(options: ReadCandidateOptions): Promise<ConsumedCandidate | undefined> {
   const { store, label, images = [] } = options;
@@ -53,13 +53,13 @@ export async function readCandidate(options: ReadCandidateOptions): Promise<Cons
   );
 }
 
-/** The image that the ledger says is promoted; undefined where there is no ledger. */
+/** The image that the ledger says is promoted; undefined if there is no ledger. */
 async function readPromoted(store: StoreReader, label: PromotedLabel): Promise<ConsumedCandidate | undefined> {
   const head = await readHead(ledgerOf(store, label), { label });
   return head && { ...head.record.candidate, tagsRead: 0 };
 }
 
-/** The image in the candidate file. The label may move between the two reads; the tag that was read keeps its meaning. */
+/** The image in the candidate file. The label may move between the two reads, but a tag's meaning never changes. */
 async function readPublished(options: ReadCandidateOptions): Promise<ConsumedCandidate | undefined> {
   const { store, label } = options;
   const tag = await store.readLabel(label);
@@ -69,7 +69,7 @@ async function readPublished(options: ReadCandidateOptions): Promise<ConsumedCan
   return readUnpinned(options, `there is no ${candidateFileName(tag)}`);
 }
 
-/** The tag alone, where that is allowed; `why` says why its digest is not known. */
+/** Only the tag, if that is allowed. `why` says why its digest is not known. */
 async function readUnpinned(
   { store, label, unpinnedRepository: repository }: ReadCandidateOptions,
   why: string,

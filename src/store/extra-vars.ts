@@ -2,8 +2,8 @@ import type { Repository } from '../candidate/reference.js';
 import type { ConsumedCandidate } from './consume.js';
 
 /**
- * The variables of RDO's jobs, as YAML for `ansible-playbook -e @file`. All values are quoted: a tag such as 1.10 stays
- * text. The digest is empty where nobody knows it.
+ * The variables of RDO's jobs, as YAML for `ansible-playbook -e @file`. All values are quoted, so that a tag such as
+ * 1.10 stays text. The digest is empty if it is not known.
  */
 export function extraVars({ repository, tag, digest }: ConsumedCandidate): string {
   const variables = {

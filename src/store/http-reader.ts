@@ -30,13 +30,13 @@ export function httpReader(http: Http, directory: URL): StoreReader {
   };
 }
 
-/** Parses a file. What came from another host, after a redirect, is not quoted where it is something else. */
+/** Parses a file. If it came from another host after a redirect and is not what was expected, it is not quoted. */
 function parseFile<T>({ text, elsewhere }: TextResponse, url: URL, parse: (text: string, where: string) => T): T {
   if (elsewhere === undefined) return parse(text, url.href);
   const wrong = new ServiceError('bad-answer', `${url.href}: ${elsewhere}, after a redirect, sent something else`);
   try {
     const parsed = parse(text, url.href);
-    // A record is only parsed later, by who knows its place in the ledger.
+    // Records are parsed later, by code that knows their place in the ledger.
     if (Buffer.isBuffer(parsed)) v.parse(v.object({ n: v.number() }), JSON.parse(text));
     return parsed;
   } catch {
@@ -56,7 +56,7 @@ function fileUrl(directory: URL, name: string): URL {
   return url;
 }
 
-/** Reads a file; undefined where the server says that there is none. */
+/** Reads a file; undefined if the server says that there is none. */
 async function get(http: Http, url: URL, maxBytes: number): Promise<TextResponse | undefined> {
   const request = { method: 'GET', url } as const;
   const answer = await http.sendForText(request, { idempotent: true, maxBytes });

@@ -6,8 +6,8 @@ import { decisionRecordSchema } from '../criteria/decision-record.js';
 import type { Label } from '../ledger/names.js';
 
 /**
- * What the newest run decided about a label, whether or not it promoted. Replaced by every run: it tells that the
- * pipeline lives, and why a candidate waits. Only the ledger is history.
+ * The newest run's decision about a label, whether or not it promoted. Every run replaces it, so it shows that the
+ * pipeline is alive and why a candidate waits. Only the ledger is history.
  */
 export const lastDecisionSchema = v.strictObject({
   version: v.literal(1),
@@ -27,7 +27,7 @@ export function parseLastDecision(text: string, where: string): LastDecision {
   return parseJson(lastDecisionSchema, text, (problem) => new ServiceError('bad-answer', `${where}: ${problem}`));
 }
 
-/** Where it lies: beside the ledger, which holds records and nothing else. */
+/** Its path, beside the ledger, since the ledger holds only records. */
 export function lastDecisionPath(label: Label): string {
   return `ledger/${label}.json`;
 }

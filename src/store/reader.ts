@@ -5,8 +5,8 @@ import type { CandidateFile } from './candidate-file.js';
 import type { LastDecision } from './last-decision.js';
 
 /**
- * What everyone can read of a store, whatever the transport: SFTP, HTTP or git. What is absent is undefined; a file
- * that cannot be parsed is a ServiceError.
+ * What anyone can read of a store, by SFTP, HTTP or git. An absent file is undefined; a file that cannot be parsed is a
+ * ServiceError.
  */
 export interface StoreReader {
   /** The URL of the directory: what errors and logs call the store. */

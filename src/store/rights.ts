@@ -6,7 +6,7 @@ export interface FileRights {
   readonly owner: number;
 }
 
-/** The parts of a store whose rights decide who can promote; undefined is what is not there, or cannot be seen. */
+/** The parts of a store whose permissions decide who can promote; undefined if a part is absent or cannot be seen. */
 export interface StoreRights {
   readonly parent: FileRights | undefined;
   readonly directory: FileRights;
@@ -27,7 +27,7 @@ export interface StoreNames {
 
 /** Something that is wrong with a store's rights, with the way out. */
 export interface RightsProblem {
-  /** `unsafe`: somebody besides the promoting account can change what is promoted. `warning`: somebody may come to. */
+  /** `unsafe`: another account can change what is promoted. `warning`: another account may become able to. */
   readonly severity: 'unsafe' | 'warning';
   /** One line. */
   readonly message: string;
@@ -37,8 +37,8 @@ const WRITABLE_BY_OTHERS = 0o022;
 const STICKY = 0o1000;
 
 /**
- * Finds who besides the promoting account could change what is promoted: by the rights on the store, its ledger and
- * its labels. Access control lists are not seen.
+ * Finds who besides the promoting account could change what is promoted, from the permissions on the store, its ledger
+ * and its labels. Access control lists are not visible.
  */
 export function findRightsProblems(rights: StoreRights, names: StoreNames): RightsProblem[] {
   return [
@@ -49,7 +49,7 @@ export function findRightsProblems(rights: StoreRights, names: StoreNames): Righ
   ];
 }
 
-/** Who may write a directory without the sticky bit can rename what is in it, whoever owns that. */
+/** An account that may write a directory without the sticky bit can rename its entries, whoever owns them. */
 function openDirectories({ parent, directory, ledgers }: StoreRights, { where }: StoreNames): RightsProblem[] {
   const problems: RightsProblem[] = [];
   const way = (open: FileRights) => `run chmod +t on it, or chmod go-w (its mode is ${modeOf(open)})`;
@@ -89,7 +89,7 @@ function openLedger({ ledgers, ledger, records }: StoreRights, names: StoreNames
   );
 }
 
-/** An owner may do what the mode forbids to others, so the owners have to be right too. */
+/** An owner can do what the mode forbids to others, so the owners must be right too. */
 function foreignOwners(rights: StoreRights, { where, promotedLabel, candidateLabel }: StoreNames): RightsProblem[] {
   const { directory, ledgers, ledger, records } = rights;
   const promoter = ledger?.owner ?? ledgers?.owner;

@@ -5,14 +5,14 @@ import type { LastDecision } from './last-decision.js';
 import type { StoreReader } from './reader.js';
 import type { RightsProblem } from './rights.js';
 
-/** Right before the one request that changes a label; what it throws leaves the label as it is. */
+/** Runs right before the one request that changes a label. If it throws, the label stays unchanged. */
 export type LastLook = () => Promise<void>;
 
 /** A store as its writers use it. Every call is idempotent. */
 export interface Store extends StoreReader {
   /** Moves (or creates) a label by renaming a new symlink over it. The artifact must exist and be whole. */
   moveLabel(label: Label, tag: Tag, lastLook?: LastLook): Promise<void>;
-  /** Removes a label, as `previous-…` is where there is no previous any more. */
+  /** Removes a label, such as `previous-…` when there is no previous image any more. */
   removeLabel(label: Label, lastLook?: LastLook): Promise<void>;
 
   /**
@@ -34,17 +34,17 @@ export interface Store extends StoreReader {
   /** Creates record n exclusively; `id` is the record's own. `lost`: another's record has this number. */
   appendRecord(label: Label, n: number, bytes: Uint8Array, id: string): Promise<'won' | 'lost'>;
 
-  /** Puts what this run decided about a label in the place of what the run before did. */
+  /** Replaces the previous run's decision about a label. */
   writeLastDecision(label: Label, decision: LastDecision): Promise<void>;
 
   /** What a page of at most `maxBytes` holds; undefined where there is none. */
   readPage(name: string, maxBytes: number): Promise<string | undefined>;
-  /** Puts a whole page in the place of the one before. For a directory of pages: names are not held against labels. */
+  /** Replaces a whole page. For a directory of pages: names are not checked against labels. */
   writePage(name: string, text: string): Promise<void>;
 
   /** Finds who besides the promoting account could change what is promoted, where the store has file rights. */
   checkRights(promotedLabel: Label, candidateLabel: Label): Promise<readonly RightsProblem[]>;
-  /** Removes what killed runs left behind, a day after. */
+  /** Removes what killed runs left behind, after a day. */
   sweep(): Promise<void>;
   /**
    * Shows readers all that was written. SFTP shows each write at once; in git a record is pushed at once, with the

@@ -1,6 +1,6 @@
 import type { Store } from './store.js';
 
-/** Stands where a dry run was given no image server: nothing is known of it, and nothing can be written. */
+/** The store of a dry run without a store address: everything in it is unknown, and nothing can be written. */
 export const unseenStore: Store = {
   where: 'no image server',
   readLabel: async () => undefined,

@@ -79,8 +79,8 @@ async function readCriteria(
 }
 
 /**
- * Awaits evidence now, but throws a server's failure only when somebody asks for it: what an earlier run began must be
- * finished first. A user's mistake is thrown at once.
+ * Awaits evidence now, but throws a server's failure only when somebody asks for it, since what an earlier run began
+ * must be finished first. A user's mistake is thrown at once.
  */
 async function heldBack<T>(work: Promise<T>): Promise<() => Promise<T>> {
   try {

@@ -17,12 +17,12 @@ const FORM =
 const FORMS =
   'git, git+https://host/owner/repository or git+ssh://git@host/owner/repository, each with @branch and #directory';
 
-/** Whether the text is meant as a git address, right or wrong. */
+/** Is the text meant as a git address, valid or not? */
 export function isGitAddress(text: string): boolean {
   return /^git(?:[+@#]|$)/.test(text);
 }
 
-/** The parts of a git address, or what is wrong with it; never repeats what may be a password. */
+/** The parts of a git address, or what is wrong with it. Never repeats a possible password. */
 function parseAddress(text: string): GitAddress | string {
   const match = FORM.exec(text);
   if (match === null) return `not a store such as ${FORMS}`;
@@ -75,7 +75,7 @@ function isHost(text: string): boolean {
   return /^[a-z0-9_](?:[a-z0-9._-]{0,251}[a-z0-9])?$/.test(text);
 }
 
-/** Whether only this machine answers at a host name or address. */
+/** Does the host name or address mean this machine? */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '[::1]' || (isIPv4(host) && host.startsWith('127.'));
 }

@@ -16,27 +16,30 @@ export interface BranchOptions {
   readonly where: string;
   /** Where the bare repository is made for the length of the run. */
   readonly temporary: string;
-  /** The process's, of which git gets little. */
+  /** The process's environment. Little of it is passed to git. */
   readonly environment: NodeJS.ProcessEnv;
   readonly clock: Clock;
 }
 
-/** A directory in a branch, as it was when it was looked at last; and the way to put a commit on top of that. */
+/** A directory in a branch, as of the last look, and the means to put a commit on top of it. */
 export interface Branch {
   readonly where: string;
   /** The files at the last look. */
   readonly tree: Tree;
   /** Undefined: the branch does not exist yet. */
   readonly commit: string | undefined;
-  /** Asks where the branch is, and fetches it if it moved. An error where it does not contain what was there before. */
+  /**
+   * Finds the branch's commit, and fetches it if it changed. Throws if the branch no longer contains the previous
+   * commit.
+   */
   look(): Promise<void>;
   /** The content of a file of `tree`; undefined where there is none. */
   read(path: string, maxBytes: number): Promise<Buffer | undefined>;
   /**
-   * Pushes one commit on top of what was there at the last look, without force. `moved`: the branch is not there any
-   * more, or another push is under way; look again.
+   * Pushes one commit on top of the last look, without force. `moved`: the branch has changed, or another push is under
+   * way, so look again.
    *
-   * @throws ServiceError where the push was refused, or nobody knows whether it arrived.
+   * @throws ServiceError if the push was refused, or nobody knows whether it arrived.
    */
   push(writes: ReadonlyMap<string, Written>, message: string): Promise<'pushed' | 'moved'>;
   close(): void;
@@ -63,7 +66,7 @@ async function createBranch(git: Git, home: string, options: BranchOptions): Pro
   const ref = `refs/heads/${branch}`;
   let commit: string | undefined;
   let tree: Tree = new Map();
-  /** What is in our repository: to ask git for anything else would make it fetch, object by object. */
+  /** The objects in our repository. Asking git for any other would make it fetch them one by one. */
   const present = new Set<string>();
   const contents = new Map<string, Buffer>();
   let readsLikely = true;
@@ -86,7 +89,10 @@ async function createBranch(git: Git, home: string, options: BranchOptions): Pro
     close: () => rmSync(home, { recursive: true, force: true }),
   };
 
-  /** Refuses the default branch, where merged changes go; and an empty repository, whose first branch would become it. */
+  /**
+   * Refuses the default branch, which is for merged changes, and an empty repository, whose first branch would become
+   * the default.
+   */
   async function survey(): Promise<{ format: 'sha1' | 'sha256'; head: string | undefined }> {
     const { stdout } = await git.remote(['ls-remote', '--symref', 'origin', 'HEAD', ref]);
     const lines = stdout.toString().split('\n');
@@ -140,7 +146,7 @@ async function createBranch(git: Git, home: string, options: BranchOptions): Pro
 
   async function fetch(args: readonly string[], options: RunOptions = {}): Promise<void> {
     const quiet = ['--quiet', '--no-tags', '--no-write-fetch-head', '--no-auto-maintenance', '--recurse-submodules=no'];
-    // Objects are asked for by name: the server must not leave out what our commits seem to have.
+    // Objects are requested by name, so the server must not leave out those that our commits seem to have.
     const negotiation = options.input === undefined ? [] : ['-c', 'fetch.negotiationAlgorithm=noop'];
     await git.remote([...negotiation, 'fetch', ...quiet, ...args], options);
   }
@@ -160,7 +166,7 @@ async function createBranch(git: Git, home: string, options: BranchOptions): Pro
     throw new ServiceError('too-large', `${where}: ${path} has ${bytes.length} bytes, over ${maxBytes}`);
   }
 
-  /** Fetches a file with those that are likely to be read too; the second time, all that are beside it. */
+  /** Fetches a file with those that are likely to be read too. The second time, fetches all files beside it. */
   async function bring(path: string, entry: Entry): Promise<void> {
     const others = readsLikely ? likelyPaths(tree) : siblings(tree, path);
     const ids = new Set([entry.id, ...others.flatMap((other) => tree.get(other)?.id ?? [])]);
@@ -207,7 +213,7 @@ async function createBranch(git: Git, home: string, options: BranchOptions): Pro
     return files;
   }
 
-  /** A hook, a protected branch, a full disk: the server's own words say which. */
+  /** The server's own words say whether it was a hook, a protected branch or a full disk. */
   function refused(reason: string, stderr: string): ServiceError {
     const said = stderr.split('\n').flatMap((line) => /^remote: (?:error: )?(.*\S)/.exec(line)?.[1] ?? []);
     const words = [reason, ...said.slice(0, 3)].join(': ');
@@ -217,7 +223,7 @@ async function createBranch(git: Git, home: string, options: BranchOptions): Pro
   }
 }
 
-/** What servers say of a push that met another: whose turn it was is seen by looking. */
+/** What servers say if a push collides with another one. Only another look shows which one won. */
 const LOST_RACE =
   /^(?:cannot lock ref|failed to update ref|failed to lock|reference already exists|incorrect old value|stale info|fetch first|non-fast-forward)/i;
 
@@ -234,7 +240,7 @@ function* parseBatch(output: Buffer): Generator<[string, Buffer]> {
   }
 }
 
-/** Runs what it is given one after the other: all share one repository. */
+/** Runs tasks one after the other, since they share one repository. */
 function oneAtATime(): <T>(work: () => Promise<T>) => Promise<T> {
   let last: Promise<unknown> = Promise.resolve();
   return (work) => {

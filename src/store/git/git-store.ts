@@ -39,25 +39,25 @@ const ATTEMPTS = 20;
 
 /**
  * A store in a git branch. A record is pushed at once, with the artifacts that were written before it; everything else
- * waits for `flush`. What was written is read back by the same store before it is pushed.
+ * waits for `flush`. The same store reads its own writes even before they are pushed.
  *
- * @throws UserError for an address that cannot hold a store; ServiceError where the repository cannot be read.
+ * @throws UserError for an address that cannot hold a store; ServiceError if the repository cannot be read.
  */
 export async function openGitStore(options: GitStoreOptions): Promise<Store> {
   return createGitStore(await openBranch(options), options.clock, options.log);
 }
 
-/** One thing to write. It is made again on what another run pushed in the meantime. */
+/** One thing to write. It is redone on top of what another run pushed in the meantime. */
 interface Change {
   /** Part of the commit's message. */
   readonly title: string;
-  /** Only right while these records stay as they are: of one label, or `all`; undefined: always right. */
+  /** Valid only while these records stay unchanged: those of one label, or `all`; undefined: always valid. */
   readonly restsOn: Label | 'all' | undefined;
-  /** Checks that it may be done, and writes into `files`; nothing where it is done already. */
+  /** Checks that the change is allowed, and writes it into `files`. Does nothing if it is already made. */
   make(files: Files): Promise<void>;
 }
 
-/** The branch, with what is to be pushed laid over it. */
+/** The branch, overlaid with what is to be pushed. */
 class Files {
   readonly writes = new Map<string, Written>();
 
@@ -75,7 +75,7 @@ class Files {
     return written === 'removed' ? undefined : written.bytes;
   }
 
-  /** Whether a file or symlink has one of these contents; asks nobody. */
+  /** Does a file or symlink have one of these contents? Fetches nothing. */
   holds(path: string, ...contents: readonly string[]): boolean {
     const written = this.writes.get(path);
     if (written === 'removed') return false;
@@ -121,13 +121,13 @@ export function createGitStore(branch: Branch, clock: Clock, log: Log): Store {
     changes.push(change);
   }
 
-  /** Makes all changes anew, on the branch as it was at the last look. */
+  /** Redoes all changes on top of the last look. */
   async function remake(): Promise<void> {
     files = new Files(branch);
     for (const change of changes) await change.make(files);
   }
 
-  /** Asks where the branch is, and lays what is not pushed yet over it; what rests on a ledger that grew is dropped. */
+  /** Looks at the branch, and redoes the unpushed changes on top. Drops changes that rest on a ledger that grew. */
   async function look(): Promise<{ dropped: readonly Change[] }> {
     const { tree, commit } = branch;
     await branch.look();
@@ -140,7 +140,7 @@ export function createGitStore(branch: Branch, clock: Clock, log: Log): Store {
     return { dropped };
   }
 
-  /** Whether all that waits is there: a push whose answer was lost. */
+  /** Is everything that waits already in the branch, after a push whose answer was lost? */
   async function haveLanded(): Promise<boolean> {
     const there = new Files(branch);
     try {
@@ -152,7 +152,7 @@ export function createGitStore(branch: Branch, clock: Clock, log: Log): Store {
     return there.writes.size === 0;
   }
 
-  /** Pushes what waits. Changes that rest on a ledger that another run wrote to are dropped, and given back. */
+  /** Pushes the waiting changes. Drops and returns those that rest on a ledger that another run wrote to. */
   async function push(): Promise<readonly Change[]> {
     const dropped: Change[] = [];
     for (let attempt = 1; files.writes.size > 0; attempt += 1) {
@@ -171,13 +171,13 @@ export function createGitStore(branch: Branch, clock: Clock, log: Log): Store {
         dropped.push(...(await look()).dropped);
       } catch (error) {
         if (!(error instanceof ServiceError) || error.kind === 'conflict') throw error;
-        // Even a push that was refused may have arrived: curl sends again what was lost.
+        // Even a push that was refused may have arrived, since curl sends lost requests again.
         throw new ServiceError(
           'unreachable',
           `${where}: perhaps written (the next run finds out): ${errorLine(failure ?? error)}`,
         );
       }
-      // What was pushed and whose answer was lost is there now, so that nothing is left to write.
+      // If the push arrived and only its answer was lost, nothing is left to write.
       if (failure !== undefined && (branch.commit === before || files.writes.size > 0) && dropped.length === 0)
         throw failure;
       if (files.writes.size > 0) await clock.sleep(backoffMs(attempt, clock.random()));
@@ -276,7 +276,7 @@ export function createGitStore(branch: Branch, clock: Clock, log: Log): Store {
       });
     },
 
-    // A forge holds who may push; a branch has no file rights.
+    // The forge decides who may push. A branch has no file permissions.
     checkRights: async () => [],
     readCandidateFile: (tag) => readCandidateFile(files, tag),
     readArtifact: (tag) => readArtifact(files, tag),
@@ -329,7 +329,7 @@ export function createGitStore(branch: Branch, clock: Clock, log: Log): Store {
     },
     async readRecord(label, n) {
       const name = recordPath(label, n);
-      // Only the record after the newest can be there since the last look.
+      // Since the last look, only the record after the newest can have been added.
       if (n === Math.max(0, ...recordNumbers(branch.tree, label)) + 1) await look();
       return branch.read(name, MAX_RECORD);
     },
@@ -359,7 +359,7 @@ export function createGitStore(branch: Branch, clock: Clock, log: Log): Store {
         restsOn: undefined,
         make: async (on) => {
           const before = await readLastDecision(on, label);
-          // Alone it is worth a commit only where it says something else.
+          // On its own it is worth a commit only if it says something new.
           if (on.writes.size > 0 || !saysTheSame(before, decision)) on.put(lastDecisionPath(label), text);
         },
       });

@@ -28,28 +28,28 @@ export interface Answer {
 
 export interface RunOptions {
   readonly input?: Buffer;
-  /** Codes that are an answer and not a failure, besides 0. */
+  /** Exit codes besides 0 that are an answer and not a failure. */
   readonly codes?: readonly number[];
 }
 
-/** Git in a bare repository of our own, which holds no configuration of anyone's. */
+/** Git in a bare repository of our own, without anyone's configuration. */
 export interface Git {
-  /** Runs a command that asks nobody. */
+  /** Runs a command that needs no remote. */
   local(args: readonly string[], options?: RunOptions): Promise<Answer>;
-  /** Runs a command that may ask the remote, which is called `origin`. */
+  /** Runs a command that may contact the remote, which is called `origin`. */
   remote(args: readonly string[], options?: RunOptions): Promise<Answer>;
 }
 
 /** The first git that reads its configuration from GIT_CONFIG_COUNT. */
 const OLDEST_GIT = [2, 31] as const;
 
-/** What git and ssh need of the process's environment: programs, proxies, authorities, the agent. Nothing else passes. */
+/** The variables that git and ssh need: programs, proxies, authorities, the agent. Nothing else is passed on. */
 const INHERITED =
   /^(?:PATH|TMPDIR|LD_LIBRARY_PATH|SSL_CERT_FILE|SSL_CERT_DIR|GIT_SSL_CAINFO|GIT_EXEC_PATH|(?:https?|all|no)_proxy|HTTPS?_PROXY|ALL_PROXY|NO_PROXY)$/;
 
 /**
- * Loads the key into an agent that lives as long as the command: no file ever holds it. The key comes by the
- * environment, since the command has the standard input.
+ * Loads the key into an agent that lives as long as the command, so that no file ever holds it. The key is in the
+ * environment, since the command uses the standard input.
  */
 const WITH_KEY =
   'printf "%s\\n" "$PROMOTION_SSH_KEY" | ssh-add -q - 2>/dev/null || { echo "ssh-add cannot read the private key" >&2; exit 255; }\n' +
@@ -98,7 +98,7 @@ export async function createGit(
   };
 }
 
-/** The authorities that Node knows and those of a PEM file: git takes one file in place of the system's. */
+/** The authorities that Node knows and those of a PEM file, since git takes one file instead of the system's. */
 async function writeAuthorities(path: string, file: string): Promise<string> {
   await writeFile(path, [...rootCertificates, await readFile(file, 'utf8')].join('\n'));
   return path;
@@ -115,7 +115,7 @@ function inherited(environment: NodeJS.ProcessEnv): Environment {
   return { ...Object.fromEntries(kept), LC_ALL: 'C' };
 }
 
-/** Nobody's configuration, no questions, and a home of its own. */
+/** No outside configuration, no prompts, and a home of its own. */
 function plainEnvironment(gitDirectory: string, home: string): Environment {
   return {
     HOME: home,
@@ -165,7 +165,10 @@ function remoteConfiguration({ url, token, caFile }: Remote): Record<string, str
   };
 }
 
-/** Configuration by the environment (git-config(1), GIT_CONFIG_COUNT), so that no file and no argument holds any. */
+/**
+ * Passes configuration by the environment (git-config(1), GIT_CONFIG_COUNT), so that no file or argument holds a
+ * secret.
+ */
 function configuration(settings: Record<string, string>): Environment {
   const all = Object.entries({
     'core.hooksPath': '/dev/null',

@@ -37,7 +37,7 @@ function kindOf(mode: string): FileKind {
   return mode.startsWith('100') ? 'file' : 'submodule';
 }
 
-/** The id that git gives to a content: so a content that is expected is known without fetching it. */
+/** The id that git gives to a content. It lets us recognize an expected content without fetching it. */
 export function blobId(bytes: Uint8Array, sample: string): string {
   return createHash(sample.length === 64 ? 'sha256' : 'sha1')
     .update(`blob ${bytes.length}\0`)
@@ -87,8 +87,8 @@ export function linkTarget(entry: Entry, names: readonly string[]): string | und
 }
 
 /**
- * What a promotion is likely to read, so that one fetch brings it: the newest records, the first and the last decision
- * of each ledger, the labels, and the candidate files of what these point at.
+ * The files that a promotion is likely to read, so that one fetch brings them all: the newest records, the first record
+ * and the last decision of each ledger, the labels, and the candidate files of the tags that these name.
  */
 export function likelyPaths(tree: Tree): string[] {
   const names = topNames(tree);
@@ -107,7 +107,7 @@ export function likelyPaths(tree: Tree): string[] {
   return [...labelled, ...ledgers, ...decisions];
 }
 
-/** The files of the directory that a path is in: who reads more than is likely reads all of them. */
+/** The files of a path's directory. A caller that reads beyond the likely files reads all of them. */
 export function siblings(tree: Tree, path: string): string[] {
   const directory = path.slice(0, path.lastIndexOf('/') + 1);
   return [...tree.keys()].filter(

@@ -14,8 +14,9 @@ import {
 import { createFile, type Directory, pathOf, replaceFile } from './directory.js';
 
 /**
- * An artifact as RDO's artifact_promoter leaves it: a file named after a tag whose content is the tag. Beside it lies
- * `<tag>.json`, which says what the tag meant. The file comes first: one without `<tag>.json` is as RDO's are.
+ * An artifact in the form of RDO's artifact_promoter: a file that is named after a tag and contains the tag.
+ * `<tag>.json` beside it says what the tag meant. The artifact is written first, so one without `<tag>.json` looks like
+ * RDO's.
  */
 
 /** The whole artifact, only its beginning (a write of RDO's that was cut off; ours cannot be), or nothing. */
@@ -47,7 +48,7 @@ export async function readCandidateFile(directory: Directory, tag: Tag): Promise
   return bytes && parseCandidateFile(bytes.toString('utf8'), tag, pathUrl(directory, name));
 }
 
-/** The candidate file of a tag; `bare` without one; undefined where there is no whole artifact. */
+/** The candidate file of a tag; `bare` if there is none; undefined if there is no whole artifact. */
 export async function readArtifact(directory: Directory, tag: Tag): Promise<CandidateFile | 'bare' | undefined> {
   if (!(await isWhole(directory, tag))) return undefined;
   return (await readCandidateFile(directory, tag)) ?? 'bare';
@@ -64,8 +65,9 @@ export function refuseOtherImage(existing: CandidateFile, file: CandidateFile): 
 }
 
 /**
- * Writes an artifact and its candidate file where they are absent, and reads them back. The beginning of an artifact
- * is replaced by the whole: nothing else could it have become. Anything else under its name is somebody's, and stays.
+ * Writes an artifact and its candidate file if they are absent, and reads them back. A truncated artifact is replaced
+ * by the whole one, since it could not have become anything else. Any other content under its name is not ours, and
+ * stays.
  */
 export async function writeArtifact(
   directory: Directory,
@@ -95,7 +97,7 @@ export async function writeArtifact(
   refuseOtherImage(written, file);
 }
 
-/** Lets another run have written the same at the same time: what is there is read afterwards. */
+/** Tolerates another run that wrote the same file at the same time. The result is read afterwards. */
 async function unlessThere(creation: Promise<void>): Promise<void> {
   try {
     await creation;
@@ -114,7 +116,9 @@ export async function listArtifacts(directory: Directory): Promise<Tag[]> {
   });
 }
 
-/** What each symlink points at, whoever made it: the name beside it, also where it says `./name` or `/store/name`. */
+/**
+ * What each symlink points at, no matter who made it: the name beside it, even if written as `./name` or `/store/name`.
+ */
 export async function listLinks({ session, path }: Directory): Promise<Map<string, string>> {
   const links = new Map<string, string>();
   for (const { name, kind } of await session.list(path)) {

@@ -4,7 +4,7 @@ import { ServiceError } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import { DIRECTORY_MODE, FILE_MODE, type SftpSession } from './session.js';
 
-/** The one directory that we work in, and the ways in which we write there: always beside, then into place. */
+/** The one directory that we work in, and how we write there: always under a temporary name first, then renamed. */
 export interface Directory {
   readonly session: SftpSession;
   /** `sftp://user@host/directory`, for messages. */
@@ -12,7 +12,7 @@ export interface Directory {
   readonly path: string;
 }
 
-/** What a run writes before it has its name. No tag begins with a dot, so that nobody takes it for one. */
+/** The temporary name of a file that is being written. No tag begins with a dot, so it cannot be mistaken for one. */
 const TEMPORARY = /^\.promotion-[0-9a-f-]{36}\.tmp$/;
 const STALE_SECONDS = 86_400;
 
@@ -20,7 +20,9 @@ export function pathOf(directory: Directory, name: string): string {
   return `${directory.path}/${name}`;
 }
 
-/** Makes something under a temporary name and lets `place` take it from there; nothing is left behind, save by a kill. */
+/**
+ * Creates something under a temporary name, and lets `place` take it from there. Only a killed run leaves it behind.
+ */
 async function beside(
   directory: Directory,
   make: (temporary: string) => Promise<void>,
@@ -90,8 +92,8 @@ export async function replaceFile(directory: Directory, name: string, bytes: Uin
 }
 
 /**
- * Puts a symlink there, also in the place of another: readers see the one or the other. `lastLook` comes right before
- * that one request; what it throws leaves all as it was.
+ * Creates or replaces a symlink. Readers see the old one or the new one. `lastLook` runs right before that one request,
+ * and if it throws, nothing changes.
  */
 export async function replaceLink(
   directory: Directory,
@@ -111,8 +113,8 @@ export async function replaceLink(
 }
 
 /**
- * Removes the files that killed runs left a day ago or earlier. What another account left, or what is no file, may
- * stay: it is in nobody's way.
+ * Removes temporary files that killed runs left at least a day ago. Files of other accounts, and entries that are no
+ * files, may stay, since they do no harm.
  */
 export async function sweep({ session, path, where }: Directory, clock: Clock, log: Log): Promise<void> {
   for (const { name, kind, modified } of await session.list(path)) {

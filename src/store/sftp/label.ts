@@ -9,7 +9,9 @@ import { type Directory, makeReadable, pathOf, replaceLink } from './directory.j
 
 /** A label: a symlink to the artifact beside it, as in `current-ceph -> v6.0.7-stable-6.0-pacific-centos-stream8`. */
 
-/** What a label points at; undefined where there is none. Whether that is whole is readArtifact's to say. */
+/**
+ * The tag that a label points at; undefined if there is no label. readArtifact checks whether its artifact is whole.
+ */
 export async function readLabel(directory: Directory, label: Label): Promise<Tag | undefined> {
   const entry = await directory.session.stat(pathOf(directory, label));
   if (entry === undefined) return undefined;

@@ -1,8 +1,8 @@
 import type { SftpSession } from './session.js';
 
 /**
- * A session that outlives the server's patience: where the server ended it between two calls, the next call opens a
- * new one by `reopen`. A call that was under way fails, since nobody knows how far it came.
+ * A session that survives a server's idle timeout: if the server ended it between two calls, the next call opens a new
+ * one with `reopen`. A call in progress fails, since nobody knows how far it got.
  */
 export function createLastingSession(first: SftpSession, reopen: () => Promise<SftpSession>): SftpSession {
   /** Undefined while a new session is being opened. */

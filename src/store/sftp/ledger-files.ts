@@ -19,8 +19,8 @@ export async function listRecords(directory: Directory, label: Label): Promise<n
 }
 
 /**
- * Creates record n, which is exclusive. Whatever the server answers, what is there afterwards decides: our own id was
- * won, another's was lost. Where nothing is there, or nothing can be read, the failure is thrown.
+ * Creates record n exclusively. Whatever the server answers, the record that is there afterwards decides: `won` if it
+ * has our id, `lost` if it has another. If nothing is there or can be read, the failure is thrown.
  */
 export async function appendRecord(
   directory: Directory,
@@ -85,7 +85,7 @@ export async function writeLastDecision(directory: Directory, label: Label, deci
   await replaceFile(directory, lastDecisionPath(label), Buffer.from(`${text}\n`));
 }
 
-/** A record goes behind the one before it, and is not what is missing before a later one. */
+/** Refuses to write a record that does not follow the newest one, or that would fill a hole. */
 async function refuseHole(directory: Directory, label: Label, n: number): Promise<void> {
   const isThere = async (record: number) =>
     (await directory.session.stat(pathOf(directory, recordPath(label, record)))) !== undefined;

@@ -13,11 +13,11 @@ export interface PrivateKey {
 const FORMS = 'a private key as ssh-keygen writes it (ed25519, ecdsa or rsa)';
 
 /**
- * Reads a private key in any form that ssh-keygen writes, but for encrypted ones and those on hardware. Forms that
- * secrets get in forms and shells, and that have one meaning, are repaired: line ends of any kind or none, `\n` as two
- * characters, indentation, quotes, base64 of the file.
+ * Reads a private key in any form that ssh-keygen writes, except encrypted ones and those on hardware. Repairs
+ * unambiguous damage that web forms and shells do to secrets: wrong or missing line ends, `\n` as two characters,
+ * indentation, quotes, base64 of the file.
  *
- * @throws UserError that says which other form it has; never with a part of it.
+ * @throws UserError that names the unsupported form, but never quotes the key.
  */
 export async function readPrivateKey(text: string): Promise<PrivateKey> {
   const { default: ssh2 } = await import('ssh2');

@@ -36,7 +36,7 @@ export function countEvidence(
 ): Counting {
   const jobs = new Set(criteria.requirements.flat());
   const distinct = new Map(results.filter(({ job }) => jobs.has(job)).map((result) => [identity(result), result]));
-  const own = [...distinct].sort(newestFirst).map(([, result]) => result);
+  const own = [...distinct].sort(newestFirst(rules)).map(([, result]) => result);
   const refusalOf = refuser(criteria, candidate, now, rules);
   const counted = own.filter((result) => refusalOf(result) === undefined);
   const voted = new Set(counted.map(voteKey));
@@ -100,13 +100,18 @@ function timeProblem(timestamp: number, now: number): string | undefined {
 }
 
 /**
- * For equal times failures come first, then running jobs, so that the decision never depends on chance and never
- * favours a promotion.
+ * For equal times failures come first, then running jobs, then passes of unknown age, so that the decision never depends
+ * on chance and never favours a promotion.
  */
 const RANK = { failure: 0, running: 1, success: 2 } as const;
 
-function newestFirst([a, x]: readonly [string, JobResult], [b, y]: readonly [string, JobResult]): number {
-  return y.timestamp - x.timestamp || RANK[x.outcome] - RANK[y.outcome] || (a < b ? -1 : 1);
+type Identified = readonly [string, JobResult];
+
+function newestFirst(rules: Rules) {
+  // Version 1 did not look at the age.
+  const rankOfAge = (result: JobResult) => (rules >= 2 && result['age-unknown'] ? 0 : 1);
+  return ([a, x]: Identified, [b, y]: Identified): number =>
+    y.timestamp - x.timestamp || RANK[x.outcome] - RANK[y.outcome] || rankOfAge(x) - rankOfAge(y) || (a < b ? -1 : 1);
 }
 
 function identity(result: JobResult): string {

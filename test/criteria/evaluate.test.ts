@@ -24,6 +24,12 @@ const OTHER_TAG = {
 };
 const OTHER_DIGEST = { candidate: { tag: TAG, digest: digestOf('9') } };
 const BARE_TAG = { candidate: { tag: TAG } };
+const TWO_PASSES_AT_ONCE = 'current-ceph: {required: [a], max-age: 30 minutes, across-hashes: true, bare-tags: true}';
+/** The second one names no digest, no hash and no user, as `needs` does not. */
+const passesAtOnce: readonly JobResult[] = [
+  passed('a', ago(60)),
+  { job: 'a', outcome: 'success', ...BARE_TAG, ...ago(60), 'age-unknown': true, source: 'needs' },
+];
 
 const table: readonly [Verdict, string, string, readonly JobResult[]][] = [
   ['promote', 'all passed on one hash', BOTH, [passed('a'), passed('b')]],
@@ -153,6 +159,12 @@ const table: readonly [Verdict, string, string, readonly JobResult[]][] = [
   ['promote', 'just young enough', 'current-ceph: {required: [a], max-age: 2 days}', [passed('a', ago(2 * DAY))]],
   ['wait', 'too old', 'current-ceph: {required: [a], max-age: 2 days}', [passed('a', ago(2 * DAY + 1))]],
   ['reject', 'failed long ago', 'current-ceph: {required: [a], max-age: 2 days}', [failed('a', ago(200 * DAY))]],
+  ...[0, 1].map((place): [Verdict, string, string, readonly JobResult[]] => [
+    'wait',
+    `of unknown age at the same time as a pass of known age, in place ${place}`,
+    TWO_PASSES_AT_ONCE,
+    [passesAtOnce, passesAtOnce.toReversed()][place] ?? [],
+  ]),
 
   ['promote', '5 minutes ahead', BOTH, [passed('a', ago(-300)), passed('b')]],
   ['wait', 'more than 5 minutes ahead', BOTH, [passed('a', ago(-301)), passed('b')]],
@@ -528,6 +540,7 @@ describe('a record of version 1', () => {
     ['reject', 'a waived job of a group passed, the other failed', WAIVED_IN_GROUP, [passed('c'), failed('d')]],
     ['wait', 'a waived job of a group passed', WAIVED_IN_GROUP, [passed('c')]],
     ['reject', 'failed', BOTH, [passed('a'), failed('b')]],
+    ['promote', 'of unknown age at the same time as a pass of known age', TWO_PASSES_AT_ONCE, passesAtOnce],
   ])('%s: %s', (verdict, _, criteria, results) => {
     const record = v.parse(decisionRecordSchema, JSON.parse(JSON.stringify(recordOf1(criteria, results))));
     expect([record.version, record.verdict, replay(record)]).toEqual([1, verdict, verdict]);

@@ -75,15 +75,17 @@ export function naiveVerdict(
     (result) => (isOnCandidate(result) || saysNotWhich(result)) && !isTimePossible(result),
   );
 
-  // "Of equal times a failure is newer than a running job, and a running job is newer than a pass."
-  const newness = { success: 1, running: 2, failure: 3 };
+  // "Of equal times a failure is newer than a running job, and a running job is newer than a pass. Of passes at equal
+  // times, one whose age is not known is newer than one whose age is known."
+  const newness = ({ outcome, 'age-unknown': unknown }: NaiveResult) =>
+    ({ success: unknown ? 1.5 : 1, running: 2, failure: 3 })[outcome];
   const newestOf = (results: readonly NaiveResult[]) => {
     let newest: NaiveResult | undefined;
     for (const result of results) {
       if (
         newest === undefined ||
         result.timestamp > newest.timestamp ||
-        (result.timestamp === newest.timestamp && newness[result.outcome] > newness[newest.outcome])
+        (result.timestamp === newest.timestamp && newness(result) > newness(newest))
       ) {
         newest = result;
       }

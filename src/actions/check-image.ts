@@ -38,7 +38,7 @@ export const action = defineAction({
   },
 });
 
-/** The configurations of an image, of every platform that it has. */
+/** Reads the configuration of each of the image's platforms. */
 async function readFacts(repository: RepositoryClient, digest: Digest): Promise<ImageFacts> {
   const manifest = await repository.getManifest(digest);
   const images = await readImages(repository, manifest);

@@ -13,7 +13,7 @@ import { caInput } from './shared/ca-input.js';
 import { smallApis } from './shared/http.js';
 import { readableSchema, readerInputs, withReader } from './shared/store-inputs.js';
 
-/** Where RDO's tags without a digest come from. */
+/** The repository of RDO's tags without a digest. */
 const RDO_IMAGE = v.parse(repositorySchema, 'quay.io/ceph/daemon');
 
 export const action = defineAction({

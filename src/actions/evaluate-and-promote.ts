@@ -122,7 +122,7 @@ export const action = defineAction({
   },
 });
 
-/** A pull request must not promote: it may run anybody's code. */
+/** A pull request must not promote, since it may run anybody's code. */
 function isDry(settings: Settings, { context }: Runner): boolean {
   return settings['dry-run'] || context.event.startsWith('pull_request');
 }
@@ -132,7 +132,7 @@ interface Run extends Runner {
   readonly dryRun: boolean;
 }
 
-/** Reads what is asked and what it needs, promotes, and leaves the decision in the store. */
+/** Reads the request and everything it needs, promotes, and writes the decision to the store. */
 async function run(settings: Settings, runner: Run): Promise<Promoted> {
   const { log, context, http, dryRun } = runner;
   const { targets, 'promoted-label': label } = settings;
@@ -191,7 +191,7 @@ function withTheStore<T>(settings: Settings, { dryRun, log }: Run, work: (store:
   return work(unseenStore);
 }
 
-/** Leaves the decision in the store for the dashboard. A failure is a warning: the promotion stands. */
+/** Writes the decision to the store for the dashboard. A failure is a warning, since the promotion stands. */
 async function leaveDecision(store: Store, label: Label, outcome: Outcome, { context, log }: Runner): Promise<void> {
   try {
     await store.writeLastDecision(label, lastDecision(outcome, context.runUrl));

@@ -1,8 +1,9 @@
 import { isNativeError } from 'node:util/types';
 
 /**
- * The way out of an error, as data. Code below src/actions knows no input's name: the action that fails puts the hint
- * into words, with the names of its own inputs (src/actions/shared/hints.ts). The set is closed: each hint has its words.
+ * The way out of an error, as data. Code below src/actions does not know the names of inputs, so the failing action
+ * puts the hint into words with its own inputs' names (src/actions/shared/hints.ts). The set is closed: each hint has
+ * its wording.
  */
 export type Hint =
   // The candidate and the registries
@@ -85,7 +86,7 @@ export class UserError extends Error {
   }
 }
 
-/** How a service failed. The kind is the error's name: tests and callers tell failures apart by it. */
+/** How a service failed. It becomes the error's name, so that tests and callers can tell failures apart. */
 export type ServiceErrorKind =
   | 'unreachable' // no connection, or a broken one
   | 'timeout' // one of our time limits ran out

@@ -1,4 +1,4 @@
-/** The logger. src/runner implements it; everything else gets it passed in. */
+/** The logger. src/runner implements it; all other code receives it as a parameter. */
 export interface Log {
   debug(message: string): void;
   info(message: string): void;

@@ -1,6 +1,6 @@
 import { createContext, Script } from 'node:vm';
 
-/** The texts of the named groups, in the order asked for; undefined where the pattern does not match. */
+/** The texts of the named groups, in the requested order; undefined if the pattern does not match. */
 export type GroupTexts = readonly (string | undefined)[];
 
 const MATCH = new Script(`(() => {
@@ -12,8 +12,8 @@ const MATCH = new Script(`(() => {
 })()`);
 
 /**
- * Matches a regular expression against many texts. Throws where that takes longer than `limitMs` in all, which only a
- * context of its own can hold a regular expression to.
+ * Matches a regular expression against many texts. Throws if that takes longer than `limitMs` in total. Only a separate
+ * VM context can enforce such a limit on a regular expression.
  */
 export function matchWithin(
   limitMs: number,

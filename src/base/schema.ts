@@ -4,7 +4,9 @@ import { oneLine, UserError } from './errors.js';
 /** A value that fits the schema, or the first problem, as `path: what`. */
 type Parsed<T> = { readonly value: T } | { readonly problem: string };
 
-/** Parses what came from outside. The problem is one line: where in the value, what was expected, what was there. */
+/**
+ * Parses a value from outside. The problem is one line: the place in the value, what was expected, and what was found.
+ */
 export function tryParse<S extends v.GenericSchema>(schema: S, value: unknown): Parsed<v.InferOutput<S>> {
   const result = v.safeParse(schema, value, { abortPipeEarly: true });
   if (result.success) return { value: result.output };
@@ -13,7 +15,7 @@ export function tryParse<S extends v.GenericSchema>(schema: S, value: unknown): 
   return { problem: oneLine(path === null ? issue.message : `${path}: ${issue.message}`, 400) };
 }
 
-/** Parses what came from outside, or throws the error that `fail` makes of the problem. */
+/** Parses a value from outside, or throws the error that `fail` makes of the problem. */
 export function parseWith<S extends v.GenericSchema>(
   schema: S,
   value: unknown,

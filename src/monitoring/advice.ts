@@ -4,7 +4,7 @@ import { candidateOf, seconds } from './words.js';
 /** Where the how-tos are; examples/monitoring/alerts.yml names the same pages. */
 const HOW_TO = 'https://github.com/rdo-infra/ceph-promotion-actions/blob/v1/docs/how-to';
 
-/** What the commands dispatch. */
+/** The workflow that the commands start. */
 export interface Workflow {
   /** The file's name, as in `promotion.yml`. */
   readonly file: string;
@@ -117,7 +117,7 @@ function adviseOnBlocked(decision: NonNullable<Advised['decision']>, command: Co
   return [step('Read the reason of the last decision.', { link: decision['run-url'] }), inNeed];
 }
 
-/** What a person types in place of this. */
+/** A placeholder that a person replaces. */
 const REASON = 'WHY';
 
 /** What to do about a source that cannot be read or trusted; the most urgent first. */

@@ -19,8 +19,8 @@ import { icon } from './pictures.js';
 import { candidateOf, plural, shortNames } from './words.js';
 
 /**
- * The five answers about a branch: what is promoted and where to pull it, whether it is healthy, what blocks, what to
- * do next, and whom to ask. `told` are the problems that the page shows elsewhere.
+ * The five answers about a branch: what is promoted and where to pull it, whether it is healthy, what blocks it, what
+ * to do next, and whom to ask. `told` lists problems that the page already shows elsewhere.
  */
 export function answers(branch: BranchModel, heading: Content, view: View, told: readonly Problem[] = []): Markup {
   const own = branch.problems.filter((problem) => !told.includes(problem));

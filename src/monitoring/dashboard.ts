@@ -32,7 +32,7 @@ export function renderFiles(model: DashboardModel, recorded: readonly Recorded[]
     ['metrics.prom', renderMetrics(model)],
     ['badge.json', renderBadge(model)],
     ['feed.atom', renderFeed(model)],
-    // Last, so that the next run knows that the rest was published.
+    // Last, so that its presence shows the next run that the rest was published.
     [DATA_FILE, `${JSON.stringify(model)}\n`],
   ]);
 }
@@ -41,7 +41,7 @@ export interface PublishOptions {
   readonly branches: readonly Branch[];
   readonly settings: DashboardSettings;
   readonly readNightly: () => Promise<NightlyHistory[]>;
-  /** Reads the data.json of the run before, which knows since when something fails; undefined if there is none. */
+  /** Reads the previous run's data.json, which says since when something fails; undefined if there is none. */
   readonly readBefore: () => Promise<string | undefined>;
   /** The directory to write to; it is created if it is missing. */
   readonly output: string;
@@ -54,8 +54,8 @@ export interface PublishOptions {
 }
 
 /**
- * Reads all branches and writes the dashboard. A source that cannot be read is shown on the page and is no error: the
- * steps after this one must publish that page.
+ * Reads all branches and writes the dashboard. A source that cannot be read appears on the page instead of as an error,
+ * since later steps must still publish the page.
  */
 export async function publishDashboard(options: PublishOptions): Promise<DashboardModel> {
   const { branches, settings, readNightly, readBefore, output, dryRun, upload, clock, log } = options;
@@ -82,7 +82,7 @@ export async function publishDashboard(options: PublishOptions): Promise<Dashboa
   return model;
 }
 
-/** Pages of records that were published before and do not change: those that had newer records after them then. */
+/** Pages of records that are already published and will not change: they had newer records after them at that time. */
 function settledPages(model: DashboardModel, before: DashboardModel | undefined): ReadonlySet<string> {
   if (before?.label !== model.label) return new Set();
   const pages = model.branches.flatMap(({ branch, url }) => {
@@ -93,7 +93,7 @@ function settledPages(model: DashboardModel, before: DashboardModel | undefined)
   return new Set(pages);
 }
 
-/** The dashboard of the run before. Without it, all problems count as new. */
+/** The previous run's dashboard. Without it, all problems count as new. */
 async function modelBefore(read: PublishOptions['readBefore'], log: Log): Promise<DashboardModel | undefined> {
   try {
     const json = await read();

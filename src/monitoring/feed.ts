@@ -20,7 +20,7 @@ ${entries.map(({ branch, promotion }) => entry(model, branch, promotion))}</feed
 `);
 }
 
-/** Permanent as long as the first branch's address is: the feed does not know its own address. */
+/** As permanent as the first branch's address, since the feed does not know its own. */
 function feedId({ branches: [first], label }: DashboardModel): string {
   return `${first?.url.replace(/\/$/, '')}/ledger/${label}/`;
 }

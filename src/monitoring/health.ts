@@ -5,7 +5,7 @@ import type { Evaluated } from './job-history.js';
 import type { Health } from './model.js';
 import { candidateOf, minuteOf, plural } from './words.js';
 
-/** What the health of the promoted image is read from. */
+/** The facts that the health of the promoted image depends on. */
 export interface HealthFacts {
   /** The promoted image; undefined if nothing is promoted. */
   readonly digest: Digest | undefined;
@@ -18,8 +18,9 @@ export interface HealthFacts {
 }
 
 /**
- * The health of what is promoted, by its own evidence and not by its age. It regressed if a requirement that was met
- * when the image was promoted has failed since (see regressions); a job that is unknown, too old or waived has not.
+ * The health of the promoted image, judged by its own evidence and not by its age. It regressed if a requirement that
+ * was met when the image was promoted has failed since (see regressions). A job that is unknown, too old or waived has
+ * not failed.
  */
 export function healthOf({ digest, isKnown, promotedBy, evaluated }: HealthFacts): Health {
   if (!isKnown) return { state: 'unknown', why: 'what is promoted cannot be read or trusted', jobs: [] };

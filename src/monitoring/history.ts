@@ -30,7 +30,7 @@ function changeLine({ branch, promotion }: Change, place: number, longest: numbe
 `;
 }
 
-/** A rollback names what it went to and what it left. */
+/** For a rollback, names both the image that it restored and the one that it left. */
 export function whatChanged(promotion: Promotion): Content {
   const { kind, left } = promotion;
   if (kind !== 'rollback' || left === null) return image(promotion);

@@ -127,7 +127,7 @@ export function jobFigures(records: readonly DecisionRecord[]): JobFigures[] {
   });
 }
 
-/** It failed first and passed later on the same image. */
+/** The job failed first and passed later on the same image. */
 function isFlaky(results: readonly JobResult[]): boolean {
   const failures = results.filter(({ outcome }) => outcome === 'failure').map(({ timestamp }) => timestamp);
   const firstFailure = Math.min(...failures);

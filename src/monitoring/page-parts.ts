@@ -96,8 +96,8 @@ export function recordPageAddress(branch: string, page: number): string {
 }
 
 /**
- * The pages that have records, newest first, where the newest `read` of `head` records were read. If not all were read,
- * a page that lacks some of its records is left out, so that it does not replace the whole one that was there.
+ * The pages of records, newest first, given that the newest `read` of `head` records were read. If not all were read,
+ * an incomplete page is left out, so that it does not replace the complete one that was published before.
  */
 export function recordPages(head: number, read: number, isCut: boolean): number[] {
   const oldest = head - read + 1;
@@ -106,12 +106,12 @@ export function recordPages(head: number, read: number, isCut: boolean): number[
   return Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => last - index);
 }
 
-/** The address of record n, which lasts. */
+/** The permanent address of record n. */
 export function recordAddress(branch: string, n: number): string {
   return `${recordPageAddress(branch, Math.ceil(n / RECORDS_A_PAGE))}#n${n}`;
 }
 
-/** What to say where there is nothing; if one of these sources cannot be read, that is not known. */
+/** The words for an empty list; or that nothing is known, if one of these sources cannot be read. */
 export function nothing({ problems }: BranchModel, words: Content, ...sources: Source[]): Markup {
   const isKnown = !problems.some(({ source }) => source === 'image server' || sources.includes(source));
   return markup`<span class="soft">${isKnown ? words : 'Not known.'}</span>`;

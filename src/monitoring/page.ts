@@ -55,7 +55,7 @@ interface Outage {
   readonly problems: readonly Problem[];
 }
 
-/** Problems of several branches with one source on one host: one outage, told once. */
+/** Combines the problems of several branches with the same source on the same host into one outage. */
 function outages(branches: readonly BranchModel[]): Outage[] {
   const all = branches.flatMap(({ branch, problems }) => problems.map((problem) => ({ branch, problem })));
   const byHost = groupBy(all, ({ problem }) => `${problem.source} ${hostOf(problem.why) ?? problem.why}`);

@@ -13,16 +13,16 @@ import type { LastDecision } from '../store/last-decision.js';
 import { ledgerOf, type StoreReader } from '../store/reader.js';
 import type { Source } from './model.js';
 
-/** A branch, and where to read about it. */
+/** A branch, and the places to read about it. */
 export interface Branch {
   readonly branch: string;
-  /** Where its labels and its ledger are, for people. */
+  /** The address of its labels and its ledger, for people. */
   readonly url: string;
   /** Whom to ask about it. */
   readonly owner: string | undefined;
   /** Opens its store, runs `read` on it, and closes it. */
   withStore<T>(read: (store: StoreReader) => Promise<T>): Promise<T>;
-  /** Where its jobs vote, if that is read too. */
+  /** The place of its jobs' votes, if they are read too. */
   readonly dlrn: { readonly url: string; votes(jobs: readonly string[]): Promise<JobResult[]> } | undefined;
 }
 
@@ -41,9 +41,9 @@ export interface BranchHistory {
   readonly failures: readonly Failure[];
   /** Newest first, each checked against the one before it, down to the first that is not trusted. */
   readonly records: readonly LedgerRecord[];
-  /** What the label names. */
+  /** The tag that the label names. */
   readonly labelTag: Tag | undefined;
-  /** What the candidate label names. */
+  /** The tag that the candidate label names. */
   readonly candidateTag: Tag | undefined;
   /** The candidate files of the candidate, and of the newest promotions and votes. */
   readonly candidateFiles: ReadonlyMap<Tag, CandidateFile>;
@@ -62,7 +62,7 @@ export const MAX_RECORDS = 1000;
 /** How many candidate files are read, for lead times. */
 const MAX_CANDIDATE_FILES = 100;
 
-/** Reads a branch. A service that fails is a failure for the page to show; only a user's mistake is an error. */
+/** Reads a branch. A failing service becomes a failure that the page shows; only a user's mistake is thrown. */
 export async function readBranch(branch: Branch, labels: Labels): Promise<BranchHistory> {
   const failures: Failure[] = [];
   const attempt = async <T>(source: Source, reading: Promise<T>): Promise<T | undefined> => {
@@ -95,7 +95,7 @@ export async function readBranch(branch: Branch, labels: Labels): Promise<Branch
 /** The files of a store that are always read. */
 const BASIC: readonly Source[] = ['ledger', 'label', 'candidate label', 'last decision'];
 
-/** A store of which nothing can be read is one failure, not one for each of its files. */
+/** Reports a store of which nothing can be read as one failure, not one for each of its files. */
 function asOneOutage(failures: readonly Failure[]): readonly Failure[] {
   const isOutage = BASIC.every((source) => failures.some((failure) => failure.source === source));
   const ledger = failures.find(({ source }) => source === 'ledger');
@@ -139,7 +139,7 @@ async function readFiles(
   };
 }
 
-/** The newest evaluation of a run: its criteria are those in force. */
+/** The newest evaluation, whose criteria are those in force. */
 export function newestDecision(
   records: readonly LedgerRecord[],
   lastDecision: LastDecision | undefined,
@@ -165,8 +165,8 @@ async function readLedger(reader: LedgerReader, label: Label): Promise<NewestRec
 }
 
 /**
- * A head without a seal after sealed records. Whoever has the key refuses it; a wrong seal cannot be seen without the
- * key.
+ * Finds a head without a seal after sealed records, which anyone who has the key would refuse. Without the key, a wrong
+ * seal cannot be detected.
  */
 function sealProblem([head]: readonly LedgerRecord[], sealed: ReadonlyMap<number, boolean>): string | undefined {
   if (head === undefined || sealed.get(head.n) === true) return undefined;

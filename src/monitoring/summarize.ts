@@ -205,7 +205,7 @@ function withVotes(evaluated: readonly Evaluated[], byVotes: readonly DecisionRe
   return [...evaluated, ...told].sort((a, b) => seconds(b.record['evaluated-at']) - seconds(a.record['evaluated-at']));
 }
 
-/** Without these nobody knows what is promoted, or whether the pipeline runs. */
+/** Without these, nobody knows what is promoted or whether the pipeline runs. */
 const VITAL: readonly Problem['source'][] = ['image server', 'ledger', 'last decision'];
 
 function stateOf(
@@ -223,7 +223,7 @@ function stateOf(
   return now - seconds(success.when) > targetAge ? 'late' : 'ok';
 }
 
-/** A label that names another tag than the ledger. */
+/** Reports a label that does not name the ledger's tag. */
 function otherLabel({ labelTag, failures }: BranchHistory, head: LedgerRecord | undefined): Failure[] {
   const isKnown = !failures.some(({ source }) => source === 'ledger' || source === 'label');
   const promoted = head?.candidate.tag;

@@ -1,16 +1,16 @@
 import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
 
-/** What is known about the run, from variables that GitHub, Gitea, Forgejo and act all set. */
+/** The facts about the run, from variables that GitHub, Gitea, Forgejo and act all set. */
 export interface RunContext {
   /** `schedule`, `workflow_dispatch`, `pull_request` …; empty outside a runner. */
   readonly event: string;
   readonly actor: string;
   /** Who started this attempt; empty if the forge does not say. */
   readonly triggeringActor: string;
-  /** The ref of the workflow that was called first; empty where a forge hides it, undefined without a forge. */
+  /** The ref of the workflow that was called first; empty if a forge hides it, undefined outside a forge. */
   readonly ref: string | undefined;
-  /** Without `refs/heads/`; undefined where the event does not name it. */
+  /** Without `refs/heads/`; undefined if the event does not name it. */
   readonly defaultBranch: string | undefined;
   /** `owner/name`. */
   readonly repository: string;
@@ -49,8 +49,8 @@ const eventSchema = v.pipe(
 );
 
 /**
- * The default branch as the event's payload names it; undefined where it does not, or cannot be read. act's payload
- * names none: it runs the branch that a person has checked out, with that person's secrets.
+ * The default branch from the event's payload; undefined if the payload does not name it or cannot be read. act's
+ * payload never does: act runs the branch that a person has checked out, with that person's secrets.
  */
 function defaultBranch({ GITHUB_EVENT_PATH: file, GITHUB_REF: ref, ACT: act }: Environment): string | undefined {
   const named = file ? readDefaultBranch(file) : undefined;

@@ -2,8 +2,8 @@ import * as v from 'valibot';
 import { UserError } from '../base/errors.js';
 
 /**
- * The declaration of one input. It is the only source: the code parses by it, and action.yml and the README's table are
- * generated from it. Only here does an empty input become its default, or undefined.
+ * The declaration of one input. It is the only source: the code parses with it, and action.yml and the README's table
+ * are generated from it. Only here does an empty input become its default, or undefined.
  */
 export interface Input<T> {
   readonly description: string;
@@ -12,7 +12,7 @@ export interface Input<T> {
   /** Masked in the log before anything else happens. */
   readonly secret: boolean;
   readonly schema: v.GenericSchema<string, T>;
-  /** The value where the input is left empty and has no default. */
+  /** The value if the input is empty and has no default. */
   readonly absent: 'error' | { readonly value: T };
   /** The former name, which is still read. */
   readonly alias?: string;
@@ -65,7 +65,7 @@ export const linesSchema = v.pipe(
   ),
 );
 
-/** A parser as a step of a schema: its UserError becomes the problem that the input's error tells. */
+/** Makes a parser a step of a schema. The message of its UserError becomes the problem in the input's error. */
 export function parsing<I, T>(parse: (value: I) => T) {
   return v.rawTransform<I, T>(({ dataset, addIssue, NEVER }): T => {
     try {
@@ -102,7 +102,7 @@ export const countSchema = v.pipe(
   v.transform(Number),
 );
 
-/** Words, one a line or separated by blanks: a form for a dispatch has only one line. */
+/** Words, one per line or separated by blanks, since a dispatch form has only one line. */
 export function words(description: string): Input<string[]> {
   const schema = v.pipe(
     v.string(),

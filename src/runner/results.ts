@@ -10,8 +10,8 @@ const MAX_OUTPUT_BYTES = 1_000_000;
 const MAX_SUMMARY_BYTES = 1_048_576;
 
 /**
- * Throws a UserError where outputs could not be written, before anything is changed. A summary that cannot be written
- * is a warning.
+ * Throws a UserError if outputs cannot be written, before anything is changed. A summary that cannot be written is only
+ * a warning.
  */
 export function checkResultFiles(log: Log): void {
   const { GITHUB_OUTPUT: output, GITHUB_STEP_SUMMARY: summary } = process.env;
@@ -38,9 +38,9 @@ export function checkOutputs(outputs: Readonly<Record<string, string>>, redactor
   }
 }
 
-/** Sets outputs. One that is too large for a forge stays empty, since half of it would be no output. */
+/** Sets outputs. One that is too large for a forge stays empty, since half an output is useless. */
 export function writeOutputs(outputs: Readonly<Record<string, string>>, log: Log): void {
-  // The smallest first: one large output must not cost the others.
+  // Smallest first, so that one large output does not cost the others.
   const sizes = Object.keys(outputs).sort((a, b) => sizeOf(outputs[a]) - sizeOf(outputs[b]));
   let total = 0;
   for (const name of sizes) {

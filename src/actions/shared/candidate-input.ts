@@ -16,8 +16,8 @@ interface CandidateSettings {
 }
 
 /**
- * The image that the evidence speaks of, as `reference` or the label at `url` names it; undefined where a person names
- * another image. Throws a UserError where it is missing, or not from a repository that is accepted.
+ * The image that the evidence is about, named by `reference` or by the label at `url`; undefined if a person names
+ * another image. Throws a UserError if it is missing, or from a repository that is not accepted.
  */
 export async function readCandidateInput(
   { reference, url, label, image }: CandidateSettings,
@@ -29,7 +29,7 @@ export async function readCandidateInput(
   if (request.kind !== 'evaluate') return undefined;
   if (url === undefined) throw new UserError('input reference: required and not set; set it, or url');
   if (image.length === 0) {
-    // What `url` says is not to be trusted: whoever publishes candidates can write it.
+    // The store at `url` is not trusted, since anyone who publishes candidates can write it.
     const why = 'not set, so candidates at url are accepted from any repository';
     if (!dryRun) throw new UserError(`input image: required with url; ${why}`);
     log.warning(`input image: ${why} in this dry run`);
@@ -50,7 +50,7 @@ function accepted(input: string, candidate: Candidate, image: readonly Repositor
   );
 }
 
-/** The repository that a person's tag is looked up in, where the candidate does not say. */
+/** The repository to look up a person's tag in, if the candidate does not name one. */
 export function sourceRepository(
   candidate: Candidate | undefined,
   image: readonly Repository[],

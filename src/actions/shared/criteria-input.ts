@@ -1,15 +1,15 @@
 import { readInputFile } from './input-file.js';
 
 /**
- * The text of the criteria, from an input that holds a file's name or the criteria themselves as YAML or JSON. JSON has
- * no blanks where a variable holds it in one line.
+ * Reads the criteria from an input that holds either a file name or the criteria themselves as YAML or JSON. JSON from
+ * a variable may be one line without blanks.
  */
 export async function readCriteriaText(value: string, workspace: string): Promise<string> {
   const text = value.replace(/^\uFEFF/, '');
   return isMapping(text) ? text : readInputFile('criteria', text, workspace);
 }
 
-/** A mapping has a brace at its start, or a colon before a blank or a line's end; the name of a file has neither. */
+/** A mapping starts with a brace, or has a colon before a blank or a line's end. A file name has neither. */
 function isMapping(text: string): boolean {
   return /^\s*\{/.test(text) || /:(?:\s|$)/.test(text);
 }

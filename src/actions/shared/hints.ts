@@ -1,8 +1,8 @@
 import type { Hint } from '../../base/errors.js';
 
 /**
- * The wordings of each hint, the best first. `{name}` is an input of the action that fails, `{action.name}` one of
- * another action, `{name+name}` are several. An action says the first wording whose own inputs it all has.
+ * The wordings of each hint, best first. `{name}` is an input of the failing action, `{action.name}` one of another
+ * action, and `{name+name}` stands for several. An action uses the first wording whose own inputs it all has.
  */
 const WORDINGS: Readonly<Record<Hint, readonly [string, ...string[]]>> = {
   'exclude-tag': ['add the tag to {exclude}', 'add the tag to {find-stable-tag.exclude}'],

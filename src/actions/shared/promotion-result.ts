@@ -81,7 +81,7 @@ export function describeRegressed({ outcome: { regression }, before }: Promoted)
   return `${describeRegression(before, regression)}; ${way}`;
 }
 
-/** What a force skipped and overrode; the evaluation alone does not say it. */
+/** Says what a force skipped and overrode, since the evaluation alone does not show it. */
 function explainOverridden({ skippedJobs = [], overridden = [] }: Outcome): string {
   const jobs = skippedJobs.length === 0 ? '' : `Skipped: ${skippedJobs.map((job) => `\`${job}\``).join(', ')}.\n\n`;
   return overridden.length === 0 ? jobs : `${jobs}Overridden: ${overridden.join(', ')}.\n\n`;

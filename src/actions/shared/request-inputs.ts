@@ -35,8 +35,8 @@ const DECISIONS = ['force-tag', 'rollback-to', 'hold', 'lift-hold', 'quarantine'
 type Decision = (typeof DECISIONS)[number];
 
 /**
- * The request that the inputs make together. Throws a UserError where one is missing or mistyped, or where the
- * requester may not ask for it.
+ * Builds the request from all inputs together. Throws a UserError if one is missing or mistyped, or if the requester
+ * may not make it.
  */
 export function parseRequest(settings: RequestSettings, requester: Requester): Request {
   const asked = DECISIONS.filter((name) => settings[name] !== undefined);
@@ -102,7 +102,7 @@ function parseTagAndDigest(name: string, value: string): TagAndDigest {
   };
 }
 
-/** A confirmation or jobs without the tag are a mistake on the way to a force. */
+/** Refuses a confirmation or a list of jobs without the tag: a force was probably meant. */
 function refuseStray(settings: RequestSettings): void {
   const stray =
     settings['force-confirm'] !== undefined
@@ -113,7 +113,7 @@ function refuseStray(settings: RequestSettings): void {
   if (stray !== undefined) throw new UserError(`input ${stray}: set, but nothing is forced; set force-tag too`);
 }
 
-/** Throws a UserError where this requester may not make the decision that the input `name` asks for. */
+/** Throws a UserError if this requester may not make the decision that the input `name` asks for. */
 export function authorise(name: string, allowed: readonly string[], requester: Requester): void {
   const refusal = refuseActor(requester, allowed);
   if (refusal?.kind === 'event') {
@@ -126,7 +126,7 @@ export function authorise(name: string, allowed: readonly string[], requester: R
   }
 }
 
-/** Throws a UserError where nothing may be changed from the run's ref. */
+/** Throws a UserError if nothing may be changed from the run's ref. */
 export function checkRef(allowed: readonly string[], requester: Requester): void {
   const refusal = refuseRef(requester, allowed);
   switch (refusal?.kind) {

@@ -22,7 +22,7 @@ import { openSftpStore } from '../../store/sftp/sftp-store.js';
 import type { Store } from '../../store/store.js';
 import type { caInput } from './ca-input.js';
 
-/** The job's own token. Where no forge evaluates it, the expression itself arrives. */
+/** The job's own token. Outside a forge the expression arrives unevaluated. */
 const gitToken: Input<string | undefined> = {
   description:
     'With a store in git over https: a token that may write there. The default goes to this forge only; empty: anonymous',
@@ -78,7 +78,7 @@ export function withReader<T>(
 
 export type StoreSettings = ParsedInputs<typeof storeInputs> & Partial<ParsedInputs<typeof caInput>>;
 
-/** Opens the store, runs `work`, and shows readers what it wrote, also if it failed halfway. */
+/** Opens the store, runs `work`, and publishes what it wrote, even if it failed halfway. */
 export async function withStore<T>(inputs: StoreSettings, log: Log, work: (store: Store) => Promise<T>): Promise<T> {
   const store = await openStore(inputs, log);
   try {
@@ -126,7 +126,7 @@ async function openStore(inputs: StoreSettings, log: Log): Promise<Store> {
   });
 }
 
-/** The repository of an address; `git` alone is the one that the workflow runs in. */
+/** The repository of an address. `git` alone means the one that the workflow runs in. */
 function repositoryOf({ repository }: GitAddress, env: NodeJS.ProcessEnv): URL {
   if (repository !== undefined) return repository;
   const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: name } = env;
@@ -138,7 +138,10 @@ function repositoryOf({ repository }: GitAddress, env: NodeJS.ProcessEnv): URL {
   throw new UserError(`${server}: a token is sent over https only, or on loopback`, { hint: 'server' });
 }
 
-/** The job's own token is for the job's own forge. On a forge every token is that one, unless action.yml says otherwise. */
+/**
+ * The job's own token is only for the job's own forge. On a forge every token is taken as that one, unless action.yml
+ * says otherwise.
+ */
 function tokenFor(url: URL, inputs: StoreSettings, env: NodeJS.ProcessEnv): string | undefined {
   const forge = env.GITHUB_SERVER_URL ?? '';
   const isOwn = env['INPUT_GIT-TOKEN-IS-DEFAULT'] === 'false' || forge === '';

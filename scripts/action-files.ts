@@ -7,9 +7,9 @@ import { actionNames, loadAction, ROOT } from './actions.js';
 import { replacePart } from './markers.js';
 
 /**
- * What is told of the actions, from their one declaration: actions/<name>/action.yml whole; the part between
- * `<!-- <name> -->` and `<!-- /<name> -->` in actions/<name>/README.md; and in README.md the list of all actions. The
- * README also shows the workflow of examples/downstream.
+ * Everything that is generated from an action's declaration: all of actions/<name>/action.yml; the part between `<!--
+ * <name> -->` and `<!-- /<name> -->` in actions/<name>/README.md; and the list of all actions in README.md. The README
+ * also shows the workflow of examples/downstream.
  */
 
 const GENERATED = '# Generated from src/actions/NAME.ts by `npm run build`.\n';

@@ -9,8 +9,8 @@ import { schemaFiles } from './schemas.js';
 import { workflows } from './workflows.js';
 
 /**
- * Writes what is generated: `generate.js [--check] [name…]`, all of it where no name is given. With `--check` it writes
- * nothing, and fails where a file differs from what it would write.
+ * Writes what is generated: `generate.js [--check] [name…]`, or everything if no name is given. With `--check` it
+ * writes nothing, and fails if a file differs from what it would write.
  */
 
 /** Files by their path in the repository. */
@@ -25,7 +25,7 @@ const GENERATORS: Readonly<Record<string, () => Files | Promise<Files>>> = {
   bundle: bundles,
 };
 
-/** Folders in which there is nothing but what one generator writes. */
+/** Folders that contain only one generator's files. */
 const OWNED: Readonly<Record<string, string>> = { schemas: 'schemas', bundle: 'dist' };
 
 function staleFiles(files: Files): string[] {

@@ -14,8 +14,8 @@ export interface DocumentOptions {
 }
 
 /**
- * One page: a file that loads nothing and runs nothing, which its policy enforces, so that text from outside cannot do
- * harm. Since nothing runs, all times are absolute.
+ * One page: a file that loads and runs nothing. Its content security policy enforces that, so text from outside can do
+ * no harm. Without scripts all times must be absolute.
  */
 export function renderDocument({ title, lead, main, style }: DocumentOptions, { model }: View): string {
   return render(markup`<!DOCTYPE html>

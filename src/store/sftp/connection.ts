@@ -5,7 +5,7 @@ import { formatServer, type ServerAddress } from '../server-url.js';
 import { hostKeyProblem, type KnownHost, keyType } from './host-keys.js';
 import type { PrivateKey } from './private-key.js';
 
-/** What proves to the server who we are. */
+/** The key or agent that proves to the server who we are. */
 export type Identity = { readonly privateKey: PrivateKey } | { readonly agentSocket: string };
 
 export interface SftpOptions {
@@ -20,11 +20,11 @@ export interface SftpOptions {
 
 export type Done<T> = (error: Error | null | undefined, value: T) => void;
 
-/** An SSH connection on which every call ends: by its answer, by a limit, or because the connection broke. */
+/** An SSH connection on which every call ends: with its answer, at a limit, or because the connection broke. */
 export interface Connection {
   readonly client: Client;
   call<T>(what: string, start: (done: Done<T>) => void): Promise<T>;
-  /** Ends all calls, those to come too, by this error; of several the first counts. */
+  /** Ends all current and future calls with this error. The first error wins. */
   breakOff(error: ServiceError): void;
   /** What ended the connection; undefined while it lives. */
   broken(): ServiceError | undefined;
@@ -106,14 +106,14 @@ export async function logIn(client: Client, options: SftpOptions): Promise<Conne
   return { client, call, breakOff, broken: () => broken };
 }
 
-/** What the server sends before its identification, where it has a reason to hang up (RFC 4253, section 4.2). */
+/** Records what the server sends before its identification, which may say why it hangs up (RFC 4253, section 4.2). */
 function recordGreeting(socket: Socket): () => string {
   let text = '';
   const listen = (chunk: Buffer) => {
     text += chunk.toString('latin1');
     if (/^SSH-/m.test(text) || text.length > MAX_WORDS) socket.off('data', listen);
   };
-  // With ssh2's own listener: before that, it would take bytes away from it.
+  // Starts with ssh2's own listener: an earlier one would take bytes away from ssh2.
   socket.once('newListener', function onListener(event) {
     if (event === 'data') socket.on('data', listen);
     else socket.once('newListener', onListener);
@@ -171,7 +171,7 @@ function connectionError(
   }
   if (error.level === 'client-timeout') return new ServiceError('timeout', `${where}: ${message}`);
   if (error.level === 'handshake') return new ServiceError('unsupported', `${where}: ${message}`);
-  // Another attempt would ask the same.
+  // Another attempt would get the same answer.
   if (error.code === 'ENOTFOUND') return new ServiceError('not-found', `${where}: there is no such host`);
   return new ServiceError('unreachable', `${where}: ${message}`);
 }

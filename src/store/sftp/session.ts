@@ -4,7 +4,7 @@ import { errorLine, oneLine, ServiceError } from '../../base/errors.js';
 import { formatServer, type ServerAddress } from '../server-url.js';
 import { type Connection, type Done, logIn, quoted, type SftpOptions } from './connection.js';
 
-/** What has a name on the server. Links are not followed. */
+/** An entry on the server. Links are not followed. */
 export interface Entry {
   readonly kind: 'file' | 'directory' | 'symlink' | 'special file';
   readonly size: number;
@@ -27,7 +27,7 @@ export interface SftpSession {
   list(path: string): Promise<(Entry & { readonly name: string })[]>;
   /** What a link names; undefined where there is no such link. */
   readLink(path: string): Promise<string | undefined>;
-  /** A whole file; undefined where there is none; an error where it has more than `maxBytes`, or is no plain file. */
+  /** A whole file; undefined if there is none. Throws if it has more than `maxBytes`, or is no plain file. */
   readFile(path: string, maxBytes: number): Promise<Buffer | undefined>;
   /** Creates a file that was not there, and is on disk when this returns. */
   createFile(path: string, bytes: Uint8Array): Promise<void>;
@@ -36,7 +36,7 @@ export interface SftpSession {
   hardLink(existing: string, path: string): Promise<void>;
   /** Renames over what is there, so that the name is never without one of the two. */
   rename(from: string, to: string): Promise<void>;
-  /** Removes what is no directory; nothing where it is gone already. */
+  /** Removes anything but a directory. Does nothing if it is already gone. */
   remove(path: string): Promise<void>;
   /** Gives a file or directory these permission bits, whatever the server's umask is. */
   setMode(path: string, mode: number): Promise<void>;
@@ -62,7 +62,7 @@ export const FILE_MODE = 0o644;
 export const DIRECTORY_MODE = 0o755;
 const READ_CHUNK = 32_768;
 
-/** How long a server that speaks no SFTP is listened to, to learn what it says instead. */
+/** How long to listen to a server that does not speak SFTP, to learn what it says instead. */
 const WORDS_MS = 2000;
 const MAX_WORDS = 200;
 
@@ -96,7 +96,7 @@ async function startSubsystem(connection: Connection, server: ServerAddress): Pr
   }
 }
 
-/** The first words of whatever runs in the place of SFTP: a shell's greeting, or that there is no shell. */
+/** The first words of whatever runs instead of SFTP: a shell's greeting, or a message that there is no shell. */
 function readWords({ client }: Connection): Promise<string> {
   return new Promise((resolve) => {
     let text = '';
@@ -153,7 +153,7 @@ interface Requests {
 function createRequests(sftp: SFTPWrapper, { call }: Connection, server: ServerAddress): Requests {
   const where = formatServer(server);
 
-  /** The server's status as an error of ours. Its 4, "Failure", says nothing: look before naming it. */
+  /** Turns the server's status into a ServiceError. Status 4, "Failure", says nothing, so look at the path first. */
   async function nameFailure(error: unknown, what: string, creates: string | undefined): Promise<ServiceError> {
     const code = statusOf(error);
     const says = (kind: ServiceError['kind'], why: string) => new ServiceError(kind, `${where}: ${what}: ${why}`);
@@ -268,7 +268,7 @@ async function readFile(
     size += chunk.length;
     if (size > maxBytes) throw new ServiceError('too-large', `${urlOf(path)}: has more than ${maxBytes} bytes`);
     chunks.push(chunk);
-    // Less than was asked for is the end of a plain file (draft-ietf-secsh-filexfer-02, section 6.4).
+    // A short read is the end of a plain file (draft-ietf-secsh-filexfer-02, section 6.4).
     if (chunk.length < READ_CHUNK) break;
   }
   await send(`close ${path}`, (done) => sftp.close(handle, nothing(done)));

@@ -43,7 +43,7 @@ export interface SftpStoreOptions {
 }
 
 const LIMITS = { connectMs: 30_000, answerMs: 60_000 };
-/** How long a server that restarts, or is busy, is waited for. */
+/** How long to wait for a server that restarts or is busy. */
 const PATIENCE_MS = 60_000;
 
 /** Logs in, and checks that the directory is there. Later calls log in again where the server ended the session. */
@@ -69,8 +69,8 @@ async function identityOf({ privateKey, agentSocket }: SftpStoreOptions): Promis
 }
 
 /**
- * Connects; for up to a minute where the connection is refused or closed, as while a server restarts, or drops
- * connections since it is busy (MaxStartups). A refused key is not tried again: servers punish that.
+ * Connects, and retries for up to a minute if the connection is refused or closed: the server may be restarting, or
+ * dropping connections because it is busy (MaxStartups). A refused key is not tried again, since servers punish that.
  */
 async function connectPatiently(options: SftpOptions, { clock, log }: SftpStoreOptions): Promise<SftpSession> {
   const deadline = clock.now() + PATIENCE_MS;

@@ -81,7 +81,7 @@ const inputs = {
   ),
   'report-file': optional('A file to write the decision record to, as JSON', lineSchema),
   ...requestInputs,
-  freeze: optional('A reason; while it is set nothing is promoted, forced or rolled back', lineSchema),
+  freeze: optional('A reason; while it is set, nothing changes but a hold that is lifted', lineSchema),
   ...noticeInputs,
   'dry-run': flag('Only show what would be done; always so on pull_request', 'false'),
 };
@@ -91,8 +91,9 @@ type Settings = ParsedInputs<typeof inputs>;
 export const action = defineAction({
   description: 'Evaluates the evidence about a candidate against the criteria, and promotes it if they are met',
   needs:
-    'an SFTP user that may write into the directory of `server`, its `ledger/` and the promoted label; an account that may push to the ' +
-    'targets; `ssh-keygen` on the runner; a concurrency group that never cancels. To force, roll back, lift a hold or quarantine: `workflow_dispatch`.',
+    'an account that may write the store at `server`, its `ledger/` and the promoted label; an account that may push to the targets; ' +
+    '`ssh-keygen` or `git` on the runner; a concurrency group that never cancels. For a decision by a person (force, rollback, hold, ' +
+    'lifted hold, quarantine, adoption): `workflow_dispatch`.',
   inputs,
   outputs: promotionOutputs,
   async run(settings, runner) {

@@ -27,10 +27,7 @@ import { dlrnFrom, dlrnInputs, subjectFrom } from './dlrn-inputs.js';
 /** The criteria, and the source of the evidence that is held against them. */
 export const evidenceInputs = {
   evidence: choice('Where results come from.', ['dlrn', 'needs', 'zuul'], 'dlrn'),
-  criteria: optional(
-    'The criteria: a file, or YAML; required, unless to roll back, lift a hold or quarantine',
-    textSchema,
-  ),
+  criteria: optional('The criteria: a file, or YAML; required to evaluate and to force', textSchema),
   'dlrn-url': optional('Evidence `dlrn`: the DLRN API', urlSchema),
   'dlrn-label': withDefault(
     'Evidence `dlrn` without a hash: the label whose newest 50 aggregate hashes are looked at',

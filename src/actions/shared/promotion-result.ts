@@ -9,8 +9,8 @@ import type { LastDecision } from '../../store/last-decision.js';
 
 /** The outputs of evaluate-and-promote. */
 export const promotionOutputs = {
-  decision: '`promote`, `wait`, `reject`, `force`, `rollback`, `unchanged` or `frozen`',
-  promoted: '`true` where this run moved the label',
+  decision: '`promote`, `wait`, `reject`, `force`, `rollback`, `adopt`, `unchanged` or `frozen`',
+  promoted: '`true` where this run promoted an image: by its evidence, a force, a rollback or an adoption',
   reference: 'What the decision is about',
   previous: 'What was promoted before; empty where nothing was',
   regressed: '`true` where a job that the promoted image had passed has failed since',

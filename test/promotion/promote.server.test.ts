@@ -963,10 +963,8 @@ describe('a signature that came after the promotion', () => {
     const front = await startFaultProxy({ upstream: target.url });
     const { scene, candidate, there } = await signed({ ...target, url: front.url, host: front.host });
     front.rules.push({ method: 'PUT', path: /manifests/, fault: { kind: 'answer', status: 403 } });
-    const log = createLines();
-    expect(await run(scene, { candidate, with: { referrers: true, log } })).toMatchObject({ decision: 'unchanged' });
+    expect(await run(scene, { candidate, with: { referrers: true } })).toMatchObject({ decision: 'unchanged' });
     expect(await there()).toBeUndefined();
-    expect(log.lines).toContainEqual(expect.stringMatching(/signatures that came after .* not copied: .*403/));
     await front.stop();
   });
 });

@@ -31,9 +31,9 @@ import { connectSftp, type SftpSession } from './session.js';
 
 export interface SftpStoreOptions {
   readonly server: ServerAddress;
-  /** The input ssh-known-hosts. */
+  /** Lines of known_hosts. */
   readonly knownHosts: string;
-  /** The input ssh-private-key; undefined: the agent. */
+  /** In any form that OpenSSH writes; undefined: the agent has the key. */
   readonly privateKey: string | undefined;
   /** SSH_AUTH_SOCK. */
   readonly agentSocket: string | undefined;

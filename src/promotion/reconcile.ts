@@ -51,6 +51,8 @@ export async function reconcile(promotion: Promotion, known?: number): Promise<R
     const end = await endOf(ledger, head);
     const sight = await look(placeOf(promotion), head.record, end);
     if (trusted === undefined) warnOnce(promotion, head, sight);
+    // Another run may have appended and attached since the head was read: its proof is no contradiction.
+    if (sight.contradictions.length > 0 && (await ledger.read(head.n + 1)) !== undefined) continue;
     refuseContradiction(sight);
     trusted = head;
     // Looks again in each round, so that everything that was written is read back.
@@ -179,9 +181,10 @@ async function carryOut(
 
 function lookAt(ledger: LedgerReader, { n, bytes }: Head): () => Promise<void> {
   return async () => {
-    if ((await ledger.read(n + 1)) !== undefined) throw new Superseded();
     const own = await ledger.read(n);
     if (own === undefined || !own.equals(bytes)) throw distrust(n, 'it was removed or changed during this run');
+    // Last, so that nothing comes between it and the move.
+    if ((await ledger.read(n + 1)) !== undefined) throw new Superseded();
   };
 }
 

@@ -19,7 +19,7 @@ export interface World {
   readonly tags: Map<string, Digest>;
   /** Each move of a moving tag or label, as `what -> to`. */
   readonly moves: { what: string; to: string }[];
-  /** The records that were appended, by whom it may concern. */
+  /** The text of each record that was appended, in order. */
   readonly appended: string[];
   between: () => void;
 }

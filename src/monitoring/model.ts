@@ -94,6 +94,7 @@ const sourceSchema = v.picklist([
   'image server',
   'ledger',
   'label',
+  'previous label',
   'candidate label',
   'last decision',
   'candidate files',

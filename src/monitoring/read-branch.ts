@@ -5,7 +5,7 @@ import type { JobResult } from '../criteria/job-result.js';
 import { inParallel } from '../evidence/in-parallel.js';
 import { parseRecord } from '../ledger/codec.js';
 import { type NewestRecords, readNewestRecords } from '../ledger/head.js';
-import type { Label } from '../ledger/names.js';
+import { type Label, previousLabel } from '../ledger/names.js';
 import { distrust, type LedgerReader } from '../ledger/reader.js';
 import { decisionOf, type LedgerRecord } from '../ledger/record.js';
 import type { CandidateFile } from '../store/candidate-file.js';
@@ -43,6 +43,8 @@ export interface BranchHistory {
   readonly records: readonly LedgerRecord[];
   /** The tag that the label names. */
   readonly labelTag: Tag | undefined;
+  /** The tag that the label of the previous image names. */
+  readonly previousTag: Tag | undefined;
   /** The tag that the candidate label names. */
   readonly candidateTag: Tag | undefined;
   /** The candidate files of the candidate, and of the newest promotions and votes. */
@@ -85,6 +87,7 @@ export async function readBranch(branch: Branch, labels: Labels): Promise<Branch
     failures: asOneOutage(failures),
     records: read?.records ?? [],
     labelTag: read?.labelTag,
+    previousTag: read?.previousTag,
     candidateTag: read?.candidateTag,
     candidateFiles: read?.candidateFiles ?? new Map(),
     lastDecision: read?.lastDecision,
@@ -93,7 +96,7 @@ export async function readBranch(branch: Branch, labels: Labels): Promise<Branch
 }
 
 /** The files of a store that are always read. */
-const BASIC: readonly Source[] = ['ledger', 'label', 'candidate label', 'last decision'];
+const BASIC: readonly Source[] = ['ledger', 'label', 'previous label', 'candidate label', 'last decision'];
 
 /** Reports a store of which nothing can be read as one failure, not one for each of its files. */
 function asOneOutage(failures: readonly Failure[]): readonly Failure[] {
@@ -110,9 +113,10 @@ async function readFiles(
   { label, candidateLabel }: Labels,
   attempt: <T>(source: Source, reading: Promise<T>) => Promise<T | undefined>,
 ) {
-  const [ledger, labelTag, candidateTag, lastDecision] = await Promise.all([
+  const [ledger, labelTag, previousTag, candidateTag, lastDecision] = await Promise.all([
     attempt('ledger', readLedger(ledgerOf(store, label), label)),
     attempt('label', store.readLabel(label)),
+    attempt('previous label', store.readLabel(previousLabel(label))),
     attempt('candidate label', store.readLabel(candidateLabel)),
     attempt('last decision', store.readLastDecision(label)),
   ]);
@@ -132,6 +136,7 @@ async function readFiles(
     records,
     ledgerProblem: ledger?.problem,
     labelTag,
+    previousTag,
     candidateTag,
     candidateFiles: new Map(candidateFiles.flatMap((file) => (file === undefined ? [] : [[file.tag, file]]))),
     lastDecision,

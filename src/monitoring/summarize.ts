@@ -6,6 +6,8 @@ import type { DecisionRecord } from '../criteria/decision-record.js';
 import { formatBan } from '../ledger/codec.js';
 import type { Label } from '../ledger/names.js';
 import { decisionOf as decisionOfRecord, keepsImage, type LedgerRecord, overriddenBy } from '../ledger/record.js';
+import { describeStep, stepsTo } from '../ledger/steps.js';
+import { imageOf } from '../store/candidate-file.js';
 import { adviseOn, repositoryOf } from './advice.js';
 import { healthOf } from './health.js';
 import { type Evaluated, evaluatedVotes, evaluationTable, jobFigures, resultsOf } from './job-history.js';
@@ -73,7 +75,11 @@ function summarizeBranch(
   const success = promotions.find((promotion) => promotion.kind !== 'rollback');
   const byCriteria = byNewestCriteria(history, now);
   const evaluated = withVotes(evaluatedOf(records, lastDecision?.report ?? undefined), byCriteria.records);
-  const problems = problemsOf([...history.failures, ...otherLabel(history, head), ...byCriteria.failures], before, now);
+  const problems = problemsOf(
+    [...history.failures, ...unfinished(history, head, settings.label), ...byCriteria.failures],
+    before,
+    now,
+  );
   const heartbeat = lastDecision?.['decided-at'] ?? null;
   const { jobs, evaluations } = evaluationTable(evaluated, current?.digest);
   const health = healthOf({
@@ -223,17 +229,29 @@ function stateOf(
   return now - seconds(success.when) > targetAge ? 'late' : 'ok';
 }
 
-/** Reports a label that does not name the ledger's tag. */
-function otherLabel({ labelTag, failures }: BranchHistory, head: LedgerRecord | undefined): Failure[] {
-  const isKnown = !failures.some(({ source }) => source === 'ledger' || source === 'label');
-  const promoted = head?.candidate.tag;
-  if (!isKnown || promoted === undefined || labelTag === promoted) return [];
-  return [
-    {
-      source: 'label',
-      why: `it names ${labelTag ?? 'nothing'}, but the ledger says ${promoted}: the next run corrects it`,
-    },
-  ];
+/** Reports what in the store does not show the ledger's head, and what the next run will do about it. */
+function unfinished(history: BranchHistory, head: LedgerRecord | undefined, label: Label): Failure[] {
+  const { labelTag, previousTag, candidateFiles, failures } = history;
+  const isUnknown = failures.some(({ source }) => ['ledger', 'label', 'previous label'].includes(source));
+  if (head === undefined || isUnknown) return [];
+  const images = [head.candidate, head.previous].filter((image) => image !== undefined);
+  const steps = stepsTo(head, {
+    label: labelTag,
+    previousLabel: previousTag,
+    // Without listing the store, an absent file cannot be told from one that was not read.
+    published: new Map(
+      images.map((image) => {
+        const file = candidateFiles.get(image.tag);
+        return [image.tag, file === undefined ? image : imageOf(file)];
+      }),
+    ),
+    // Registries are not read here.
+    images: new Map(),
+    withoutProof: new Set(),
+  });
+  if (steps.length === 0) return [];
+  const todo = steps.map((step) => describeStep(step, label)).join(', ');
+  return [{ source: 'label', why: `the store does not show record ${head.n} yet: the next run will ${todo}` }];
 }
 
 function candidateUnderTest(

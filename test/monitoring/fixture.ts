@@ -170,6 +170,7 @@ export function emptyHistory(branch = 'master', changes: Partial<BranchHistory> 
     failures: [],
     records: [],
     labelTag: undefined,
+    previousTag: changes.records?.[0]?.previous?.tag,
     candidateTag: undefined,
     candidateFiles: new Map(),
     lastDecision: undefined,

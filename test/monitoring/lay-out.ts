@@ -1,4 +1,4 @@
-import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { formatRecord } from '../../src/ledger/codec.js';
 import type { Branch, BranchHistory } from '../../src/monitoring/read-branch.js';
@@ -10,7 +10,14 @@ import { SETTINGS } from './fixture.js';
 
 /** Writes a branch to a directory of the image server, as its writers do. */
 export async function layOut(directory: string, history: Partial<BranchHistory>): Promise<void> {
-  const { records = [], candidateFiles = [], candidateTag, labelTag, lastDecision } = history;
+  const {
+    records = [],
+    candidateFiles = [],
+    candidateTag,
+    labelTag,
+    lastDecision,
+    previousTag = records[0]?.previous?.tag,
+  } = history;
   const { label, candidateLabel } = SETTINGS;
   const put = (name: string, text: string | Buffer) => writeFile(path.join(directory, name), text);
   await mkdir(path.join(directory, 'ledger', label), { recursive: true });
@@ -20,6 +27,11 @@ export async function layOut(directory: string, history: Partial<BranchHistory>)
     await put(`${tag}.json`, JSON.stringify(file));
   }
   if (labelTag !== undefined) await symlink(labelTag, path.join(directory, label));
+  if (previousTag !== undefined) {
+    const link = path.join(directory, `previous-${label}`);
+    await rm(link, { force: true });
+    await symlink(previousTag, link);
+  }
   if (candidateTag !== undefined) await symlink(candidateTag, path.join(directory, candidateLabel));
   if (lastDecision !== undefined) await put(lastDecisionPath(label), JSON.stringify(lastDecision));
 }

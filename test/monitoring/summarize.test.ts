@@ -110,13 +110,26 @@ describe('what is promoted', () => {
     expect(branch.problems).toEqual([]);
   });
 
-  test.each([
-    ['another tag', B.tag, ['it names v6.0.2-b, but the ledger says v6.0.1-a: the next run corrects it']],
-    ['no label', undefined, ['it names nothing, but the ledger says v6.0.1-a: the next run corrects it']],
-    ['the same tag', A.tag, []],
-  ])('a label with %s', (_, labelTag, problems) => {
-    const branch = branchOf({ records: ledger(earned(A, DAY)), labelTag });
-    expect(branch.problems.map(({ source, why }) => [source, why])).toEqual(problems.map((why) => ['label', why]));
+  const next = (step: string) => [['label', `the store does not show record 2 yet: the next run will ${step}`]];
+  test.each<[string, Partial<BranchHistory>, string[][]]>([
+    ['another tag', { labelTag: A.tag }, next(`move label current-ceph to ${B.tag} (was ${A.tag})`)],
+    ['no label', { labelTag: undefined }, next(`move label current-ceph to ${B.tag}`)],
+    [
+      'another previous image',
+      { previousTag: C.tag },
+      next(`move label previous-current-ceph to ${A.tag} (was ${C.tag})`),
+    ],
+    [
+      "another image in the candidate's file",
+      { candidateFiles: new Map([[B.tag, { ...candidateFile(C, NOW), tag: B.tag }]]) },
+      next(`repair ${B.tag}.json, which says ${formatCandidate(C)} instead of ${formatCandidate(B)}`),
+    ],
+    ['labels that cannot be read', { ...failed('label'), labelTag: undefined }, [['label', 'no answer']]],
+    ['what the ledger says', {}, []],
+  ])('a store that shows %s', (_, changes, problems) => {
+    const records = ledger(earned(A, 2 * DAY), earned(B, DAY));
+    const branch = branchOf({ records, labelTag: B.tag, ...changes });
+    expect(branch.problems.map(({ source, why }) => [source, why])).toEqual(problems);
   });
 });
 

@@ -16,6 +16,7 @@ import { targetRepositories } from '../rules/targets.js';
 import { defineAction, type Runner } from '../runner/action.js';
 import type { RunContext } from '../runner/context.js';
 import {
+  assignmentSchema,
   choice,
   flag,
   lineSchema,
@@ -27,7 +28,7 @@ import {
   urlSchema,
   withDefault,
 } from '../runner/inputs.js';
-import { storeSchema } from '../store/server-url.js';
+import { formatStore, storeSchema } from '../store/server-url.js';
 import type { Store } from '../store/store.js';
 import { unseenStore } from '../store/unseen-store.js';
 import { readCandidateInput, sourceRepository } from './shared/candidate-input.js';
@@ -37,12 +38,12 @@ import { noticeInputs, noticeSilence, tell } from './shared/notice-inputs.js';
 import {
   describeOutcome,
   describeRegressed,
-  explainOutcome,
   formatOutputs,
   lastDecision,
   managedImages,
   promotionOutputs,
 } from './shared/promotion-result.js';
+import { type SummaryPlaces, summarizePromotion } from './shared/promotion-summary.js';
 import { registryInputs, targetInputs, withRegistry } from './shared/registry-inputs.js';
 import { checkRef, parseRequest, requestInputs } from './shared/request-inputs.js';
 import { storeInputs, withStore } from './shared/store-inputs.js';
@@ -83,6 +84,15 @@ const inputs = {
   ...requestInputs,
   freeze: optional('A reason; while it is set, nothing changes but a hold that is lifted', lineSchema),
   ...noticeInputs,
+  'dashboard-url': optional('The page of this label on the dashboard, for the summary', urlSchema),
+  workflow: optional(
+    "The file of your workflow that takes a person's decisions, such as `promotion.yml`, for the command in the summary that undoes a decision",
+    lineSchema,
+  ),
+  'dispatch-inputs': list(
+    'Inputs that a dispatch of `workflow` needs besides the decision, such as `branch=master`, one a line',
+    assignmentSchema,
+  ),
   'dry-run': flag('Only show what would be done; always so on pull_request', 'false'),
 };
 
@@ -113,7 +123,7 @@ export const action = defineAction({
       await writeReport(outcome, settings, runner);
       return {
         outputs: formatOutputs(promoted, settings.targets, dryRun),
-        summary: explainOutcome(outcome, line.text),
+        summary: summarizePromotion(promoted, dryRun, placesOf(settings), runner.context),
         ...(line.isUnmet && settings['if-criteria-unmet'] === 'error' && { failure: line.text }),
       };
     } catch (error) {
@@ -172,6 +182,17 @@ async function run(settings: Settings, runner: Run): Promise<Promoted> {
       return promoted;
     }),
   );
+}
+
+function placesOf(settings: Settings): SummaryPlaces {
+  return {
+    label: settings['promoted-label'],
+    store: settings.server && formatStore(settings.server),
+    url: settings.url,
+    dashboard: settings['dashboard-url'],
+    workflow: settings.workflow,
+    dispatchInputs: Object.fromEntries(settings['dispatch-inputs']),
+  };
 }
 
 function authorOf({ runId, attempt, triggeringActor, actor, runUrl, event }: RunContext): Author {

@@ -1,43 +1,56 @@
+import type { Tone } from '../base/log.js';
 import type { Blockers, DecisionRecord } from './decision-record.js';
 
 const WAYS_SHOWN = 3;
 
+export interface Line {
+  readonly text: string;
+  readonly tone?: Tone;
+}
+
+const TONES = { met: 'good', unmet: 'bad', unknown: 'unsure', waived: 'unsure' } as const;
+const VERDICT_TONES = { promote: 'good', reject: 'bad', wait: 'unsure' } as const;
+
 /** A decision as lines for a log. */
-export function explain(record: DecisionRecord): string[] {
+export function explain(record: DecisionRecord): Line[] {
   const { jobs, warnings } = record;
   const nameWidth = Math.max(...jobs.map(({ job }) => job.length));
+  const lines = (texts: readonly string[]) => texts.map((text): Line => ({ text }));
   return [
-    `${record.verdict}: ${record.reason}`,
-    `candidate ${record.candidate}`,
-    `criteria ${record.criteria.label}, sha256 ${record.criteria.sha256}`,
-    ...jobs.map(({ job, state, why, since, url }) => {
+    { text: `${record.verdict}: ${record.reason}`, tone: VERDICT_TONES[record.verdict] },
+    ...lines([`candidate ${record.candidate}`, `criteria ${record.criteria.label}, sha256 ${record.criteria.sha256}`]),
+    ...jobs.map(({ job, state, why, since, url }): Line => {
       const facts = [why, ...(since === null ? [] : [`since ${since}`]), ...(url === null ? [] : [url])];
-      return `  ${state.padEnd(7)} ${job.padEnd(nameWidth)} ${facts.join(', ')}`;
+      return { text: `  ${state.padEnd(7)} ${job.padEnd(nameWidth)} ${facts.join(', ')}`, tone: TONES[state] };
     }),
-    ...waysOut(record),
-    ...record['not-counted'].map(({ job, url, why }) => `not counted: ${job}: ${why}${url === null ? '' : `, ${url}`}`),
-    ...uncounted(record),
-    ...warnings.map((warning) => `warning: ${warning}`),
+    ...lines(waysOut(record)),
+    ...lines(
+      record['not-counted'].map(({ job, url, why }) => `not counted: ${job}: ${why}${url === null ? '' : `, ${url}`}`),
+    ),
+    ...lines(uncounted(record)),
+    ...lines(warnings.map((warning) => `warning: ${warning}`)),
   ];
 }
 
-/** A decision as Markdown for a summary. */
-export function explainMarkdown(record: DecisionRecord): string {
+/**
+ * The evidence of a decision as Markdown for a summary. What would get the candidate promoted is left out where it was.
+ */
+export function explainMarkdown(record: DecisionRecord, { isPromoted }: { readonly isPromoted: boolean }): string {
   const link = (url: string | null) => (url === null || /[()|]/.test(url) ? '' : `[result](${url})`);
-  const list = (items: readonly string[]) => items.map((item) => `- ${plain(item)}`);
+  const list = (items: readonly string[]) => items.map((item) => `- ${markdownText(item)}`);
   const row = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
   return [
-    `### ${plain(record.verdict)}: ${plain(record.reason)}`,
+    `### Evidence: ${markdownText(record.verdict)}`,
     '',
-    `Candidate \`${record.candidate}\`, criteria \`${record.criteria.label}\` (sha256 \`${record.criteria.sha256}\`)`,
+    `${markdownText(record.reason)}. The criteria are \`${record.criteria.label}\`, sha256 \`${record.criteria.sha256.slice(0, 12)}…\`.`,
     '',
     row(['job', 'state', 'why', 'since', '']),
     row(['---', '---', '---', '---', '---']),
     ...record.jobs.map(({ job, state, why, since, url }) =>
-      row([plain(job), state, plain(why), since ?? '', link(url)]),
+      row([markdownText(job), state, markdownText(why), since ?? '', link(url)]),
     ),
     '',
-    ...list(waysOut(record)),
+    ...(isPromoted ? [] : list(waysOut(record))),
     ...list(record['not-counted'].map(({ job, why }) => `not counted: ${job}: ${why}`)),
     ...list(uncounted(record)),
     ...list(record.warnings.map((warning) => `warning: ${warning}`)),
@@ -76,6 +89,6 @@ function condition({ jobs, 'aggregate-hash': hash }: Blockers): string {
 }
 
 /** Escapes text from outside so that Markdown and HTML show it unchanged. */
-function plain(text: string): string {
+export function markdownText(text: string): string {
   return text.replace(/[&<>|`*[\]\\]/g, (character) => `&#${character.charCodeAt(0)};`);
 }

@@ -1,16 +1,9 @@
+import { dispatch, quote, repositoryOption, type Workflow } from './dispatch.js';
 import type { BranchModel, Step } from './model.js';
 import { candidateOf, seconds } from './words.js';
 
 /** Where the how-tos are; examples/monitoring/alerts.yml names the same pages. */
 const HOW_TO = 'https://github.com/rdo-infra/ceph-promotion-actions/blob/v1/docs/how-to';
-
-/** The workflow that the commands start. */
-export interface Workflow {
-  /** The file's name, as in `promotion.yml`. */
-  readonly file: string;
-  /** `owner/repository`, or `host/owner/repository` where it is not on github.com; undefined if no run names it. */
-  readonly repository: string | undefined;
-}
 
 type Advised = Omit<BranchModel, 'next'>;
 
@@ -149,27 +142,4 @@ function step(
   { command = null, link = null, howTo }: { command?: string | null; link?: string | null; howTo?: string } = {},
 ): Step {
   return { what, command, link, 'how-to': howTo === undefined ? null : `${HOW_TO}/${howTo}.md` };
-}
-
-/** A command that starts the workflow, for a POSIX shell. */
-export function dispatch(workflow: Workflow, fields: Fields): string {
-  const given = Object.entries(fields).map(([name, value]) => ` -f ${name}=${quote(value)}`);
-  return `gh workflow run ${quote(workflow.file)}${repositoryOption(workflow)}${given.join('')}`;
-}
-
-function repositoryOption({ repository }: Workflow): string {
-  return repository === undefined ? '' : ` -R ${quote(repository)}`;
-}
-
-/** Text as one word of a POSIX shell. */
-function quote(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
-}
-
-/** The repository of a run's address, for `gh --repo`; undefined if it is not the address of a run. */
-export function repositoryOf(runUrl: string | null | undefined): string | undefined {
-  const match = /^https?:\/\/([^/]+)\/([^/]+)\/([^/]+)\/actions\/runs\//.exec(runUrl ?? '');
-  if (match === null) return undefined;
-  const [, host, owner, name] = match;
-  return host === 'github.com' ? `${owner}/${name}` : `${host}/${owner}/${name}`;
 }

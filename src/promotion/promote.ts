@@ -40,6 +40,8 @@ export interface Promoted {
   readonly before: LedgerRecord | undefined;
   /** When another run last promoted an image. RFC 3339. */
   readonly lastPromotion: string | undefined;
+  /** The repositories whose registry cannot keep the proof of `record`. */
+  readonly withoutProof: readonly string[];
 }
 
 /** How often another run may append first before we give up. */
@@ -55,7 +57,7 @@ export async function promote(promotion: Promotion, asked: Asked): Promise<Promo
   const { log, label, author, clock, dryRun } = promotion;
   await requireSafeRights(promotion);
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
-    const { head, unfinished } = await log.group('Reconcile', () => reconcile(promotion));
+    const { head, unfinished, withoutProof } = await log.group('Reconcile', () => reconcile(promotion));
     const facts = factsOf(promotion, asked, head);
     const setting = await settingOf(promotion, asked, head);
     const decided = await log.group('Decide', () => decide(asked.request, setting, head?.record, facts));
@@ -68,10 +70,11 @@ export async function promote(promotion: Promotion, asked: Asked): Promise<Promo
       log.warning(`what is promoted is incomplete, and is replaced: ${errorLine(unfinished)}`);
     if (change === undefined) {
       if (outcome.decision === 'unchanged' && before !== undefined) await copyLaterReferrers(promotion, before);
-      return { outcome, record: before, before, lastPromotion: before && (await lastPromotion(facts.history)) };
+      const last = before && (await lastPromotion(facts.history));
+      return { outcome, record: before, before, lastPromotion: last, withoutProof };
     }
     const record = nextRecord(head, label, change, author, unixSeconds(clock));
-    const done = { outcome, record, before, lastPromotion: undefined };
+    const done = { outcome, record, before, lastPromotion: undefined, withoutProof };
     if (dryRun) {
       await log.group('Plan', () => showPlan(promotion, record));
       return done;
@@ -82,7 +85,7 @@ export async function promote(promotion: Promotion, asked: Asked): Promise<Promo
       await promotion.store.flush();
       throw after.unfinished;
     }
-    return done;
+    return { ...done, withoutProof: after.withoutProof };
   }
   throw new ServiceError(
     'conflict',
@@ -133,7 +136,7 @@ function factsOf(promotion: Promotion, { candidate }: Asked, head: Head | undefi
       const report = await promotion.evaluate(image);
       // The promoted image is evaluated as well as the candidate, but only the deciding evaluation is logged.
       const isPromoted = image.digest === head?.record.candidate.digest && image.digest !== candidate?.digest;
-      if (!isPromoted) for (const line of explain(report)) log.info(line);
+      if (!isPromoted) for (const { text, tone } of explain(report)) log.info(text, tone);
       return report;
     },
     resolve: async (repository, tag) => (await registry.repository(repository).resolve(tag))?.digest,

@@ -24,6 +24,8 @@ export interface Reconciled {
   readonly head: Head | undefined;
   /** Why readers do not find everything that the head says. The head remains the head. */
   readonly unfinished?: ServiceError | undefined;
+  /** The repositories whose registry cannot keep proofs. */
+  readonly withoutProof: readonly string[];
 }
 
 /**
@@ -45,7 +47,7 @@ export async function reconcile(promotion: Promotion, known?: number): Promise<R
     if (head === undefined) {
       if (trusted !== undefined || known !== undefined)
         throw distrust(trusted?.n ?? known ?? 1, 'it was there and is gone');
-      return { head };
+      return { head, withoutProof: [] };
     }
     requireOwnTarget(promotion, head);
     const end = await endOf(ledger, head);
@@ -61,11 +63,12 @@ export async function reconcile(promotion: Promotion, known?: number): Promise<R
     );
     for (const step of steps) log.info(`${dryRun ? 'would' : 'to do:'} ${describeStep(step, label)}`);
     const unfinished = targetError(sight.failures);
-    if (steps.length === 0 || dryRun) return { head, unfinished };
+    const withoutProof = [...new Set([...sight.withoutReferrers, ...withoutReferrers])];
+    if (steps.length === 0 || dryRun) return { head, unfinished, withoutProof };
     const round = { promotion, head, end, lastLook: lookAt(ledger, head), withoutReferrers };
     const failure = await carryOut(round, steps, sight);
     if (failure === 'superseded') continue;
-    if (failure !== undefined) return { head, unfinished: failure };
+    if (failure !== undefined) return { head, unfinished: failure, withoutProof };
   }
   const [undone] = steps;
   throw new ServiceError(
@@ -160,12 +163,15 @@ async function carryOut(
   try {
     for (const step of steps) {
       if (!('target' in step)) {
-        if (failures.length < configured) await carryOutInStore(round, step);
+        if (failures.length === configured) continue;
+        await carryOutInStore(round, step);
+        reportDone(promotion, step);
         continue;
       }
       if (failures.some(({ target }) => target === step.target)) continue;
       try {
         await carryOutAtTarget(round, step);
+        reportDone(promotion, step);
       } catch (error) {
         if (error instanceof LedgerError || !(error instanceof ServiceError)) throw error;
         failures.push({ target: step.target, error });
@@ -177,6 +183,10 @@ async function carryOut(
     return 'superseded';
   }
   return failures.length > sight.failures.length ? targetError(failures) : undefined;
+}
+
+function reportDone({ log, label }: Promotion, step: Step): void {
+  log.info(`done: ${describeStep(step, label)}`);
 }
 
 function lookAt(ledger: LedgerReader, { n, bytes }: Head): () => Promise<void> {

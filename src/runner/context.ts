@@ -15,6 +15,8 @@ export interface RunContext {
   /** `owner/name`. */
   readonly repository: string;
   readonly runId: string;
+  /** GitHub, or act, which behaves like it; `gh` knows no other forge. */
+  readonly isGitHub: boolean;
   /** 1 for the first attempt. */
   readonly attempt: number;
   /** The URL of this run and attempt; undefined outside a runner. */
@@ -36,6 +38,7 @@ export function readRunContext(env: Environment): RunContext {
     defaultBranch: defaultBranch(env),
     repository: env.GITHUB_REPOSITORY ?? '',
     runId: env.GITHUB_RUN_ID ?? '',
+    isGitHub: env.GITHUB_ACTIONS === 'true' && !isNumbered(env),
     attempt: Number.isSafeInteger(attempt) && attempt > 0 ? attempt : 1,
     runUrl: runUrl(env),
     workspace: env.GITHUB_WORKSPACE || process.cwd(),
@@ -66,6 +69,10 @@ function readDefaultBranch(file: string): string | undefined {
   }
 }
 
+function isNumbered(env: Environment): boolean {
+  return env.GITEA_ACTIONS === 'true' || env.FORGEJO_ACTIONS === 'true';
+}
+
 /**
  * GitHub has a page for each attempt, under the run's id. Gitea and Forgejo number the runs of a repository and have no
  * page for an attempt: the fragment tells attempts apart where the URL is used as a key.
@@ -75,6 +82,7 @@ function runUrl(env: Environment): string | undefined {
   if (!server || !repository || !id) return undefined;
   const attempt = env.GITHUB_RUN_ATTEMPT || '1';
   const runs = `${server}/${repository}/actions/runs`;
-  const numbered = env.GITEA_ACTIONS === 'true' || env.FORGEJO_ACTIONS === 'true';
-  return numbered ? `${runs}/${env.GITHUB_RUN_NUMBER || id}#attempt-${attempt}` : `${runs}/${id}/attempts/${attempt}`;
+  return isNumbered(env)
+    ? `${runs}/${env.GITHUB_RUN_NUMBER || id}#attempt-${attempt}`
+    : `${runs}/${id}/attempts/${attempt}`;
 }

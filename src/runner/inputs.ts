@@ -118,6 +118,16 @@ export const lineSchema = v.pipe(
   v.regex(/^[^\u0000-\u001f\u007f]{1,4096}$/, (issue) => `${issue.received.slice(0, 80)} is not one line of text`),
 );
 
+/** `name=value` on one line, parsed to a pair. */
+export const assignmentSchema = v.pipe(
+  lineSchema,
+  v.regex(/^[\w-]+=/, (issue) => `${JSON.stringify(issue.received.slice(0, 80))} is not \`name=value\``),
+  v.transform((line): readonly [string, string] => {
+    const end = line.indexOf('=');
+    return [line.slice(0, end), line.slice(end + 1)];
+  }),
+);
+
 /** Text of any number of lines. */
 export const textSchema = v.string();
 

@@ -1,5 +1,5 @@
 import * as core from '@actions/core';
-import type { Log } from '../base/log.js';
+import type { Log, Tone } from '../base/log.js';
 
 /** Shorter lines of a secret are not secret: `{` of a JSON key stands in other texts too. */
 const LEAST_LINE = 16;
@@ -80,12 +80,23 @@ export function inert(text: string): string {
     .replaceAll('##[', '## [');
 }
 
+/** SGR codes (ECMA-48, section 8.3.117): green, red, yellow. */
+const COLOURS: Readonly<Record<Tone, number>> = { good: 32, bad: 31, unsure: 33 };
+
+/** Do runners of forges and terminals show colours here? By https://no-color.org, a user can turn them off. */
+function showsColours({ NO_COLOR: off, GITHUB_ACTIONS: runner }: NodeJS.ProcessEnv): boolean {
+  return !off && (runner === 'true' || process.stdout.isTTY === true);
+}
+
 /** The logger of a run: the toolkit's commands, with secrets blanked and outside text made inert. */
 export function createLog(redactor: Redactor): Log {
   const safe = (message: string) => inert(redactor.redact(message));
+  const isColoured = showsColours(process.env);
+  const paint = (text: string, tone: Tone | undefined) =>
+    tone === undefined || !isColoured ? text : `\u001b[${COLOURS[tone]}m${text}\u001b[0m`;
   return {
     debug: (message) => core.debug(safe(message)),
-    info: (message) => core.info(safe(message)),
+    info: (message, tone) => core.info(paint(safe(message), tone)),
     warning: (message) => core.warning(safe(message)),
     group: (heading, phase) => core.group(safe(heading), phase),
   };

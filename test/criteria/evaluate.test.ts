@@ -5,9 +5,22 @@ import { parseCriteria } from '../../src/criteria/criteria-file.js';
 import type { Verdict } from '../../src/criteria/decision-record.js';
 import { decisionRecordSchema } from '../../src/criteria/decision-record.js';
 import { evaluate, replay } from '../../src/criteria/evaluate.js';
-import { blockingJobs, explain, explainMarkdown } from '../../src/criteria/explain.js';
+import { blockingJobs, explainMarkdown } from '../../src/criteria/explain.js';
 import type { JobResult } from '../../src/criteria/job-result.js';
-import { CANDIDATE, DAY, DIGEST, decide, digestOf, failed, NOW, passed, result, TAG, tagOf } from './fixtures.js';
+import {
+  CANDIDATE,
+  DAY,
+  DIGEST,
+  decide,
+  digestOf,
+  failed,
+  NOW,
+  passed,
+  result,
+  TAG,
+  tagOf,
+  textOf,
+} from './fixtures.js';
 
 const BOTH = 'current-ceph: [a, b]';
 const GROUP = 'current-ceph: {required: [a], any-of: [[c, d]]}';
@@ -463,16 +476,16 @@ describe('a failure whose time cannot be', () => {
     const record = decide(BOTH, [passed('a'), passed('b'), failed('b', { ...URL, ...rest })]);
     expect(record.jobs[1]).toMatchObject({ job: 'b', state: 'unknown', ...URL });
     expect(record.jobs[1]?.['way-out']).toContain(wayOut);
-    const lines = explain(record).join('\n');
+    const lines = textOf(record).join('\n');
     expect(lines).toContain(wayOut);
     expect(lines).toContain('(the failure: https://ci.example/7)');
     expect(lines).not.toContain('would promote if');
-    expect(explainMarkdown(record)).not.toContain('would promote if');
+    expect(explainMarkdown(record, { isPromoted: false })).not.toContain('would promote if');
   });
 
   test('in a group leaves the way by the other member', () => {
     const record = decide(GROUP, [passed('a'), failed('c', { timestamp: -1 })]);
-    expect(explain(record)).toContain('would promote if d passed on aggregate hash h1');
+    expect(textOf(record)).toContain('would promote if d passed on aggregate hash h1');
   });
 });
 
@@ -507,7 +520,7 @@ describe('nobody can make a record too large by reporting often', () => {
     expect(record.verdict).toBe(verdict);
     expect(replay(record)).toBe(verdict);
     expect(sizeOf(record)).toBeLessThan(120_000);
-    expect(sizeOf(explain(record)) + sizeOf(explainMarkdown(record))).toBeLessThan(30_000);
+    expect(sizeOf(textOf(record)) + sizeOf(explainMarkdown(record, { isPromoted: false }))).toBeLessThan(30_000);
     const seen = record.evidence.length - record['not-counted'].length + (record['not-counted-total'] ?? 0);
     expect(seen).toBeLessThanOrEqual(votes.length + 2);
   });
@@ -518,7 +531,7 @@ describe('nobody can make a record too large by reporting often', () => {
     expect(record['not-counted']).toHaveLength(3);
     expect(record['not-counted-total']).toBe(50);
     expect(record.evidence.map(({ timestamp }) => timestamp)).toEqual([NOW, NOW - 1, NOW - 2]);
-    expect(explain(record)).toContain('not counted: 47 more');
+    expect(textOf(record)).toContain('not counted: 47 more');
   });
 });
 

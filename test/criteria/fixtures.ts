@@ -1,7 +1,9 @@
 import * as v from 'valibot';
 import { candidateSchema, digestSchema, tagSchema } from '../../src/candidate/reference.js';
 import { type Criteria, parseCriteria } from '../../src/criteria/criteria-file.js';
+import type { DecisionRecord } from '../../src/criteria/decision-record.js';
 import { evaluate } from '../../src/criteria/evaluate.js';
+import { explain } from '../../src/criteria/explain.js';
 import type { JobResult } from '../../src/criteria/job-result.js';
 
 export const digestOf = (digit: string) => v.parse(digestSchema, `sha256:${digit.repeat(64)}`);
@@ -43,4 +45,9 @@ export function criteriaOf(file: string): Criteria {
 
 export function decide(file: string, results: readonly JobResult[], evaluatedAt = NOW) {
   return evaluate(criteriaOf(file), results, CANDIDATE, { evaluatedAt });
+}
+
+/** The lines of a decision for a log, without their colours. */
+export function textOf(record: DecisionRecord): string[] {
+  return explain(record).map(({ text }) => text);
 }

@@ -110,6 +110,14 @@ describe('the run', () => {
     expect(readRunContext({ ...env, ...forge }).runUrl).toBe(expected);
   });
 
+  test.each([
+    ['GitHub', { GITHUB_ACTIONS: 'true' }, true],
+    ['Gitea', { GITHUB_ACTIONS: 'true', GITEA_ACTIONS: 'true' }, false],
+    ['no forge', {}, false],
+  ])('%s is told apart', (_, forge, isGitHub) => {
+    expect(readRunContext({ ...env, ...forge }).isGitHub).toBe(isGitHub);
+  });
+
   test('outside a runner nothing is made up', () => {
     expect(readRunContext({})).toMatchObject({
       event: '',

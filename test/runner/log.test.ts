@@ -1,5 +1,6 @@
-import { describe, expect, test } from '@jest/globals';
-import { inert, Redactor, runnerMasks } from '../../src/runner/log.js';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import type { Tone } from '../../src/base/log.js';
+import { createLog, inert, Redactor, runnerMasks } from '../../src/runner/log.js';
 
 const PEM = '-----BEGIN KEY-----\nabcdefgh ijklmnop\nshort\n-----END KEY-----\n';
 const JSON_KEY = '{\n  "type": "robot",\n  "private_key": "abcdefgh"\n}';
@@ -70,5 +71,29 @@ describe('text from outside is no command to the runner', () => {
   test('other text stays as it is', () => {
     const text = 'a::b\n\t- ünïcödé 👩‍🔬 [x](y)\n';
     expect(inert(text)).toBe(text);
+  });
+});
+
+describe('colours', () => {
+  const { env } = process;
+  let written: string[];
+  beforeEach(() => {
+    written = [];
+    jest.spyOn(process.stdout, 'write').mockImplementation((text) => written.push(String(text)) > 0);
+  });
+  afterEach(() => {
+    jest.restoreAllMocks();
+    process.env = env;
+  });
+
+  test.each<[string, NodeJS.ProcessEnv, Tone | undefined, string]>([
+    ['a runner shows them', { GITHUB_ACTIONS: 'true' }, 'good', '\u001b[32mmet\u001b[0m'],
+    ['a line without a tone has none', { GITHUB_ACTIONS: 'true' }, undefined, 'met'],
+    ['a user turned them off', { GITHUB_ACTIONS: 'true', NO_COLOR: '1' }, 'bad', 'met'],
+    ['a file has none', {}, 'bad', 'met'],
+  ])('%s', (_, variables, tone, line) => {
+    process.env = variables;
+    createLog(redactor()).info('met', tone);
+    expect(written.join('').trim()).toBe(line);
   });
 });

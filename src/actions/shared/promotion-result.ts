@@ -1,6 +1,5 @@
 import { rfc3339, systemClock, unixSeconds } from '../../base/clock.js';
 import { formatCandidate, formatRepository } from '../../candidate/reference.js';
-import { explainMarkdown } from '../../criteria/explain.js';
 import type { Promoted } from '../../promotion/promote.js';
 import type { Outcome } from '../../rules/outcome.js';
 import { describeRegression } from '../../rules/regression.js';
@@ -63,14 +62,6 @@ export function managedImages(targets: Targets): string {
   return targetRepositories(targets).map(formatRepository).join('\n');
 }
 
-/** The decision for the job's summary, as Markdown below its line. */
-export function explainOutcome(outcome: Outcome, line: string): string {
-  const { candidate, report } = outcome;
-  return report === undefined
-    ? `### ${line}\n\n\`${formatCandidate(candidate)}\``
-    : `## ${line}\n\n${explainOverridden(outcome)}${explainMarkdown(report)}`;
-}
-
 /** What is promoted and fails, and how to go back; undefined where it does not fail. */
 export function describeRegressed({ outcome: { regression }, before }: Promoted): string | undefined {
   if (regression === undefined || before === undefined) return undefined;
@@ -79,12 +70,6 @@ export function describeRegressed({ outcome: { regression }, before }: Promoted)
       ? 'there is no earlier image to roll back to'
       : `to go back to ${before.previous.tag}, dispatch with rollback-to: previous`;
   return `${describeRegression(before, regression)}; ${way}`;
-}
-
-/** Says what a force skipped and overrode, since the evaluation alone does not show it. */
-function explainOverridden({ skippedJobs = [], overridden = [] }: Outcome): string {
-  const jobs = skippedJobs.length === 0 ? '' : `Skipped: ${skippedJobs.map((job) => `\`${job}\``).join(', ')}.\n\n`;
-  return overridden.length === 0 ? jobs : `${jobs}Overridden: ${overridden.join(', ')}.\n\n`;
 }
 
 /** The decision for the dashboard, decided now. */

@@ -1,0 +1,239 @@
+import { describe, expect, test } from '@jest/globals';
+import { summarizePromotion } from '../../src/actions/shared/promotion-summary.js';
+import { decisionOf, type LedgerRecord } from '../../src/ledger/record.js';
+import type { Promoted } from '../../src/promotion/promote.js';
+import type { Outcome } from '../../src/rules/outcome.js';
+import type { RunContext } from '../../src/runner/context.js';
+import { banOn, CURRENT, image, recordOf, reportOn } from '../ledger/fixture.js';
+
+const PLACES = {
+  label: CURRENT,
+  store: 'sftp://ci@images.example/ceph',
+  url: new URL('https://images.example/ceph/'),
+  dashboard: new URL('https://pages.example/#master'),
+  workflow: 'promotion.yml',
+  dispatchInputs: { branch: 'master' },
+};
+const CONTEXT = {
+  isGitHub: true,
+  runUrl: 'https://github.com/owner/name/actions/runs/7/attempts/1',
+} as RunContext;
+
+const OLD = recordOf('v1', 1);
+const short = (name: string) => `\`${name}\` (\`${image(name).digest.slice(7, 19)}…\`)`;
+
+/** The summary of a run that wrote `record` after `OLD`, or nothing. */
+function summaryOf(
+  record: LedgerRecord | undefined,
+  outcome: Partial<Outcome> & Pick<Outcome, 'decision'>,
+  { dryRun = false, context = CONTEXT, withoutProof = [] as string[] } = {},
+): string {
+  const head = record ?? OLD;
+  const promoted: Promoted = {
+    outcome: {
+      reason: head.reason,
+      candidate: head.candidate,
+      previous: head.previous,
+      report: decisionOf(head),
+      ...outcome,
+    },
+    record: head,
+    before: OLD,
+    lastPromotion: undefined,
+    withoutProof,
+  };
+  return summarizePromotion(promoted, dryRun, PLACES, context);
+}
+
+function rowsOf(summary: string): Record<string, string> {
+  return Object.fromEntries(
+    summary.split('\n').flatMap((line) => {
+      const [, name, text] = /^\| (\w[\w ]*) \| (.*) \|$/.exec(line) ?? [];
+      return name === undefined || text === undefined ? [] : [[name, text]];
+    }),
+  );
+}
+
+const PROMOTED = recordOf('v2', 2, undefined, { previous: image('v1') });
+
+test('a promotion says what, where to, what was before, and how to undo it', () => {
+  const summary = summaryOf(PROMOTED, { decision: 'promote' });
+  expect(summary.split('\n')[0]).toBe('## current-ceph: promoted v2');
+  expect(rowsOf(summary)).toMatchObject({
+    Image: `\`quay.io/ceph/daemon:v2@${image('v2').digest}\``,
+    Before: short('v1'),
+    Why: 'because',
+    Who: 'alice, by schedule',
+    Target: `\`quay.io/tripleomastercentos9/daemon:v2\` and \`:current-ceph\`, \`${image('v2').digest.slice(7, 19)}…\``,
+    Label: '`current-ceph` names `v2` at `sftp://ci@images.example/ceph`',
+    Previous: short('v1'),
+    'On hold': 'nothing',
+    Record: '[2](https://images.example/ceph/ledger/current-ceph/2.json), earned',
+    Proof: 'attached at each target',
+    Dashboard: 'https://pages.example/#master',
+  });
+  expect(summary).toContain(
+    'gh workflow run promotion.yml -R owner/name -f branch=master -f rollback-to=previous -f force-reason=WHY',
+  );
+  expect(summary).toContain('| deploy | met | passed |');
+  expect(summary).not.toContain('would promote if');
+});
+
+test('each digest stands in full at most once', () => {
+  const holds = [{ ...banOn('v3'), reason: `${image('v3').digest} fails` }];
+  const summary = summaryOf({ ...PROMOTED, holds } as LedgerRecord, { decision: 'promote' });
+  const long = summary.match(/[0-9a-f]{64}/g) ?? [];
+  expect(long).toEqual([image('v2').digest.slice(7)]);
+});
+
+test('there is one headline of the first rank', () => {
+  expect(summaryOf(PROMOTED, { decision: 'promote' }).match(/^##? /gm)).toHaveLength(1);
+});
+
+const held = (name: string) => ({ holds: [banOn(name)] });
+
+describe('each decision', () => {
+  const rolledBack = recordOf('v0', 2, undefined, { kind: 'rollback', ...held('v1') });
+  const forced = recordOf('v2', 2, undefined, { kind: 'forced', previous: image('v1') });
+  const hold = recordOf('v1', 2, undefined, { kind: 'hold', previous: image('v0'), ...held('v5') });
+  const quarantine = recordOf('v1', 2, undefined, { kind: 'quarantine', quarantine: [banOn('v6')] });
+  const adopted = recordOf('v2', 2, undefined, { kind: 'adopted' });
+  const report = reportOn(image('v2'), ['deploy']);
+  const candidate = image('v2');
+
+  test.each<
+    [string, LedgerRecord | undefined, Pick<Outcome, 'decision'> & Partial<Outcome>, Record<string, string>, RegExp]
+  >([
+    [
+      'current-ceph: rolled back from v1 to v0',
+      rolledBack,
+      { decision: 'rollback' },
+      {
+        Before: short('v1'),
+        'On hold': `${short('v1')}: it is broken`,
+        Previous: 'nothing: there is no image to roll back to',
+      },
+      /Undo:\*\* there is no earlier image to roll back to/,
+    ],
+    [
+      'current-ceph: forced v2',
+      forced,
+      { decision: 'force', skippedJobs: ['deploy'], overridden: ['reject'] },
+      { Skipped: '`deploy`', Overridden: 'reject' },
+      /-f rollback-to=previous/,
+    ],
+    [
+      'current-ceph: put v5 on hold',
+      hold,
+      { decision: 'unchanged' },
+      { Image: `\`v5@${banOn('v5').digest}\``, 'Promoted is': short('v1'), 'On hold': `${short('v5')}: it is broken` },
+      new RegExp(`-f lift-hold=${banOn('v5').digest} `),
+    ],
+    [
+      'current-ceph: quarantined v6',
+      quarantine,
+      { decision: 'unchanged' },
+      { Image: `\`v6@${banOn('v6').digest}\``, 'Promoted is': short('v1') },
+      /Undo:\*\* nothing ends a quarantine/,
+    ],
+    [
+      'current-ceph: adopted v2',
+      adopted,
+      { decision: 'adopt' },
+      { Record: expect.stringContaining('adopted') as never },
+      /Undo/,
+    ],
+    [
+      'current-ceph: v2 is rejected: deploy failed',
+      undefined,
+      { decision: 'reject', reason: 'deploy failed', candidate, report },
+      { 'Promoted is': short('v1') },
+      /would promote if deploy passed/,
+    ],
+    [
+      'current-ceph: v2 waits: no result',
+      undefined,
+      { decision: 'wait', reason: 'no result', candidate },
+      {},
+      /Promoted is/,
+    ],
+    [
+      'current-ceph: frozen: a release',
+      undefined,
+      { decision: 'frozen', reason: 'a release', candidate },
+      {},
+      /Promoted is/,
+    ],
+    ['current-ceph: nothing changed: v1 is promoted already', undefined, { decision: 'unchanged' }, {}, /Record/],
+  ])('%s', (headline, record, outcome, rows, text) => {
+    const summary = summaryOf(record, outcome);
+    expect(summary.split('\n')[0]).toBe(`## ${headline}`);
+    expect(rowsOf(summary)).toMatchObject(rows);
+    expect(summary).toMatch(text);
+  });
+
+  test('a lifted hold names its image', () => {
+    const before = recordOf('v1', 1, undefined, held('v5'));
+    const lift = recordOf('v1', 2, undefined, { kind: 'lift' });
+    const promoted: Promoted = {
+      outcome: { decision: 'unchanged', reason: 'x', candidate: image('v1'), previous: undefined, report: undefined },
+      record: lift,
+      before,
+      lastPromotion: undefined,
+      withoutProof: [],
+    };
+    const summary = summarizePromotion(promoted, false, PLACES, CONTEXT);
+    expect(summary.split('\n')[0]).toBe('## current-ceph: lifted the hold on v5');
+    expect(summary).toContain(`-f hold=${banOn('v5').digest}`);
+  });
+});
+
+test('a dry run says what it would do, and has nothing to undo', () => {
+  const summary = summaryOf(PROMOTED, { decision: 'promote' }, { dryRun: true });
+  expect(summary.split('\n')[0]).toBe('## dry run: current-ceph: would promote v2');
+  expect(summary).not.toContain('Undo');
+});
+
+test('where gh cannot start the workflow, the inputs are named alone', () => {
+  const summary = summaryOf(PROMOTED, { decision: 'promote' }, { context: { ...CONTEXT, isGitHub: false } });
+  expect(summary).toContain(
+    'start `promotion.yml` by hand with `branch: master`, `rollback-to: previous`, `force-reason: WHY`',
+  );
+  expect(summary).not.toContain('gh workflow');
+});
+
+test('a target that keeps no proof is named', () => {
+  const summary = summaryOf(PROMOTED, { decision: 'promote' }, { withoutProof: ['quay.io/a/b'] });
+  expect(rowsOf(summary).Proof).toBe('not kept by `quay.io/a/b`');
+});
+
+test('what regressed is said with its jobs', () => {
+  const job = { job: 'deploy', since: '2026-11-24T01:00:00Z', url: 'https://ci.example/9' };
+  const regression = { jobs: [job] } as unknown as NonNullable<Outcome['regression']>;
+  const summary = summaryOf(undefined, { decision: 'unchanged', regression });
+  expect(rowsOf(summary).Regressed).toMatch(/v1@[0-9a-f]{12}…, .*regressed: deploy since 2026-11-24T01:00:00Z/);
+});
+
+test('what regressed has its way back', () => {
+  const regression = { jobs: [{ job: 'deploy', since: null, url: null }] } as unknown as NonNullable<
+    Outcome['regression']
+  >;
+  const before = { ...OLD, previous: image('v0') } as LedgerRecord;
+  const outcome = {
+    decision: 'unchanged',
+    reason: 'x',
+    candidate: image('v1'),
+    previous: image('v0'),
+    report: undefined,
+    regression,
+  } as const;
+  const promoted = { outcome, record: before, before, lastPromotion: undefined, withoutProof: [] };
+  expect(summarizePromotion(promoted, false, PLACES, CONTEXT)).toMatch(
+    /Go back to v0:\*\* [\s\S]* -f rollback-to=previous /,
+  );
+});
+
+test('text from outside is no markup', () => {
+  const summary = summaryOf({ ...PROMOTED, reason: 'a | b <img> `c`' }, { decision: 'promote' });
+  expect(rowsOf(summary).Why).toBe('a &#124; b &#60;img&#62; &#96;c&#96;');
+});

@@ -127,13 +127,15 @@ async function settingOf(promotion: Promotion, asked: Asked, head: Head | undefi
 }
 
 /** Answers the rules' questions by reading the servers. */
-function factsOf(promotion: Promotion, { candidate }: Asked, head: Head | undefined): Facts {
+function factsOf(promotion: Promotion, { request, candidate }: Asked, head: Head | undefined): Facts {
   const { store, registry, label, log } = promotion;
   const history: History = async (isWanted) => head && (await findBack(ledgerOf(store, label), head.record, isWanted));
   return {
     history,
     async report(image) {
-      const report = await promotion.evaluate(image);
+      // This run's jobs tested the candidate or, with a force, whatever a person says that they tested.
+      const tested = request.kind === 'evaluate' ? (candidate ?? image) : image;
+      const report = await promotion.evaluate(image, tested);
       // The promoted image is evaluated as well as the candidate, but only the deciding evaluation is logged.
       const isPromoted = image.digest === head?.record.candidate.digest && image.digest !== candidate?.digest;
       if (!isPromoted) for (const { text, tone } of explain(report)) log.info(text, tone);

@@ -29,7 +29,7 @@ export interface Promotion {
   readonly clock: Clock;
   readonly log: Log;
   /** Evaluates the evidence on an image against the criteria. The evidence is read once. */
-  evaluate(image: Candidate): Promise<DecisionRecord>;
+  evaluate(image: Candidate, tested: Candidate): Promise<DecisionRecord>;
   /** Negative if a's version is lower; undefined if the two cannot be compared. */
   compareTags(a: Tag, b: Tag): number | undefined;
 }

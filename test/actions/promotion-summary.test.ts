@@ -211,6 +211,7 @@ test('what regressed is said with its jobs', () => {
   const job = { job: 'deploy', since: '2026-11-24T01:00:00Z', url: 'https://ci.example/9' };
   const regression = { jobs: [job] } as unknown as NonNullable<Outcome['regression']>;
   const summary = summaryOf(undefined, { decision: 'unchanged', regression });
+  expect(summary.split('\n')[0]).toBe('## current-ceph: v1 is promoted, and has regressed');
   expect(rowsOf(summary).Regressed).toMatch(/v1@[0-9a-f]{12}…, .*regressed: deploy since 2026-11-24T01:00:00Z/);
 });
 

@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import * as v from 'valibot';
@@ -7,14 +7,16 @@ import { sandboxHome } from '../sandbox/project.js';
 import { type BranchName, type SandboxInfo, startSandbox } from '../sandbox/sandbox.js';
 import { runWorkflow } from './act.js';
 import { showSandboxHistory } from './history.js';
+import { tellStory } from './story.js';
 
 /**
  * Runs the real workflow with the real act against real servers on loopback, for two branches, and for one of them
- * the alternative without DLRN, and shows what came of it. The registries' and the image server's data stay in .sandbox/demo, so that a second run finds what the first did.
+ * the alternative without DLRN, and shows what came of it. Then it shows a reject, a force, a rollback and a regression. The registries' and the image server's data stay in .sandbox/demo, so that a second run finds what the first did.
  */
 
 const BRANCHES: readonly BranchName[] = ['master', 'wallaby'];
 const HOME = path.join(sandboxHome, 'demo');
+const LOGS = path.join(HOME, 'logs');
 const PAGE = 'ceph/daemon/dashboard/index.html';
 const started = Date.now();
 
@@ -32,33 +34,37 @@ async function newestRecord(info: SandboxInfo, branch: BranchName): Promise<Reco
   return v.parse(ledgerRecordSchema, JSON.parse(await readFile(path.join(ledger, `${n - 1}.json`), 'utf8')));
 }
 
-/** Not what a summary says once more, its tables, and files of act's that are gone when it ends. */
-const WORTH_SHOWING =
-  /❌|🏁|::error|::warning|Error:|^\[[^\]]+\] +\| (?!$|\||writing |reported: |\w+: (?:ok|late|empty))/;
+/** What a job says that a person wants to know; the rest is in act's log. */
+const TELLING =
+  /^- chose (.*)|^(Reported: \S+) of|^To test: (\S+)|^ *\S* *(::(?:error|warning)::.*)|^## (.*)|^(- \w+: (?:ok|late|broken|regressed).*)/;
 
-/** Picks act's lines that a person wants: each step's start, and what the actions say of themselves. */
-function worthShowing(): (line: string) => boolean {
-  const starting = new Set<string>();
+/** Tells of each job what it says and how it ended. */
+function teller(): (line: string) => void {
+  const said = new Set<string>();
   return (line) => {
-    const job = line.slice(0, line.indexOf(']'));
-    if (!line.includes('⭐ Run Main')) {
-      if (/(?:Success|Failure) - /.test(line)) starting.delete(job);
-      return WORTH_SHOWING.test(line);
-    }
-    // What starts in a step that has not ended is a step of the action that it uses.
-    return starting.size < starting.add(job).size;
+    const [, job = '', text = ''] = /^\[(?:[^\]/]*\/)*([^\]]+?) *\] +(.*)$/.exec(line) ?? [];
+    const told = TELLING.exec(text.replace(/^\| +/, ''))
+      ?.slice(1)
+      .find((part) => part !== undefined);
+    const end = /🏁 +Job (succeeded|failed)/.exec(text)?.[1];
+    if (end === 'failed') say(`  ${job}: FAILED`);
+    if (told === undefined || said.has(job + told)) return;
+    said.add(job + told);
+    say(`  ${job}: ${told.replaceAll('`', '')}`);
   };
 }
 
 async function run(info: SandboxInfo): Promise<void> {
   const newest = () => Promise.all(BRANCHES.map((branch) => newestRecord(info, branch)));
+  mkdirSync(LOGS, { recursive: true });
   const before = await newest();
   for (const [index, { workflow, inputs, what }] of RUNS.entries()) {
     say(`\n== ${index + 1} of ${RUNS.length}: .github/workflows/${workflow} for branch ${inputs.branch}: ${what}`);
-    const isShown = worthShowing();
-    const { status } = await runWorkflow(info, workflow, { inputs }, (line) => {
-      if (isShown(line)) say(line.replace(/zed: empty$/, '$& (not run by the demo)'));
-    });
+    const start = Date.now();
+    const { status, log } = await runWorkflow(info, workflow, { inputs }, teller());
+    const file = path.join(LOGS, `${index + 1}-${inputs.branch}-${workflow.replace('.yml', '.log')}`);
+    writeFileSync(file, log);
+    say(`  (${((Date.now() - start) / 1000).toFixed(1)} s; act's log: ${path.relative(process.cwd(), file)})`);
     if (status !== 0) throw new Error(`${workflow} ended with ${status}`);
   }
   const after = await newest();
@@ -72,6 +78,9 @@ async function run(info: SandboxInfo): Promise<void> {
   say();
   const unchanged = after.every((record, index) => record?.n === before[index]?.n);
   if (unchanged) say('Nothing changed: all this was promoted before.');
+  say('\n== On other days (each is one run of evaluate-and-promote, on a label of its own)');
+  await tellStory(info, say);
+  say();
   const historyPage = await showSandboxHistory(info);
   say(`Dashboard of these runs:               file://${path.join(info.imageServer.root, PAGE)}`);
   say(`Dashboard of months, of sandbox data:  file://${path.join(info.imageServer.root, historyPage)}`);

@@ -112,3 +112,23 @@ test('a DLRN that fails three times and then answers is a DLRN that answers', as
   const done = await evaluate({ 'dlrn-url': url });
   expect(done).toMatchObject({ status: 0, errors: [], outputs: { decision: 'promote', promoted: 'true' } });
 });
+
+test('a job that fails on the candidate says nothing about what is promoted', async () => {
+  const fresh = await freshSettings();
+  const referenceOf = (tag: string) => `${fresh.image}:${tag}@${cephDaemonImage(tag).digest}`;
+  const run = (tag: string, result: string) =>
+    evaluate({
+      targets: fresh.target,
+      ...fresh.imageServer,
+      reference: referenceOf(tag),
+      evidence: 'needs',
+      needs: JSON.stringify({ [job]: { result, outputs: { reference: referenceOf(tag) } } }),
+      'on-regression': 'rollback',
+    });
+  const [older, old, next] = ['v6.0.5-stable-6.0-pacific-centos-8', 'v6.0.6-stable-6.0-pacific-centos-8', TAG] as const;
+  for (const tag of [older, old]) expect((await run(tag, 'success')).outputs.decision).toBe('promote');
+  const failed = await run(next, 'failure');
+  expect(failed).toMatchObject({ status: 0, outputs: { decision: 'reject', regressed: 'false', record: '2' } });
+  const regressed = await run(old, 'failure');
+  expect(regressed).toMatchObject({ status: 0, outputs: { decision: 'rollback', regressed: 'true', record: '3' } });
+});

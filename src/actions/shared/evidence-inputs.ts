@@ -119,7 +119,10 @@ function given<T>(value: T | undefined, name: string, { evidence }: EvidenceSett
   return value;
 }
 
-/** Evaluates images from evidence that is read once; only `needs` speak of one image each. */
+/**
+ * Evaluates images from evidence that is read once. Needs speak of the image that this run's jobs tested, and of no
+ * other: a failure on the candidate says nothing about what is promoted.
+ */
 function evaluator(
   criteria: Criteria | undefined,
   source: (() => Promise<EvidenceSource>) | undefined,
@@ -127,13 +130,13 @@ function evaluator(
   log: Log,
 ): Promotion['evaluate'] {
   const known = new Map<string, ReturnType<typeof tolerant>>();
-  return async (image) => {
+  return async (image, tested) => {
     if (criteria === undefined || source === undefined) throw new UserError('input criteria: required and not set');
     const now = unixSeconds(systemClock);
     const from = await source();
-    const key = from.kind === 'needs' ? formatCandidate(image) : from.kind;
+    const key = from.kind === 'needs' ? formatCandidate(tested) : from.kind;
     const reading =
-      known.get(key) ?? tolerant(request, log, readEvidence(from, criteria.requirements.flat(), image, now, log));
+      known.get(key) ?? tolerant(request, log, readEvidence(from, criteria.requirements.flat(), tested, now, log));
     known.set(key, reading);
     const { results, ...rest } = await reading;
     return evaluate(criteria, results, image, { evaluatedAt: now, ...rest });

@@ -85,7 +85,9 @@ function headline({ outcome, record, before }: Promoted, label: Label, dryRun: b
     case 'frozen':
       return `${start}frozen: ${reason}`;
     case 'unchanged':
-      return `${start}nothing changed: ${tag} is promoted already`;
+      return outcome.regression === undefined
+        ? `${start}nothing changed: ${tag} is promoted already`
+        : `${start}${tag} is promoted, and has regressed`;
   }
 }
 

@@ -38,6 +38,7 @@ export type Hint =
   | 'known-hosts' // the SSH host's key
   | 'git-token' // the token for a store in git
   | 'ledger-key' // the key of the ledger's seals
+  | 'restore-ledger' // a record was changed, or is missing
   // Evidence
   | 'criteria' // the criteria file
   | 'max-age' // how old evidence may be

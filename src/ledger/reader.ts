@@ -19,7 +19,7 @@ export interface LedgerRules {
 /** A ledger that must not be acted on. */
 export class LedgerError extends ServiceError {
   constructor(n: number, problem: string) {
-    super('bad-answer', `ledger record ${n} not trusted: ${problem}`);
+    super('bad-answer', `ledger record ${n} not trusted: ${problem}`, { hint: 'restore-ledger' });
   }
 }
 

@@ -1,6 +1,7 @@
 import { rfc3339, unixSeconds } from '../base/clock.js';
 import { errorLine, ServiceError, UserError } from '../base/errors.js';
 import { type Candidate, formatCandidate, formatRepository } from '../candidate/reference.js';
+import { similarTags } from '../candidate/similar-tags.js';
 import { explain } from '../criteria/explain.js';
 import { checkRecord } from '../ledger/chain.js';
 import { formatRecord } from '../ledger/codec.js';
@@ -142,6 +143,17 @@ function factsOf(promotion: Promotion, { request, candidate }: Asked, head: Head
       return report;
     },
     resolve: async (repository, tag) => (await registry.repository(repository).resolve(tag))?.digest,
+    similarTags: async (repository, tag) => {
+      try {
+        return similarTags(
+          tag,
+          (await registry.repository(repository).listTags({ listing: 'auto' })).tags.map(({ name }) => name),
+        );
+      } catch (error) {
+        if (!(error instanceof ServiceError)) throw error;
+        return [];
+      }
+    },
     published: async (tag) => {
       const published = await store.readArtifact(tag);
       return published === undefined || published === 'bare' ? undefined : imageOf(published);

@@ -34,6 +34,8 @@ export interface Facts {
   report(image: Candidate): Promise<DecisionRecord>;
   /** The digest that a tag points at; undefined if there is no such tag. */
   resolve(repository: Repository, tag: Tag): Promise<Digest | undefined>;
+  /** Existing tags that are like one that does not exist. */
+  similarTags(repository: Repository, tag: Tag): Promise<readonly string[]>;
   /** The image that the store records for a tag; undefined if the tag was not published. */
   published(tag: Tag): Promise<Candidate | undefined>;
   /** The ledger, from the head backwards. */

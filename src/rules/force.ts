@@ -20,7 +20,10 @@ export async function force(
   const { source: repository, candidate: tested } = setting;
   const image = `${formatRepository(repository)}:${tag}`;
   const digest = await facts.resolve(repository, tag);
-  if (digest === undefined) return refuse(`${image} does not exist`);
+  if (digest === undefined) {
+    const similar = await facts.similarTags(repository, tag);
+    return refuse(`${image} does not exist${similar.length === 0 ? '' : `; there are ${similar.join(', ')}`}`);
+  }
   const candidate: Candidate = { repository, tag, digest };
   const name = unusableName(candidate, setting.label);
   if (name !== undefined) return name;

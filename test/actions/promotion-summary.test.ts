@@ -90,6 +90,7 @@ test('there is one headline of the first rank', () => {
   expect(summaryOf(PROMOTED, { decision: 'promote' }).match(/^##? /gm)).toHaveLength(1);
 });
 
+const report = reportOn(image('v2'), ['deploy']);
 const held = (name: string) => ({ holds: [banOn(name)] });
 
 describe('each decision', () => {
@@ -98,7 +99,6 @@ describe('each decision', () => {
   const hold = recordOf('v1', 2, undefined, { kind: 'hold', previous: image('v0'), ...held('v5') });
   const quarantine = recordOf('v1', 2, undefined, { kind: 'quarantine', quarantine: [banOn('v6')] });
   const adopted = recordOf('v2', 2, undefined, { kind: 'adopted' });
-  const report = reportOn(image('v2'), ['deploy']);
   const candidate = image('v2');
 
   test.each<
@@ -144,11 +144,11 @@ describe('each decision', () => {
       /Undo/,
     ],
     [
-      'current-ceph: v2 is rejected: deploy failed',
+      `current-ceph: v2 is rejected: ${report.reason}`,
       undefined,
-      { decision: 'reject', reason: 'deploy failed', candidate, report },
+      { decision: 'reject', reason: report.reason, candidate, report },
       { 'Promoted is': short('v1') },
-      /would promote if deploy passed/,
+      /-f force-tag=v2 -f force-confirm=v2 -f skip-jobs=deploy -f force-reason=WHY/,
     ],
     [
       'current-ceph: v2 waits: no result',
@@ -186,6 +186,15 @@ describe('each decision', () => {
     expect(summary.split('\n')[0]).toBe('## current-ceph: lifted the hold on v5');
     expect(summary).toContain(`-f hold=${banOn('v5').digest}`);
   });
+});
+
+test.each([
+  ['the evidence', report.reason, true],
+  ['a quarantine', 'v2 is quarantined', false],
+])('where %s keeps a candidate back, a force is offered: %s', (_, reason, offered) => {
+  const summary = summaryOf(undefined, { decision: 'reject', reason, candidate: image('v2'), report });
+  expect(summary.includes('force-tag')).toBe(offered);
+  expect(summary).toContain('would promote if deploy passed');
 });
 
 test('a dry run says what it would do, and has nothing to undo', () => {

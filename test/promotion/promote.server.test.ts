@@ -176,7 +176,7 @@ describe('a force', () => {
   });
 
   test.each<[string, Wish, RegExp]>([
-    ['a tag that is not there', { request: force('v9') }, /:v9 does not exist$/],
+    ['a tag that is not there', { request: force('v9') }, /:v9 does not exist/],
     ['a job that is not named', { request: force(V2), with: waiting }, /without being named: scenario001$/],
     ['a job that is met', { request: force(V2, [JOB]) }, /met or not in the criteria: scenario001$/],
     ['a freeze', { request: force(V2), freeze: 'release' }, /^promotion is frozen: release$/],

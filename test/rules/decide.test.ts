@@ -83,6 +83,7 @@ async function run(request: Request, situation: Situation): Promise<Decided | Re
       if (key in moved) return moved[key];
       return repository.path === TARGET.path ? undefined : digestOf(name);
     },
+    similarTags: async () => ['v1.0.1-x', 'v1.0.2'],
     published: async (name) => situation.published?.[name],
     history: async (isWanted) => head && (await findBack(readerOf(bytes), head, isWanted)),
     contents: async (_, digest) => (situation.contents?.[versionOf(digest)] ?? []).map(digestOf),
@@ -380,7 +381,7 @@ describe('a force', () => {
       'of a tag that does not exist',
       forcing(1),
       { moved: { [`ceph/daemon:${V(1)}`]: undefined } },
-      /^refused: .* does not exist$/,
+      /^refused: .* does not exist; there are v1\.0\.1-x, v1\.0\.2$/,
     ],
     ['ends a hold', forcing(2), { ledger: [[1, { holds: [ban(2)] }]] }, `force -> forced ${V(2)}`],
     [

@@ -70,6 +70,9 @@ const WORDINGS: Readonly<Record<Hint, readonly [string, ...string[]]>> = {
   'known-hosts': ['check {ssh-known-hosts}', 'check the known hosts of the store'],
   'git-token': ['check {git-token}', 'check the token for the git store'],
   'ledger-key': ['check {ledger-key}', 'check {evaluate-and-promote.ledger-key}'],
+  'restore-ledger': [
+    'until the ledger is restored from a backup, nothing is promoted; find out who wrote to it (docs/how-to/troubleshoot.md)',
+  ],
   criteria: ['check {criteria}', 'check {evaluate-and-promote.criteria}'],
   'max-age': ['run the jobs again, or raise max-age in the criteria'],
   needs: ['set {needs} to ${{ toJSON(needs) }}', 'set {evaluate-and-promote.needs} to ${{ toJSON(needs) }}'],

@@ -1,5 +1,5 @@
 import { type Candidate, formatCandidate, formatRepository } from '../../candidate/reference.js';
-import { explainMarkdown, markdownText as plain } from '../../criteria/explain.js';
+import { blockingJobs, explainMarkdown, markdownText as plain } from '../../criteria/explain.js';
 import type { Label } from '../../ledger/names.js';
 import { recordPath } from '../../ledger/paths.js';
 import { type Ban, keepsImage, type LedgerRecord } from '../../ledger/record.js';
@@ -159,9 +159,9 @@ function changedBans(record: LedgerRecord, before: LedgerRecord | undefined): re
     : [...without(record.holds, earlier.holds), ...without(record.quarantine, earlier.quarantine)];
 }
 
-/** How to undo a record, or how to go back from an image that has regressed. */
+/** How to undo what was done, how to go back from an image that has regressed, or how not to wait. */
 function wayBack(
-  { outcome: { regression }, before }: Promoted,
+  { outcome: { decision, reason, candidate, report, regression }, before }: Promoted,
   done: LedgerRecord | undefined,
   places: SummaryPlaces,
   context: RunContext,
@@ -170,8 +170,21 @@ function wayBack(
     const inputs = undo(done, before);
     return 'none' in inputs ? [`**Undo:** ${inputs.none}.`, ''] : startByHand('Undo', inputs, places, context);
   }
-  if (regression === undefined || before?.previous === undefined) return [];
-  return startByHand(`Go back to ${before.previous.tag}`, { 'rollback-to': 'previous' }, places, context);
+  if (regression !== undefined && before?.previous !== undefined) {
+    return startByHand(`Go back to ${before.previous.tag}`, { 'rollback-to': 'previous' }, places, context);
+  }
+  if (decision === 'frozen')
+    return ['**Way out:** whoever set the input `freeze` clears it; the next run promotes.', ''];
+  // A force does not help where something else than the evidence keeps the candidate back.
+  if (report === undefined || report.verdict === 'promote' || report.reason !== reason) return [];
+  const { tag } = candidate;
+  const jobs = blockingJobs(report);
+  const force = {
+    'force-tag': tag,
+    'force-confirm': tag,
+    ...(jobs.length > 0 && { 'skip-jobs': jobs.join(' ') }),
+  };
+  return startByHand('Only if it cannot wait', force, places, context);
 }
 
 type Fields = Readonly<Record<string, string>>;

@@ -1,8 +1,17 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { UserError } from '../base/errors.js';
+import type { Log } from '../base/log.js';
 import { formatCandidate, formatRepository } from '../candidate/reference.js';
+import type { Http } from '../http/policy.js';
 import { promotedLabelSchema } from '../ledger/names.js';
+import { recordPath } from '../ledger/paths.js';
+import { verifyLedger } from '../ledger/verify.js';
 import { targetRepositories } from '../rules/targets.js';
-import { defineAction } from '../runner/action.js';
-import { optional, renamed, required, secret, withDefault } from '../runner/inputs.js';
+import { defineAction, type Result } from '../runner/action.js';
+import { lineSchema, optional, type ParsedInputs, renamed, required, secret, withDefault } from '../runner/inputs.js';
+import { ledgerOf } from '../store/reader.js';
+import { mergeLedgers, readProvenRecords } from '../upkeep/restore.js';
 import { verifyPromotion } from '../upkeep/verify.js';
 import { smallApis } from './shared/http.js';
 import { registryInputs, targetInputs, withRegistry } from './shared/registry-inputs.js';
@@ -11,43 +20,51 @@ import { targetsSchema } from './shared/targets-input.js';
 
 const { 'plain-http': plainHttp, 'token-hosts': tokenHosts, 'ca-file': caFile } = registryInputs;
 
+const inputs = {
+  url: required(
+    'The store that the label and its ledger are in: the `https://` URL of its directory, or an address as for `server` of evaluate-and-promote, such as `git`',
+    readableSchema,
+  ),
+  ...readerInputs,
+  'promoted-label': renamed(withDefault('The promoted label', 'current-ceph', promotedLabelSchema), 'label'),
+  targets: optional(
+    'The only repositories that may be promoted to, as for evaluate-and-promote; empty: those that the ledger names',
+    targetsSchema,
+  ),
+  'target-username': {
+    ...targetInputs['target-username'],
+    description: 'User that reads `targets`; empty: anonymous',
+  },
+  'target-password': targetInputs['target-password'],
+  'plain-http': plainHttp,
+  'token-hosts': tokenHosts,
+  'ca-file': caFile,
+  'restore-to': optional(
+    'A directory to write a lost ledger to, from the proofs at `targets`: `ledger/<label>/<n>.json`, to look at and to copy into the store. Nothing else is verified then',
+    lineSchema,
+  ),
+  'ledger-key': secret("Key of the HMAC that seals the ledger's records; empty: seals are not checked"),
+};
+
 export const action = defineAction({
   description: 'Verifies what is promoted: the ledger with its decisions, the labels, and the images at the targets',
   needs:
     'read access to the image server over HTTP and to the targets. It changes nothing. With `ledger-key` it also checks seals.',
-  inputs: {
-    url: required(
-      'The store that the label and its ledger are in: the `https://` URL of its directory, or an address as for `server` of evaluate-and-promote, such as `git`',
-      readableSchema,
-    ),
-    ...readerInputs,
-    'promoted-label': renamed(withDefault('The promoted label', 'current-ceph', promotedLabelSchema), 'label'),
-    targets: optional(
-      'The only repositories that may be promoted to, as for evaluate-and-promote; empty: those that the ledger names',
-      targetsSchema,
-    ),
-    'target-username': {
-      ...targetInputs['target-username'],
-      description: 'User that reads `targets`; empty: anonymous',
-    },
-    'target-password': targetInputs['target-password'],
-    'plain-http': plainHttp,
-    'token-hosts': tokenHosts,
-    'ca-file': caFile,
-    'ledger-key': secret("Key of the HMAC that seals the ledger's records; empty: seals are not checked"),
-  },
+  inputs,
   outputs: {
     verified: '`true` or `false`',
     records: 'How many records were verified',
     problem: 'The first problem that was found; empty if there is none',
   },
-  async run(inputs, { log }) {
-    const { url, 'promoted-label': label } = inputs;
-    const repositories = inputs.targets === undefined ? [] : targetRepositories(inputs.targets);
-    const http = await smallApis(log, inputs);
-    const { records, problem } = await withRegistry(inputs, log, { targets: repositories }, (registry) =>
-      withReader(url, inputs, http, log, (reader) =>
-        verifyPromotion({ reader, registry, label, ledgerKey: inputs['ledger-key'], repositories }),
+  async run(settings, { log, context }) {
+    const { url, 'promoted-label': label } = settings;
+    const repositories = settings.targets === undefined ? [] : targetRepositories(settings.targets);
+    const http = await smallApis(log, settings);
+    const restoreTo = settings['restore-to'];
+    if (restoreTo !== undefined) return restore(settings, path.resolve(context.workspace, restoreTo), http, log);
+    const { records, problem } = await withRegistry(settings, log, { targets: repositories }, (registry) =>
+      withReader(url, settings, http, log, (reader) =>
+        verifyPromotion({ reader, registry, label, ledgerKey: settings['ledger-key'], repositories }),
       ),
     );
     const head = records.at(-1);
@@ -68,3 +85,40 @@ export const action = defineAction({
     };
   },
 });
+
+/** Writes the records of a lost ledger to a directory, and says whether they are a whole ledger. */
+async function restore(
+  settings: ParsedInputs<typeof inputs>,
+  directory: string,
+  http: Http,
+  log: Log,
+): Promise<Result<'verified' | 'records' | 'problem'>> {
+  const { url, targets, 'promoted-label': label, 'ledger-key': key } = settings;
+  if (targets === undefined) throw new UserError('input targets: required with restore-to: they have the proofs');
+  const repositories = targetRepositories(targets);
+  const proven = await withRegistry(settings, log, { targets: repositories }, (registry) =>
+    readProvenRecords(registry, repositories, label),
+  );
+  for (const [n, bytes] of proven) {
+    const file = path.join(directory, recordPath(label, n));
+    await mkdir(path.dirname(file), { recursive: true });
+    // A record that is there already may be one that somebody still needs.
+    await writeFile(file, bytes, { flag: 'wx' });
+    log.info(`written: ${file}`);
+  }
+  const { records, problem } = await withReader(url, settings, http, log, (reader) =>
+    verifyLedger(mergeLedgers(proven, ledgerOf(reader, label)), { label, key }),
+  );
+  const wrong =
+    problem ??
+    (proven.size === 0 ? `the targets have no proof of a record of ${label}: there is nothing to restore` : undefined);
+  const found = `${proven.size} records of \`${label}\` found in the proofs and written to \`${directory}\``;
+  return {
+    outputs: { verified: String(wrong === undefined), records: String(records.length), problem: wrong ?? '' },
+    summary:
+      wrong === undefined
+        ? `${found}. With what the store has they are a whole ledger of ${records.length} records.`
+        : `${found}. They are not a whole ledger: ${wrong}.`,
+    ...(wrong !== undefined && { failure: wrong }),
+  };
+}

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { canonicalRepository, type Digest, type Repository } from '../candidate/reference.js';
-import { sha256 } from '../ledger/codec.js';
+import { MAX_RECORD, sha256 } from '../ledger/codec.js';
 import type { Label } from '../ledger/names.js';
 import type { LedgerEnd, Proof } from '../ledger/proofs.js';
 import type { Registry } from '../registry/registry.js';
@@ -23,9 +23,14 @@ const proofSchema = v.object({
   target: v.string(),
 });
 
+/** A proof, and the artifact that has the record's bytes. */
+export interface AttachedProof extends Proof {
+  readonly artifact: Digest;
+}
+
 export interface FoundProofs {
   readonly digest: Digest;
-  readonly proofs: readonly Proof[];
+  readonly proofs: readonly AttachedProof[];
   /** False if the registry definitely cannot keep referrers. */
   readonly keeps: boolean;
 }
@@ -42,11 +47,11 @@ export async function findProofs(
 ): Promise<FoundProofs> {
   const attached = await registry.repository(repository).listAttached(digest, RECORD_TYPE);
   if (attached === 'unsupported') return { digest, proofs: [], keeps: false };
-  const proofs = attached.flatMap(({ annotations }): Proof[] => {
+  const proofs = attached.flatMap(({ digest: artifact, annotations }): AttachedProof[] => {
     const parsed = v.safeParse(proofSchema, withoutPrefix(annotations));
     if (!parsed.success) return [];
     const { label: of, target, ...proof } = parsed.output;
-    return of === label && target === canonicalRepository(repository) ? [proof] : [];
+    return of === label && target === canonicalRepository(repository) ? [{ ...proof, artifact }] : [];
   });
   return { digest, proofs, keeps: true };
 }
@@ -54,6 +59,16 @@ export async function findProofs(
 function withoutPrefix(annotations: Readonly<Record<string, string>>): Record<string, string> {
   const own = Object.entries(annotations).filter(([name]) => name.startsWith(PREFIX));
   return Object.fromEntries(own.map(([name, value]) => [name.slice(PREFIX.length), value]));
+}
+
+/** Reads the record that a proof carries; undefined if its bytes are not those that the proof names. */
+export async function readProvenRecord(
+  registry: Registry,
+  repository: Repository,
+  { artifact, sha256: hash }: AttachedProof,
+): Promise<Buffer | undefined> {
+  const bytes = await registry.repository(repository).readAttached(artifact, RECORD_TYPE, MAX_RECORD);
+  return bytes !== undefined && sha256(bytes) === hash ? bytes : undefined;
 }
 
 export function isOwnProof(proof: Proof, end: LedgerEnd): boolean {

@@ -1,9 +1,9 @@
 import * as v from 'valibot';
 import { ServiceError } from '../base/errors.js';
 import type { Digest, Repository } from '../candidate/reference.js';
-import { readerOf } from './blob.js';
+import { readBlob, readerOf } from './blob.js';
 import { type Descriptor, digestOf, MAX_MANIFEST_BYTES, named, OCI_MANIFEST } from './manifest.js';
-import { getManifest, putManifest } from './manifests.js';
+import { findManifest, getManifest, putManifest } from './manifests.js';
 import { type Entry, linkByTag, listReferrers, listUnderTag } from './referrers.js';
 import type { Access } from './session.js';
 import { finishUpload, startUpload } from './upload.js';
@@ -49,6 +49,23 @@ export async function listAttached(
     if (!said.success || said.output.artifactType !== artifactType) return [];
     return [{ digest: entry.digest, annotations: said.output.annotations ?? {} }];
   });
+}
+
+/**
+ * Reads the layer of an artifact: its first, of media type `artifactType` and at most `maxBytes` long. Undefined if
+ * there is no such artifact or layer.
+ */
+export async function readAttached(
+  access: Access,
+  repository: Repository,
+  artifact: Digest,
+  artifactType: string,
+  maxBytes: number,
+): Promise<Buffer | undefined> {
+  const manifest = await findManifest(access, repository, artifact);
+  const [layer] = manifest?.kind === 'image' ? manifest.layers : [];
+  if (layer === undefined || layer.mediaType !== artifactType || layer.size > maxBytes) return undefined;
+  return readBlob(access, repository, layer);
 }
 
 async function listEntries(

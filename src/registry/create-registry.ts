@@ -1,6 +1,6 @@
 import type { Digest } from '../candidate/reference.js';
 import { createHttp, defaultPolicy, type HttpPolicy } from '../http/policy.js';
-import { attach, listAttached } from './attach.js';
+import { attach, listAttached, readAttached } from './attach.js';
 import { copyImage } from './copy.js';
 import { grantsFor, type Preparation, prepare, toPlan, withoutConflicts } from './copy-plan.js';
 import type { Manifest } from './manifest.js';
@@ -43,6 +43,8 @@ export function createRegistry(options: RegistryOptions): Registry {
         },
 
         listAttached: (subject, artifactType) => listAttached(access('pull'), repository, subject, artifactType),
+        readAttached: (artifact, artifactType, maxBytes) =>
+          readAttached(access('pull'), repository, artifact, artifactType, maxBytes),
         attach: (subject, attachment) => attach(access('pull,push'), repository, subject, attachment),
         deleteTag: (tag) => deleteTag(access('pull,push,delete'), repository, tag),
         checkPush: () => checkPush(access('pull,push'), repository),

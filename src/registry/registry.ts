@@ -63,6 +63,8 @@ export interface RepositoryClient {
   moveTag(tag: Tag, digest: Digest, lastLook?: () => Promise<void>): Promise<void>;
   /** The artifacts of a type that are attached to an image; `unsupported` if the registry cannot keep referrers. */
   listAttached(subject: Digest, artifactType: string): Promise<readonly Attached[] | 'unsupported'>;
+  /** Reads an artifact's layer of at most `maxBytes`; undefined if there is no such artifact or layer. */
+  readAttached(artifact: Digest, artifactType: string, maxBytes: number): Promise<Buffer | undefined>;
   /**
    * Attaches an artifact to an image that the repository has. Attaching it again changes nothing. Throws a ServiceError
    * of kind `unsupported` if the registry definitely does not accept referrers.

@@ -98,7 +98,7 @@ describe('in the log and in the summary', () => {
         await writeFile(join(settings.directory.path, 'ledger/current-ceph/9.json'), '{}');
         return run(NEXT, 'success');
       },
-      ['ledger record 3 not trusted: it is missing, and record 9 is there', 'restored from a backup'],
+      ['ledger record 3 not trusted: it is missing, and record 9 is there', 'the input restore-to of verify-ledger'],
     ],
   ])('%s', async (_, work, expected) => {
     const { log, summary } = await work();

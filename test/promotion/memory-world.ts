@@ -108,6 +108,7 @@ export function createWorld(images: readonly Candidate[], moving: string): World
         listAttached: step(async (subject: Digest, artifactType: string) =>
           (attached.get(key(repository, subject)) ?? []).filter((one) => one.artifactType === artifactType),
         ),
+        readAttached: () => unused(),
         attach: step(async (subject: Digest, { artifactType, annotations }) => {
           const there = attached.get(key(repository, subject)) ?? [];
           const same = there.some((one) => JSON.stringify(one.annotations) === JSON.stringify(annotations));

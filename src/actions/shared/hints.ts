@@ -71,7 +71,8 @@ const WORDINGS: Readonly<Record<Hint, readonly [string, ...string[]]>> = {
   'git-token': ['check {git-token}', 'check the token for the git store'],
   'ledger-key': ['check {ledger-key}', 'check {evaluate-and-promote.ledger-key}'],
   'restore-ledger': [
-    'until the ledger is restored from a backup, nothing is promoted; find out who wrote to it (docs/how-to/troubleshoot.md)',
+    'nothing is promoted until the ledger is restored, from a backup or from the proofs with {restore-to}',
+    'nothing is promoted until the ledger is restored, from a backup or from the proofs with {verify-ledger.restore-to}',
   ],
   criteria: ['check {criteria}', 'check {evaluate-and-promote.criteria}'],
   'max-age': ['run the jobs again, or raise max-age in the criteria'],

@@ -103,7 +103,7 @@ export const action = defineAction({
   needs:
     'an account that may write the store at `server`, its `ledger/` and the promoted label; an account that may push to the targets; ' +
     '`ssh-keygen` or `git` on the runner; a concurrency group that never cancels. For a decision by a person (force, rollback, hold, ' +
-    'lifted hold, quarantine, adoption): `workflow_dispatch`.',
+    'lifted hold, quarantine, adoption): `workflow_dispatch`, a Zuul build in one of `manual-pipelines`, or a [command line](../../docs/how-to/decide-from-a-command-line.md).',
   inputs,
   outputs: promotionOutputs,
   async run(settings, runner) {
@@ -195,10 +195,10 @@ function placesOf(settings: Settings): SummaryPlaces {
   };
 }
 
-function authorOf({ runId, attempt, triggeringActor, actor, runUrl, event }: RunContext): Author {
+function authorOf({ runId, attempt, triggeringActor, actor, runUrl, event, pipeline }: RunContext): Author {
   return {
     id: `${runId || 'local'}/${attempt}/${randomUUID()}`,
-    who: triggeringActor || actor || 'nobody',
+    who: triggeringActor || actor || (pipeline === undefined ? 'nobody' : 'zuul'),
     runUrl,
     event,
   };

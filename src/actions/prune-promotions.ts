@@ -5,7 +5,7 @@ import { defineAction } from '../runner/action.js';
 import { countSchema, flag, required, secret, withDefault, words } from '../runner/inputs.js';
 import { prune } from '../upkeep/prune.js';
 import { registryInputs, targetInputs, withRegistry } from './shared/registry-inputs.js';
-import { authorise } from './shared/request-inputs.js';
+import { authorise, requestInputs } from './shared/request-inputs.js';
 import { storeInputs, withStore } from './shared/store-inputs.js';
 import { targetsSchema } from './shared/targets-input.js';
 
@@ -35,6 +35,7 @@ export const action = defineAction({
     ),
     delete: flag('Delete what is listed', 'false'),
     'allowed-actors': words('Who may delete; empty: nobody'),
+    'manual-pipelines': requestInputs['manual-pipelines'],
   },
   outputs: {
     artifacts: 'The tags whose artifacts no rollback needs, one a line',
@@ -42,7 +43,7 @@ export const action = defineAction({
     removed: 'What was deleted, one a line; a registry may refuse to delete tags',
   },
   async run(inputs, { log, context }) {
-    if (inputs.delete) authorise('delete', inputs['allowed-actors'], context);
+    if (inputs.delete) authorise('delete', inputs, context);
     const repositories = targetRepositories(inputs.targets);
     const { artifacts, images, removed } = await withRegistry(inputs, log, { targets: repositories }, (registry) =>
       withStore(inputs, log, (server) =>

@@ -1,10 +1,12 @@
-/** Who started the run and from where, as reported by the forge. */
+/** Who started the run and from where, as reported by the forge, by Zuul, or by a person at a command line. */
 export interface Requester {
-  /** `schedule`, `workflow_dispatch` …; empty outside a forge. */
+  /** `schedule`, `workflow_dispatch`, `command-line` …; empty where nobody says. */
   readonly event: string;
   readonly actor: string;
   /** Empty if the forge does not say. */
   readonly triggeringActor: string;
+  /** The pipeline of the Zuul build; undefined outside Zuul. */
+  readonly pipeline: string | undefined;
   /** The ref of the workflow, such as `refs/heads/main`; empty if a forge hides it, undefined outside a forge. */
   readonly ref: string | undefined;
   /** The repository's default branch, without `refs/heads/`; undefined if the forge does not say. */
@@ -13,18 +15,25 @@ export interface Requester {
 
 export type ActorRefusal =
   | { readonly kind: 'event'; readonly event: string }
+  | { readonly kind: 'pipeline'; readonly pipeline: string }
   | { readonly kind: 'actor'; readonly actor: string };
 
+/** What starts a run only because a person wants it. */
+const BY_HAND: readonly string[] = ['workflow_dispatch', 'command-line'];
+
 /**
- * Why this requester may not make a person's decision; undefined if they may. Such a decision needs a dispatch, and
- * both the person who dispatched the run and the one who started this attempt must be allowed. This guards against
- * mistakes only: the secrets are what grants rights.
+ * Why this requester may not make a person's decision; undefined if they may. Such a decision needs a dispatch, a
+ * command line, or a build of a Zuul pipeline that only people enqueue to (`manualPipelines`). Both the person who
+ * dispatched the run and the one who started this attempt must be allowed. This guards against mistakes only: the secrets
+ * are what grants rights.
  */
 export function refuseActor(
-  { event, actor, triggeringActor }: Requester,
+  { event, pipeline, actor, triggeringActor }: Requester,
   allowed: readonly string[],
+  manualPipelines: readonly string[],
 ): ActorRefusal | undefined {
-  if (event !== 'workflow_dispatch') return { kind: 'event', event };
+  if (pipeline !== undefined && !manualPipelines.includes(pipeline)) return { kind: 'pipeline', pipeline };
+  if (pipeline === undefined && !BY_HAND.includes(event)) return { kind: 'event', event };
   const people = triggeringActor === '' ? [actor] : [actor, triggeringActor];
   const stranger = people.find((who) => !allowed.includes(who));
   return stranger === undefined ? undefined : { kind: 'actor', actor: stranger };

@@ -1,9 +1,14 @@
 import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
+import { parseUser, runUrlSchema } from '../base/schema.js';
+import { lineSchema } from './inputs.js';
 
-/** The facts about the run, from variables that GitHub, Gitea, Forgejo and act all set. */
+/**
+ * The facts about the run: on a forge from variables that GitHub, Gitea, Forgejo and act all set, in Zuul from those that
+ * the role ceph_promotion sets, on a command line from those that a person sets (docs/how-to/decide-from-a-command-line.md).
+ */
 export interface RunContext {
-  /** `schedule`, `workflow_dispatch`, `pull_request` …; empty outside a runner. */
+  /** `schedule`, `workflow_dispatch`, `zuul/<pipeline>/<change>`, `command-line` …; empty where nobody says. */
   readonly event: string;
   readonly actor: string;
   /** Who started this attempt; empty if the forge does not say. */
@@ -12,6 +17,8 @@ export interface RunContext {
   readonly ref: string | undefined;
   /** Without `refs/heads/`; undefined if the event does not name it. */
   readonly defaultBranch: string | undefined;
+  /** The pipeline of the Zuul build; undefined outside Zuul. */
+  readonly pipeline: string | undefined;
   /** `owner/name`. */
   readonly repository: string;
   readonly runId: string;
@@ -25,10 +32,52 @@ export interface RunContext {
   readonly workspace: string;
 }
 
+/** The event where a person runs a bundle with the keys at hand. */
+const COMMAND_LINE = 'command-line';
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Reads the run from the environment; a variable that is not set is empty. */
+/**
+ * Reads the run from the environment; a variable that is not set is empty. On a forge the variables of Zuul and of the
+ * command line say nothing. Throws a UserError where one of these is no line of text, or no URL.
+ */
 export function readRunContext(env: Environment): RunContext {
+  const forge = readForge(env);
+  return forge.event !== '' || env.GITHUB_ACTIONS ? forge : { ...forge, ...(readZuul(env) ?? readCommandLine(env)) };
+}
+
+type Elsewhere = Pick<RunContext, 'event' | 'actor' | 'runUrl'> & Partial<RunContext>;
+
+/** A build in Zuul; undefined where this is none. */
+function readZuul(env: Environment): Elsewhere | undefined {
+  const [build, pipeline] = [readLine(env, 'ZUUL_BUILD'), readLine(env, 'ZUUL_PIPELINE')];
+  if (build === '' && pipeline === '') return undefined;
+  const change = readLine(env, 'ZUUL_CHANGE');
+  return {
+    event: ['zuul', pipeline, change].filter((part) => part !== '').join('/'),
+    pipeline,
+    actor: readLine(env, 'ZUUL_USER'),
+    runId: build,
+    runUrl: readUrl(env, 'ZUUL_BUILD_URL'),
+  };
+}
+
+/** A person at a command line; undefined where nobody says who they are. */
+function readCommandLine(env: Environment): Elsewhere | undefined {
+  const actor = readLine(env, 'OPERATOR');
+  if (actor === '') return undefined;
+  return { event: COMMAND_LINE, actor, runUrl: readUrl(env, 'OPERATOR_URL') };
+}
+
+function readLine(env: Environment, name: string): string {
+  return env[name] ? parseUser(lineSchema, env[name], name) : '';
+}
+
+function readUrl(env: Environment, name: string): string | undefined {
+  return (env[name] && parseUser(runUrlSchema, env[name], name)) || undefined;
+}
+
+function readForge(env: Environment): RunContext {
   const attempt = Number(env.GITHUB_RUN_ATTEMPT ?? '1');
   return {
     event: env.GITHUB_EVENT_NAME ?? '',
@@ -36,6 +85,7 @@ export function readRunContext(env: Environment): RunContext {
     triggeringActor: env.GITHUB_TRIGGERING_ACTOR ?? '',
     ref: env.GITHUB_REF,
     defaultBranch: defaultBranch(env),
+    pipeline: undefined,
     repository: env.GITHUB_REPOSITORY ?? '',
     runId: env.GITHUB_RUN_ID ?? '',
     isGitHub: env.GITHUB_ACTIONS === 'true' && !isNumbered(env),

@@ -13,6 +13,7 @@ const NOTHING: RequestSettings = {
   quarantine: undefined,
   adopt: undefined,
   'allowed-actors': ['alice'],
+  'manual-pipelines': [],
   'allowed-refs': [],
 };
 const FORCE = { ...NOTHING, 'force-tag': 'v1', 'force-confirm': 'v1', 'force-reason': 'why' };
@@ -20,6 +21,7 @@ const ALICE: Requester = {
   event: 'workflow_dispatch',
   actor: 'alice',
   triggeringActor: '',
+  pipeline: undefined,
   ref: undefined,
   defaultBranch: undefined,
 };
@@ -112,6 +114,18 @@ describe('what is refused', () => {
     ],
     ['a schedule', FORCE, { ...ALICE, event: 'schedule' }, 'only by workflow_dispatch, this run is by schedule'],
     ['no event', FORCE, { ...ALICE, event: '' }, 'this run is by no event'],
+    [
+      'a periodic build of Zuul',
+      { ...FORCE, 'manual-pipelines': ['ceph-decision'] },
+      { ...ALICE, event: 'zuul/periodic', pipeline: 'periodic' },
+      'input force-tag: only by a pipeline in manual-pipelines (ceph-decision), this build is of periodic',
+    ],
+    [
+      'a build of Zuul where no pipeline is listed',
+      FORCE,
+      { ...ALICE, event: 'zuul/ceph-decision', pipeline: 'ceph-decision' },
+      'only by a pipeline in manual-pipelines (empty: none is)',
+    ],
     ['another actor', FORCE, { ...ALICE, actor: 'bob' }, 'bob is not in allowed-actors (alice)'],
     ['another who re-runs', FORCE, { ...ALICE, triggeringActor: 'bob' }, 'bob is not in allowed-actors'],
     ['nobody allowed', { ...FORCE, 'allowed-actors': [] }, ALICE, 'alice is not in allowed-actors (empty: nobody is)'],

@@ -14,7 +14,7 @@ export interface PlaybookRun {
   readonly returned: unknown;
 }
 
-const ROLES = ['examples/zuul/roles', 'examples/ansible/roles'].map((roles) => join(projectRoot, roles));
+const ROLES = ['roles'].map((roles) => join(projectRoot, roles));
 
 /** Zuul's own zuul_return, alone: other plugins beside it are for its executor only. */
 function zuulReturn(python: string): string {

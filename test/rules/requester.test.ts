@@ -5,6 +5,7 @@ const ALICE: Requester = {
   event: 'workflow_dispatch',
   actor: 'alice',
   triggeringActor: '',
+  pipeline: undefined,
   ref: 'refs/heads/main',
   defaultBranch: 'main',
 };
@@ -19,7 +20,27 @@ describe('who may make a decision', () => {
     ['another actor', { actor: 'bob' }, ['alice'], { kind: 'actor', actor: 'bob' }],
     ['another person re-runs it', { triggeringActor: 'eve' }, ['alice'], { kind: 'actor', actor: 'eve' }],
   ])('%s', (_, requester, allowed, expected) => {
-    expect(refuseActor({ ...ALICE, ...requester }, allowed)).toEqual(expected);
+    expect(refuseActor({ ...ALICE, ...requester }, allowed, [])).toEqual(expected);
+  });
+
+  test.each<[string, Partial<Requester>, string[], unknown]>([
+    ['a pipeline that only people enqueue to', { pipeline: 'by-hand' }, ['by-hand'], undefined],
+    ['a periodic one', { pipeline: 'periodic' }, ['by-hand'], { kind: 'pipeline', pipeline: 'periodic' }],
+    ['one with the listed name at its end', { pipeline: 'x-by-hand' }, ['by-hand'], expect.anything()],
+    ['any pipeline where none is listed', { pipeline: 'by-hand' }, [], { kind: 'pipeline', pipeline: 'by-hand' }],
+    ['no pipeline', { pipeline: '' }, ['by-hand'], { kind: 'pipeline', pipeline: '' }],
+    ['nobody', { pipeline: 'by-hand', actor: '' }, ['by-hand'], { kind: 'actor', actor: '' }],
+    ['another person', { pipeline: 'by-hand', actor: 'bob' }, ['by-hand'], { kind: 'actor', actor: 'bob' }],
+  ])('in Zuul: %s', (_, requester, pipelines, expected) => {
+    const build = { ...ALICE, event: 'zuul/by-hand', ref: undefined, ...requester };
+    expect(refuseActor(build, ['alice'], pipelines)).toEqual(expected);
+  });
+
+  test.each<[string, Partial<Requester>, unknown]>([
+    ['an allowed person', {}, undefined],
+    ['another', { actor: 'bob' }, { kind: 'actor', actor: 'bob' }],
+  ])('at a command line: %s', (_, requester, expected) => {
+    expect(refuseActor({ ...ALICE, event: 'command-line', ...requester }, ['alice'], [])).toEqual(expected);
   });
 });
 

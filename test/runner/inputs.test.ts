@@ -118,6 +118,66 @@ describe('the run', () => {
     expect(readRunContext({ ...env, ...forge }).isGitHub).toBe(isGitHub);
   });
 
+  const BUILD = {
+    ZUUL_BUILD: 'b1',
+    ZUUL_PIPELINE: 'ceph-decision',
+    ZUUL_CHANGE: '12345,2',
+    ZUUL_USER: 'alice@example.org',
+    ZUUL_BUILD_URL: 'https://zuul.example/t/storage/build/b1',
+  };
+
+  test('in Zuul it is the build', () => {
+    expect(readRunContext(BUILD)).toMatchObject({
+      event: 'zuul/ceph-decision/12345,2',
+      pipeline: 'ceph-decision',
+      actor: 'alice@example.org',
+      runId: 'b1',
+      runUrl: BUILD.ZUUL_BUILD_URL,
+      ref: undefined,
+    });
+    expect(readRunContext({ ZUUL_BUILD: 'b1', ZUUL_PIPELINE: 'periodic' })).toMatchObject({
+      event: 'zuul/periodic',
+      actor: '',
+      runUrl: undefined,
+    });
+    expect(readRunContext({ ...BUILD, ZUUL_PIPELINE: '' }).pipeline).toBe('');
+  });
+
+  test('at a command line it is the person who says so', () => {
+    expect(readRunContext({ OPERATOR: 'alice', OPERATOR_URL: 'https://bugs.example/1' })).toMatchObject({
+      event: 'command-line',
+      actor: 'alice',
+      runUrl: 'https://bugs.example/1',
+      pipeline: undefined,
+    });
+  });
+
+  test.each([{ GITHUB_ACTIONS: 'true' }, { GITHUB_EVENT_NAME: 'schedule' }])(
+    'on a forge (%j) nobody becomes a person by the variables of elsewhere',
+    (forge) => {
+      expect(readRunContext({ ...forge, ...BUILD, OPERATOR: 'alice' })).toMatchObject({
+        event: 'GITHUB_EVENT_NAME' in forge ? 'schedule' : '',
+        actor: '',
+        pipeline: undefined,
+      });
+    },
+  );
+
+  test('in Zuul nobody becomes a person by the variable of the command line', () => {
+    expect(readRunContext({ ZUUL_PIPELINE: 'periodic', OPERATOR: 'alice' })).toMatchObject({
+      event: 'zuul/periodic',
+      actor: '',
+    });
+  });
+
+  test.each([
+    ['ZUUL_BUILD_URL', { ...BUILD, ZUUL_BUILD_URL: 'javascript:alert(1)' }],
+    ['ZUUL_USER', { ...BUILD, ZUUL_USER: 'alice\nbob' }],
+    ['OPERATOR_URL', { OPERATOR: 'alice', OPERATOR_URL: 'ticket 7' }],
+  ])('%s is refused where it is none', (name, wrong) => {
+    expect(() => readRunContext(wrong)).toThrow(`${name}: `);
+  });
+
   test('outside a runner nothing is made up', () => {
     expect(readRunContext({})).toMatchObject({
       event: '',

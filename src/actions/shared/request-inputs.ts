@@ -24,6 +24,9 @@ export const requestInputs = {
     lineSchema,
   ),
   'allowed-actors': words('Logins that may force, roll back, hold, lift a hold, quarantine and adopt; empty: nobody'),
+  'manual-pipelines': words(
+    'In Zuul: the pipelines that only a person can enqueue to. A build of any other makes no decision; empty: none does',
+  ),
   'allowed-refs': words(
     'Branches, or full refs such as `refs/tags/v1`, that a run may promote from; empty: the default branch. A schedule counts as the default branch',
   ),
@@ -50,7 +53,7 @@ export function parseRequest(settings: RequestSettings, requester: Requester): R
     );
   }
   const request = parseDecision(name, settings[name] ?? '', settings);
-  authorise(name, settings['allowed-actors'], requester);
+  authorise(name, settings, requester);
   checkRef(settings['allowed-refs'], requester);
   return request;
 }
@@ -114,11 +117,24 @@ function refuseStray(settings: RequestSettings): void {
 }
 
 /** Throws a UserError if this requester may not make the decision that the input `name` asks for. */
-export function authorise(name: string, allowed: readonly string[], requester: Requester): void {
-  const refusal = refuseActor(requester, allowed);
+export function authorise(
+  name: string,
+  {
+    'allowed-actors': allowed,
+    'manual-pipelines': pipelines,
+  }: Pick<RequestSettings, 'allowed-actors' | 'manual-pipelines'>,
+  requester: Requester,
+): void {
+  const refusal = refuseActor(requester, allowed, pipelines);
   if (refusal?.kind === 'event') {
     const event = refusal.event === '' ? 'no event' : refusal.event;
     throw new UserError(`input ${name}: only by workflow_dispatch, this run is by ${event} (GITHUB_EVENT_NAME)`);
+  }
+  if (refusal?.kind === 'pipeline') {
+    const pipeline = refusal.pipeline === '' ? 'no pipeline' : refusal.pipeline;
+    throw new UserError(
+      `input ${name}: only by a pipeline in manual-pipelines (${pipelines.join(', ') || 'empty: none is'}), this build is of ${pipeline}`,
+    );
   }
   if (refusal?.kind === 'actor') {
     const who = refusal.actor === '' ? 'nobody' : refusal.actor;

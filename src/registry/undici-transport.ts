@@ -74,16 +74,19 @@ export function undiciTransport({ ca, bodyIdleMs = BODY_IDLE_MS }: UndiciOptions
 
   /** The protocol is only known after the TLS handshake, so this connects first and passes on that connection. */
   async function direct(origin: string): Promise<Way> {
-    const [{ default: buildConnector }, { default: Client }, { default: Pool }] = await Promise.all([
-      import('undici/lib/core/connect.js'),
+    const { default: buildConnector } = await import('undici/lib/core/connect.js');
+    const connect = buildConnector({ ...tls, allowH2: true });
+    // The rest of undici is loaded during the handshake.
+    const connecting = origin.startsWith('https:') ? connected(connect, new URL(origin)) : undefined;
+    connecting?.catch(() => undefined);
+    const [{ default: Client }, { default: Pool }] = await Promise.all([
       import('undici/lib/dispatcher/client.js'),
       import('undici/lib/dispatcher/pool.js'),
     ]);
     const pool = (connect: Connector | typeof tls) => keep(new Pool(origin, { ...http1, connect }));
     const single = (dispatcher: Dispatcher): Way => ({ requests: dispatcher, uploads: dispatcher, goodbyes: 0 });
-    if (!origin.startsWith('https:')) return single(pool(tls));
-    const connect = buildConnector({ ...tls, allowH2: true });
-    const socket = await connected(connect, new URL(origin));
+    if (connecting === undefined) return single(pool(tls));
+    const socket = await connecting;
     const first = handOver(socket, connect);
     if (!(socket instanceof TLSSocket && socket.alpnProtocol === 'h2')) return single(pool(first));
     const client = new Client(origin, {
@@ -106,7 +109,7 @@ export function undiciTransport({ ca, bodyIdleMs = BODY_IDLE_MS }: UndiciOptions
   }
 
   function wayTo(url: URL): Promise<Way> {
-    if (closed) throw new ServiceError('unreachable', `${url.host}: not asked, since the connections were ended`);
+    if (closed) throw connectionsEnded(url);
     const known = ways.get(url.origin);
     if (known !== undefined) return known;
     const way = hasProxy(url) ? byProxy() : direct(url.origin);
@@ -146,6 +149,7 @@ export function undiciTransport({ ca, bodyIdleMs = BODY_IDLE_MS }: UndiciOptions
           body: withIdleLimit(answer.body, bodyIdleMs),
         };
       } catch (error) {
+        if (closed) throw connectionsEnded(url);
         await learn(error, url);
         throw explained(error, url);
       }
@@ -156,6 +160,11 @@ export function undiciTransport({ ca, bodyIdleMs = BODY_IDLE_MS }: UndiciOptions
       await Promise.all(opened.map((dispatcher) => dispatcher.destroy()));
     },
   };
+}
+
+/** A ServiceError, so that the request is not repeated. */
+function connectionsEnded({ host }: URL): ServiceError {
+  return new ServiceError('unreachable', `${host}: no answer, since the connections were ended`);
 }
 
 /** Loopback hosts never use a proxy, as in Go. */

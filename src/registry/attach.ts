@@ -3,7 +3,7 @@ import { ServiceError } from '../base/errors.js';
 import type { Digest, Repository } from '../candidate/reference.js';
 import { readBlob, readerOf } from './blob.js';
 import { type Descriptor, digestOf, MAX_MANIFEST_BYTES, named, OCI_MANIFEST } from './manifest.js';
-import { findManifest, getManifest, putManifest } from './manifests.js';
+import { findManifest, putManifest, recallManifest } from './manifests.js';
 import { type Entry, linkByTag, listReferrers, listUnderTag } from './referrers.js';
 import type { Access } from './session.js';
 import { finishUpload, startUpload } from './upload.js';
@@ -99,7 +99,7 @@ export async function attach(
 ): Promise<void> {
   const config = await putBlob(access, repository, EMPTY_TYPE, EMPTY);
   const content = await putBlob(access, repository, artifactType, layer);
-  const { mediaType, digest, size } = await getManifest(access, repository, subject);
+  const { mediaType, digest, size } = await recallManifest(access, repository, subject);
   const document = {
     schemaVersion: 2,
     mediaType: OCI_MANIFEST,

@@ -1,7 +1,7 @@
 import { ServiceError } from '../base/errors.js';
 import type { Digest, Repository } from '../candidate/reference.js';
 import { type Descriptor, type Manifest, named } from './manifest.js';
-import { getManifest, putManifest } from './manifests.js';
+import { putManifest, recallManifest } from './manifests.js';
 import type { Access } from './session.js';
 
 /** Everything that a digest refers to. */
@@ -30,7 +30,7 @@ export async function readContent(access: Access, repository: Repository, root: 
     if (known.size > MAX_MANIFESTS || levels.length === MAX_LEVELS) {
       throw new ServiceError('too-large', `${named(repository, root.digest)}: more manifests than an image has`);
     }
-    level = await Promise.all(wanted.map((digest) => getManifest(access, repository, digest)));
+    level = await Promise.all(wanted.map((digest) => recallManifest(access, repository, digest)));
   }
   // Images first, since one may be in indexes of two levels; then the indexes, lowest first.
   const images = levels.flat().filter(({ kind }) => kind === 'image');

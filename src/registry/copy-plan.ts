@@ -3,7 +3,7 @@ import type { Log } from '../base/log.js';
 import { type Digest, formatRepository, type Repository, sameRepository, type Tag } from '../candidate/reference.js';
 import { bytesOf, type Content, distinctBlobs, readContent } from './content.js';
 import { type Descriptor, type Manifest, named, platforms } from './manifest.js';
-import { getManifest, resolve } from './manifests.js';
+import { recallManifest, resolve } from './manifests.js';
 import { findReferrers, missingAt, type Referrer } from './referrers.js';
 import type { Access } from './session.js';
 import type { Grant } from './tokens.js';
@@ -77,7 +77,7 @@ export function grantsFor(copies: readonly Copy[], targetActions: Grant['actions
 export async function prepare(access: Access, copy: Copy, options: CopyOptions, log: Log): Promise<Preparation> {
   const { source, target } = copy;
   const looking = resolve(access, target.repository, target.tag);
-  const read = () => getManifest(access, source.repository, source.digest);
+  const read = () => recallManifest(access, source.repository, source.digest);
   // In parallel, unless a login costs extra requests: then a copy that is already done should end with the target's
   // answer.
   const reading = access.hasLogin(target.repository) ? undefined : read();

@@ -1,10 +1,8 @@
-import type { Digest } from '../candidate/reference.js';
 import { createHttp, defaultPolicy, type HttpPolicy } from '../http/policy.js';
 import { attach, listAttached, readAttached } from './attach.js';
 import { copyImage } from './copy.js';
 import { grantsFor, type Preparation, prepare, toPlan, withoutConflicts } from './copy-plan.js';
-import type { Manifest } from './manifest.js';
-import { deleteTag, findManifest, getConfig, getManifest, putManifest, resolve } from './manifests.js';
+import { deleteTag, findManifest, getConfig, getManifest, putManifest, recallManifest, resolve } from './manifests.js';
 import { checkPush } from './push-right.js';
 import type { CopiedImage, Copy, CopyOptions, Registry, RegistryOptions } from './registry.js';
 import { type Access, createSession } from './session.js';
@@ -20,8 +18,6 @@ export function createRegistry(options: RegistryOptions): Registry {
   const { transport, close } = undiciTransport(ca === undefined ? {} : { ca });
   const http = createHttp({ transport, policy, clock, log });
   const session = createSession({ http, clock, account, plainHttp, tokenHosts, ownCa: ca !== undefined });
-  /** The roots of copied images, so that a tag can be moved to one without reading it again. */
-  const copied = new Map<Digest, Manifest>();
 
   const prepareAll = (access: Access, copies: readonly Copy[], copyOptions: CopyOptions): Promise<Preparation[]> =>
     Promise.all(copies.map((copy) => prepare(access, copy, copyOptions, log)));
@@ -37,7 +33,7 @@ export function createRegistry(options: RegistryOptions): Registry {
         getConfig: (manifest) => getConfig(access('pull'), repository, manifest),
 
         async moveTag(tag, digest, lastLook) {
-          const manifest = copied.get(digest) ?? (await getManifest(access('pull,push'), repository, digest));
+          const manifest = await recallManifest(access('pull,push'), repository, digest);
           await lastLook?.();
           await putManifest(access('pull,push'), repository, tag, manifest);
         },
@@ -61,7 +57,6 @@ export function createRegistry(options: RegistryOptions): Registry {
       const report: CopiedImage[] = [];
       for (const one of prepared) {
         report.push(await copyImage(access, one, log));
-        if (one.state === 'copy') copied.set(one.content.root.digest, one.content.root);
       }
       return report;
     },

@@ -42,6 +42,18 @@ export async function getManifest(access: Access, repository: Repository, refere
   throw new ServiceError('not-found', `${named(repository, reference)}: there is no such manifest or repository`);
 }
 
+/** Like getManifest, but does not ask again for a manifest whose bytes this run has read or stored. */
+export async function recallManifest(access: Access, repository: Repository, digest: Digest): Promise<Manifest> {
+  const known = access.memory.recall(digest);
+  if (known !== undefined) {
+    const { bytes, mediaType } = await known;
+    return parseManifest(bytes, mediaType, named(repository, digest));
+  }
+  const reading = getManifest(access, repository, digest);
+  access.memory.keep(digest, reading);
+  return reading;
+}
+
 /** Like getManifest, but undefined if there is none. */
 export async function findManifest(
   access: Access,
@@ -102,7 +114,12 @@ async function getBytes(
     const found = digestOf(bytes, said);
     throw new ServiceError('digest-mismatch', `${what}: the registry names ${said} and sent bytes of digest ${found}`);
   }
-  return { ...answer, digest: digestOf(bytes) };
+  const digest = digestOf(bytes);
+  // What another host sent is not kept: errors about it must not quote it.
+  if (answer.elsewhere === undefined) {
+    access.memory.keep(digest, { bytes, mediaType: answer.headers['content-type'] });
+  }
+  return { ...answer, digest };
 }
 
 function parse({ bytes, headers, elsewhere }: Fetched, repository: Repository, reference: Tag | Digest): Manifest {
@@ -164,6 +181,7 @@ export async function putManifest(
       throw new ServiceError('conflict', `${what}: was to be set to ${digest}, and is ${found ?? 'not there'}`);
     }
   }
+  access.memory.keep(digest, { bytes, mediaType });
   return { linksSubject };
 }
 

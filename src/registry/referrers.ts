@@ -2,6 +2,8 @@ import * as v from 'valibot';
 import { ServiceError, type ServiceErrorKind } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { type Digest, type Repository, type Tag, tagSchema } from '../candidate/reference.js';
+import type { BytesResponse } from '../http/policy.js';
+import { readSaid } from '../http/said.js';
 import { type Content, putBelow, readContent } from './content.js';
 import { readPage, type TagPage } from './distribution-listing.js';
 import { descriptorSchema, digestOf, MAX_MANIFEST_BYTES, named, OCI_INDEX, parseEach } from './manifest.js';
@@ -167,6 +169,7 @@ export async function listReferrers(
   const what = `${named(repository, subject)}: referrers`;
   const entries: Entry[] = [];
   let page: URL | undefined;
+  if (access.memory.lacksReferrers(repository)) return undefined;
   for (let count = 1; count <= MAX_PAGES; count += 1) {
     const answer = await access.fetch({
       repository,
@@ -179,7 +182,10 @@ export async function listReferrers(
     });
     const found = answer.status === 200 ? rowsIn(answer.bytes) : undefined;
     if (found === undefined) {
-      if (page === undefined) return undefined;
+      if (page === undefined) {
+        if (lacksApi(answer)) access.memory.noteLackOfReferrers(repository);
+        return undefined;
+      }
       throw new ServiceError('bad-answer', `${what}: page ${count} is no list of referrers`);
     }
     // Entries that cannot be parsed are left out.
@@ -193,6 +199,13 @@ export async function listReferrers(
     if (entries.length > MAX_LISTED) break;
   }
   return { entries, isWhole: false };
+}
+
+/** Does the answer hold for the whole repository, and not only for this subject or because the repository is not there? */
+function lacksApi(answer: BytesResponse): boolean {
+  const { codes } = readSaid({ ...answer, body: answer.bytes });
+  const isAboutName = codes.some((code) => code === 'NAME_UNKNOWN' || code === 'MANIFEST_UNKNOWN');
+  return [404, 405, 501].includes(answer.status) && !isAboutName;
 }
 
 /** The unparsed entries of a list; undefined if this is no list. */

@@ -6,6 +6,7 @@ import type { AnswerHead, BytesResponse, Http, Pace, SendOptions } from '../http
 import type { HttpRequest, HttpResponse } from '../http/transport.js';
 import { type BearerChallenge, type Challenge, isTrustedRealm, parseChallenge } from './challenge.js';
 import { type Account, basic, isPassword, sameLogin } from './login.js';
+import { createMemory, type Memory } from './memory.js';
 import { originOf } from './origin.js';
 import { createRateLimit, type Kind, WIDTH } from './rate-limit.js';
 import { refusal } from './refusal.js';
@@ -35,6 +36,8 @@ export interface Access {
   /** The base of relative URLs in the registry's answers. */
   originOf(repository: Repository): Promise<URL>;
   readonly clock: Clock;
+  /** Shared by all accesses of the run. */
+  readonly memory: Memory;
 }
 
 export interface RegistryRequest {
@@ -93,7 +96,8 @@ export function createSession(parts: SessionParts): Session {
     hosts.set(registry, host);
     return host;
   };
-  return { access: (grants) => createAccess(parts, hostOf, grants) };
+  const memory = createMemory();
+  return { access: (grants) => createAccess(parts, hostOf, memory, grants) };
 }
 
 async function newHost({ http, clock, plainHttp, ownCa }: SessionParts, registry: string): Promise<Host> {
@@ -111,6 +115,7 @@ async function newHost({ http, clock, plainHttp, ownCa }: SessionParts, registry
 function createAccess(
   { http, clock, account, tokenHosts }: SessionParts,
   hostOf: (registry: string) => Promise<Host>,
+  memory: Memory,
   grants: readonly Grant[],
 ): Access {
   async function authorization(host: Host, repository: Repository, isAlone: boolean): Promise<string | undefined> {
@@ -181,6 +186,7 @@ function createAccess(
     hasLogin: (repository) => account(repository).login !== undefined,
     originOf: async ({ registry }) => (await hostOf(registry)).origin,
     clock,
+    memory,
 
     async send(request) {
       const response = await exchange(request, http.send);

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import type { HttpResponse } from '../../src/http/transport.js';
 import { openBlob } from '../../src/registry/blob.js';
+import { createMemory } from '../../src/registry/memory.js';
 import type { Access, RegistryRequest } from '../../src/registry/session.js';
 import { digest, hastyClock, repository } from './support.js';
 
@@ -26,6 +27,7 @@ function scripted(parts: readonly Part[]): { access: Access; asked: (string | un
   const rest = parts.values();
   const access: Access = {
     clock: hastyClock,
+    memory: createMemory(),
     hasLogin: () => false,
     refusal: () => Promise.reject(new TypeError('not used')),
     challenge: async () => null,

@@ -5,6 +5,7 @@ import { readTag } from '../../src/candidate/scheme.js';
 import { cephDaemon } from '../../src/candidate/schemes/ceph-daemon.js';
 import { schemes } from '../../src/candidate/schemes.js';
 import { listByDistribution } from '../../src/registry/distribution-listing.js';
+import { createMemory } from '../../src/registry/memory.js';
 import type { Access } from '../../src/registry/session.js';
 import { CEPH_DAEMON, cephDaemonTags } from '../sandbox/ceph-daemon.js';
 import { sandbox } from '../sandbox/current.js';
@@ -89,6 +90,7 @@ function standIn({ tags, order = byText, unknown = 'by its order', perPage = 100
   };
   const access: Access = {
     clock: hastyClock,
+    memory: createMemory(),
     send: () => Promise.reject(new TypeError('not used')),
     challenge: async () => null,
     hasLogin: () => false,

@@ -20,6 +20,8 @@ export interface MemoryRegistry {
   /** Stores an image of one platform and one layer. */
   image(repository: string, tag: string, change?: (manifest: ImageDocument) => object): Descriptor;
   digestAt(repository: string, tag: string): string | undefined;
+  /** Does it list referrers by the API? */
+  hasReferrers: boolean;
   stop(): void;
 }
 
@@ -81,6 +83,7 @@ export async function startMemoryRegistry(): Promise<MemoryRegistry> {
     asked: [],
     manifests: new Map(),
     blobs: new Map(),
+    hasReferrers: false,
     blob(repository, content, mediaType) {
       const bytes = Buffer.from(content);
       registry.blobs.set(`${repository}@${digestOf(bytes)}`, bytes);
@@ -115,6 +118,21 @@ function put({ manifests }: MemoryRegistry, repository: string, reference: strin
   manifests.set(`${repository}:${digestOf(bytes)}`, { bytes, type });
 }
 
+function referrersOf({ manifests }: MemoryRegistry, repository: string, subject: string): object {
+  const own = [...manifests].filter(([key]) => key.startsWith(`${repository}:sha256:`));
+  const about = own.flatMap(([, { bytes, type }]) => {
+    const document = JSON.parse(bytes.toString()) as {
+      subject?: Descriptor;
+      artifactType?: string;
+      annotations?: object;
+    };
+    if (document.subject?.digest !== subject) return [];
+    const { artifactType, annotations } = document;
+    return [{ mediaType: type, digest: digestOf(bytes), size: bytes.length, artifactType, annotations }];
+  });
+  return { schemaVersion: 2, mediaType: MEDIA_TYPES.oci.index, manifests: about };
+}
+
 function serve(registry: MemoryRegistry, { method, url, headers, body }: Asked): Answer {
   if (url.pathname === '/v2/') return { status: 200, body: {} };
   const match = /^\/v2\/(.+)\/(tags\/list|manifests|blobs|referrers)\/?(.*)$/.exec(url.pathname);
@@ -126,13 +144,17 @@ function serve(registry: MemoryRegistry, { method, url, headers, body }: Asked):
   }
   if (kind === 'manifests' && method === 'PUT') {
     put(registry, repository, name, body, headers['content-type'] ?? '');
-    return { status: 201, headers: { 'docker-content-digest': digestOf(body) } };
+    const { subject } = JSON.parse(body.toString()) as { subject?: Descriptor };
+    const links = registry.hasReferrers && subject !== undefined ? { 'oci-subject': subject.digest } : {};
+    return { status: 201, headers: { 'docker-content-digest': digestOf(body), ...links } };
   }
   if (kind === 'manifests') {
     const found = registry.manifests.get(`${repository}:${name}`);
     if (found === undefined) return refuse(404, 'MANIFEST_UNKNOWN');
     return { status: 200, headers: { 'content-type': found.type }, body: found.bytes };
   }
+  if (kind === 'referrers' && registry.hasReferrers)
+    return { status: 200, body: referrersOf(registry, repository, name) };
   if (kind === 'blobs' && method === 'POST') {
     const mounted = registry.blobs.get(`${url.searchParams.get('from')}@${url.searchParams.get('mount')}`);
     if (mounted === undefined) return { status: 202, headers: { location: `/v2/${repository}/blobs/uploads/1` } };

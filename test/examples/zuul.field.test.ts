@@ -1,15 +1,7 @@
-import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { unlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
-import * as v from 'valibot';
-import { parse } from 'yaml';
-import { parseUser } from '../../src/base/schema.js';
-import { parseCriteria } from '../../src/criteria/criteria-file.js';
-import { labelSchema } from '../../src/ledger/names.js';
 import { cephDaemonImage } from '../sandbox/ceph-daemon.js';
 import { sandbox } from '../sandbox/current.js';
 import { projectRoot } from '../sandbox/project.js';
@@ -20,7 +12,7 @@ import { runPlaybook } from './playbook.js';
 const TAG = 'v6.0.7-stable-6.0-pacific-centos-stream8';
 const PLAYBOOKS = join(projectRoot, 'examples/zuul/playbooks/ceph-promotion');
 const { digest } = cephDaemonImage(TAG);
-const project = { ceph_promotion_project: projectRoot };
+const project = { ceph_promotion_project: projectRoot, ceph_promotion_pin: '' };
 const reference = () => `${sandbox().source.host}/ceph/daemon:${TAG}@${digest}`;
 
 const role = (variables: Readonly<Record<string, unknown>>, tasksFrom = 'main') =>
@@ -40,6 +32,16 @@ test('the outputs of find-stable-tag are returned to the jobs that depend on it'
   expect(returned).toEqual({
     ceph_promotion: {
       find_stable_tag: expect.objectContaining({ reference: reference(), tag: TAG, flavor: 'pacific' }),
+    },
+    zuul: {
+      warnings: [],
+      artifacts: [
+        {
+          name: expect.stringContaining('find-stable-tag'),
+          url: `docker://${reference()}`,
+          metadata: { type: 'ceph_promotion', action: 'find-stable-tag', decision: '', reference: reference() },
+        },
+      ],
     },
   });
 });
@@ -66,6 +68,13 @@ test('outputs of many lines, and empty ones, come whole; lists and booleans are 
       },
     },
   });
+  // What a person has to see is on the build's page too.
+  expect(returned).toMatchObject({
+    zuul: {
+      warnings: [expect.stringContaining('input server: not set'), expect.stringContaining('current-ceph: wait')],
+      artifacts: [{ metadata: { action: 'evaluate-and-promote', decision: 'wait', reference: reference() } }],
+    },
+  });
   expect(said).not.toContain('secret-of-the-test');
 });
 
@@ -77,14 +86,39 @@ test('an action that fails fails the job, and says why', async () => {
   expect(said).toContain('find-stable-tag ended with exit status 1');
 });
 
+test('the pre-run sees a new enough Node.js, and says what is there where it is too old', async () => {
+  expect((await role({}, 'node')).status).toBe(0);
+  const folder = await mkdtemp(join(tmpdir(), 'node-'));
+  await writeFile(join(folder, 'node'), '#!/bin/sh\necho v16.20.2\n', { mode: 0o755 });
+  const { status, said } = await runPlaybook(
+    [
+      {
+        'ansible.builtin.include_role': {
+          name: 'ceph_promotion',
+          tasks_from: 'node',
+          apply: { environment: { PATH: `${folder}:/usr/bin:/bin` } },
+        },
+      },
+    ],
+    project,
+  );
+  expect(status).toBe(2);
+  expect(said).toContain('the node has v16.20.2; install Node.js 20 or newer');
+  await rm(folder, { recursive: true });
+});
+
 describe('the artifact by which a build is evidence', () => {
-  test('names what is proved', async () => {
-    const { status, returned } = await role({ ceph_promotion_tested: reference() }, 'tested');
+  test.each([
+    ['', {}],
+    [`sha256:${'1'.repeat(64)}`, { 'set-digest': `sha256:${'1'.repeat(64)}` }],
+  ])('names what is proved, and its set where there is one: %j', async (set, more) => {
+    const variables = { ceph_promotion_tested: reference(), ceph_promotion_tested_set: set };
+    const { status, returned } = await role(variables, 'tested');
     expect(status).toBe(0);
     const artifact = {
       name: 'ceph candidate',
       url: `docker://${reference()}`,
-      metadata: { type: 'ceph_candidate', reference: reference() },
+      metadata: { type: 'ceph_candidate', reference: reference(), ...more },
     };
     expect(returned).toEqual({ zuul: { artifacts: [artifact] } });
   });
@@ -99,7 +133,7 @@ describe('the artifact by which a build is evidence', () => {
   );
 });
 
-test.each(['find', 'scenario', 'promote'])(
+test.each(['pre', 'find', 'publish', 'scenario', 'report', 'promote', 'decide'])(
   '%s.yaml is a playbook',
   async (name) => {
     const { status, said } = await runPlaybook(join(PLAYBOOKS, `${name}.yaml`), project, ['--syntax-check']);
@@ -107,48 +141,3 @@ test.each(['find', 'scenario', 'promote'])(
   },
   60_000,
 );
-
-const itemsSchema = v.array(
-  v.object({
-    job: v.optional(
-      v.object({
-        name: v.string(),
-        run: v.optional(v.string()),
-        vars: v.optional(v.object({ ceph_evaluate_and_promote: v.optional(v.object({ criteria: v.string() })) })),
-      }),
-    ),
-  }),
-);
-
-describe('zuul.d', () => {
-  const file = join(projectRoot, 'examples/zuul/zuul.d/ceph-promotion.yaml');
-  const bySchemas = (content: string) =>
-    promisify(execFile)(sandbox().tools.python, [join(projectRoot, 'test/examples/zuul-schemas.py'), content]).then(
-      () => '',
-      ({ stdout, stderr }: { stdout: string; stderr: string }) => stdout + stderr,
-    );
-
-  test("is what Zuul's own schemas take", async () => {
-    expect(await bySchemas(file)).toBe('');
-  });
-
-  test('they do not take what Zuul does not know', async () => {
-    const other = join(tmpdir(), `zuul-${process.pid}.yaml`);
-    await writeFile(other, readFileSync(file, 'utf8').replace('post-review:', 'after-review:'));
-    expect(await bySchemas(other)).toMatch(/^job ceph-evaluate-and-promote-master: .*extra keys not allowed/);
-    await unlink(other);
-  });
-
-  test('its playbooks are there, and its criteria are met by its scenario', async () => {
-    const items = v.parse(itemsSchema, parse(readFileSync(file, 'utf8')));
-    const jobs = items.flatMap(({ job }) => job ?? []);
-    const runs = jobs.flatMap(({ run }) => run ?? []);
-    expect(runs).toHaveLength(3);
-    for (const run of runs)
-      expect(readFileSync(join(projectRoot, 'examples/zuul', run), 'utf8')).toContain('hosts: all');
-    const criteria = jobs.flatMap(({ vars }) => vars?.ceph_evaluate_and_promote?.criteria ?? []);
-    const { requirements } = parseCriteria(criteria.join(), parseUser(labelSchema, 'current-ceph', 'label'));
-    expect(requirements).toEqual([['ceph-scenario001-master']]);
-    expect(jobs.map(({ name }) => name)).toContain('ceph-scenario001-master');
-  });
-});

@@ -178,7 +178,7 @@ async function run(settings: Settings, runner: Run): Promise<Promoted> {
         compareTags,
       };
       const promoted = await promote(promotion, asked);
-      if (!dryRun) await leaveDecision(store, label, promoted.outcome, runner);
+      if (!dryRun) await leaveDecision(store, label, promoted, runner);
       return promoted;
     }),
   );
@@ -214,9 +214,9 @@ function withTheStore<T>(settings: Settings, { dryRun, log }: Run, work: (store:
 }
 
 /** Writes the decision to the store for the dashboard. A failure is a warning, since the promotion stands. */
-async function leaveDecision(store: Store, label: Label, outcome: Outcome, { context, log }: Runner): Promise<void> {
+async function leaveDecision(store: Store, label: Label, promoted: Promoted, { context, log }: Runner): Promise<void> {
   try {
-    await store.writeLastDecision(label, lastDecision(outcome, context.runUrl));
+    await store.writeLastDecision(label, lastDecision(promoted, context.runUrl));
     await store.flush();
   } catch (error) {
     log.warning(`the decision was not left for the dashboard: ${errorLine(error)}`);

@@ -31,7 +31,7 @@ export const mapping = <const Entries extends v.ObjectEntries>(entries: Entries)
     return issue.expected === 'Object' ? `${issue.received} is not a mapping` : `the key ${issue.expected} is missing`;
   });
 
-const lineSchema = v.pipe(v.string(), v.regex(/^[^\r\n]*\S[^\r\n]*$/, 'is not one line of text'));
+const lineSchema = v.pipe(v.string(), v.regex(/^[^\S\r\n]*\S[^\r\n]*$/, 'is not one line of text'));
 
 /** A calendar day, such as `2026-12-01`. YAML 1.2 has no dates, so it arrives as text. */
 export const daySchema = v.pipe(
@@ -131,18 +131,16 @@ const MAX_ALIASES = 20;
 
 /**
  * Reads the criteria of one label from a criteria file (YAML 1.2 or JSON). Throws a UserError that names the key.
- * `what` names the file; if that is an input, the label is the input promoted-label.
+ * `what` names the file.
  */
-export function parseCriteria(
-  content: string,
-  label: string,
-  what: 'criteria' | 'input criteria' = 'criteria',
-): Criteria {
+export function parseCriteria(content: string, label: string, what = 'criteria'): Criteria {
   const file = parseUser(parsedFileSchema, parseYaml(content, what), what);
   const own = Object.entries(file).find(([name]) => name === label);
   if (own === undefined) {
-    const there = `${Object.keys(file).join(', ')}${what === 'criteria' ? '' : '; see input promoted-label'}`;
-    throw new UserError(`${what}: no label ${JSON.stringify(label)} in it; there is ${there}`);
+    const there = Object.keys(file).join(', ');
+    throw new UserError(`${what}: no label ${JSON.stringify(label)} in it; there is ${there}`, {
+      hint: 'promoted-label',
+    });
   }
   const [, criteria] = own;
   return {

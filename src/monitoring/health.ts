@@ -1,9 +1,10 @@
 import type { Digest } from '../candidate/reference.js';
 import type { DecisionRecord, JobState } from '../criteria/decision-record.js';
 import { regressions } from '../criteria/regressions.js';
+import type { LastDecision } from '../store/last-decision.js';
 import type { Evaluated } from './job-history.js';
 import type { Health } from './model.js';
-import { candidateOf, minuteOf, plural } from './words.js';
+import { candidateOf, minuteOf, plural, seconds } from './words.js';
 
 /** The facts that the health of the promoted image depends on. */
 export interface HealthFacts {
@@ -15,6 +16,8 @@ export interface HealthFacts {
   readonly promotedBy: DecisionRecord | undefined;
   /** All evaluations, newest first. */
   readonly evaluated: readonly Evaluated[];
+  /** What the newest run decided. It may know of failures that the dashboard does not read. */
+  readonly lastDecision: LastDecision | undefined;
 }
 
 /**
@@ -22,12 +25,13 @@ export interface HealthFacts {
  * was met when the image was promoted has failed since (see regressions). A job that is unknown, too old or waived has
  * not failed.
  */
-export function healthOf({ digest, isKnown, promotedBy, evaluated }: HealthFacts): Health {
+export function healthOf({ digest, isKnown, promotedBy, evaluated, lastDecision }: HealthFacts): Health {
   if (!isKnown) return { state: 'unknown', why: 'what is promoted cannot be read or trusted', jobs: [] };
   if (digest === undefined) return { state: 'nothing', why: 'nothing is promoted', jobs: [] };
   if (promotedBy === undefined) return { state: 'unproven', why: 'no job tested it before it was promoted', jobs: [] };
   const newest = evaluated.find(({ record }) => candidateOf(record.candidate).digest === digest)?.record;
-  const failed = newest === undefined ? [] : failedSince(promotedBy, newest);
+  const seen = newest === undefined ? [] : failedSince(promotedBy, newest);
+  const failed = seen.length > 0 ? seen : failedByRun(digest, newest, lastDecision);
   if (failed.length > 0) {
     return { state: 'regressed', why: `${plural(failed.length, 'job')} failed after it was promoted`, jobs: failed };
   }
@@ -53,6 +57,19 @@ export function healthOf({ digest, isKnown, promotedBy, evaluated }: HealthFacts
 function failedSince(promotedBy: DecisionRecord, now: DecisionRecord): Health['jobs'] {
   const failed = new Set(regressions(promotedBy, now).map(({ job }) => job));
   return now.jobs.filter(({ job }) => failed.has(job)).map(strip);
+}
+
+/** The failures that the newest run found, unless a newer evaluation of the image is known. */
+function failedByRun(
+  digest: Digest,
+  newest: DecisionRecord | undefined,
+  lastDecision: LastDecision | undefined,
+): Health['jobs'] {
+  if (lastDecision?.regressed === undefined) return [];
+  const { regressed, 'decided-at': decidedAt } = lastDecision;
+  if (candidateOf(regressed.reference).digest !== digest) return [];
+  if (newest !== undefined && seconds(newest['evaluated-at']) > seconds(decidedAt)) return [];
+  return regressed.jobs.map(({ job, since, url }) => ({ job, state: 'unmet', why: 'failed', since, url }));
 }
 
 function strip({ 'aggregate-hash': _, ...job }: JobState): Health['jobs'][number] {

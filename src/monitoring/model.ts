@@ -182,7 +182,7 @@ const branchSchema = v.strictObject({
   ),
   decision: v.nullable(
     v.strictObject({
-      ...v.omit(lastDecisionSchema, ['version', 'report']).entries,
+      ...v.omit(lastDecisionSchema, ['version', 'report', 'regressed']).entries,
       blocked: v.pipe(v.boolean(), v.description('The candidate is still not promoted')),
       jobs,
       'blocked-by': blockedBy,

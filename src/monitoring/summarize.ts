@@ -88,6 +88,7 @@ function summarizeBranch(
     isKnown: !problems.some(({ source }) => source === 'ledger' || source === 'image server'),
     promotedBy: promotingDecision(records, current?.digest),
     evaluated,
+    lastDecision,
   });
   const model = {
     branch: history.branch,
@@ -279,7 +280,7 @@ function candidateUnderTest(
 
 function decisionOf({ lastDecision }: BranchHistory, current: Promotion | null): BranchModel['decision'] {
   if (lastDecision === undefined) return null;
-  const { version: _, report, decision, ...rest } = lastDecision;
+  const { version: _, regressed: __, report, decision, ...rest } = lastDecision;
   const isWaiting = decision === 'wait' || decision === 'reject' || decision === 'frozen';
   // A person may have promoted it after the decision.
   const isPromotedSince = current?.reference === rest.reference && current.when >= rest['decided-at'];

@@ -86,12 +86,9 @@ async function lookAtTarget(
     const [versioned, moving] = await Promise.all(
       [target.tag, movingTag(label)].map(async (tag) => (await repository.resolve(tag))?.digest),
     );
-    const digests = [...new Set([moving, versioned === target.digest ? target.digest : undefined])];
-    const found = await Promise.all(
-      digests.flatMap((digest) =>
-        digest === undefined ? [] : [findProofs(registry, target.repository, digest, label)],
-      ),
-    );
+    // Also where the image itself is gone: its proofs may outlive it.
+    const digests = [...new Set([moving, target.digest])].filter((digest) => digest !== undefined);
+    const found = await Promise.all(digests.map((digest) => findProofs(registry, target.repository, digest, label)));
     const own = found.find(({ digest }) => digest === target.digest);
     return {
       target,
@@ -125,7 +122,7 @@ async function findStrangers(
   }
 }
 
-function contradictionsOf(found: readonly FoundProofs[], end: LedgerEnd, repository: Repository): string[] {
+export function contradictionsOf(found: readonly FoundProofs[], end: LedgerEnd, repository: Repository): string[] {
   return found.flatMap(({ digest, proofs }) =>
     proofs.flatMap((proof) => {
       const problem = contradiction(proof, end);

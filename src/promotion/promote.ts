@@ -22,7 +22,7 @@ import { unseenStore } from '../store/unseen-store.js';
 import { copiesOf, copyImages, copyLaterReferrers, readContents, writeArtifacts } from './images.js';
 import { look, targetError } from './look.js';
 import { type Promotion, rulesOf } from './promotion.js';
-import { findRemains, placeOf, reconcile, refuseRemains } from './reconcile.js';
+import { findRemains, isOutdatedFor, placeOf, reconcile, refuseRemains } from './reconcile.js';
 
 /** The request of a run, and the settings that apply to it. */
 export interface Asked {
@@ -74,6 +74,7 @@ export async function promote(promotion: Promotion, asked: Asked): Promise<Promo
       const last = before && (await lastPromotion(facts.history));
       return { outcome, record: before, before, lastPromotion: last, withoutProof };
     }
+    if (head !== undefined && replaces && (await isOutdatedFor(promotion, head, change.candidate.digest))) continue;
     const record = nextRecord(head, label, change, author, unixSeconds(clock));
     const done = { outcome, record, before, lastPromotion: undefined, withoutProof };
     if (dryRun) {
@@ -108,7 +109,10 @@ async function requireSafeRights({ store, label, candidateLabel, dryRun, log }: 
 async function settingOf(promotion: Promotion, asked: Asked, head: Head | undefined): Promise<Setting> {
   const { label, source, targets, author, clock } = promotion;
   // A rehearsal without a store cannot know whether there is a ledger, and its target may not even exist.
-  const remains = head === undefined && promotion.store !== unseenStore ? await findRemains(promotion) : undefined;
+  const { request, candidate } = asked;
+  const image = request.kind === 'adopt' ? request.image.digest : candidate?.digest;
+  const remains =
+    head === undefined && promotion.store !== unseenStore ? await findRemains(promotion, image) : undefined;
   if (remains !== undefined && asked.request.kind !== 'adopt') refuseRemains(label, remains);
   const [run = '', attempt] = author.id.split('/');
   return {

@@ -1,6 +1,6 @@
 import { ServiceError, UserError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
-import { formatRepository } from '../candidate/reference.js';
+import { type Digest, formatRepository } from '../candidate/reference.js';
 import { parseRecord, sha256 } from '../ledger/codec.js';
 import { type Head, readHead } from '../ledger/head.js';
 import { movingTag, previousLabel } from '../ledger/names.js';
@@ -13,7 +13,7 @@ import { configuredTargets, targetRepositories, unconfiguredTargets } from '../r
 import { ledgerOf } from '../store/reader.js';
 import type { Store } from '../store/store.js';
 import { copyImages, writeArtifacts } from './images.js';
-import { look, type Place, type Sight, targetError } from './look.js';
+import { contradictionsOf, look, type Place, type Sight, targetError } from './look.js';
 import { type Promotion, rulesOf } from './promotion.js';
 
 /** How often the head may change, or another run undo our steps, before we give up. */
@@ -93,7 +93,8 @@ export function wholeArtifacts(store: Store): Place['reader'] {
   };
 }
 
-async function endOf(ledger: LedgerReader, { n, bytes, sha256: hash }: Head): Promise<LedgerEnd> {
+/** The ledger's id and its head, which proofs are compared with. */
+export async function endOf(ledger: LedgerReader, { n, bytes, sha256: hash }: Head): Promise<LedgerEnd> {
   const first = n === 1 ? bytes : await ledger.read(1);
   if (first === undefined) throw distrust(1, 'it is missing');
   const parsed = parseRecord(first);
@@ -128,11 +129,36 @@ function warnOfReferrers(log: Log, repositories: readonly string[]): void {
   );
 }
 
-function refuseContradiction({ contradictions }: Sight): void {
+function refuseContradiction({ contradictions }: Pick<Sight, 'contradictions'>): void {
   const [first, ...others] = contradictions;
   if (first === undefined) return;
   const more = others.length === 0 ? '' : ` (and ${others.length} more)`;
   throw new ServiceError('bad-answer', `${first}${more}; nothing was changed`, { hint: 'adopt' });
+}
+
+/**
+ * Refuses to promote an image whose proofs contradict the ledger: its record was removed before any tag moved to it.
+ * True if another run has written a newer record, which such a proof may belong to.
+ */
+export async function isOutdatedFor(promotion: Promotion, head: Head, digest: Digest): Promise<boolean> {
+  const { store, registry, label, targets } = promotion;
+  const ledger = ledgerOf(store, label);
+  const end = await endOf(ledger, head);
+  const found = await Promise.all(
+    targets.candidate.map(async (repository) => {
+      try {
+        return contradictionsOf([await findProofs(registry, repository, digest, label)], end, repository);
+      } catch (error) {
+        // The copy to this repository will report the failure. A rollback to the others does not depend on it.
+        if (error instanceof ServiceError) return [];
+        throw error;
+      }
+    }),
+  );
+  const contradictions = found.flat();
+  if (contradictions.length > 0 && (await ledger.read(head.n + 1)) !== undefined) return true;
+  refuseContradiction({ contradictions });
+  return false;
 }
 
 class Superseded extends Error {}
@@ -254,8 +280,11 @@ export interface Remains {
   readonly lost: readonly LedgerPosition[];
 }
 
-/** Looks for traces of promotions of a label that has no ledger: the label itself, its moving tags, and proofs. */
-export async function findRemains(promotion: Promotion): Promise<Remains> {
+/**
+ * Looks for traces of promotions of a label that has no ledger: the label itself, its moving tags, and proofs on what
+ * these point at and on `image`, the one that is to be promoted.
+ */
+export async function findRemains(promotion: Promotion, image: Digest | undefined): Promise<Remains> {
   const { store, registry, label, targets } = promotion;
   const signs: string[] = [];
   const lost = new Map<string, number>();
@@ -263,10 +292,15 @@ export async function findRemains(promotion: Promotion): Promise<Remains> {
   if (tag !== undefined) signs.push(`label ${label} names ${tag}`);
   for (const repository of targetRepositories(targets)) {
     const moving = await registry.repository(repository).resolve(movingTag(label));
-    if (moving === undefined) continue;
-    signs.push(`${formatRepository(repository)}:${label} is ${moving.digest}`);
-    const { proofs } = await findProofs(registry, repository, moving.digest, label);
-    for (const { ledger, n } of proofs) lost.set(ledger, Math.max(n, lost.get(ledger) ?? 0));
+    if (moving !== undefined) signs.push(`${formatRepository(repository)}:${label} is ${moving.digest}`);
+    for (const digest of new Set([moving?.digest, image])) {
+      if (digest === undefined) continue;
+      const { proofs } = await findProofs(registry, repository, digest, label);
+      for (const { ledger, n } of proofs) lost.set(ledger, Math.max(n, lost.get(ledger) ?? 0));
+      if (proofs.length > 0 && digest !== moving?.digest) {
+        signs.push(`${formatRepository(repository)}@${digest} has a proof of it`);
+      }
+    }
   }
   return { signs, lost: [...lost].map(([ledger, n]) => ({ ledger, n })) };
 }

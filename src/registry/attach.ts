@@ -3,8 +3,8 @@ import { ServiceError } from '../base/errors.js';
 import type { Digest, Repository } from '../candidate/reference.js';
 import { readBlob, readerOf } from './blob.js';
 import { type Descriptor, digestOf, MAX_MANIFEST_BYTES, named, OCI_MANIFEST } from './manifest.js';
-import { findManifest, putManifest, recallManifest } from './manifests.js';
-import { type Entry, linkByTag, listReferrers, listUnderTag } from './referrers.js';
+import { deleteManifest, findManifest, putManifest, recallManifest } from './manifests.js';
+import { type Entry, linkByTag, listReferrers, listUnderTag, unlinkByTag } from './referrers.js';
 import type { Access } from './session.js';
 import { finishUpload, startUpload } from './upload.js';
 
@@ -122,6 +122,22 @@ export async function attach(
     const line = `${named(repository, subject)}: the registry does not take referrers: ${error.message}`;
     throw new ServiceError('unsupported', line, { cause: error });
   }
+}
+
+/** Deletes artifacts of an image. False if the registry keeps one of them. */
+export async function detach(
+  access: Access,
+  repository: Repository,
+  subject: Digest,
+  artifacts: readonly Digest[],
+): Promise<boolean> {
+  const deleted: Digest[] = [];
+  for (const digest of artifacts) {
+    if (await deleteManifest(access, repository, digest)) deleted.push(digest);
+  }
+  const keepsList = (await listReferrers(access, repository, subject)) !== undefined;
+  if (!keepsList && deleted.length > 0) await unlinkByTag(access, repository, subject, deleted);
+  return deleted.length === artifacts.length;
 }
 
 async function putBlob(

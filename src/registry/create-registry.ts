@@ -1,8 +1,16 @@
 import { createHttp, defaultPolicy, type HttpPolicy } from '../http/policy.js';
-import { attach, listAttached, readAttached } from './attach.js';
+import { attach, detach, listAttached, readAttached } from './attach.js';
 import { copyImage } from './copy.js';
 import { grantsFor, type Preparation, prepare, toPlan, withoutConflicts } from './copy-plan.js';
-import { deleteTag, findManifest, getConfig, getManifest, putManifest, recallManifest, resolve } from './manifests.js';
+import {
+  deleteManifest,
+  findManifest,
+  getConfig,
+  getManifest,
+  putManifest,
+  recallManifest,
+  resolve,
+} from './manifests.js';
 import { checkPush } from './push-right.js';
 import type { CopiedImage, Copy, CopyOptions, Registry, RegistryOptions } from './registry.js';
 import { type Access, createSession } from './session.js';
@@ -42,7 +50,8 @@ export function createRegistry(options: RegistryOptions): Registry {
         readAttached: (artifact, artifactType, maxBytes) =>
           readAttached(access('pull'), repository, artifact, artifactType, maxBytes),
         attach: (subject, attachment) => attach(access('pull,push'), repository, subject, attachment),
-        deleteTag: (tag) => deleteTag(access('pull,push,delete'), repository, tag),
+        detach: (subject, artifacts) => detach(access('pull,push,delete'), repository, subject, artifacts),
+        deleteTag: (tag) => deleteManifest(access('pull,push,delete'), repository, tag),
         checkPush: () => checkPush(access('pull,push'), repository),
       };
     },

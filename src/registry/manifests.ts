@@ -190,16 +190,21 @@ async function digestAt(access: Access, repository: Repository, reference: Tag |
 }
 
 /**
- * Deletes a tag (spec, "Deleting tags"). False if it is still there, since not every registry can delete, or allows it.
+ * Deletes a tag, or a manifest by its digest (spec, "Deleting tags", "Deleting manifests"). False if it is still there,
+ * since not every registry can delete, or allows it.
  */
-export async function deleteTag(access: Access, repository: Repository, tag: Tag): Promise<boolean> {
+export async function deleteManifest(
+  access: Access,
+  repository: Repository,
+  reference: Tag | Digest,
+): Promise<boolean> {
   await access.fetch({
-    ...manifestRequest(repository, tag),
+    ...manifestRequest(repository, reference),
     method: 'DELETE',
     expect: [200, 202, 204, ...CANNOT.filter((status) => status !== 401), 409],
     maxBytes: MAX_MANIFEST_BYTES,
   });
-  return (await resolve(access, repository, tag)) === undefined;
+  return (await digestAt(access, repository, reference)) === undefined;
 }
 
 /** The configuration of an image, checked against its digest. */

@@ -7,7 +7,7 @@ import { readSaid } from '../http/said.js';
 import { type Content, putBelow, readContent } from './content.js';
 import { readPage, type TagPage } from './distribution-listing.js';
 import { descriptorSchema, digestOf, MAX_MANIFEST_BYTES, named, OCI_INDEX, parseEach } from './manifest.js';
-import { CANNOT, findManifest, findOptional, putManifest, resolve } from './manifests.js';
+import { CANNOT, deleteManifest, findManifest, findOptional, putManifest, resolve } from './manifests.js';
 import { nextPage } from './pages.js';
 import type { Access } from './session.js';
 
@@ -344,6 +344,23 @@ export async function linkByTag(
   const index = { schemaVersion: 2, mediaType: OCI_INDEX, manifests: [...there, ...missing] };
   const bytes = Buffer.from(JSON.stringify(index));
   await putManifest(access, target, tagOf(subject, ''), { bytes, mediaType: OCI_INDEX, digest: digestOf(bytes) });
+}
+
+/** Takes entries out of such a list. An empty list's tag is deleted where the registry can. */
+export async function unlinkByTag(
+  access: Access,
+  repository: Repository,
+  subject: Digest,
+  removed: readonly Digest[],
+): Promise<void> {
+  const there = await rowsUnderTag(access, repository, subject, findManifest);
+  const isRemoved = (row: unknown) => parseEach(entrySchema, [row]).some(({ digest }) => removed.includes(digest));
+  const left = there.filter((row) => !isRemoved(row));
+  if (left.length === there.length) return;
+  const tag = tagOf(subject, '');
+  if (left.length === 0 && (await deleteManifest(access, repository, tag))) return;
+  const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: left }));
+  await putManifest(access, repository, tag, { bytes, mediaType: OCI_INDEX, digest: digestOf(bytes) });
 }
 
 /** The tag of a subject's list, or of cosign's manifests about it: `<algorithm>-<64 digits><suffix>`. */

@@ -70,6 +70,8 @@ export interface RepositoryClient {
    * of kind `unsupported` if the registry definitely does not accept referrers.
    */
   attach(subject: Digest, attachment: Attachment): Promise<void>;
+  /** Deletes artifacts of an image, by their digests. False if the registry keeps one of them. */
+  detach(subject: Digest, artifacts: readonly Digest[]): Promise<boolean>;
   /** Deletes a tag and nothing else. False if the registry refuses. */
   deleteTag(tag: Tag): Promise<boolean>;
   /**

@@ -3,6 +3,7 @@ import { ServiceError } from '../base/errors.js';
 import { parseJson, runUrlSchema, timestampSchema } from '../base/schema.js';
 import { referenceSchema } from '../candidate/reference.js';
 import { decisionRecordSchema } from '../criteria/decision-record.js';
+import { jobNameSchema, linkSchema } from '../criteria/job-result.js';
 import type { Label } from '../ledger/names.js';
 
 /**
@@ -19,6 +20,19 @@ export const lastDecisionSchema = v.strictObject({
   'run-url': runUrlSchema,
   /** The evaluation, where there was one. */
   report: v.nullable(decisionRecordSchema),
+  regressed: v.exactOptional(
+    v.pipe(
+      v.strictObject({
+        reference: referenceSchema,
+        jobs: v.array(
+          v.strictObject({ job: jobNameSchema, since: v.nullable(timestampSchema), url: v.nullable(linkSchema) }),
+        ),
+      }),
+      v.description(
+        'What was promoted, with the jobs that it had passed and that have failed since; absent if none has',
+      ),
+    ),
+  ),
 });
 export type LastDecision = v.InferOutput<typeof lastDecisionSchema>;
 

@@ -24,7 +24,7 @@ export interface Store extends StoreReader {
   writeArtifact(file: CandidateFile, options?: { readonly replace?: boolean }): Promise<void>;
   /** For retention: the tags of all artifacts. */
   listArtifacts(): Promise<Tag[]>;
-  /** For retention: what each label points at, ours or not. */
+  /** For retention: the name that each link means, whoever made it and however it is written. */
   listLinks(): Promise<Map<string, string>>;
   /** For retention: the labels that have a ledger. */
   listLedgers(): Promise<Label[]>;

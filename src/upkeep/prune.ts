@@ -1,9 +1,10 @@
 import { ServiceError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
-import { formatRepository, type Repository } from '../candidate/reference.js';
+import { formatRepository, type Repository, sameRepository } from '../candidate/reference.js';
 import type { Label } from '../ledger/names.js';
 import type { LedgerRecord, LedgerTarget } from '../ledger/record.js';
 import { verifyLedger } from '../ledger/verify.js';
+import { findProofs } from '../proof/record-proof.js';
 import type { Registry } from '../registry/registry.js';
 import type { CandidateFile } from '../store/candidate-file.js';
 import { ledgerOf } from '../store/reader.js';
@@ -98,8 +99,10 @@ async function remove(
   for (const target of images) {
     await lastLook();
     const name = `${formatRepository(target.repository)}:${target.tag}`;
-    if (await registry.repository(target.repository).deleteTag(target.tag)) note(name);
-    else log.warning(`${name}: the registry does not delete tags, or not for this account; delete it there`);
+    if (await registry.repository(target.repository).deleteTag(target.tag)) {
+      note(name);
+      await removeProofs(registry, target, images, ledgers, log);
+    } else log.warning(`${name}: the registry does not delete tags, or not for this account; delete it there`);
   }
   for (const tag of artifacts) {
     await lastLook();
@@ -107,4 +110,24 @@ async function remove(
     note(`${server.where}/${tag}`);
   }
   return removed;
+}
+
+/** Removes the proofs of these ledgers from a deleted image, unless the image is kept under another tag. */
+async function removeProofs(
+  registry: Registry,
+  { repository, digest }: LedgerTarget,
+  deleted: readonly LedgerTarget[],
+  ledgers: ReadonlyMap<Label, readonly LedgerRecord[]>,
+  log: Log,
+): Promise<void> {
+  const isSame = (one: LedgerTarget) => one.digest === digest && sameRepository(one.repository, repository);
+  const tags = new Set(deleted.filter(isSame).map(({ tag }) => tag));
+  const named = [...ledgers.values()].flat().flatMap(({ targets }) => targets.filter(isSame));
+  if (named.some(({ tag }) => !tags.has(tag))) return;
+  const found = await Promise.all([...ledgers.keys()].map((label) => findProofs(registry, repository, digest, label)));
+  const artifacts = found.flatMap(({ proofs }) => proofs.map(({ artifact }) => artifact));
+  if (artifacts.length === 0) return;
+  const name = `${formatRepository(repository)}@${digest}`;
+  if (await registry.repository(repository).detach(digest, artifacts)) log.info(`removed the proofs of ${name}`);
+  else log.warning(`${name}: the registry keeps its proofs; they do no harm`);
 }

@@ -10,7 +10,8 @@ import { movingTag } from '../ledger/names.js';
 import type { LedgerRules } from '../ledger/reader.js';
 import { describeStep, stepsTo } from '../ledger/steps.js';
 import { look } from '../promotion/look.js';
-import { wholeArtifacts } from '../promotion/reconcile.js';
+import { endOf, wholeArtifacts } from '../promotion/reconcile.js';
+import { findProofs } from '../proof/record-proof.js';
 import type { Registry } from '../registry/registry.js';
 import { httpReader } from '../store/http-reader.js';
 import { ledgerOf } from '../store/reader.js';
@@ -87,7 +88,12 @@ async function checkTargets(setup: Setup): Promise<Check[]> {
       found = (await client.resolve(movingTag(label)))?.digest;
       if (found === undefined) return '';
       const isSure = await client.checkPush();
-      return `${isSure ? 'allowed' : 'not refused, but the registry does not say'}; tag ${label} is ${found}`;
+      const { keeps } = await findProofs(registry, repository, found, label);
+      return [
+        isSure ? 'allowed' : 'not refused, but the registry does not say',
+        `tag ${label} is ${found}`,
+        ...(keeps ? [] : ['it keeps no referrers, so nothing there would show that the ledger was cut or replaced']),
+      ].join('; ');
     });
     checks.push(
       asked.state === 'ok' && found === undefined
@@ -139,11 +145,10 @@ async function describeLedger(store: Store, { label, rules, registry, targets }:
   }
   const { n, record } = head;
   const said = `ledger record ${n} (${record.kind}) says ${formatCandidate(record.candidate)}`;
-  const { visible } = await look(
-    { reader: wholeArtifacts(store), registry, label, repositories: targets },
-    record,
-    undefined,
-  );
+  const place = { reader: wholeArtifacts(store), registry, label, repositories: targets };
+  const { visible, contradictions } = await look(place, record, await endOf(ledgerOf(store, label), head));
+  const [contradiction] = contradictions;
+  if (contradiction !== undefined) throw new ServiceError('bad-answer', contradiction, { hint: 'adopt' });
   const [step] = stepsTo(record, visible);
   if (step === undefined) return said;
   throw new ServiceError('conflict', `${said}; the next run of evaluate-and-promote will ${describeStep(step, label)}`);
@@ -165,7 +170,7 @@ async function checkDlrn(dlrn: Dlrn | undefined, hasLogin: boolean): Promise<Che
 }
 
 function describeCriteria(text: string, label: Label, now: number): string {
-  const criteria = parseCriteria(text, label, 'input criteria');
+  const criteria = parseCriteria(text, label);
   const warnings = checkWaivers(criteria, now);
   return [`requirements of ${label}: ${criteria.requirements.length}`, ...warnings].join('; ');
 }

@@ -62,6 +62,27 @@ test('one input and several inputs are named', () => {
   ]);
 });
 
+/** Every file of a folder and its folders. */
+const filesBelow = (folder: string): string[] =>
+  readdirSync(folder, { recursive: true, encoding: 'utf8' }).flatMap((file) =>
+    file.endsWith('.ts') ? [path.join(folder, file)] : [],
+  );
+
+test('no message below the actions names an input: that is for the hints', () => {
+  const names = new Set([...INPUTS.values()].flatMap((inputs) => Object.keys(inputs)));
+  const below = filesBelow(SOURCE).filter((file) => !/^(?:actions|runner)\//.test(path.relative(SOURCE, file)));
+  const naming = below.flatMap((file) =>
+    readFileSync(file, 'utf8')
+      .split('\n')
+      .filter((line) => !/^\s*(?:\/?\*|\/\/)/.test(line))
+      .flatMap((line) => [...line.matchAll(/\binputs? ([a-z][a-z-]*)/g)])
+      .filter(([, name = '']) => names.has(name))
+      .map(([text]) => `${path.relative(SOURCE, file)}: ${text}`),
+  );
+  expect(below.length).toBeGreaterThan(100);
+  expect(naming).toEqual([]);
+});
+
 describe.each(ACTIONS)('%s', (name) => {
   const inputs = INPUTS.get(name) ?? {};
 

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, readlink, rm, symlink, unlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, readlink, rm, symlink, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -146,6 +146,25 @@ describe('what is wrong is told, and the rest is checked all the same', () => {
       /^wrong: ledger record 1 \(earned\) says .*; the next run of evaluate-and-promote will move label current-ceph to .* \(was elsewhere\)$/,
     );
   });
+});
+
+test('a target that keeps no referrers is named, and what nothing there would notice', async () => {
+  front.rules.push({ path: /\/(?:referrers\/|manifests\/sha256-)/, fault: { kind: 'answer', status: 405 } });
+  const done = await run();
+  front.rules.length = 0;
+  expect(checks(done)[write()]).toMatch(
+    /^ok: .*; it keeps no referrers, so nothing there would show that the ledger was cut or replaced$/,
+  );
+  expect(checks(done)[LEDGER]).toMatch(/^ok: /);
+});
+
+test('a ledger that the proofs contradict is wrong', async () => {
+  const ledger = join(settings.directory.path, 'ledger/current-ceph');
+  const record = await readFile(join(ledger, '1.json'), 'utf8');
+  await writeFile(join(ledger, '1.json'), record.replace(/"who": "[^"]*"/, '"who": "eve"'));
+  const done = await run({ 'ledger-key': '' });
+  await writeFile(join(ledger, '1.json'), record);
+  expect(checks(done)[LEDGER]).toMatch(/^wrong: the proof at .* contradicts the ledger: .* another ledger/);
 });
 
 test('nothing is created, and the right to write is not asked for where there is no target', async () => {

@@ -263,7 +263,11 @@ describe('criteria', () => {
       /^input criteria: there is no file no-such-file\.yml in .* is a checkout missing\?$/,
     ],
     ['a directory', '.', 'input criteria: EISDIR'],
-    ['another label', 'other: [a]', /^input criteria: no label "current-ceph" in it; .* see input promoted-label$/],
+    [
+      'another label',
+      'other: [a]',
+      /^input criteria: no label "current-ceph" in it; .*; check the input promoted-label$/,
+    ],
     ['no job', 'current-ceph: []', /^input criteria: current-ceph/],
     ['an unknown key', 'current-ceph: {jobs: [a]}', 'unknown key'],
     [

@@ -1,20 +1,19 @@
 import { createHmac } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { formatRecord, parseRecord } from '../../src/ledger/codec.js';
 import { verifyLedger } from '../../src/ledger/verify.js';
-import { projectRoot } from '../sandbox/project.js';
-import { CURRENT, digestOf, image, readerOf, recordOf, reference, reportOn } from './fixture.js';
-
-/** A ledger that version 0.1 wrote. */
-function writtenBy01(name: 'plain' | 'sealed'): Buffer[] {
-  const directory = join(projectRoot, 'test/data/ledger-0.1', name);
-  return readdirSync(directory)
-    .sort()
-    .map((file) => readFileSync(join(directory, file)));
-}
+import {
+  CURRENT,
+  digestOf,
+  image,
+  KEY_BY_01,
+  readerOf,
+  recordOf,
+  reference,
+  reportOn,
+  writtenBy01,
+} from './fixture.js';
 
 function parsed(bytes: Uint8Array) {
   const result = parseRecord(bytes);
@@ -24,7 +23,7 @@ function parsed(bytes: Uint8Array) {
 
 describe('a ledger that version 0.1 wrote', () => {
   test.each(['plain', 'sealed'] as const)('is read, verified and written again byte for byte: %s', async (name) => {
-    const key = name === 'sealed' ? 'a key of the tests' : undefined;
+    const key = name === 'sealed' ? KEY_BY_01 : undefined;
     const ledger = writtenBy01(name);
     expect(ledger).toHaveLength(7);
     for (const bytes of ledger) expect(String(formatRecord(parsed(bytes).record, key))).toBe(String(bytes));

@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import * as v from 'valibot';
 import {
   type Candidate,
@@ -18,6 +20,7 @@ import type { Author, Change } from '../../src/ledger/next-record.js';
 import { nextRecord } from '../../src/ledger/next-record.js';
 import type { LedgerReader } from '../../src/ledger/reader.js';
 import type { Ban, LedgerRecord } from '../../src/ledger/record.js';
+import { projectRoot } from '../sandbox/project.js';
 
 /** Builders of records, without a server. Images are named by their tags: equal tags, equal digests. */
 
@@ -120,3 +123,14 @@ export function forge(bytes: Buffer | undefined, change: Record<string, unknown>
 }
 
 export const reference = (name: string): string => formatCandidate(image(name));
+
+/** The key of the seals of the ledgers that version 0.1 wrote. */
+export const KEY_BY_01 = 'a key of the tests';
+
+/** A ledger that version 0.1 wrote: its records have no proofs at the targets. */
+export function writtenBy01(name: 'plain' | 'sealed'): Buffer[] {
+  const directory = join(projectRoot, 'test/data/ledger-0.1', name);
+  return readdirSync(directory)
+    .sort()
+    .map((file) => readFileSync(join(directory, file)));
+}

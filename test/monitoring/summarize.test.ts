@@ -91,6 +91,22 @@ describe('state', () => {
   });
 });
 
+describe('what the newest run says has failed', () => {
+  const jobs = [{ job: 'deploy', since: rfc3339(NOW - DAY), url: 'https://ci.example/9' }];
+  const decision = (image: typeof A) =>
+    lastDecision({ reference: formatCandidate(image), regressed: { reference: formatCandidate(image), jobs } });
+
+  test('is a regression, without a vote of DLRN', () => {
+    const branch = branchOf({ records: ledger(earned(A, 2 * DAY)), labelTag: A.tag, lastDecision: decision(A) });
+    expect(branch).toMatchObject({ state: 'regressed', health: { state: 'regressed', jobs: [{ job: 'deploy' }] } });
+  });
+
+  test('is none, if it was about another image than what is promoted', () => {
+    const records = ledger(earned(A, 3 * DAY), earned(B, 2 * DAY));
+    expect(branchOf({ records, labelTag: B.tag, lastDecision: decision(A) }).health.state).toBe('passing');
+  });
+});
+
 describe('what is promoted', () => {
   test('is the image of the newest record that changed it; holds and lifts do not', () => {
     const records = ledger(

@@ -1,10 +1,17 @@
+import { systemClock } from '../../src/base/clock.js';
+import { ServiceError } from '../../src/base/errors.js';
+import type { Log } from '../../src/base/log.js';
 import type { Candidate, Digest, Repository, Tag } from '../../src/candidate/reference.js';
 import { canonicalRepository } from '../../src/candidate/reference.js';
+import { compareTags } from '../../src/candidate/schemes.js';
 import type { Label } from '../../src/ledger/names.js';
 import { recordNumber, recordPath } from '../../src/ledger/paths.js';
+import type { Promotion } from '../../src/promotion/promotion.js';
+import { parseTargets } from '../../src/promotion/targets.js';
 import type { Manifest, Registry } from '../../src/registry/registry.js';
 import { type CandidateFile, candidateFileName, parseCandidateFile } from '../../src/store/candidate-file.js';
 import type { Store } from '../../src/store/store.js';
+import { CURRENT, reportOn, SOURCE } from '../ledger/fixture.js';
 
 /**
  * A store and registries in memory, for properties over thousands of runs: what real servers do is tested with real
@@ -47,7 +54,8 @@ export function createWorld(images: readonly Candidate[], moving: string): World
       where: 'memory:',
       readLabel: step(async (label: Label) => files.get(label)?.slice(3) as Tag | undefined),
       moveLabel: step(async (label: Label, tag: Tag, lastLook?: () => Promise<void>) => {
-        if (!files.has(tag)) throw new Error(`label ${label} would name ${tag}, which is not there`);
+        if (!files.has(tag))
+          throw new ServiceError('not-found', `label ${label} would name ${tag}, which is not there`);
         await lastLook?.();
         world.moves.push({ what: label, to: tag });
         files.set(label, `-> ${tag}`);
@@ -116,6 +124,7 @@ export function createWorld(images: readonly Candidate[], moving: string): World
         }),
         listTags: () => unused(),
         getConfig: () => unused(),
+        detach: () => unused(),
         deleteTag: () => unused(),
         checkPush: () => unused(),
       }),
@@ -142,6 +151,36 @@ export function createWorld(images: readonly Candidate[], moving: string): World
     return text === undefined ? undefined : parseCandidateFile(text, tag, 'memory:');
   }
 }
+
+const silent: Log = { debug() {}, info() {}, warning() {}, group: (_, phase) => phase() };
+
+/** A promotion in this world by its `nth` run, to two targets unless `changes` say otherwise. */
+export function promotionIn(world: World, nth: number, changes: Partial<Promotion> = {}): Promotion {
+  return {
+    store: world.store,
+    registry: world.registry,
+    label: CURRENT,
+    candidateLabel: CURRENT,
+    source: SOURCE,
+    targets: parseTargets(TARGETS),
+    ledgerKey: undefined,
+    referrers: false,
+    dryRun: false,
+    author: {
+      id: `${nth}/1/00000000-0000-4000-8000-${String(nth).padStart(12, '0')}`,
+      who: 'alice',
+      runUrl: undefined,
+      event: '',
+    },
+    clock: systemClock,
+    log: silent,
+    evaluate: async (of) => reportOn(of),
+    compareTags,
+    ...changes,
+  };
+}
+
+export const TARGETS = ['quay.example/a/daemon', 'quay.example/b/daemon'];
 
 /** An image of one platform; its config is what its digest says. */
 function manifestOf(digest: Digest): Manifest {

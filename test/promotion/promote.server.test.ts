@@ -611,11 +611,11 @@ describe('targets', () => {
 });
 
 describe('a ledger that is not trusted stops everything', () => {
+  const recordFile = (scene: Scene, n: number) => join(scene.directory.path, `ledger/current-ceph/${n}.json`);
   const forge = (scene: Scene, n: number, change: (record: Record<string, unknown>) => void) => {
-    const path = join(scene.directory.path, `ledger/current-ceph/${n}.json`);
-    const record = JSON.parse(readFileSync(path, 'utf8'));
+    const record = JSON.parse(readFileSync(recordFile(scene, n), 'utf8'));
     change(record);
-    writeFileSync(path, `${JSON.stringify(record, undefined, 2)}\n`);
+    writeFileSync(recordFile(scene, n), `${JSON.stringify(record, undefined, 2)}\n`);
   };
 
   test.each<[string, number, (record: Record<string, unknown>) => void]>([
@@ -680,9 +680,13 @@ describe('a ledger that is not trusted stops everything', () => {
   test('a forged source is never asked, so that nobody learns our login', async () => {
     const elsewhere = await startFaultProxy({ upstream: sandbox().source.url });
     const { scene } = await promoted(V1);
-    forge(scene, 1, (record) => {
+    const before = readFileSync(recordFile(scene, 1));
+    // As record 2: the proof at the target would contradict another record 1.
+    writeFileSync(recordFile(scene, 2), before);
+    forge(scene, 2, (record) => {
       record.decision = null;
-      Object.assign(record, { kind: 'rollback', reason: 'x' });
+      const chained = { n: 2, 'prev-sha256': createHash('sha256').update(before).digest('hex') };
+      Object.assign(record, { kind: 'rollback', reason: 'x', ...chained });
       record.candidate = String(record.candidate).replace(scene.source.host, elsewhere.host);
       const [target] = record.targets as { source: string }[];
       if (target !== undefined) target.source = String(record.candidate);

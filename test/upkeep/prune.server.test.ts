@@ -2,7 +2,8 @@ import { existsSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
-import { repositorySchema } from '../../src/candidate/reference.js';
+import { digestSchema, repositorySchema } from '../../src/candidate/reference.js';
+import { findProofs } from '../../src/proof/record-proof.js';
 import type { Registry } from '../../src/registry/registry.js';
 import { publishCandidate } from '../../src/store/publish.js';
 import { type Pruned, type PruneOptions, prune } from '../../src/upkeep/prune.js';
@@ -59,6 +60,15 @@ async function history(changes: Partial<Scene> = {}): Promise<Scene> {
   return scene;
 }
 
+/** The numbers of the records that are proved on an image. */
+async function proofsOf(scene: Scene, digest: string | undefined): Promise<number[]> {
+  const opened = await open(scene);
+  const repository = v.parse(repositorySchema, scene.targets[0]);
+  const { proofs } = await findProofs(opened.registry, repository, v.parse(digestSchema, digest), CURRENT);
+  await opened.close();
+  return proofs.map(({ n }) => n).sort();
+}
+
 const tagsAt = async (scene: Scene, ...names: string[]) => {
   const found = await Promise.all(names.map((name) => digestAt(scene.target, scene.targetRepository, name)));
   return names.filter((_, index) => found[index] !== undefined);
@@ -81,7 +91,13 @@ test('what is promoted, the way back, the newest and what is held stay; the rest
 test('it is deleted where that is asked for, and a rollback there copies it again', async () => {
   const scene = await history();
   const before = await seen(scene);
+  const [gone, kept] = await Promise.all(
+    ['v1.0.1', 'v1.0.2'].map((name) => digestAt(target, scene.targetRepository, name)),
+  );
+  expect(await proofsOf(scene, gone)).toEqual([1]);
   const { removed } = await pruneIn(scene, { delete: true });
+  expect(await proofsOf(scene, gone)).toEqual([]);
+  expect(await proofsOf(scene, kept)).not.toEqual([]);
   expect(removed).toEqual([
     `${scene.targets[0]}:v1.0.1`,
     `${scene.targets[0]}:v1.0.3`,

@@ -73,10 +73,9 @@ export function describeRegressed({ outcome: { regression }, before }: Promoted)
 }
 
 /** The decision for the dashboard, decided now. */
-export function lastDecision(
-  { decision, reason, candidate, report }: Outcome,
-  runUrl: string | undefined,
-): LastDecision {
+export function lastDecision({ outcome, before }: Promoted, runUrl: string | undefined): LastDecision {
+  const { decision, reason, candidate, report, regression } = outcome;
+  const jobs = regression?.jobs.map(({ job, since, url }) => ({ job, since, url }));
   return {
     version: 1,
     'decided-at': rfc3339(unixSeconds(systemClock)),
@@ -85,5 +84,7 @@ export function lastDecision(
     reference: formatCandidate(candidate),
     'run-url': runUrl ?? null,
     report: report ?? null,
+    ...(jobs !== undefined &&
+      before !== undefined && { regressed: { reference: formatCandidate(before.candidate), jobs } }),
   };
 }

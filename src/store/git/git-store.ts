@@ -16,6 +16,7 @@ import {
   parseCandidateFile,
 } from '../candidate-file.js';
 import { type LastDecision, lastDecisionPath, lastDecisionSchema, parseLastDecision } from '../last-decision.js';
+import { nameInLink } from '../links.js';
 import { refuseOtherImage } from '../sftp/artifact.js';
 import type { Store } from '../store.js';
 import { type Branch, type BranchOptions, openBranch } from './branch.js';
@@ -229,7 +230,7 @@ export function createGitStore(branch: Branch, clock: Clock, log: Log): Store {
     const links = new Map<string, string>();
     for (const name of from.names()) {
       const target = await from.link(name);
-      if (target !== undefined) links.set(name, target);
+      if (target !== undefined) links.set(name, nameInLink(target));
     }
     return links;
   }
@@ -389,6 +390,7 @@ export function createGitStore(branch: Branch, clock: Clock, log: Log): Store {
 class Lost extends Error {}
 
 function saysTheSame(before: LastDecision | undefined, now: LastDecision): boolean {
-  const words = ({ decision, reason, reference }: LastDecision) => JSON.stringify([decision, reason, reference]);
+  const words = ({ decision, reason, reference, regressed }: LastDecision) =>
+    JSON.stringify([decision, reason, reference, regressed]);
   return before !== undefined && words(before) === words(now);
 }

@@ -1,4 +1,3 @@
-import { basename, dirname, resolve } from 'node:path/posix';
 import * as v from 'valibot';
 import { ServiceError, UserError } from '../../base/errors.js';
 import { parseWith } from '../../base/schema.js';
@@ -11,6 +10,7 @@ import {
   MAX_CANDIDATE_FILE,
   parseCandidateFile,
 } from '../candidate-file.js';
+import { nameInLink } from '../links.js';
 import { createFile, type Directory, pathOf, replaceFile } from './directory.js';
 
 /**
@@ -59,8 +59,8 @@ export function refuseOtherImage(existing: CandidateFile, file: CandidateFile): 
   if (existing.reference === file.reference) return;
   throw new ServiceError(
     'conflict',
-    `tag ${file.tag} is published as ${existing.reference} and does not change to ${file.reference}: ` +
-      `add ${file.tag} to input exclude of find-stable-tag`,
+    `tag ${file.tag} is published as ${existing.reference} and does not change to ${file.reference}`,
+    { hint: 'exclude-tag' },
   );
 }
 
@@ -116,22 +116,14 @@ export async function listArtifacts(directory: Directory): Promise<Tag[]> {
   });
 }
 
-/**
- * What each symlink points at, no matter who made it: the name beside it, even if written as `./name` or `/store/name`.
- */
+/** The name that each symlink means (see nameInLink), no matter who made it. */
 export async function listLinks({ session, path }: Directory): Promise<Map<string, string>> {
   const links = new Map<string, string>();
   for (const { name, kind } of await session.list(path)) {
     const target = kind === 'symlink' ? await session.readLink(`${path}/${name}`) : undefined;
-    if (target !== undefined) links.set(name, nameBeside(path, target));
+    if (target !== undefined) links.set(name, nameInLink(target));
   }
   return links;
-}
-
-/** The name that a link in the directory means, where that is one beside it; the target as it is otherwise. */
-function nameBeside(directory: string, target: string): string {
-  const path = resolve(directory, target);
-  return dirname(path) === directory ? basename(path) : target;
 }
 
 /** Removes an artifact, its candidate file first; refused while a label points at it. */

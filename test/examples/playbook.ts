@@ -14,7 +14,14 @@ export interface PlaybookRun {
   readonly returned: unknown;
 }
 
-const ROLES = ['roles'].map((roles) => join(projectRoot, roles));
+const ROLES = join(projectRoot, 'roles');
+
+export interface PlaybookSettings {
+  /** Where roles are; this project's where it is absent. */
+  readonly roles?: string;
+  /** A directory for facts that later playbooks of the same job see, as Zuul keeps them. */
+  readonly facts?: string;
+}
 
 /** Zuul's own zuul_return, alone: other plugins beside it are for its executor only. */
 function zuulReturn(python: string): string {
@@ -28,6 +35,7 @@ export async function runPlaybook(
   play: readonly unknown[] | string,
   variables: Readonly<Record<string, unknown>>,
   args: readonly string[] = [],
+  { roles = ROLES, facts }: PlaybookSettings = {},
 ): Promise<PlaybookRun> {
   const { ansiblePlaybook, python } = sandbox().tools;
   const directory = await mkdtemp(join(tmpdir(), 'ansible-'));
@@ -56,7 +64,8 @@ export async function runPlaybook(
       PATH: [dirname(process.execPath), process.env.PATH].join(delimiter),
       HOME: directory,
       LC_ALL: 'C.UTF-8',
-      ANSIBLE_ROLES_PATH: ROLES.join(delimiter),
+      ANSIBLE_ROLES_PATH: roles,
+      ...(facts !== undefined && { ANSIBLE_CACHE_PLUGIN: 'jsonfile', ANSIBLE_CACHE_PLUGIN_CONNECTION: facts }),
       ANSIBLE_ACTION_PLUGINS: join(directory, 'action'),
       ANSIBLE_NOCOLOR: '1',
       ZUUL_JOBDIR: directory,

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import type { Clock } from '../base/clock.js';
-import { ServiceError } from '../base/errors.js';
+import { oneLine, ServiceError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { createDlrnApi, type DlrnApiParts, KNOWN_HASHES } from './api.js';
 import { aggregateHashSchema, type Subject } from './hashes.js';
@@ -62,7 +62,7 @@ export function createDlrn({ clock, log, ...parts }: DlrnParts): Dlrn {
     },
     promotions: (label, offset) =>
       promotions({ promote_name: label, limit: String(PROMOTIONS_PAGE), offset: String(offset) }),
-    health: async () => (await api.ask(healthSchema, 'health')).result,
+    health: async () => oneLine((await api.ask(healthSchema, 'health')).result, 200),
     async checkCredentials() {
       await api.ask(healthSchema, 'health', {}, 'POST');
     },

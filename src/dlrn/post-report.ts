@@ -5,6 +5,7 @@ import type { Log } from '../base/log.js';
 import { backoffMs } from '../http/policy.js';
 import type { Answer, DlrnApi } from './api.js';
 import type { Subject } from './hashes.js';
+import { parseNotes } from './notes.js';
 import { commitParameters, readVotes, type Vote } from './votes.js';
 
 export interface Report {
@@ -31,21 +32,17 @@ const ATTEMPTS = 6;
 const CLOCK_SKEW = 5 * 60;
 
 /**
- * Reports a result, unless the newest vote of this job on this hash and image is the same report. Older votes do not
- * matter, since the job has reported something else after them. True if this call has posted it. DLRN has no ids and
+ * Reports a result, unless the newest vote of this job on this hash and image, by anybody, is the same report. Older
+ * votes do not matter, since the job has reported something else after them. True if this call has posted it. DLRN has no ids and
  * always inserts, so after a lost answer this looks for the vote before it posts again.
  */
 export async function postReport({ api, username, clock, log }: PostParts, report: Report): Promise<boolean> {
   let lost: ServiceError | undefined;
   for (let attempt = 1; ; attempt += 1) {
-    const votes = await readVotes(api, report.subject);
-    const own = votes.filter(
-      ({ job_id: job, notes, user }) =>
-        job === report.jobId && notes === report.notes && (username === undefined || user === username),
-    );
-    if (lost !== undefined && own.some((vote) => isSame(vote, report) && vote.timestamp === report.timestamp))
-      return true;
-    if (lost === undefined && newest(own, unixSeconds(clock)).some((vote) => isSame(vote, report))) return false;
+    const votes = (await readVotes(api, report.subject)).filter((vote) => mayBeAbout(vote, report));
+    const isOwn = (vote: Vote) => isSame(vote, report) && (username === undefined || vote.user === username);
+    if (lost !== undefined && votes.some((vote) => isOwn(vote) && vote.timestamp === report.timestamp)) return true;
+    if (lost === undefined && newest(votes, unixSeconds(clock)).some(isOwn)) return false;
     if (lost !== undefined && attempt > ATTEMPTS) throw lost;
     lost = await post(api, report);
     if (lost === undefined) return true;
@@ -84,9 +81,14 @@ function reportBody({ subject, jobId, jobUrl, success, timestamp, notes }: Repor
   };
 }
 
+/** Is it a vote of this job on this image, whoever reported it, or one that does not say clearly what it is on? */
+function mayBeAbout({ job_id: job, notes }: Vote, report: Report): boolean {
+  return job === report.jobId && (notes === report.notes || parseNotes(notes)?.digest === undefined);
+}
+
 /** Would a person see two equal reports? Ignores their times. */
-function isSame(vote: Vote, { jobUrl, success }: Report): boolean {
-  return vote.url === jobUrl && vote.success === success && !vote.in_progress;
+function isSame(vote: Vote, { jobUrl, success, notes }: Report): boolean {
+  return vote.url === jobUrl && vote.success === success && vote.notes === notes && !vote.in_progress;
 }
 
 /**
@@ -96,5 +98,5 @@ function newest(votes: readonly Vote[], now: number): readonly Vote[] {
   const possible = votes.filter(({ timestamp }) => timestamp >= 0 && timestamp <= now + CLOCK_SKEW);
   const latest = Math.max(...possible.map(({ timestamp }) => timestamp));
   const last = possible.filter(({ timestamp }) => timestamp === latest);
-  return new Set(last.map(({ url, success }) => `${success} ${url}`)).size === 1 ? last : [];
+  return new Set(last.map(({ url, success, notes }) => `${success} ${url} ${notes}`)).size === 1 ? last : [];
 }

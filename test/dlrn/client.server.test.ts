@@ -116,6 +116,23 @@ describe('a report', () => {
       expect(await dlrnAt(proxy.url).reportResult(report)).toBe(true);
     });
 
+    test.each<[string, object, boolean]>([
+      ['a newer failure by another user', { success: false, user: 'mallory' }, true],
+      ['a newer failure on the tag without its digest', { success: false, notes: CANDIDATE.tag }, true],
+      ['a newer failure that does not say what it tested', { success: false, notes: '' }, true],
+      [
+        'a newer failure on another image (it is skipped)',
+        { success: false, notes: `v6.0.9@sha256:${'9'.repeat(64)}` },
+        false,
+      ],
+    ])('the same vote before %s', async (_, rest, posted) => {
+      const report = newReport();
+      const own = row({ job_id: report.jobId, notes: report.notes });
+      const both = JSON.stringify([own, { ...own, timestamp: 1_795_000_001, ...rest }]);
+      const proxy = await faultyDlrn({ path: /agg_status/, fault: answered(both) });
+      expect(await dlrnAt(proxy.url).reportResult(report)).toBe(posted);
+    });
+
     test('but for the same vote', async () => {
       const report = newReport();
       const own = row({ job_id: report.jobId, notes: report.notes });

@@ -174,6 +174,14 @@ describe('what is read', () => {
     },
   );
 
+  test('a failure that names the tag holds it back from another hash too, on which its job tested nothing', async () => {
+    const { a } = freshJobs();
+    const criteria = parseCriteria(`current-ceph: ["${a}"]`, 'current-ceph');
+    await report({ jobId: a }, { jobId: a, notes: `${CANDIDATE.tag}@sha256:0`, success: false, subject: hash(1) });
+    const evidence = await dlrnEvidence(dlrn(), LABEL, [a], silent);
+    expect(evaluate(criteria, evidence, CANDIDATE, { evaluatedAt: NOW }).verdict).toBe('wait');
+  });
+
   test('votes on hashes that the label did not have are left away', async () => {
     const { a } = freshJobs();
     await report({ jobId: a }, { jobId: a, subject: hash(2) });

@@ -1,9 +1,10 @@
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { ServiceError } from '../../src/base/errors.js';
 import { movingTag } from '../../src/ledger/names.js';
 import { recordPath } from '../../src/ledger/paths.js';
 import { type Promoted, promote } from '../../src/promotion/promote.js';
 import type { Promotion } from '../../src/promotion/promotion.js';
+import { parseTargets } from '../../src/promotion/targets.js';
 import type { Request } from '../../src/rules/request.js';
 import { CURRENT, image } from '../ledger/fixture.js';
 import { createWorld, promotionIn, TARGETS, type World } from './memory-world.js';
@@ -13,10 +14,16 @@ import { createWorld, promotionIn, TARGETS, type World } from './memory-world.js
 const VERSIONS = ['v1.0.1', 'v1.0.2'];
 const newWorld = () => createWorld(VERSIONS.map(image), movingTag(CURRENT));
 
-function runIn(world: World, name: string, request: Request = { kind: 'evaluate' }, changes: Partial<Promotion> = {}) {
+function runIn(
+  world: World,
+  name: string,
+  request: Request = { kind: 'evaluate' },
+  changes: Partial<Promotion> = {},
+  freeze?: string,
+) {
   const candidate = request.kind === 'evaluate' ? image(name) : undefined;
   const promotion = promotionIn(world, world.appended.length, changes);
-  return promote(promotion, { request, candidate, freeze: undefined, onRegression: 'warn' });
+  return promote(promotion, { request, candidate, freeze, onRegression: 'warn' });
 }
 
 async function refusal(work: Promise<Promoted>): Promise<string> {
@@ -98,4 +105,75 @@ test('a target that is down does not keep a rollback from the others', async () 
   const back: Request = { kind: 'rollback', to: 'previous', reason: 'it leaks' };
   expect(await refusal(runIn(world, '', back, { registry: oneDown }))).toMatch(/not finished at one target/);
   expect(world.tags.get(`${TARGETS[0]}:${CURRENT}`)).toBe(image('v1.0.1').digest);
+});
+
+describe('a ledger that is not the one of these targets', () => {
+  const OTHERS = ['quay.example/c/daemon'];
+
+  /** The files of another branch, whose ledger has the same label and the same key. */
+  async function filesOfOther(world: World): Promise<Map<string, string>> {
+    const other = newWorld();
+    await runIn(other, 'v1.0.1', undefined, { targets: parseTargets(OTHERS), ledgerKey: 'key' });
+    world.files.clear();
+    for (const [name, text] of other.files) world.files.set(name, text);
+    return world.files;
+  }
+
+  test('is refused where no target of its head is configured, also where nothing was promoted there yet', async () => {
+    const world = newWorld();
+    await filesOfOther(world);
+    expect(await refusal(runIn(world, 'v1.0.1', undefined, { ledgerKey: 'key' }))).toMatch(
+      /none of its targets is configured: quay.example\/c\/daemon$/,
+    );
+    expect(world.moves).toEqual([]);
+  });
+
+  test('is refused by the proofs where one target is in both', async () => {
+    const world = newWorld();
+    await runIn(world, 'v1.0.2', undefined, { ledgerKey: 'key' });
+    await filesOfOther(world);
+    world.moves.length = 0;
+    const targets = parseTargets([...TARGETS, ...OTHERS]);
+    expect(await refusal(runIn(world, 'v1.0.1', undefined, { ledgerKey: 'key', targets }))).toMatch(
+      /contradicts the ledger: it proves record 1 of another ledger/,
+    );
+    expect(world.moves).toEqual([]);
+  });
+});
+
+describe('a label without a ledger stops a run', () => {
+  const freeze = 'a release';
+  test.each<[string, (world: World) => void, RegExp]>([
+    ['that the store has', ({ files }) => files.set(CURRENT, '-> v1.0.2'), /label current-ceph names v1.0.2$/],
+    [
+      'that one target has as a moving tag',
+      ({ tags }) => tags.set(`${TARGETS[1]}:${CURRENT}`, image('v1.0.2').digest),
+      /quay.example\/b\/daemon:current-ceph is sha256:/,
+    ],
+  ])('%s, for any request', async (_, prepare, message) => {
+    const world = newWorld();
+    prepare(world);
+    const requests: Request[] = [
+      { kind: 'evaluate' },
+      { kind: 'force', tag: image('v1.0.1').tag, reason: 'must', skipJobs: [] },
+      { kind: 'rollback', to: 'previous', reason: 'it leaks' },
+      { kind: 'hold', image: image('v1.0.1').tag, reason: 'wait' },
+      { kind: 'quarantine', image: image('v1.0.1'), reason: 'evil' },
+    ];
+    for (const request of requests) expect(await refusal(runIn(world, 'v1.0.1', request))).toMatch(message);
+    expect(world.moves).toEqual([]);
+    expect(world.appended).toEqual([]);
+  });
+
+  test('and is not adopted while promotion is frozen, nor as another image than a moving tag names', async () => {
+    const world = newWorld();
+    world.tags.set(`${TARGETS[1]}:${CURRENT}`, image('v1.0.2').digest);
+    const { tag, digest } = image('v1.0.1');
+    const adopt: Request = { kind: 'adopt', image: { tag, digest }, reason: 'RDO promoted it' };
+    expect(await refusal(runIn(world, '', adopt))).toMatch(/:current-ceph is sha256:.*, not sha256:/);
+    const right: Request = { ...adopt, image: image('v1.0.2') };
+    expect(await refusal(runIn(world, '', right, {}, freeze))).toMatch(/a release/);
+    expect(world.appended).toEqual([]);
+    expect((await runIn(world, '', right)).outcome.decision).toBe('adopt');
+  });
 });

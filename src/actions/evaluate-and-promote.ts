@@ -34,6 +34,7 @@ import { unseenStore } from '../store/unseen-store.js';
 import { readCandidateInput, sourceRepository } from './shared/candidate-input.js';
 import { evidenceInputs, readEvaluation } from './shared/evidence-inputs.js';
 import { smallApis } from './shared/http.js';
+import { leaveManagedImages, releaseSchema } from './shared/managed-images.js';
 import { noticeInputs, noticeSilence, tell } from './shared/notice-inputs.js';
 import {
   describeOutcome,
@@ -82,6 +83,10 @@ const inputs = {
   ),
   'report-file': optional('A file to write the decision record to, as JSON', lineSchema),
   ...requestInputs,
+  'managed-images-for': optional(
+    'What RDO calls this branch, a release and a distro as in `master centos9`: the store then gets `managed-images.yaml`, a list of the images that other promoters leave alone',
+    releaseSchema,
+  ),
   freeze: optional('A reason; while it is set, nothing changes but a hold that is lifted', lineSchema),
   ...noticeInputs,
   'dashboard-url': optional('The page of this label on the dashboard, for the summary', urlSchema),
@@ -178,7 +183,10 @@ async function run(settings: Settings, runner: Run): Promise<Promoted> {
         compareTags,
       };
       const promoted = await promote(promotion, asked);
-      if (!dryRun) await leaveDecision(store, label, promoted, runner);
+      if (!dryRun) {
+        await leaveList(store, settings, runner);
+        await leaveDecision(store, label, promoted, runner);
+      }
       return promoted;
     }),
   );
@@ -211,6 +219,16 @@ function withTheStore<T>(settings: Settings, { dryRun, log }: Run, work: (store:
   if (!dryRun) throw new UserError(`input server: required and not set: ${inputs.server.description}`);
   log.warning('input server: not set, so this dry run does not know what is promoted');
   return work(unseenStore);
+}
+
+/** Writes which images others leave alone; leaveDecision flushes it. A failure is a warning, since the promotion stands. */
+async function leaveList(store: Store, settings: Settings, { log }: Runner): Promise<void> {
+  const { targets, 'managed-images-for': release } = settings;
+  try {
+    if (release !== undefined) await leaveManagedImages(store, targets, release);
+  } catch (error) {
+    log.warning(`managed-images.yaml was not written: ${errorLine(error)}`);
+  }
 }
 
 /** Writes the decision to the store for the dashboard. A failure is a warning, since the promotion stands. */

@@ -117,6 +117,11 @@ function refusal(asked: HttpRequest, response: TextResponse, hasCredentials: boo
     return fail('bad-answer', `, a redirect to ${oneLine(headers.location ?? '', 200)}`, 'dlrn-url');
   }
   if (status === 401) {
+    // Node.js has no GSSAPI, and the modules that bring it run install scripts.
+    const offered = headers['www-authenticate'] ?? '';
+    if (/\bnegotiate\b/i.test(offered) && !/\bbasic\b/i.test(offered)) {
+      return fail('unauthorized', '; DLRN asks for a Kerberos ticket (Negotiate), which is not supported here');
+    }
     const why = hasCredentials ? 'DLRN refuses the login' : 'DLRN asks for a login';
     return fail('unauthorized', `; ${why}`, 'log-in-to-dlrn');
   }

@@ -6,8 +6,8 @@ import { type Tag, tagSchema } from '../candidate/reference.js';
  * `ledger/`. No two kinds of name can be confused, and no name can point outside the directory.
  */
 
-/** Refused as tags and labels: what a broken script passes for "nothing", and our own directory. */
-const RESERVED = new Set(['null', 'undefined', 'none', 'ledger']);
+/** Refused as tags and labels: what a broken script passes for "nothing", and our own directory and file. */
+const RESERVED = new Set(['null', 'undefined', 'none', 'ledger', 'managed-images.yaml']);
 const DEFAULT_PROMOTED_LABEL = 'current-ceph';
 const PREVIOUS = 'previous-';
 /** The suffix of candidate labels. No other label has it. */

@@ -318,6 +318,19 @@ describe('votes by job, from GraphQL', () => {
     expect(await dlrn().jobVotes([report.jobId])).toBeUndefined();
   });
 
+  test('Kerberos is named', async () => {
+    const ticket = (offered: string) => ({
+      ...html(401, 'no'),
+      headers: { 'content-type': 'text/html', 'www-authenticate': offered },
+    });
+    const only = await faultyDlrn({ fault: ticket('Negotiate') });
+    expect((await errorOf(dlrnAt(only.url).health())).message).toMatch(
+      /answered 401.*; DLRN asks for a Kerberos ticket \(Negotiate\), which is not supported here$/,
+    );
+    const both = await faultyDlrn({ fault: ticket('Negotiate, Basic realm="DLRN"') });
+    expect((await errorOf(dlrnAt(both.url).health())).message).toMatch(/; DLRN refuses the login$|asks for a login$/);
+  });
+
   test('401 is an error', async () => {
     const proxy = await faultyDlrn({ fault: html(401, 'no') });
     expect((await errorOf(dlrnAt(proxy.url).jobVotes(['job']))).kind).toBe('unauthorized');

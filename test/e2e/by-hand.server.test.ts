@@ -2,6 +2,7 @@ import { readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from '@jest/globals';
 import * as v from 'valibot';
+import { parse } from 'yaml';
 import { ledgerRecordSchema } from '../../src/ledger/codec.js';
 import { cephDaemonImage } from '../sandbox/ceph-daemon.js';
 import { type BundleRun, runBundle } from './bundle.js';
@@ -38,6 +39,7 @@ function decide(inputs: Readonly<Record<string, string>>, env: Readonly<Record<s
       evidence: 'needs',
       needs: '{}',
       targets: settings.target,
+      'managed-images-for': 'master centos9',
       ...settings.targetLogin,
       ...settings.imageServer,
       ...inputs,
@@ -76,6 +78,9 @@ test('an operator forces, a person in Zuul rolls back and holds, and the ledger 
   expect(await record(3)).toMatchObject({ kind: 'rollback', ...zuul });
   expect(await record(4)).toMatchObject({ kind: 'lift', who: 'alice', 'run-url': null });
   expect(await readlink(join(settings.directory.path, 'current-ceph'))).toBe(OLDER);
+  expect(parse(await readFile(join(settings.directory.path, 'managed-images.yaml'), 'utf8'))).toEqual({
+    exclude_containers: { master: { centos9: ['daemon'] } },
+  });
 });
 
 test.each<[string, Readonly<Record<string, string>>, string]>([

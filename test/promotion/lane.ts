@@ -1,15 +1,29 @@
-import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { createHash, randomUUID } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { lastDecision } from '../../src/actions/shared/promotion-result.js';
 import { type Candidate, formatCandidate } from '../../src/candidate/reference.js';
 import { sandbox } from '../sandbox/current.js';
 import { pushImage } from '../sandbox/images.js';
 import { runDirectory, type Stoppable } from '../sandbox/process.js';
 import { startRegistry } from '../sandbox/registry.js';
-import type { MortalPromotion } from './process.js';
+import { countSftp } from './sftp-steps.js';
 import { type StepProxy, startStepProxy } from './step-proxy.js';
-import { CRITERIA, freshScene, JOB, type Open, open, publish, runOn, type Scene, tinyImage } from './support.js';
+import {
+  CRITERIA,
+  CURRENT,
+  freshScene,
+  JOB,
+  type Open,
+  open,
+  openRegistry,
+  promoteOn,
+  publish,
+  runOn,
+  type Scene,
+  tinyImage,
+} from './support.js';
+import { keepTree, type Tree } from './tree.js';
 
 /** A promotion of two images, on servers of its own whose state can be put back. */
 
@@ -28,27 +42,44 @@ export interface Lane extends Stoppable {
   readonly scene: Scene;
   /** Where consumers read images. */
   readonly registryUrl: string;
-  /** Sessions for runs in this process. */
+  /** Sessions for runs that nobody interrupts. */
   readonly opened: Open;
   readonly old: Candidate;
   readonly candidate: Candidate;
   reset(start: Start): void;
-  /** A promotion of the candidate, to be started in a process. */
-  prepare(interruption?: Interruption): Prepared;
+  /** Starts to promote the candidate in this process, as the action does. */
+  promote(interruption?: Interruption): Promoting;
+  /** Inputs for the action to promote the candidate in a process of its own. */
+  readonly inputs: Readonly<Record<string, string>>;
+  /** Watches what such a process sends to registries. */
+  watch(interruption?: Interruption): Watched;
   /** How many pieces the newest promotion sent to registries. */
   sent(): number;
   /** All that is on both servers, as one text: the same whenever the same was done, by whichever run. */
   state(): string;
 }
 
-export interface Prepared {
-  readonly promotion: MortalPromotion;
+/** A promotion in this process. */
+export interface Promoting {
+  /** Resolves when it is where it is to be interrupted, or at its end, where chunks of a stream fell together. */
+  readonly reached: Promise<void>;
+  /** Ends it there, as if its process were killed. Resolves when the servers have acted on all that it sent. */
+  kill(): Promise<void>;
+  goOn(): void;
+  /** Resolves when it ended by itself, to the SFTP requests that were answered. */
+  readonly ended: Promise<readonly string[]>;
+}
+
+export interface Watched {
   /** Resolves when it has sent what it is to be interrupted at: that is passed on when it has `ended`, and nothing after it. */
   readonly reached: Promise<void>;
   ended(): void;
   /** Resolves when registries have acted on all that it sent. */
   settled(): Promise<void>;
 }
+
+/** A run that stalls must not give up its wait for an answer. */
+const LIMITS = { connectMs: 60_000, answerMs: 900_000 };
 
 export async function startLane(): Promise<Lane> {
   const { tools, source, imageServer } = sandbox();
@@ -67,14 +98,36 @@ export async function startLane(): Promise<Lane> {
 
   const storage = join(home.path, 'registry/storage');
   mkdirSync(storage, { recursive: true });
-  const folders = { storage, images: scene.directory.path };
-  const save = (start: Start) => {
-    for (const [name, folder] of Object.entries(folders)) copy(folder, join(home.path, start, name));
-  };
-  save('nothing');
-  const opened = await open(scene);
+  const folders = [storage, scene.directory.path];
+  const keep = () => folders.map(keepTree);
+  const nothing = keep();
+  const [opened, mortal] = await Promise.all([open(scene), open(scene, { limits: LIMITS })]);
   await runOn(scene, opened, { candidate: old });
-  save('an earlier promotion');
+  const trees: Record<Start, Tree[]> = { nothing, 'an earlier promotion': keep() };
+
+  /** They fail, at the latest when they give up asking a registry. */
+  const dead: Promise<unknown>[] = [];
+
+  const watch = (interruption?: Interruption): Watched => {
+    const [here, there] = [signal(), signal()];
+    sent = 0;
+    onPiece = async (piece) => {
+      if (interruption?.at !== 'registry' || piece < interruption.step) return true;
+      if (piece > interruption.step) return false;
+      here.send();
+      await there.sent;
+      return true;
+    };
+    const settled = [front.watch(), back.watch()];
+    return {
+      reached: here.sent,
+      ended: () => {
+        onPiece = passAll;
+        there.send();
+      },
+      settled: async () => void (await Promise.all(settled.map((one) => one()))),
+    };
+  };
 
   return {
     scene,
@@ -82,42 +135,50 @@ export async function startLane(): Promise<Lane> {
     opened,
     old,
     candidate,
+    inputs: inputsOf(scene, candidate, imageServer.sshd),
     reset: (start) => {
-      for (const [name, folder] of Object.entries(folders)) {
-        for (const entry of readdirSync(folder)) rmSync(join(folder, entry), { recursive: true });
-        copy(join(home.path, start, name), folder);
-      }
+      for (const tree of trees[start]) tree.restore();
     },
-    prepare: (interruption) => {
-      const [here, there] = [signal(), signal()];
-      sent = 0;
-      onPiece = async (piece) => {
-        if (interruption?.at !== 'registry' || piece < interruption.step) return true;
-        if (piece > interruption.step) return false;
-        here.send();
-        await there.sent;
-        return true;
-      };
-      const settled = [front.watch(), back.watch()];
-      const inputs = inputsOf(scene, candidate, imageServer.sshd);
+    watch,
+    promote: (interruption) => {
+      const watched = watch(interruption);
+      const sftp = countSftp(interruption?.at === 'sftp' ? interruption.step : undefined);
+      const registry = openRegistry(scene);
+      const ended = sftp.within(async () => {
+        await promoteAsAction(scene, { ...mortal, registry }, candidate);
+        await registry.close();
+        return sftp.answered;
+      });
       return {
-        promotion: { inputs, after: interruption?.at === 'sftp' ? interruption.step : undefined },
-        reached: here.sent,
-        ended: () => {
-          onPiece = passAll;
-          there.send();
+        reached: Promise.race([watched.reached, sftp.reached, ended.then(() => undefined)]),
+        ended,
+        goOn: sftp.goOn,
+        kill: async () => {
+          dead.push(ended);
+          sftp.die();
+          await registry.close();
+          watched.ended();
+          await watched.settled();
         },
-        settled: async () => void (await Promise.all(settled.map((one) => one()))),
       };
     },
     sent: () => sent,
-    state: () => contentOf(Object.values(folders)),
+    state: () => contentOf(folders),
     stop: async () => {
-      await opened.close();
+      await Promise.allSettled(dead);
+      await Promise.all([opened.close(), mortal.close()]);
       await Promise.all([front.stop(), back.stop(), registry.stop()]);
       await home.stop();
     },
   };
+}
+
+/** What evaluate-and-promote does with its servers. */
+async function promoteAsAction(scene: Scene, opened: Open, candidate: Candidate): Promise<void> {
+  const author = { id: `${randomUUID()}/1/${randomUUID()}`, who: 'nobody', runUrl: undefined, event: '' };
+  const promoted = await promoteOn(scene, opened, { candidate, with: { author } });
+  await opened.server.writeLastDecision(CURRENT, lastDecision(promoted, undefined));
+  await opened.server.flush();
 }
 
 function signal(): { readonly sent: Promise<void>; send(): void } {
@@ -128,8 +189,9 @@ function signal(): { readonly sent: Promise<void>; send(): void } {
   return { sent, send };
 }
 
-/** Ids, RFC 3339 and unix times, and the ports of a lane's servers. */
-const VARYING = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT[\d:.]+Z|\b\d{10}\b|127\.0\.0\.1:\d+/g;
+/** Ids, RFC 3339 and unix times, also in milliseconds, and the ports of a lane's servers, as they are written and as the ledger writes them. */
+const VARYING =
+  /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT[\d:.]+Z|\b\d{10}(\d{3})?\b|\b(127\.0\.0\.1|localhost):\d+/g;
 
 /**
  * Names, links and contents below folders, without what differs from run to run and from lane to lane. The digest of a
@@ -164,11 +226,6 @@ function contentOf(folders: readonly string[]): string {
 
 function sha256(latin1: string): string {
   return createHash('sha256').update(latin1, 'latin1').digest('hex');
-}
-
-function copy(from: string, to: string): void {
-  mkdirSync(to, { recursive: true });
-  execFileSync('cp', ['-a', `${from}/.`, to]);
 }
 
 async function sceneOf(front: StepProxy, back: StepProxy): Promise<Scene> {

@@ -100,16 +100,7 @@ export interface Open {
 
 /** A session on each server of a scene. Waits for registries are a fiftieth as long as they would be. */
 export async function open(scene: Scene, changes: Partial<SftpStoreOptions> = {}): Promise<Open> {
-  const { login } = scene.target;
-  const registry = createRegistry({
-    account: ({ registry }) => ({
-      hint: 'log-in-to-target',
-      ...(registry === scene.target.host && login && { login }),
-    }),
-    plainHttp: [],
-    clock: hastyClock,
-    log: silent,
-  });
+  const registry = openRegistry(scene);
   const server = await openSftpStore(optionsFor(scene.directory.server, changes));
   const close = async () => {
     left.delete(close);
@@ -118,6 +109,17 @@ export async function open(scene: Scene, changes: Partial<SftpStoreOptions> = {}
   };
   left.add(close);
   return { server, registry, close };
+}
+
+/** A client of its own for the registries of a scene. */
+export function openRegistry({ target }: Scene): Registry {
+  const { host, login } = target;
+  return createRegistry({
+    account: ({ registry }) => ({ hint: 'log-in-to-target', ...(registry === host && login && { login }) }),
+    plainHttp: [],
+    clock: hastyClock,
+    log: silent,
+  });
 }
 
 /** A test that fails must not leave sessions behind: jest would wait for them for ever. */

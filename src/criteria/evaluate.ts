@@ -35,14 +35,8 @@ export function evaluate(
   const warnings = [...checkWaivers(criteria, now), ...idleOptions(criteria, source)];
   const counting = countEvidence(criteria, results, candidate, now, rules);
   const histories = historiesOf(criteria, counting, remarks);
-  const requirements = criteria.requirements
-    .map((jobs) => requirementOf(histories.filter(({ job }) => jobs.includes(job))))
-    .filter(({ members }) => members.length > 0);
-  const judge = (history: History, hash: Hash) => stateOn(history, hash, criteria, now);
-  const isMet = ({ members, waived }: Requirement, hash: Hash) =>
-    [...members, ...(rules >= 2 ? waived : [])].some((member) => judge(member, hash).state === 'met');
-  const isRed = ({ members, waived }: Requirement) =>
-    members.every(hasFailed) && !(rules >= 2 && waived.some(({ results: [newest] }) => newest?.outcome === 'success'));
+  const { requirements, judge, metBy, isRed } = judging(criteria, histories, now, rules);
+  const isMet = (requirement: Requirement, hash: Hash) => metBy(requirement, hash).length > 0;
 
   const gaps = smallest(
     hashesOf(counting, criteria).map((hash) => ({
@@ -68,6 +62,42 @@ export function evaluate(
     })),
     warnings,
   };
+}
+
+/** How requirements and their jobs are judged. */
+function judging(criteria: Criteria, histories: readonly History[], now: number, rules: Rules) {
+  const judge = (history: History, hash: Hash) => stateOn(history, hash, criteria, now);
+  return {
+    requirements: criteria.requirements
+      .map((jobs) => requirementOf(histories.filter(({ job }) => jobs.includes(job))))
+      .filter(({ members }) => members.length > 0),
+    judge,
+    metBy: ({ members, waived }: Requirement, hash: Hash) =>
+      [...members, ...(rules >= 2 ? waived : [])].filter((member) => judge(member, hash).state === 'met'),
+    isRed: ({ members, waived }: Requirement) =>
+      members.every(hasFailed) &&
+      !(rules >= 2 && waived.some(({ results: [newest] }) => newest?.outcome === 'success')),
+  };
+}
+
+/** A requirement of a decision record: the jobs that met it, and those that failed if it is red. */
+export interface Standing {
+  readonly passed: readonly string[];
+  readonly failed: readonly string[];
+}
+
+/** Evaluates a record's evidence again, and says how each of its requirements stood. Waived jobs are included. */
+export function standingsOf(record: DecisionRecord): Standing[] {
+  const criteria = parseCriteria(record.criteria.content, record.criteria.label);
+  const candidate = v.parse(candidateSchema, record.candidate);
+  const now = Date.parse(record['evaluated-at']) / 1000;
+  const counting = countEvidence(criteria, record.evidence, candidate, now, record.version);
+  const histories = historiesOf(criteria, counting, new Map());
+  const { requirements, metBy, isRed } = judging(criteria, histories, now, record.version);
+  return requirements.map((requirement) => ({
+    passed: namesOf(metBy(requirement, record['aggregate-hash'])),
+    failed: isRed(requirement) ? namesOf([...requirement.members, ...requirement.waived].filter(hasFailed)) : [],
+  }));
 }
 
 /** Evaluates a record's evidence again. Throws a UserError if its criteria do not match their hash. */

@@ -5,6 +5,7 @@ import { decide, digestOf, failed, NOW, passed, result, TAG } from './fixtures.j
 
 const SINGLE = 'current-ceph: [a, b]';
 const GROUP = 'current-ceph: {required: [a], any-of: [[c, d]]}';
+const WAIVED_IN_GROUP = 'current-ceph: {any-of: [[c, d]], waivers: [{job: c, until: 2026-12-31, reason: x}]}';
 const ago = (seconds: number) => ({ timestamp: NOW - seconds });
 const waived = 'current-ceph: {required: [a, b], waivers: [{job: b, until: 2026-12-31, reason: x}]}';
 
@@ -49,6 +50,15 @@ const table: readonly [string, string, readonly JobResult[], readonly JobResult[
   ['one of a group, and the other passed', GROUP, [passed('a'), passed('c'), passed('d')], [failed('c', ago(5))], []],
   ['one of a group, and the other says nothing', GROUP, [passed('a'), passed('c')], [failed('c', ago(5))], []],
   ['all of a group', GROUP, [passed('a'), passed('c')], [failed('c', ago(5)), failed('d', ago(5))], ['c', 'd']],
+  ['of a group with a waived job the other', WAIVED_IN_GROUP, [passed('d')], [failed('d', ago(5))], ['d']],
+  ['the same, and the waived one passed', WAIVED_IN_GROUP, [passed('c'), passed('d')], [failed('d', ago(5))], []],
+  [
+    'both of a group, of which the waived one had passed',
+    WAIVED_IN_GROUP,
+    [passed('c')],
+    [failed('c', ago(5)), failed('d', ago(5))],
+    ['c', 'd'],
+  ],
   ['a waived job', waived, [passed('a'), passed('b')], [failed('b', ago(5))], []],
 ];
 

@@ -43,6 +43,9 @@ test('a body is cut before it is worked on, and what is shown is cut too', () =>
   for (const body of ['<'.repeat(5_000_000), `<title>${'<'.repeat(5_000_000)}`, '{"a":'.repeat(1_000_000)]) {
     expect(readSaid({ headers: HTML, body }).text).toBe('');
   }
+  // What is cut off is not parsed, so the rest is no JSON.
+  const long = JSON.stringify({ error: 'seen', pad: 'x'.repeat(20_000) });
+  for (const body of [long, Buffer.from(long)]) expect(readSaid({ headers: JSON_TYPE, body }).text).toBe('');
   const { text } = readSaid({ headers: JSON_TYPE, body: JSON.stringify({ error: 'x '.repeat(2000) }) });
   expect(text).toHaveLength(400);
 });

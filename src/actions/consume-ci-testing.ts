@@ -3,15 +3,29 @@ import path from 'node:path';
 import * as v from 'valibot';
 import { errorLine, UserError } from '../base/errors.js';
 import { formatCandidate, formatRepository, repositorySchema } from '../candidate/reference.js';
+import { formatVersion } from '../candidate/scheme.js';
 import { readStable } from '../candidate/schemes.js';
 import { labelSchema } from '../ledger/names.js';
 import { defineAction } from '../runner/action.js';
 import { choice, flag, lineSchema, list, optional, required, withDefault } from '../runner/inputs.js';
 import { noLabel, readCandidate } from '../store/consume.js';
-import { extraVars, imageNameOf, namespaceOf } from '../store/extra-vars.js';
+import {
+  extraVars,
+  imageNameOf,
+  namespaceOf,
+  placeholders,
+  rdoVariables,
+  setVariables,
+  type Values,
+  variableTemplateSchema,
+} from '../store/extra-vars.js';
 import { caInput } from './shared/ca-input.js';
 import { smallApis } from './shared/http.js';
+import { formatSetOutputs, setOutputs } from './shared/set-outputs.js';
 import { readableSchema, readerInputs, withReader } from './shared/store-inputs.js';
+
+/** Nobody knows the digest of a set whose candidate has none. */
+const NO_SET = { set: '', 'set-digest': '' };
 
 /** The repository of RDO's tags without a digest. */
 const RDO_IMAGE = v.parse(repositorySchema, 'quay.io/ceph/daemon');
@@ -31,6 +45,10 @@ export const action = defineAction({
     ),
     'if-missing': choice('What to do if the label does not exist yet.', ['error', 'ignore'], 'error'),
     'extra-vars-file': optional('A file to write Ansible variables to, for `ansible-playbook -e @file`', lineSchema),
+    'extra-vars': list(
+      `The variables in that file, as \`name=template\`, one a line, where ${placeholders.map((name) => `\`{${name}}\``).join(', ')} stand for what was read; empty: the names that RDO's jobs read, \`cephadm_repository\` and \`openstack_repository\`, and for a set \`ceph_set\` and \`ceph_set_digest\``,
+      variableTemplateSchema,
+    ),
     'allow-unpinned': flag(
       "Accept a tag whose digest the image server does not know, as RDO's tools leave it",
       'false',
@@ -57,6 +75,7 @@ export const action = defineAction({
     reference: 'The candidate, as `image:tag@digest`; without the digest if it is not known',
     tag: 'Its tag',
     digest: 'Its digest; empty if it is not known',
+    ...setOutputs,
     namespace: 'Registry and namespace, as in `quay.io/ceph`',
     'image-name': 'Name of the image, as in `daemon`',
     flavor: 'The Ceph release that the tag names; empty if it names none',
@@ -79,29 +98,38 @@ export const action = defineAction({
     if (candidate === undefined) {
       return { outputs: {}, summary: `There is no label \`${label}\` yet.` };
     }
-    const { repository, tag, digest } = candidate;
+    const { repository, tag, digest, companions } = candidate;
     const reference =
       digest === undefined ? `${formatRepository(repository)}:${tag}` : formatCandidate({ repository, tag, digest });
     if (digest === undefined)
       log.warning(
         `${reference}: its digest is not known, so the image that is tested may differ from the one that is promoted`,
       );
+    const build = readStable(tag);
+    const flavor = build?.flavor ?? '';
+    const values: Values = {
+      reference,
+      repository: formatRepository(repository),
+      namespace: namespaceOf(repository),
+      'image-name': imageNameOf(repository),
+      tag,
+      digest: digest ?? '',
+      flavor,
+      version: build === undefined ? '' : formatVersion(build.version),
+      ...(digest === undefined ? NO_SET : formatSetOutputs({ repository, tag, digest, companions })),
+      'cephadm-repository': flavor === '' ? '' : inputs['cephadm-repository-template'].replaceAll('<flavor>', flavor),
+      'openstack-repository': inputs['openstack-repository-template'].replaceAll('<branch>', inputs.branch),
+    };
     const file = inputs['extra-vars-file'];
-    if (file !== undefined) await write(path.resolve(context.workspace, file), extraVars(candidate));
-    const flavor = readStable(tag)?.flavor;
+    if (file !== undefined) {
+      const usual = companions.length === 0 ? rdoVariables : [...rdoVariables, ...setVariables];
+      const templates = inputs['extra-vars'].length === 0 ? usual : inputs['extra-vars'];
+      const text = extraVars(templates, values);
+      await write(path.resolve(context.workspace, file), text);
+    }
+    const { version: _, repository: __, ...outputs } = values;
     return {
-      outputs: {
-        reference,
-        tag,
-        digest: digest ?? '',
-        namespace: namespaceOf(repository),
-        'image-name': imageNameOf(repository),
-        flavor: flavor ?? '',
-        'tags-read': String(candidate.tagsRead),
-        'cephadm-repository':
-          flavor === undefined ? '' : inputs['cephadm-repository-template'].replaceAll('<flavor>', flavor),
-        'openstack-repository': inputs['openstack-repository-template'].replaceAll('<branch>', inputs.branch),
-      },
+      outputs: { ...outputs, 'tags-read': String(candidate.tagsRead) },
       summary: `To test: \`${reference}\`${file === undefined ? '' : ` (Ansible variables in \`${file}\`)`}.`,
     };
   },

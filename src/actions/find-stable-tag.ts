@@ -1,15 +1,18 @@
 import { systemClock, unixSeconds } from '../base/clock.js';
 import { durationSchema } from '../base/schema.js';
 import { explainMarkdown } from '../candidate/explain.js';
+import { companionNameSchema, imageSet } from '../candidate/image-set.js';
 import { platformSchema } from '../candidate/platform.js';
 import { distroSchema, flavorSchema } from '../candidate/policy.js';
 import { formatCandidate, formatRepository, repositorySchema } from '../candidate/reference.js';
 import { archSchema, formatVersion } from '../candidate/scheme.js';
 import { schemeFor, schemeNameSchema, schemeNames } from '../candidate/schemes.js';
 import { findStableTag } from '../registry/find-stable-tag.js';
+import { resolveCompanions } from '../registry/resolve-companions.js';
 import { defineAction } from '../runner/action.js';
 import { choice, countSchema, flag, lineSchema, list, optional, withDefault } from '../runner/inputs.js';
 import { namedBy, registryInputs, withRegistry } from './shared/registry-inputs.js';
+import { formatSetOutputs, setOutputs } from './shared/set-outputs.js';
 
 /** The run ends after this, with an answer or an error. A registry's rate limit may ask to wait for a minute or two. */
 const LIMIT_MS = 180_000;
@@ -61,6 +64,10 @@ export const action = defineAction({
       '0',
       countSchema,
     ),
+    companions: list(
+      'Images that are tested and promoted with it, as `image:tag` or, pinned, as `image:tag@digest`; each tag is looked up once, here; `-> repository` behind it, as in `targets`, is not read',
+      companionNameSchema,
+    ),
     ...registryInputs,
   },
   outputs: {
@@ -71,13 +78,14 @@ export const action = defineAction({
     version: 'Its version, such as `6.0.7`',
     flavor: 'Its Ceph release; empty if the tag names none',
     aliases: 'Other tags of the same digest, one a line, if the registry says so',
+    ...setOutputs,
     'tags-read':
       "How many tags were read: the next run's `known-tags`. If the registry can filter, or lists by name, " +
       'tags that cannot be stable are not counted',
   },
   async run(inputs, { log }) {
-    const finding = withRegistry(inputs, log, { source: inputs.image }, (registry) =>
-      findStableTag({
+    const finding = withRegistry(inputs, log, { source: inputs.image }, async (registry) => {
+      const found = await findStableTag({
         registry,
         repository: inputs.image,
         policy: {
@@ -96,9 +104,10 @@ export const action = defineAction({
         knownTags: inputs['known-tags'],
         limitMs: LIMIT_MS,
         log,
-      }),
-    );
-    const { candidate, selection, aliases, tagsRead } = await namedBy('input image', finding);
+      });
+      return { ...found, set: imageSet(found.candidate, await resolveCompanions(registry, inputs.companions, log)) };
+    });
+    const { candidate, set, selection, aliases, tagsRead } = await namedBy('input image', finding);
     for (const warning of selection.warnings) log.warning(warning);
     return {
       outputs: {
@@ -109,6 +118,7 @@ export const action = defineAction({
         version: formatVersion(selection.chosen.version),
         flavor: selection.chosen.flavor ?? '',
         aliases: aliases.join('\n'),
+        ...formatSetOutputs(set),
         'tags-read': String(tagsRead),
       },
       summary: `\`${formatCandidate(candidate)}\`\n\n${explainMarkdown(selection, aliases)}`,

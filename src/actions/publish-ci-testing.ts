@@ -1,51 +1,88 @@
 import { systemClock, unixSeconds } from '../base/clock.js';
-import { candidateSchema, formatCandidate } from '../candidate/reference.js';
+import { UserError } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import { companionNameSchema, companionsOf, formatSet, type ImageSet, imageSet } from '../candidate/image-set.js';
+import { candidateSchema } from '../candidate/reference.js';
 import { candidateLabelSchema } from '../ledger/names.js';
+import { resolveCompanions } from '../registry/resolve-companions.js';
 import { defineAction } from '../runner/action.js';
-import { countSchema, flag, required, withDefault } from '../runner/inputs.js';
+import { countSchema, flag, list, optional, type ParsedInputs, withDefault } from '../runner/inputs.js';
 import { publishCandidate } from '../store/publish.js';
+import { registryInputs, withRegistry } from './shared/registry-inputs.js';
+import { givenSet, setInput } from './shared/set-inputs.js';
+import { formatSetOutputs, setOutputs } from './shared/set-outputs.js';
 import { storeInputs, withStore } from './shared/store-inputs.js';
+
+const inputs = {
+  reference: optional('The candidate, as `image:tag@digest`; or name `set`', candidateSchema),
+  set: setInput,
+  companions: list(
+    'Beside `reference`: images that are tested and promoted with it, as `image:tag` or, pinned, as `image:tag@digest`; each tag is looked up once, here; `-> repository` behind it, as in `targets`, is not read',
+    companionNameSchema,
+  ),
+  ...storeInputs,
+  ...registryInputs,
+  label: withDefault('The label, which ends in `-testing`', 'ceph-ci-testing', candidateLabelSchema),
+  'tags-read': withDefault(
+    'How many tags find-stable-tag read; the next run compares its number with this one',
+    '0',
+    countSchema,
+  ),
+  'dry-run': flag('Only print what would be done', 'false'),
+};
 
 export const action = defineAction({
   description: 'Points a label on the image server at the candidate, for the test jobs',
   needs:
     'an SFTP user that may write into the directory of `server`, but needs no right to write `ledger/` or the promoted label; ' +
     "`ssh-keygen` on the runner. No permissions of the workflow's token.",
-  inputs: {
-    reference: required('The candidate, as `image:tag@digest`', candidateSchema),
-    ...storeInputs,
-    label: withDefault('The label, which ends in `-testing`', 'ceph-ci-testing', candidateLabelSchema),
-    'tags-read': withDefault(
-      'How many tags find-stable-tag read; the next run compares its number with this one',
-      '0',
-      countSchema,
-    ),
-    'dry-run': flag('Only print what would be done', 'false'),
-  },
+  inputs,
   outputs: {
+    ...setOutputs,
     changed: '`true` if anything was changed (in a dry run: would be)',
     'previous-tag': 'The tag that the label pointed at before; empty if there was no label',
     label: 'The label',
   },
-  async run(inputs, { log, context, checkOutputs }) {
-    checkOutputs({ label: inputs.label });
-    const published = await withStore(inputs, log, (server) =>
+  async run(settings, { log, context, checkOutputs }) {
+    const set = await readSet(settings, log);
+    const named = formatSetOutputs(set);
+    checkOutputs({ label: settings.label, ...named });
+    const published = await withStore(settings, log, (server) =>
       publishCandidate({
         server,
-        candidate: inputs.reference,
-        label: inputs.label,
-        tagsRead: inputs['tags-read'],
+        candidate: set,
+        label: settings.label,
+        tagsRead: settings['tags-read'],
         runUrl: context.runUrl,
         createdAt: unixSeconds(systemClock),
-        dryRun: inputs['dry-run'],
+        dryRun: settings['dry-run'],
       }),
     );
     const { changed, previousTag, label } = published;
-    const verb = !changed ? 'already names' : inputs['dry-run'] ? 'would name' : 'names';
+    const verb = !changed ? 'already names' : settings['dry-run'] ? 'would name' : 'names';
     const before = previousTag === undefined ? 'nothing' : `\`${previousTag}\``;
     return {
-      outputs: { changed: String(changed), 'previous-tag': previousTag ?? '', label },
-      summary: `\`${label}\` ${verb} \`${formatCandidate(inputs.reference)}\` (before: ${before}).`,
+      outputs: { ...named, changed: String(changed), 'previous-tag': previousTag ?? '', label },
+      summary: `\`${label}\` ${verb} ${describeSet(set)} (before: ${before}).`,
     };
   },
 });
+
+/** The set to publish. Companions that are named by a tag are looked up. */
+async function readSet(settings: ParsedInputs<typeof inputs>, log: Log): Promise<ImageSet> {
+  const { companions } = settings;
+  const set = givenSet(settings);
+  if (set === undefined) throw new UserError('input reference: required and not set; set it, or set');
+  if (companions.length === 0) return set;
+  if (settings.set !== undefined) throw new UserError('input companions: not used with set, which names them already');
+  return withRegistry(settings, log, { source: set.repository }, async (registry) =>
+    imageSet(set, await resolveCompanions(registry, companions, log)),
+  );
+}
+
+function describeSet(set: ImageSet): string {
+  const references = formatSet(set)
+    .split('\n')
+    .map((reference) => `\`${reference}\``);
+  return companionsOf(set).length === 0 ? references.join() : `the set of ${references.join(', ')}`;
+}

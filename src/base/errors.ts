@@ -13,6 +13,7 @@ export type Hint =
   | 'known-tags' // the listing shrank
   | 'scheme' // what tags mean
   | 'pattern' // the regular expression that says what tags mean
+  | 'companions' // the images that are tested and promoted with the candidate
   // What a candidate must be
   | 'flavor'
   | 'distro'

@@ -1,6 +1,7 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import * as v from 'valibot';
 import { runUrlSchema, timestampSchema, tryParse } from '../base/schema.js';
+import { companionsOf, MAX_COMPANIONS } from '../candidate/image-set.js';
 import {
   type Candidate,
   candidateSchema,
@@ -81,6 +82,14 @@ export const ledgerRecordSchema = v.strictObject({
   reason: lineSchema,
   label: labelSchema,
   candidate: v.pipe(referenceSchema, v.description('What is promoted after this record: repository:tag@digest')),
+  companions: v.exactOptional(
+    v.pipe(
+      v.array(referenceSchema),
+      v.minLength(1),
+      v.maxLength(MAX_COMPANIONS),
+      v.description('The images that were tested with the candidate, sorted; absent where it was tested alone'),
+    ),
+  ),
   targets: v.pipe(v.array(targetSchema), v.description("The candidate's, then the companions'")),
   decision: v.pipe(v.nullable(decisionRecordSchema), v.description('What earned it, or what a force overrode')),
   'skipped-jobs': v.pipe(v.array(lineSchema), v.description('The unmet jobs that a force named')),
@@ -178,6 +187,7 @@ function toFile(record: LedgerRecord): v.InferInput<typeof ledgerRecordSchema> {
     reason: record.reason,
     label: record.label,
     candidate: formatCandidate(record.candidate),
+    ...(companionsOf(record).length > 0 && { companions: companionsOf(record).map(formatCandidate) }),
     targets: record.targets.map(targetToFile),
     decision: decisionOf(record) ?? null,
     'skipped-jobs': record.kind === 'forced' ? [...record.skippedJobs] : [],
@@ -210,6 +220,7 @@ function fromFile(file: RecordFile): Checked<LedgerRecord> {
     reason: file.reason,
     label: file.label,
     candidate: parseReference(file.candidate),
+    ...(file.companions !== undefined && { companions: file.companions.map(parseReference) }),
     targets: file.targets.map(targetFromFile),
     previous: file.previous === null ? undefined : parseReference(file.previous),
     holds: file.holds.map(banFromFile),

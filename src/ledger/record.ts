@@ -52,6 +52,11 @@ interface Common {
   readonly reason: string;
   readonly label: Label;
   readonly candidate: Candidate;
+  /**
+   * The images that were tested with the candidate. Absent in records without a set, although such a record may have
+   * targets of companions.
+   */
+  readonly companions?: readonly Candidate[] | undefined;
   /** The candidate's first, then the companions'. */
   readonly targets: readonly LedgerTarget[];
   /** The image that `previous-<label>` names. */

@@ -9,6 +9,7 @@ import {
 import type { LedgerRecord, LedgerTarget } from '../ledger/record.js';
 import type { Copy } from '../registry/registry.js';
 import { configuredTargets, targetRepositories } from '../rules/targets.js';
+import { companionKeys } from '../store/candidate-file.js';
 import type { Promotion } from './promotion.js';
 
 /**
@@ -39,11 +40,12 @@ export async function writeArtifacts({ store }: Promotion, record: LedgerRecord)
         reference: formatCandidate(image),
         tag: image.tag,
         digest: image.digest,
+        ...companionKeys(image),
         created: record.when,
         'run-url': record.runUrl ?? null,
         'tags-read': 0,
       },
-      { replace: true },
+      { replace: 'image' },
     );
   }
 }

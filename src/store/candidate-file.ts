@@ -1,15 +1,28 @@
 import * as v from 'valibot';
 import { ServiceError } from '../base/errors.js';
 import { parseJson, runUrlSchema, timestampSchema } from '../base/schema.js';
-import { type Candidate, candidateSchema, digestSchema, referenceSchema, type Tag } from '../candidate/reference.js';
+import { companionsOf, type ImageSet, MAX_COMPANIONS, parseSet, setDigest } from '../candidate/image-set.js';
+import { candidateSchema, digestSchema, formatCandidate, referenceSchema, type Tag } from '../candidate/reference.js';
 import { artifactTagSchema } from '../ledger/names.js';
 
-/** The file `<tag>.json` beside an artifact: the digest that the tag stood for when it was published. Never changed. */
+/**
+ * The file `<tag>.json` beside an artifact: the digest that the tag stood for when it was published, which never
+ * changes, and the companions that it is tested with now.
+ */
 export const candidateFileSchema = v.pipe(
   v.strictObject({
     reference: v.pipe(referenceSchema, v.description('repository:tag@digest')),
     tag: artifactTagSchema,
     digest: digestSchema,
+    companions: v.exactOptional(
+      v.pipe(
+        v.array(referenceSchema),
+        v.minLength(1),
+        v.maxLength(MAX_COMPANIONS),
+        v.description('The companions of the set, sorted: repository:tag@digest; absent where it has none'),
+      ),
+    ),
+    'set-digest': v.exactOptional(v.pipe(digestSchema, v.description('By which evidence names the set'))),
     created: v.pipe(timestampSchema, v.description('When it was published; RFC 3339 in UTC')),
     'run-url': v.pipe(runUrlSchema, v.description('The run that published it; null outside a runner')),
     'tags-read': v.pipe(
@@ -20,16 +33,34 @@ export const candidateFileSchema = v.pipe(
     ),
   }),
   v.check((file) => file.reference.endsWith(`:${file.tag}@${file.digest}`), 'its reference has another tag or digest'),
+  v.check((file) => {
+    try {
+      return setDigest(imageOf(file)) === file['set-digest'];
+    } catch {
+      return false;
+    }
+  }, 'its set-digest is not that of its companions'),
 );
 export type CandidateFile = v.InferOutput<typeof candidateFileSchema>;
 
-/** The image that a candidate file names. */
-export function imageOf({ reference }: CandidateFile): Candidate {
-  return v.parse(candidateSchema, reference);
+interface Named {
+  readonly reference: string;
+  readonly companions?: readonly string[];
+}
+
+/** The image that a candidate file names, with its companions. */
+export function imageOf({ reference, companions = [] }: Named): ImageSet {
+  return parseSet([reference, ...companions].map((text) => v.parse(candidateSchema, text)));
+}
+
+/** The keys of a candidate file that name the companions; none where there are none. */
+export function companionKeys(set: ImageSet): Pick<CandidateFile, 'companions' | 'set-digest'> {
+  const digest = setDigest(set);
+  return digest === undefined ? {} : { companions: companionsOf(set).map(formatCandidate), 'set-digest': digest };
 }
 
 /** In bytes. A real candidate file has a tenth of this. */
-export const MAX_CANDIDATE_FILE = 8192;
+export const MAX_CANDIDATE_FILE = 16_384;
 
 export function candidateFileName(tag: Tag): string {
   return `${tag}.json`;

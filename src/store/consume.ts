@@ -1,7 +1,7 @@
-import * as v from 'valibot';
 import { ServiceError } from '../base/errors.js';
+import { companionsOf } from '../candidate/image-set.js';
 import {
-  candidateSchema,
+  type Candidate,
   type Digest,
   formatRepository,
   type Repository,
@@ -10,7 +10,7 @@ import {
 } from '../candidate/reference.js';
 import { readHead } from '../ledger/head.js';
 import { isPromotedLabel, type Label, type PromotedLabel } from '../ledger/names.js';
-import { candidateFileName } from './candidate-file.js';
+import { candidateFileName, imageOf } from './candidate-file.js';
 import { ledgerOf, type StoreReader } from './reader.js';
 
 /** The image that a label names. */
@@ -19,6 +19,8 @@ export interface ConsumedCandidate {
   readonly tag: Tag;
   /** Undefined if the tag has no candidate file, like RDO's tags. */
   readonly digest: Digest | undefined;
+  /** The companions that are tested or promoted with it. */
+  readonly companions: readonly Candidate[];
   /** 0 if unknown. */
   readonly tagsRead: number;
 }
@@ -56,7 +58,7 @@ export async function readCandidate(options: ReadCandidateOptions): Promise<Cons
 /** The image that the ledger says is promoted; undefined if there is no ledger. */
 async function readPromoted(store: StoreReader, label: PromotedLabel): Promise<ConsumedCandidate | undefined> {
   const head = await readHead(ledgerOf(store, label), { label });
-  return head && { ...head.record.candidate, tagsRead: 0 };
+  return head && { ...head.record.candidate, companions: companionsOf(head.record), tagsRead: 0 };
 }
 
 /** The image in the candidate file. The label may move between the two reads, but a tag's meaning never changes. */
@@ -65,7 +67,10 @@ async function readPublished(options: ReadCandidateOptions): Promise<ConsumedCan
   const tag = await store.readLabel(label);
   if (tag === undefined) return undefined;
   const file = await store.readCandidateFile(tag);
-  if (file !== undefined) return { ...v.parse(candidateSchema, file.reference), tagsRead: file['tags-read'] };
+  if (file !== undefined) {
+    const image = imageOf(file);
+    return { ...image, companions: companionsOf(image), tagsRead: file['tags-read'] };
+  }
   return readUnpinned(options, `there is no ${candidateFileName(tag)}`);
 }
 
@@ -76,7 +81,7 @@ async function readUnpinned(
 ): Promise<ConsumedCandidate | undefined> {
   const tag = await store.readLabel(label);
   if (tag === undefined) return undefined;
-  if (repository !== undefined) return { repository, tag, digest: undefined, tagsRead: 0 };
+  if (repository !== undefined) return { repository, tag, digest: undefined, companions: [], tagsRead: 0 };
   throw new ServiceError('not-found', `${store.where}: ${why}, so the digest of ${tag} is not known`, {
     hint: 'allow-unpinned',
   });

@@ -1,20 +1,86 @@
+import * as v from 'valibot';
+import { UserError } from '../base/errors.js';
 import type { Repository } from '../candidate/reference.js';
-import type { ConsumedCandidate } from './consume.js';
+
+/** One Ansible variable: its name, and a text in which `{placeholder}` stands for a value of the candidate. */
+export interface VariableTemplate {
+  readonly name: string;
+  readonly template: string;
+}
+
+/** What `{placeholder}` can stand for. A value that is not known is empty. */
+export const placeholders = [
+  'reference',
+  'repository',
+  'namespace',
+  'image-name',
+  'tag',
+  'digest',
+  'flavor',
+  'version',
+  'set',
+  'set-digest',
+  'cephadm-repository',
+  'openstack-repository',
+] as const;
+export type Values = Readonly<Record<(typeof placeholders)[number], string>>;
+
+/** The names that RDO's jobs read, and where their packages are. */
+export const rdoVariables: readonly VariableTemplate[] = [
+  { name: 'docker_ceph_namespace', template: '{namespace}' },
+  { name: 'docker_ceph_image', template: '{image-name}' },
+  { name: 'docker_ceph_tag', template: '{tag}' },
+  { name: 'ceph_daemon_tag', template: '{tag}' },
+  { name: 'docker_ceph_digest', template: '{digest}' },
+  { name: 'cephadm_repository', template: '{cephadm-repository}' },
+  { name: 'openstack_repository', template: '{openstack-repository}' },
+];
+
+/** What they read of a set. */
+export const setVariables: readonly VariableTemplate[] = [
+  { name: 'ceph_set', template: '{set}' },
+  { name: 'ceph_set_digest', template: '{set-digest}' },
+];
+
+const PLACEHOLDER = /\{([a-z-]*)\}/g;
+
+/** Parses `name=template`. Refuses what Ansible would not take for a name, and an unknown placeholder. */
+export const variableTemplateSchema = v.pipe(
+  v.string(),
+  v.regex(
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this refuses
+    /^[A-Za-z_]\w{0,127}=[^\u0000-\u001f\u007f]{0,4096}$/,
+    (issue) =>
+      `${JSON.stringify(issue.input.slice(0, 80))} is not \`name=template\` with the name of an Ansible variable`,
+  ),
+  v.transform((line): VariableTemplate => {
+    const end = line.indexOf('=');
+    return { name: line.slice(0, end), template: line.slice(end + 1) };
+  }),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    const unknown = [...dataset.value.template.matchAll(PLACEHOLDER)].find(
+      ([, name]) => !placeholders.some((known) => known === name),
+    );
+    if (unknown === undefined) return;
+    addIssue({ message: `${unknown[0]} is unknown; there are ${placeholders.map((name) => `{${name}}`).join(', ')}` });
+  }),
+);
 
 /**
- * The variables of RDO's jobs, as YAML for `ansible-playbook -e @file`. All values are quoted, so that a tag such as
- * 1.10 stays text. The digest is empty if it is not known.
+ * Variables as YAML for `ansible-playbook -e @file`. All values are quoted, so that a tag such as 1.10 stays text.
+ * Throws a UserError if a name is there twice.
  */
-export function extraVars({ repository, tag, digest }: ConsumedCandidate): string {
-  const variables = {
-    docker_ceph_namespace: namespaceOf(repository),
-    docker_ceph_image: imageNameOf(repository),
-    docker_ceph_tag: tag,
-    ceph_daemon_tag: tag,
-    docker_ceph_digest: digest ?? '',
-  };
-  const lines = Object.entries(variables).map(([name, value]) => `${name}: ${JSON.stringify(value)}\n`);
+export function extraVars(templates: readonly VariableTemplate[], values: Values): string {
+  const names = templates.map(({ name }) => name);
+  const double = names.find((name, index) => names.indexOf(name) !== index);
+  if (double !== undefined) throw new UserError(`${double} is named twice`);
+  const lines = templates.map(({ name, template }) => `${name}: ${JSON.stringify(fill(template, values))}\n`);
   return `---\n${lines.join('')}`;
+}
+
+function fill(template: string, values: Values): string {
+  return template.replace(PLACEHOLDER, (_, name: keyof Values) => values[name]);
 }
 
 /** `quay.io/ceph` of `quay.io/ceph/daemon`. */

@@ -1,9 +1,10 @@
 import { rfc3339 } from '../base/clock.js';
 import { ServiceError, UserError } from '../base/errors.js';
 import { parseWith } from '../base/schema.js';
-import { type Candidate, formatCandidate, type Tag } from '../candidate/reference.js';
+import type { ImageSet } from '../candidate/image-set.js';
+import { formatCandidate, type Tag } from '../candidate/reference.js';
 import type { CandidateLabel } from '../ledger/names.js';
-import { type CandidateFile, candidateFileSchema } from './candidate-file.js';
+import { type CandidateFile, candidateFileSchema, companionKeys } from './candidate-file.js';
 import { refuseOtherImage } from './sftp/artifact.js';
 import type { Store } from './store.js';
 
@@ -17,7 +18,7 @@ export interface PublishPlan {
 
 export interface PublishOptions {
   readonly server: Store;
-  readonly candidate: Candidate;
+  readonly candidate: ImageSet;
   readonly label: CandidateLabel;
   /** How many tags the candidate was chosen from; 0 where nobody knows. */
   readonly tagsRead: number;
@@ -53,6 +54,7 @@ function candidateFile({ candidate, tagsRead, runUrl, createdAt }: PublishOption
     reference: formatCandidate(candidate),
     tag,
     digest,
+    ...companionKeys(candidate),
     created: rfc3339(createdAt),
     'run-url': runUrl ?? null,
     'tags-read': tagsRead,
@@ -64,7 +66,10 @@ function candidateFile({ candidate, tagsRead, runUrl, createdAt }: PublishOption
   );
 }
 
-/** Pure: what has to be done, by what is there. */
+/**
+ * Pure: what has to be done, by what is there. A tag keeps its digest for ever, but may be tested with other companions
+ * later: votes on the former set do not count for the new one.
+ */
 export function planPublish(
   file: CandidateFile,
   label: CandidateLabel,
@@ -73,12 +78,13 @@ export function planPublish(
 ): PublishPlan {
   const written = artifact !== undefined && artifact !== 'bare';
   if (written) refuseOtherImage(artifact, file);
-  return { file, label, writesArtifact: !written, movesLabel: labelled !== file.tag };
+  const writesArtifact = !written || artifact['set-digest'] !== file['set-digest'];
+  return { file, label, writesArtifact, movesLabel: labelled !== file.tag };
 }
 
 async function applyPublish(server: Store, plan: PublishPlan): Promise<void> {
   await server.sweep();
-  if (plan.writesArtifact) await server.writeArtifact(plan.file);
+  if (plan.writesArtifact) await server.writeArtifact(plan.file, { replace: 'set' });
   if (plan.movesLabel) await moveAndReadBack(server, plan.label, plan.file.tag);
 }
 

@@ -8,6 +8,9 @@ import type { RightsProblem } from './rights.js';
 /** Runs right before the one request that changes a label. If it throws, the label stays unchanged. */
 export type LastLook = () => Promise<void>;
 
+/** What an existing candidate file may differ in and be replaced: in its image, or in nothing but its companions. */
+export type Replaces = 'image' | 'set';
+
 /** A store as its writers use it. Every call is idempotent. */
 export interface Store extends StoreReader {
   /** Moves (or creates) a label by renaming a new symlink over it. The artifact must exist and be whole. */
@@ -21,7 +24,7 @@ export interface Store extends StoreReader {
    */
   readArtifact(tag: Tag): Promise<CandidateFile | 'bare' | undefined>;
   /** Writes an artifact and its candidate file where they are absent; one with another reference is a conflict. */
-  writeArtifact(file: CandidateFile, options?: { readonly replace?: boolean }): Promise<void>;
+  writeArtifact(file: CandidateFile, options?: { readonly replace?: Replaces }): Promise<void>;
   /** For retention: the tags of all artifacts. */
   listArtifacts(): Promise<Tag[]>;
   /** For retention: the name that each link means, whoever made it and however it is written. */

@@ -51,6 +51,8 @@ describe('what it says', () => {
       version: '6.0.7',
       flavor: 'pacific',
       aliases: alias,
+      set: `${quay.image}:${NEWEST}@${digest}`,
+      'set-digest': '',
       'tags-read': '362',
     });
     for (const text of [run.log, run.summary]) {

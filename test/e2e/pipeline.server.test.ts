@@ -83,6 +83,8 @@ describe('from a tag to a promotion', () => {
         ...settings.imageServer,
       });
     expect(succeeded(await publish()).outputs).toEqual({
+      set: found.outputs.reference,
+      'set-digest': '',
       changed: 'true',
       'previous-tag': '',
       label: 'ceph-ci-testing',

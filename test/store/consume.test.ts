@@ -1,8 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
 import { ServiceError } from '../../src/base/errors.js';
+import { imageSet } from '../../src/candidate/image-set.js';
 import { type Repository, repositorySchema } from '../../src/candidate/reference.js';
 import { type Label, labelSchema } from '../../src/ledger/names.js';
+import { companionKeys, imageOf } from '../../src/store/candidate-file.js';
 import { readCandidate } from '../../src/store/consume.js';
 import type { StoreReader } from '../../src/store/reader.js';
 import { chainOf, image, SOURCE, tag } from '../ledger/fixture.js';
@@ -44,7 +46,7 @@ describe('a promoted label', () => {
   const ledger = chainOf([['v1'], ['v2']]);
 
   test('is read from its ledger, whatever the candidate file says', async () => {
-    const found = { ...image('v2'), tagsRead: 0 };
+    const found = { ...image('v2'), companions: [], tagsRead: 0 };
     expect(await read(storeWith({ ledger, evil: true }), CURRENT)).toEqual(found);
     expect(await read(storeWith({ ledger }), CURRENT)).toEqual(found);
   });
@@ -64,6 +66,7 @@ describe('a promoted label', () => {
       repository: SOURCE,
       tag: 'v2',
       digest: undefined,
+      companions: [],
       tagsRead: 0,
     });
   });
@@ -82,6 +85,13 @@ describe('a candidate label', () => {
   test('is read from the candidate file, and never from a ledger', async () => {
     const store = storeWith({ ledger: chainOf([['v1']]) });
     expect(await read(store, TESTING)).toMatchObject({ tag: 'v2', tagsRead: 606 });
+  });
+
+  test('names the companions of its set', async () => {
+    const set = imageSet(imageOf(candidateFile('v2')), [image('9.4.7')]);
+    const file = { ...candidateFile('v2'), ...companionKeys(set) };
+    const found = await read({ ...storeWith(), readCandidateFile: async () => file }, TESTING);
+    expect(found).toEqual({ ...set, tagsRead: 606 });
   });
 
   test('that is not there is undefined', async () => {

@@ -4,6 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
 import { systemClock } from '../../src/base/clock.js';
 import { ServiceError } from '../../src/base/errors.js';
+import { imageSet, setDigest } from '../../src/candidate/image-set.js';
+import { formatCandidate } from '../../src/candidate/reference.js';
 import { type PublishOptions, publishCandidate } from '../../src/store/publish.js';
 import { formatServer, type ServerAddress, serverSchema } from '../../src/store/server-url.js';
 import { findKnownHost, type KnownHost } from '../../src/store/sftp/host-keys.js';
@@ -49,6 +51,30 @@ describe('publishing', () => {
       'run-url': 'https://forge.example/o/r/actions/runs/1/attempts/1',
       'tags-read': 606,
     });
+  });
+
+  test('names the companions, and names others later', async () => {
+    const { server, path } = await freshImageDirectory();
+    const read = () => JSON.parse(readFileSync(join(path, 'v1.json'), 'utf8'));
+    const set = (...tags: string[]) => ({
+      candidate: imageSet(
+        candidate('v1'),
+        tags.map((tag) => candidate(tag)),
+      ),
+    });
+    await withServer(server, async (opened) => {
+      expect(await publish(opened, 'v1', set('9.4.7', '1.0'))).toMatchObject({ changed: true });
+      expect(read()).toMatchObject({
+        companions: [candidate('1.0'), candidate('9.4.7')].map(formatCandidate),
+        'set-digest': setDigest(set('1.0', '9.4.7').candidate),
+      });
+      expect(await publish(opened, 'v1', set('1.0', '9.4.7'))).toMatchObject({ changed: false });
+      expect(await publish(opened, 'v1', set('9.5.0'))).toMatchObject({ changed: true });
+      expect(read()).toMatchObject({ companions: [formatCandidate(candidate('9.5.0'))] });
+      expect(await publish(opened, 'v1')).toMatchObject({ changed: true });
+      expect(Object.keys(read())).toEqual(['reference', 'tag', 'digest', 'created', 'run-url', 'tags-read']);
+    });
+    expect(readdirSync(path).sort()).toEqual(['ceph-ci-testing', 'v1', 'v1.json']);
   });
 
   test('dry: says what it would change, and changes nothing', async () => {

@@ -17,6 +17,7 @@ const WORDINGS: Readonly<Record<Hint, readonly [string, ...string[]]>> = {
   ],
   scheme: ['set {scheme}', 'set {find-stable-tag.scheme}'],
   pattern: ['check {pattern}', 'check {find-stable-tag.pattern}'],
+  companions: ['check {companions}', 'check {find-stable-tag.companions}'],
   flavor: ['check {flavor}', 'check {find-stable-tag.flavor}'],
   distro: ['check {distro}', 'check {find-stable-tag.distro}'],
   arch: ['check {arch}', 'check {find-stable-tag.arch}'],

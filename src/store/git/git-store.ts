@@ -281,7 +281,7 @@ export function createGitStore(branch: Branch, clock: Clock, log: Log): Store {
     checkRights: async () => [],
     readCandidateFile: (tag) => readCandidateFile(files, tag),
     readArtifact: (tag) => readArtifact(files, tag),
-    async writeArtifact(file, { replace = false } = {}) {
+    async writeArtifact(file, { replace } = {}) {
       parseWith(candidateFileSchema, file, (problem) => new UserError(`cannot publish ${file.tag}: ${problem}`));
       await add({
         title: file.tag,
@@ -289,8 +289,9 @@ export function createGitStore(branch: Branch, clock: Clock, log: Log): Store {
         make: async (on) => {
           const there = await readArtifact(on, file.tag);
           if (there !== undefined && there !== 'bare') {
-            if (there.reference === file.reference) return;
-            if (!replace) refuseOtherImage(there, file);
+            const isSame = there.reference === file.reference;
+            if (isSame && (replace !== 'set' || there['set-digest'] === file['set-digest'])) return;
+            if (replace !== 'image') refuseOtherImage(there, file);
           }
           if (there === undefined) on.put(file.tag, file.tag);
           on.put(candidateFileName(file.tag), `${JSON.stringify(file, undefined, 2)}\n`);

@@ -11,6 +11,7 @@ import {
   parseCandidateFile,
 } from '../candidate-file.js';
 import { nameInLink } from '../links.js';
+import type { Replaces } from '../store.js';
 import { createFile, type Directory, pathOf, replaceFile } from './directory.js';
 
 /**
@@ -72,7 +73,7 @@ export function refuseOtherImage(existing: CandidateFile, file: CandidateFile): 
 export async function writeArtifact(
   directory: Directory,
   file: CandidateFile,
-  { replace = false }: { readonly replace?: boolean } = {},
+  { replace }: { readonly replace?: Replaces } = {},
 ): Promise<void> {
   parseWith(candidateFileSchema, file, (problem) => new UserError(`cannot publish ${file.tag}: ${problem}`));
   const { tag } = file;
@@ -80,13 +81,14 @@ export async function writeArtifact(
   const state = await artifactState(directory, tag);
   const published = await readCandidateFile(directory, tag);
   const isOther = published !== undefined && published.reference !== file.reference;
-  if (isOther && !replace) refuseOtherImage(published, file);
-  if (state === 'whole' && published !== undefined && !isOther) return;
+  if (isOther && replace !== 'image') refuseOtherImage(published, file);
+  const replaces = isOther || (replace === 'set' && published?.['set-digest'] !== file['set-digest']);
+  if (state === 'whole' && published !== undefined && !replaces) return;
   if (state === 'absent') await unlessThere(createFile(directory, tag, content));
   if (state === 'torn') await replaceFile(directory, tag, content);
   const json = Buffer.from(`${JSON.stringify(file, undefined, 2)}\n`);
   if (published === undefined) await unlessThere(createFile(directory, candidateFileName(tag), json));
-  else if (isOther) await replaceFile(directory, candidateFileName(tag), json);
+  else if (replaces) await replaceFile(directory, candidateFileName(tag), json);
   const written = await readArtifact(directory, tag);
   if (written === undefined || written === 'bare') {
     throw new ServiceError(

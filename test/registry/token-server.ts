@@ -1,8 +1,8 @@
-import { generateKeyPairSync, randomUUID, sign } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, type KeyObject, randomUUID, sign, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import { basicAuthorization, type Login, type TokenIssuer } from '../sandbox/registry.js';
+import { basicAuthorization, type Certificate, type Login, type TokenIssuer } from '../sandbox/registry.js';
 
 /** Issues bearer tokens as the distribution project's specification has it. */
 export interface TokenServer {
@@ -21,10 +21,32 @@ const KEY_ID = 'test';
 /** distribution believes a token for so long after its end. */
 const LEEWAY = 60;
 
-export async function startTokenServer(jwks: string, login: Login): Promise<TokenServer> {
+/** What signs tokens, how they name it, and where registries find it. */
+interface Signing {
+  readonly privateKey: KeyObject;
+  readonly header: object;
+  readonly trust: Pick<TokenIssuer, 'jwks' | 'rootcertbundle'>;
+}
+
+async function signWithKey(jwks: string): Promise<Signing> {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const key = { ...publicKey.export({ format: 'jwk' }), kid: KEY_ID, alg: 'ES256', use: 'sig' };
   await writeFile(jwks, JSON.stringify({ keys: [key] }));
+  return { privateKey, header: { kid: KEY_ID }, trust: { jwks } };
+}
+
+async function signWithCertificate({ certificate, key }: Certificate): Promise<Signing> {
+  const { raw } = new X509Certificate(await readFile(certificate));
+  return {
+    privateKey: createPrivateKey(await readFile(key)),
+    header: { x5c: [raw.toString('base64')] },
+    trust: { rootcertbundle: certificate },
+  };
+}
+
+/** `signer`: where to write a new key as JWKS, or a certificate of an EC key on P-256, as docker-registry 2.8 needs. */
+export async function startTokenServer(signer: string | Certificate, login: Login): Promise<TokenServer> {
+  const signing = await (typeof signer === 'string' ? signWithKey(signer) : signWithCertificate(signer));
 
   const server = createServer((request, response) => {
     const query = new URL(request.url ?? '', 'http://token').searchParams;
@@ -53,8 +75,8 @@ export async function startTokenServer(jwks: string, login: Login): Promise<Toke
       access,
     };
     const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
-    const text = `${encode({ typ: 'JWT', alg: 'ES256', kid: KEY_ID })}.${encode(claims)}`;
-    const signature = sign('sha256', Buffer.from(text), { key: privateKey, dsaEncoding: 'ieee-p1363' });
+    const text = `${encode({ typ: 'JWT', alg: 'ES256', ...signing.header })}.${encode(claims)}`;
+    const signature = sign('sha256', Buffer.from(text), { key: signing.privateKey, dsaEncoding: 'ieee-p1363' });
     response.writeHead(200, { 'content-type': 'application/json' });
     response.end(JSON.stringify({ token: `${text}.${signature.toString('base64url')}` }));
   });
@@ -63,7 +85,12 @@ export async function startTokenServer(jwks: string, login: Login): Promise<Toke
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('the token server has no port');
   const tokens: TokenServer = {
-    issuer: { realm: `http://127.0.0.1:${address.port}/v2/auth`, service: 'registry', issuer: 'test', jwks },
+    issuer: {
+      realm: `http://127.0.0.1:${address.port}/v2/auth`,
+      service: 'registry',
+      issuer: 'test',
+      ...signing.trust,
+    },
     asked: [],
     lifetime: { real: 3600, said: 3600 },
     allows: (user) => user !== undefined,

@@ -44,8 +44,10 @@ export interface TokenIssuer {
   readonly realm: string;
   readonly service: string;
   readonly issuer: string;
-  /** A JWKS file with the keys that sign. */
-  readonly jwks: string;
+  /** A JWKS file with the keys that sign; only distribution v3 reads one. */
+  readonly jwks?: string;
+  /** PEM certificates; tokens carry one that these sign. */
+  readonly rootcertbundle?: string;
 }
 
 /** An empty registry on loopback that keeps its images in `directory` and logs each request. */
@@ -96,8 +98,7 @@ export async function makeCertificate(tools: Tools, directory: string): Promise<
 
 async function authConfig({ directory, login, tokens }: RegistryOptions): Promise<object> {
   if (tokens !== undefined) {
-    const { realm, service, issuer, jwks } = tokens;
-    return { auth: { token: { realm, service, issuer, jwks } } };
+    return { auth: { token: tokens } };
   }
   if (login === undefined) return {};
   const path = join(directory, 'htpasswd');

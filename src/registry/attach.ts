@@ -4,7 +4,7 @@ import type { Digest, Repository } from '../candidate/reference.js';
 import { readBlob, readerOf } from './blob.js';
 import { type Descriptor, digestOf, MAX_MANIFEST_BYTES, named, OCI_MANIFEST } from './manifest.js';
 import { deleteManifest, findManifest, putManifest, recallManifest } from './manifests.js';
-import { type Entry, linkByTag, listReferrers, listUnderTag, unlinkByTag } from './referrers.js';
+import { type Entry, hasApi, linkByTag, listReferrers, listUnderTag, unlinkByTag } from './referrers.js';
 import type { Access } from './session.js';
 import { finishUpload, startUpload } from './upload.js';
 
@@ -116,7 +116,8 @@ export async function attach(
   const entry = { mediaType: type, digest: own, size: bytes.length, artifactType, annotations };
   try {
     const { linksSubject } = await putManifest(access, repository, own, manifest);
-    if (!linksSubject) await linkByTag(access, repository, subject, [entry]);
+    if (!linksSubject || !(await hasApi(access, repository, subject)))
+      await linkByTag(access, repository, subject, [entry]);
   } catch (error) {
     if (!(error instanceof ServiceError && REFUSALS.has(error.kind))) throw error;
     const line = `${named(repository, subject)}: the registry does not take referrers: ${error.message}`;

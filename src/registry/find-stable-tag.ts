@@ -112,7 +112,7 @@ async function select(
         hint: 'exclude-tag',
       });
     }
-    known.set(tag, await readImage(image, tag, policy));
+    known.set(tag, await readImage(image, tag, policy).catch(asProblem));
   }
 }
 
@@ -152,6 +152,12 @@ async function readImage(image: RepositoryClient, tag: Tag, policy: Policy): Pro
     platforms: images.map(({ platform }) => platform),
     created: asksAge ? await lastBuilt(images) : undefined,
   };
+}
+
+/** A tag whose manifest or configuration is of no kind that is known, such as schema 1, gives way to the next. */
+function asProblem(error: unknown): KnownImage {
+  if (!(error instanceof ServiceError && error.kind === 'unsupported')) throw error;
+  return { problem: `is of a kind that is not known: ${error.message}` };
 }
 
 /** An index is as old as its newest image; undefined if one of them has no build time. */

@@ -23,6 +23,9 @@ const IMAGE_CONFIG_TYPES: readonly string[] = [
   'application/vnd.docker.container.image.v1+json',
 ];
 
+/** What servers say of files that they do not know. */
+const GENERIC_TYPES: readonly string[] = ['application/json', 'application/octet-stream', 'text/plain'];
+
 /** Layers that a registry need not hold: OCI's non-distributable ones, and Docker's foreign ones. */
 const LEFT_BEHIND = /\.nondistributable\.|\.foreign\./;
 
@@ -120,7 +123,13 @@ const imageSchema = v.object({
   ...subjectEntry,
 });
 
-const typeSchema = v.object({ schemaVersion: v.number(), mediaType: absent(v.string()) });
+const typeSchema = v.object({
+  schemaVersion: v.number(),
+  mediaType: absent(v.string()),
+  manifests: absent(v.unknown()),
+  config: absent(v.unknown()),
+  layers: absent(v.unknown()),
+});
 
 /** The sha256 digest of bytes, or the digest by the same algorithm as `like`. */
 export function digestOf(bytes: Uint8Array, like?: Digest): Digest {
@@ -152,12 +161,16 @@ export function parseManifest(bytes: Buffer, contentType: string | undefined, wh
   const own = parseJson(typeSchema, text, bad);
   const given = contentType?.split(';')[0]?.trim().toLowerCase() || undefined;
   const said = own.mediaType || undefined;
-  const mediaType = said ?? given ?? '';
+  const isGeneric = given === undefined || GENERIC_TYPES.includes(given);
+  const mediaType = said ?? (isGeneric ? typeByShape(own) : given) ?? given ?? '';
   if (own.schemaVersion === 1) {
     throw new ServiceError('unsupported', `${what}: a manifest of schema 1, whose digest does not name its content`);
   }
   if (said !== undefined && given !== undefined && said !== given && isManifestType(given)) {
     throw bad(`its Content-Type is ${oneLine(given, 100)}, and it says ${oneLine(said, 100)}`);
+  }
+  if (own.manifests != null && (own.config != null || own.layers != null)) {
+    throw bad('it has the fields of an index and of an image');
   }
   const raw = { mediaType, digest: digestOf(bytes), size: bytes.length, bytes };
   if (INDEX_TYPES.includes(mediaType)) {
@@ -167,6 +180,16 @@ export function parseManifest(bytes: Buffer, contentType: string | undefined, wh
     return { kind: 'image', ...raw, ...imageParts(parseJson(imageSchema, text, bad)) };
   }
   throw new ServiceError('unsupported', `${what}: of the unknown type ${JSON.stringify(oneLine(mediaType, 100))}`);
+}
+
+/**
+ * The type of a document that does not name it, which OCI allows, from a server that sends files as they are: by its
+ * fields, which no other kind of manifest has.
+ */
+function typeByShape({ schemaVersion, manifests, config }: v.InferOutput<typeof typeSchema>): string | undefined {
+  if (schemaVersion !== 2) return undefined;
+  if (manifests != null) return OCI_INDEX;
+  return config != null ? OCI_MANIFEST : undefined;
 }
 
 export function isManifestType(mediaType: string): boolean {
@@ -230,7 +253,8 @@ const configSchema = v.object({
 
 /** Parses an image's configuration (OCI image spec, config.md); `what` names it in errors. */
 export function parseConfig(bytes: Buffer, what: string): ImageConfig {
-  const bad = (problem: string) => new ServiceError('bad-answer', `${what}: not an image configuration: ${problem}`);
+  // Its bytes were checked against a digest, so this is no fault of the registry.
+  const bad = (problem: string) => new ServiceError('unsupported', `${what}: not an image configuration: ${problem}`);
   const { config, created, ...raw } = parseJson(configSchema, bytes.toString('utf8'), bad);
   const platform = platformName(raw);
   if (platform === undefined) throw bad('it names no os and architecture');

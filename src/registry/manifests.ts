@@ -1,6 +1,6 @@
 import { ServiceError } from '../base/errors.js';
 import type { Digest, Repository, Tag } from '../candidate/reference.js';
-import type { BytesResponse } from '../http/policy.js';
+import { type BytesResponse, backoffMs } from '../http/policy.js';
 import { readBlob } from './blob.js';
 import {
   ACCEPT_MANIFESTS,
@@ -137,7 +137,9 @@ function parse({ bytes, headers, elsewhere }: Fetched, repository: Repository, r
 function contentDigest({ headers }: Pick<BytesResponse, 'headers'>, what: string): Digest | undefined {
   const said = headers['docker-content-digest'];
   if (said === undefined || said === '') return undefined;
-  const [digest = '', ...others] = new Set(said.split(/\s*,\s*/));
+  const [text = '', ...others] = new Set(said.split(/\s*,\s*/));
+  // Huawei's registry leaves out the algorithm.
+  const digest = /^[0-9a-f]{64}$/.test(text) ? `sha256:${text}` : text;
   if (others.length === 0 && isDigest(digest)) return digest;
   throw new ServiceError('bad-answer', `${what}: the header Docker-Content-Digest is not a digest`);
 }
@@ -176,13 +178,30 @@ export async function putManifest(
     throw new ServiceError('digest-mismatch', `${what}: ${digest} was sent and ${stored} stored`);
   }
   if ((stored === undefined || answer.status !== 201) && !isDigest(reference)) {
-    const found = await digestAt(access, repository, reference);
+    const found = await settledDigestAt(access, repository, reference, digest);
     if (found !== digest) {
       throw new ServiceError('conflict', `${what}: was to be set to ${digest}, and is ${found ?? 'not there'}`);
     }
   }
   access.memory.keep(digest, { bytes, mediaType });
   return { linksSubject };
+}
+
+/** How often a tag is read back that does not yet show what was just stored. */
+const LOOKS = 4;
+
+/** What a tag points at, given some time to become `wanted`: some registries answer reads from copies. */
+async function settledDigestAt(
+  access: Access,
+  repository: Repository,
+  reference: Tag,
+  wanted: Digest,
+): Promise<Digest | undefined> {
+  for (let look = 1; ; look += 1) {
+    const found = await digestAt(access, repository, reference);
+    if (found === wanted || look === LOOKS) return found;
+    await access.clock.sleep(backoffMs(look, access.clock.random()));
+  }
 }
 
 async function digestAt(access: Access, repository: Repository, reference: Tag | Digest): Promise<Digest | undefined> {

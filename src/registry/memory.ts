@@ -6,9 +6,9 @@ export interface Memory {
   recall(digest: Digest): Promise<ManifestBytes> | undefined;
   /** Keeps bytes that were checked against their digest. */
   keep(digest: Digest, manifest: ManifestBytes | Promise<ManifestBytes>): void;
-  /** Was the repository's registry seen to lack the referrers API? */
-  lacksReferrers(repository: Repository): boolean;
-  noteLackOfReferrers(repository: Repository): void;
+  /** Does the repository's registry have the referrers API? Undefined if this run has not seen it. */
+  hasReferrers(repository: Repository): boolean | undefined;
+  noteReferrers(repository: Repository, hasApi: boolean): void;
 }
 
 /** The bytes of a manifest, and the media type in the answer or request that carried them. */
@@ -23,7 +23,7 @@ const MAX_KEPT = 500;
 
 export function createMemory(): Memory {
   const manifests = new Map<Digest, Promise<ManifestBytes>>();
-  const withoutReferrers = new Set<string>();
+  const referrers = new Map<string, boolean>();
 
   return {
     recall: (digest) => manifests.get(digest),
@@ -36,7 +36,7 @@ export function createMemory(): Memory {
       kept.then(({ bytes }) => bytes.length > MAX_KEPT_BYTES && forget(), forget);
     },
 
-    lacksReferrers: (repository) => withoutReferrers.has(formatRepository(repository)),
-    noteLackOfReferrers: (repository) => void withoutReferrers.add(formatRepository(repository)),
+    hasReferrers: (repository) => referrers.get(formatRepository(repository)),
+    noteReferrers: (repository, hasApi) => void referrers.set(formatRepository(repository), hasApi),
   };
 }

@@ -22,8 +22,22 @@ export function nextPage(headers: Readonly<Record<string, string>>, page: URL, w
   if (target === undefined) return undefined;
   if (more.length > 0) throw bad('a Link header with several next pages');
   const url = ownUrl(target, page);
-  if (url?.origin === page.origin) return url;
+  if (url?.origin === page.origin) return onOwnPath(url, page);
   throw new ServiceError('bad-answer', `${what}: its next page is on another server: ${oneLine(target, 200)}`);
+}
+
+/**
+ * The same page of the repository that was asked. A proxy may show a repository under another name than the registry
+ * behind it, whose links do not know that.
+ */
+function onOwnPath(next: URL, page: URL): URL {
+  const isSameList = endOf(next.pathname) === endOf(page.pathname);
+  return isSameList ? new URL(`${page.pathname}${next.search}`, page) : next;
+}
+
+/** `tags/list`, or `referrers/<digest>`. */
+function endOf(pathname: string): string {
+  return pathname.split('/').slice(-2).join('/');
 }
 
 /**

@@ -68,7 +68,7 @@ const DEFINITE: ReadonlySet<ServiceErrorKind> = new Set([
 
 const entrySchema = v.looseObject(descriptorSchema.entries);
 export type Entry = v.InferOutput<typeof entrySchema>;
-const listSchema = v.object({ manifests: v.optional(v.nullable(v.array(v.unknown()))) });
+const listSchema = v.object({ manifests: v.nullable(v.array(v.unknown())) });
 
 /**
  * Finds all referrers of an image: of its index, which is the first subject, and of its children. Takes one request per
@@ -169,7 +169,7 @@ export async function listReferrers(
   const what = `${named(repository, subject)}: referrers`;
   const entries: Entry[] = [];
   let page: URL | undefined;
-  if (access.memory.lacksReferrers(repository)) return undefined;
+  if (access.memory.hasReferrers(repository) === false) return undefined;
   for (let count = 1; count <= MAX_PAGES; count += 1) {
     const answer = await access.fetch({
       repository,
@@ -183,11 +183,12 @@ export async function listReferrers(
     const found = answer.status === 200 ? rowsIn(answer.bytes) : undefined;
     if (found === undefined) {
       if (page === undefined) {
-        if (lacksApi(answer)) access.memory.noteLackOfReferrers(repository);
+        if (lacksApi(answer)) access.memory.noteReferrers(repository, false);
         return undefined;
       }
       throw new ServiceError('bad-answer', `${what}: page ${count} is no list of referrers`);
     }
+    access.memory.noteReferrers(repository, true);
     // Entries that cannot be parsed are left out.
     entries.push(...parseEach(entrySchema, found));
     page = nextPage(
@@ -208,10 +209,11 @@ function lacksApi(answer: BytesResponse): boolean {
   return [404, 405, 501].includes(answer.status) && !isAboutName;
 }
 
-/** The unparsed entries of a list; undefined if this is no list. */
+/** The unparsed entries of a list; undefined if this is no list: without `manifests`, it is some other JSON. */
 function rowsIn(bytes: Buffer): readonly unknown[] | undefined {
   try {
-    return v.parse(listSchema, JSON.parse(bytes.toString('utf8'))).manifests ?? [];
+    const list: unknown = JSON.parse(bytes.toString('utf8'));
+    return v.parse(listSchema, list).manifests ?? [];
   } catch {
     return undefined;
   }
@@ -225,6 +227,8 @@ async function rowsUnderTag(
   find: typeof findManifest,
 ): Promise<readonly unknown[]> {
   const index = await find(access, repository, tagOf(subject, ''));
+  // GitLab reads the tag as the digest, and sends the subject itself.
+  if (index?.digest === subject) return [];
   return index?.kind === 'index' ? (rowsIn(index.bytes) ?? []) : [];
 }
 
@@ -308,7 +312,8 @@ export async function putReferrers(
       const { root } = referrer.content;
       const { linksSubject } = await putManifest(access, target, root.digest, root);
       const { subject, entry } = referrer;
-      if (!linksSubject) unlinked.set(subject, [...(unlinked.get(subject) ?? []), entry]);
+      if (!linksSubject || !(await hasApi(access, target, subject)))
+        unlinked.set(subject, [...(unlinked.get(subject) ?? []), entry]);
     });
   }
   for (const [subject, entries] of unlinked) {
@@ -319,6 +324,14 @@ export async function putReferrers(
   log.warning(
     `the target does not keep all referrers (signatures and the like), refused ${refused.length} times: ${first.message}`,
   );
+}
+
+/**
+ * Does the registry list referrers? Asked once a run: some, such as ECR, answer a PUT with OCI-Subject although they
+ * have no API.
+ */
+export async function hasApi(access: Access, repository: Repository, subject: Digest): Promise<boolean> {
+  return access.memory.hasReferrers(repository) ?? (await listReferrers(access, repository, subject)) !== undefined;
 }
 
 async function putTagged(access: Access, target: Repository, { tag, content }: Tagged, log: Log): Promise<void> {

@@ -126,6 +126,14 @@ describe('refused', () => {
       /config\.digest/,
     ],
     ['a negative size', { ...manifest, config: { ...descriptor, size: -1 } }, undefined, 'bad-answer', /config\.size/],
+    // CVE-2021-41190: one client would see an index, another an image.
+    [
+      'the fields of two kinds',
+      { ...manifest, manifests: [descriptor] },
+      undefined,
+      'bad-answer',
+      /of an index and of/,
+    ],
     ['no object', [], undefined, 'bad-answer', /not a manifest/],
   ])('%s', (_, value, type, kind, message) => {
     let error: unknown;

@@ -19,6 +19,9 @@ test.each<[string | undefined, string | undefined]>([
   ['</v2/a/tags/list?last=x&n=2>; rel="next", </v2/a/tags/list?last=x&n=2>; rel="next"', NEXT],
   ['</style.css>; rel=preload; as=style', undefined],
   ['</first>; rel="first"', undefined],
+  // A proxy that shows the repository under another name.
+  ['</v2/inner/b/tags/list?last=x&n=2>; rel="next"', NEXT],
+  ['<https://registry.test/api/v2/a/tags/list?last=x&n=2>; rel="next"', NEXT],
   // A registry behind a proxy that ends TLS.
   ['<http://registry.test/v2/a/tags/list?last=x&n=2>; rel="next"', NEXT],
   ['<http://registry.test:5000/v2/a/tags/list?last=x&n=2>; rel="next"', NEXT],

@@ -87,7 +87,8 @@ describe('over TLS', () => {
     expect(requests).toHaveLength(33);
     expect(new Set(requests.map(({ protocol, connection }) => `${protocol} ${connection}`)).size).toBe(1);
     expect(requests[0]?.protocol).toBe('HTTP/2.0');
-    expect(mostAtOnce).toBeGreaterThan(1);
+    // The 26 mounts wait for nothing of each other.
+    expect(mostAtOnce).toBeGreaterThan(16);
   });
 
   test('HTTP/2: across registries, both of which end their connections after a few requests', async () => {

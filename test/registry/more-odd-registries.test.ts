@@ -1,0 +1,405 @@
+import { createServer } from 'node:http';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { Account, Copy } from '../../src/registry/registry.js';
+import { MEDIA_TYPES } from '../sandbox/images.js';
+import { find } from './finding.js';
+import {
+  type Answer,
+  type Asked,
+  type ImageDocument,
+  LAYER_TYPE,
+  type MemoryRegistry,
+  startMemoryRegistry,
+} from './memory-registry.js';
+import { client, closeAll, copyOf, createLines, repository, tag } from './support.js';
+
+/** What users of crane, oras, regctl, skopeo and others reported of registries and proxies, and what is right then. */
+
+const FROM = 'ceph/daemon';
+const TO = 'tripleo/daemon';
+const OLD = 'v6.0.6-stable-6.0-pacific-centos-stream8';
+const NEW = 'v6.0.7-stable-6.0-pacific-centos-stream8';
+const HTML: Answer = {
+  status: 200,
+  headers: { 'content-type': 'text/html' },
+  body: '<!doctype html><title>UI</title>',
+};
+
+let source: MemoryRegistry;
+let target: MemoryRegistry;
+beforeEach(async () => {
+  [source, target] = await Promise.all([startMemoryRegistry(), startMemoryRegistry()]);
+});
+afterEach(async () => {
+  await closeAll();
+  source.stop();
+  target.stop();
+});
+
+const plain = { referrers: false };
+const across = (image: { readonly digest: string }): Copy =>
+  copyOf(`${source.host}/${FROM}`, image, `${target.host}/${TO}`);
+const within = (image: { readonly digest: string }): Copy =>
+  copyOf(`${source.host}/${FROM}`, image, `${source.host}/${TO}`);
+const isManifest = ({ url }: Asked) => url.pathname.includes('/manifests/');
+const isTag = ({ url }: Asked) => url.pathname.endsWith('/manifests/v1');
+const error = (status: number, code: string, message = ''): Answer => ({
+  status,
+  body: { errors: [{ code, message }] },
+});
+const puts = (registry: MemoryRegistry) => registry.asked.filter(({ method }) => method === 'PUT');
+
+describe('absence is believed of a GET that says 404 alone', () => {
+  test.each<[string, Answer]>([
+    ['a web page', HTML],
+    ['nothing', { status: 200 }],
+    ['403', { status: 403 }],
+    ['410', { status: 410 }],
+    ['502', { status: 502 }],
+  ])('and not where %s is the answer: nothing is written', async (_, answer) => {
+    const image = source.image(FROM, 'v1');
+    target.answer = (asked) => (asked.method === 'GET' && isTag(asked) ? answer : undefined);
+    await expect(client().copy([across(image)], plain)).rejects.toThrow(`${target.host}/${TO}`);
+    expect(puts(target)).toEqual([]);
+  });
+});
+
+describe('layers', () => {
+  const layers = (registry: MemoryRegistry, ...types: readonly string[]) => ({
+    layers: types.map((type, n) => ({
+      ...registry.blob(FROM, `layer ${n}`, type),
+      urls: ['https://mirror.example/layer'],
+    })),
+  });
+
+  test.each([
+    ['application/vnd.oci.image.layer.v1.tar+zstd', false],
+    ['application/vnd.docker.image.rootfs.diff.tar.gzip', false],
+    ['application/vnd.oci.image.layer.nondistributable.v1.tar+gzip', true],
+    ['application/vnd.docker.image.rootfs.foreign.diff.tar.gzip', true],
+  ])('of type %s, with urls: stay behind %s', async (type, stays) => {
+    const log = createLines();
+    const image = source.image(FROM, 'v1', (document) => ({ ...document, ...layers(source, LAYER_TYPE, type) }));
+    const [copied] = await client({ log }).copy([across(image)], plain);
+    expect(copied?.uploaded.blobs).toBe(stays ? 2 : 3);
+    expect(log.lines.some((line) => line.includes('1 layers stay behind'))).toBe(stays);
+  });
+
+  test('one that is there twice is copied once', async () => {
+    const image = source.image(FROM, 'v1', (document) => ({
+      ...document,
+      layers: [...document.layers, ...document.layers],
+    }));
+    expect(await client().copy([across(image)], plain)).toMatchObject([{ uploaded: { blobs: 2 } }]);
+  });
+});
+
+describe('pages', () => {
+  const pages = (link: (last: string) => string) => {
+    for (const name of [OLD, NEW, 'x', 'y']) source.image(FROM, name);
+    source.answer = ({ url }) => {
+      if (!url.pathname.endsWith('/tags/list')) return undefined;
+      if (url.pathname !== `/v2/${FROM}/tags/list`) return { status: 200, body: { tags: ['of-another-repository'] } };
+      const tags = [OLD, NEW, 'x', 'y'].filter((name) => name > (url.searchParams.get('last') ?? '')).slice(0, 2);
+      const headers = tags[1] === NEW ? { link: link(NEW) } : {};
+      return { status: 200, headers, body: { tags } };
+    };
+    return client()
+      .repository(repository(`${source.host}/${FROM}`))
+      .listTags({ listing: 'distribution' });
+  };
+
+  // git-pkgs/proxy#280, oras-project/artifacts-spec#93
+  test.each([
+    (last: string) => `</v2/inner/name/tags/list?last=${last}>; rel="next"`,
+    (last: string) => `<http://registry:5000/api/docker/remote/v2/${FROM}/tags/list?last=${last}>; rel="next"`,
+    (last: string) => `<?last=${last}>; rel="next"`,
+  ])('a link that names the repository as the registry behind a proxy knows it: %s', async (link) => {
+    expect((await pages(link)).tags).toHaveLength(4);
+  });
+
+  test('a link to the same page', async () => {
+    await expect(pages(() => `</v2/${FROM}/tags/list>; rel="next"`)).rejects.toThrow('page 2 brings nothing new');
+  });
+});
+
+describe('referrers', () => {
+  const ARTIFACT = 'application/vnd.test.note';
+  const note = { artifactType: ARTIFACT, layer: Buffer.from('note'), annotations: { n: '1' } };
+
+  async function attached(): Promise<unknown> {
+    const { digest } = within(target.image(TO, 'v1')).source;
+    const at = client().repository(repository(`${target.host}/${TO}`));
+    await at.attach(digest, note);
+    await at.attach(digest, note);
+    return client()
+      .repository(repository(`${target.host}/${TO}`))
+      .listAttached(digest, ARTIFACT);
+  }
+  const withOciSubject = (asked: Asked): Answer | undefined => {
+    if (asked.method !== 'PUT' || !isManifest(asked) || !asked.body.includes('"subject"')) return undefined;
+    const [, digest = ''] = asked.url.pathname.split('/manifests/');
+    target.manifests.set(`${TO}:${digest}`, { bytes: asked.body, type: MEDIA_TYPES.oci.manifest });
+    return { status: 201, headers: { 'oci-subject': 'sha256:x' } };
+  };
+  const isReferrers = ({ url }: Asked) => url.pathname.includes('/referrers/');
+
+  test.each<[string, (asked: Asked) => Answer | undefined]>([
+    ['has an API', () => undefined],
+    ['has none', () => undefined],
+    // sigstore/sigstore-js#1183
+    ['has none, and says OCI-Subject as ECR does', withOciSubject],
+    // GHCR
+    [
+      'has none, says so by 404 MANIFEST_UNKNOWN, and says OCI-Subject',
+      (asked) => (isReferrers(asked) ? error(404, 'MANIFEST_UNKNOWN') : withOciSubject(asked)),
+    ],
+    ['answers every path by JSON', (asked) => (isReferrers(asked) ? { status: 200, body: { ok: true } } : undefined)],
+    ['answers every path by a web page', (asked) => (isReferrers(asked) ? HTML : undefined)],
+  ])('are attached and found where a registry %s', async (name, answer) => {
+    target.hasReferrers = name === 'has an API';
+    target.answer = answer;
+    expect(await attached()).toEqual([expect.objectContaining({ annotations: { n: '1' } })]);
+  });
+
+  // oras-project/oras-go#1396
+  test('cannot be kept where GitLab reads their tag as the digest', async () => {
+    const { digest } = within(target.image(TO, 'v1')).source;
+    target.answer = (asked) => {
+      if (!asked.url.pathname.endsWith(`/manifests/${digest.replace(':', '-')}`)) return undefined;
+      const there = target.manifests.get(`${TO}:v1`);
+      if (asked.method !== 'GET') return error(400, 'DIGEST_INVALID', 'provided digest did not match');
+      return { status: 200, headers: { 'content-type': there?.type ?? '' }, body: there?.bytes ?? '' };
+    };
+    const at = client().repository(repository(`${target.host}/${TO}`));
+    expect(await at.listAttached(digest, ARTIFACT)).toEqual([]);
+    await expect(at.attach(digest, note)).rejects.toMatchObject({ kind: 'unsupported' });
+  });
+});
+
+describe('a mount', () => {
+  test.each<[string, Answer]>([
+    ['200', { status: 200 }],
+    ['204', { status: 204 }],
+    ['202 without a Location', { status: 202 }],
+    ['307', { status: 307, headers: { location: '/elsewhere' } }],
+    ['409', { status: 409 }],
+    ['a web page', HTML],
+  ])('that is answered %s becomes an upload', async (_, answer) => {
+    source.answer = ({ url }) => (url.searchParams.get('from') === FROM ? answer : undefined);
+    const image = source.image(FROM, 'v1');
+    expect(await client().copy([within(image)], plain)).toMatchObject([{ uploaded: { blobs: 2 } }]);
+    expect(source.digestAt(TO, 'v1')).toBe(image.digest);
+  });
+});
+
+describe('null, and headers', () => {
+  test.each<[string, Answer]>([
+    ['errors null', { status: 403, body: { errors: null, message: null } }],
+    ['an error that is null', { status: 403, body: { errors: [null] } }],
+    ['an error of nulls', { status: 403, body: { errors: [{ code: null, message: null, detail: null }] } }],
+  ])('a refusal with %s is a refusal', async (_, answer) => {
+    source.answer = () => answer;
+    const reading = client()
+      .repository(repository(`${source.host}/${FROM}`))
+      .resolve(tag('v1'));
+    await expect(reading).rejects.toMatchObject({ kind: 'forbidden' });
+  });
+
+  // GoogleContainerTools/kaniko#298, google/go-containerregistry#1749
+  test.each([
+    ['without its algorithm', (digest: string) => digest.slice('sha256:'.length)],
+    ['empty', () => ''],
+  ])('Docker-Content-Digest %s', async (_, header) => {
+    const image = source.image(FROM, 'v1');
+    for (const registry of [source, target]) {
+      const serve = registry.answer;
+      registry.answer = (asked) => {
+        if (!isManifest(asked)) return serve(asked);
+        const [, repositoryName = '', name = ''] = /^\/v2\/(.+)\/manifests\/(.+)$/.exec(asked.url.pathname) ?? [];
+        if (asked.method === 'PUT') {
+          registry.manifests.set(`${repositoryName}:${name}`, { bytes: asked.body, type: MEDIA_TYPES.oci.manifest });
+          return { status: 201, headers: { 'docker-content-digest': header(image.digest) } };
+        }
+        const found = registry.manifests.get(`${repositoryName}:${name}`);
+        if (found === undefined) return undefined;
+        const headers = { 'content-type': found.type, 'docker-content-digest': header(image.digest) };
+        return { status: 200, headers, body: found.bytes };
+      };
+    }
+    await client().copy([across(image)], plain);
+    expect(target.digestAt(TO, 'v1')).toBe(image.digest);
+  });
+
+  // What a server that only has files says of a manifest without mediaType.
+  test.each(['application/json', 'application/octet-stream', 'text/plain; charset=utf-8'])(
+    'Content-Type %s',
+    async (type) => {
+      const image = source.image(FROM, 'v1', ({ mediaType: _, ...document }: ImageDocument) => document);
+      const { bytes } = source.manifests.get(`${FROM}:v1`) ?? { bytes: Buffer.alloc(0) };
+      for (const name of ['v1', image.digest]) source.manifests.set(`${FROM}:${name}`, { bytes, type });
+      await client().copy([across(image)], plain);
+      expect(target.manifests.get(`${TO}:v1`)).toEqual({ bytes, type: MEDIA_TYPES.oci.manifest });
+    },
+  );
+});
+
+describe('logging in', () => {
+  const LOGIN = { username: 'robot', password: 'secret' };
+  const BASIC = `Basic ${Buffer.from('robot:secret').toString('base64')}`;
+  const read = (account?: Account) =>
+    client(account && { account: () => account })
+      .repository(repository(`${source.host}/${FROM}`))
+      .resolve(tag('v1'));
+  const asks = (challenge: string | string[]): Answer => ({ status: 401, headers: { 'www-authenticate': challenge } });
+  const account: Account = { hint: 'log-in-to-source', login: LOGIN };
+
+  test.each<[string, string | string[]]>([
+    // nicholas-fedor/watchtower#1894
+    ['a challenge without a service', 'Bearer realm="URL/token"'],
+    // project-zot/zot#4033
+    ['a realm that is a path', 'Bearer realm="/token",service="zot"'],
+    // prowler-cloud/prowler#12691
+    ['two challenges in one header', 'Basic realm="registry", Bearer realm="URL/token",service="s"'],
+    ['two headers', ['Basic realm="registry"', 'Bearer realm="URL/token",service="s"']],
+  ])('a token by %s', async (_, challenge) => {
+    const { digest } = source.image(FROM, 'v1');
+    const own = (text: string) => text.replace('URL', source.url);
+    source.answer = ({ url, headers }) => {
+      if (url.pathname === '/token')
+        return headers.authorization === BASIC ? { status: 200, body: { access_token: 'good' } } : { status: 401 };
+      if (headers.authorization === 'Bearer good') return undefined;
+      return asks(typeof challenge === 'string' ? own(challenge) : challenge.map(own));
+    };
+    expect(await read(account)).toMatchObject({ digest });
+  });
+
+  // google/go-containerregistry#1075
+  test('Basic beside Negotiate', async () => {
+    const { digest } = source.image(FROM, 'v1');
+    source.answer = ({ headers }) =>
+      headers.authorization === BASIC ? undefined : asks(['Negotiate', 'Basic realm="x"']);
+    expect(await read(account)).toMatchObject({ digest });
+  });
+
+  // goharbor/harbor#18856
+  test('Basic where a token turned out to be too little', async () => {
+    const { digest } = source.image(FROM, 'v1');
+    source.answer = ({ url, headers }) => {
+      if (url.pathname === '/token') return { status: 200, body: { token: 'little' } };
+      if (headers.authorization === BASIC) return undefined;
+      return asks(headers.authorization === undefined ? `Bearer realm="${source.url}/token"` : 'Basic realm="x"');
+    };
+    expect(await read(account)).toMatchObject({ digest });
+  });
+
+  // SgtSilvio/gradle-oci#144
+  test('no password before the registry asks, where it refuses one that it did not ask for', async () => {
+    const { digest } = source.image(FROM, 'v1');
+    source.answer = ({ url, headers }) => {
+      if (url.pathname === '/token') return { status: 200, body: { token: 'good' } };
+      if (headers.authorization?.startsWith('Basic'))
+        return error(400, 'DENIED', 'Your Authorization Token is invalid.');
+      return headers.authorization === 'Bearer good' ? undefined : asks(`Bearer realm="${source.url}/token"`);
+    };
+    expect(await read(account)).toMatchObject({ digest });
+  });
+});
+
+describe('the finder passes over', () => {
+  const config = (content: object) => (document: ImageDocument) => ({
+    ...document,
+    config: source.blob(FROM, JSON.stringify(content), document.config.mediaType),
+  });
+
+  test.each<[string, () => unknown]>([
+    ['a manifest of schema 1', () => source.manifest(FROM, { schemaVersion: 1, name: 'x' }, 'application/json', NEW)],
+    [
+      'an artifact manifest of ORAS',
+      () => {
+        const type = 'application/vnd.oci.artifact.manifest.v1+json';
+        return source.manifest(FROM, { schemaVersion: 2, mediaType: type, blobs: [] }, type, NEW);
+      },
+    ],
+    [
+      'a signature with the configuration of an image',
+      () => source.image(FROM, NEW, config({ os: '', architecture: '' })),
+    ],
+    ['a configuration that is none', () => source.image(FROM, NEW, config(['x']))],
+    [
+      'an empty index',
+      () =>
+        source.manifest(
+          FROM,
+          { schemaVersion: 2, mediaType: MEDIA_TYPES.oci.index, manifests: null },
+          MEDIA_TYPES.oci.index,
+          NEW,
+        ),
+    ],
+  ])('%s, and names it', async (_, make) => {
+    source.image(FROM, OLD);
+    make();
+    const { candidate, selection } = await find(`${source.host}/${FROM}`);
+    expect(candidate.tag).toBe(OLD);
+    expect(selection.warnings).toEqual([expect.stringMatching(`^${NEW} is listed, and passed over: `)]);
+  });
+});
+
+describe('a PUT of a tag', () => {
+  const put = ({ method, body, headers }: Asked) => {
+    if (method !== 'PUT') return;
+    target.manifests.set(`${TO}:v1`, { bytes: body, type: headers['content-type'] ?? '' });
+  };
+
+  test('that can be read a little later counts', async () => {
+    const image = source.image(FROM, 'v1');
+    let stale = 2;
+    target.answer = (asked) => {
+      if (!isTag(asked)) return undefined;
+      if (asked.method === 'PUT') {
+        put(asked);
+        return { status: 202 };
+      }
+      const isStored = target.digestAt(TO, 'v1') !== undefined;
+      if (!isStored) return undefined;
+      stale -= 1;
+      return stale >= 0 ? error(404, 'MANIFEST_UNKNOWN') : undefined;
+    };
+    expect(await client().copy([across(image)], plain)).toMatchObject([{ state: 'copied' }]);
+  });
+
+  test('that is never to be read does not', async () => {
+    const image = source.image(FROM, 'v1');
+    target.answer = (asked) => (isTag(asked) && asked.method === 'PUT' ? { status: 201 } : undefined);
+    await expect(client().copy([across(image)], plain)).rejects.toMatchObject({ kind: 'conflict' });
+  });
+
+  // aws/containers-roadmap#2179, moby/buildkit#3776
+  test.each([
+    [
+      400,
+      'TAG_INVALID',
+      "The image tag 'v1' already exists and cannot be overwritten because the repository is immutable",
+    ],
+    [400, 'ImageAlreadyExistsException', 'already exists'],
+    [500, 'UNKNOWN', 'it was stored all the same'],
+  ])('answered %i %s with the same image there is done', async (status, code, message) => {
+    const image = source.image(FROM, 'v1');
+    target.answer = (asked) => {
+      if (!isTag(asked) || asked.method !== 'PUT') return undefined;
+      put(asked);
+      return error(status, code, message);
+    };
+    expect(await client().copy([across(image)], plain)).toMatchObject([{ state: 'copied' }]);
+  });
+});
+
+test('a server that is no registry at all ends in one line', async () => {
+  const server = createServer((_, response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<html>'));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  const host = `127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
+  await expect(find(`${host}/${FROM}`)).rejects.toMatchObject({ kind: 'bad-answer' });
+  server.close();
+  server.closeAllConnections();
+});

@@ -204,9 +204,9 @@ export async function listReferrers(
 
 /** Does the answer hold for the whole repository, and not only for this subject or because the repository is not there? */
 function lacksApi(answer: BytesResponse): boolean {
-  const { codes } = readSaid({ ...answer, body: answer.bytes });
-  const isAboutName = codes.some((code) => code === 'NAME_UNKNOWN' || code === 'MANIFEST_UNKNOWN');
-  return [404, 405, 501].includes(answer.status) && !isAboutName;
+  if (answer.status === 405 || answer.status === 501) return true;
+  // A registry that has the API says what is missing by a code. One that has not knows no such path.
+  return answer.status === 404 && readSaid({ ...answer, body: answer.bytes }).codes.length === 0;
 }
 
 /** The unparsed entries of a list; undefined if this is no list: without `manifests`, it is some other JSON. */

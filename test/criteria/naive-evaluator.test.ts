@@ -95,9 +95,11 @@ test('the product decides as the document says, also by what its record keeps', 
       const expected = naiveVerdict(file, 'current-ceph', results, { tag: TAG, digest: DIGEST }, NOW);
       verdicts[expected] += 1;
       const record = decide(file, results);
-      expect(record.verdict).toBe(expected);
       // What is recorded is enough to come to the same verdict.
-      expect(decide(file, record.evidence).verdict).toBe(expected);
+      const again = decide(file, record.evidence).verdict;
+      // expect() costs more than both decisions.
+      if (record.verdict === expected && again === expected) return;
+      expect({ verdict: record.verdict, again }).toEqual({ verdict: expected, again: expected });
     }),
     { numRuns: 10_000, seed },
   );

@@ -9,7 +9,6 @@ import {
   type Tag,
   tagSchema,
 } from '../../src/candidate/reference.js';
-import { parseCriteria } from '../../src/criteria/criteria-file.js';
 import type { DecisionRecord } from '../../src/criteria/decision-record.js';
 import { evaluate } from '../../src/criteria/evaluate.js';
 import type { JobResult } from '../../src/criteria/job-result.js';
@@ -21,6 +20,7 @@ import type { BranchHistory, Failure } from '../../src/monitoring/read-branch.js
 import type { DashboardSettings } from '../../src/monitoring/summarize.js';
 import { type CandidateFile, candidateFileSchema } from '../../src/store/candidate-file.js';
 import { type LastDecision, lastDecisionSchema } from '../../src/store/last-decision.js';
+import { criteriaOf as parsedCriteria } from '../criteria/fixtures.js';
 
 /** Branches as a pipeline leaves them: evaluated, promoted, forced, rolled back. The same seed gives the same branch. */
 
@@ -72,7 +72,7 @@ export function decide(
   results: readonly JobResult[],
   evaluatedAt: number,
 ): DecisionRecord {
-  return evaluate(parseCriteria(criteria, 'current-ceph'), results, image, { evaluatedAt });
+  return evaluate(parsedCriteria(criteria), results, image, { evaluatedAt });
 }
 
 export function candidateFile(image: Candidate, created: number): CandidateFile {
@@ -104,7 +104,7 @@ export function record(
   const [head] = before;
   const n = (head?.n ?? 0) + 1;
   const reference = formatCandidate(image);
-  const previous = before.map(({ candidate }) => formatCandidate(candidate)).find((other) => other !== reference);
+  const previous = before.find(({ candidate }) => formatCandidate(candidate) !== reference)?.candidate;
   const decision = changes.kind === 'forced' ? decide(image, 'current-ceph: [job-1]', [], when) : null;
   const file = {
     version: 1,
@@ -132,7 +132,7 @@ export function record(
     decision,
     'skipped-jobs': [],
     overridden: [],
-    previous: previous ?? null,
+    previous: previous === undefined ? null : formatCandidate(previous),
     holds: (head?.holds ?? []).map(formatBan),
     quarantine: (head?.quarantine ?? []).map(formatBan),
     'prev-sha256': head === undefined ? null : sha256(formatRecord(head, undefined)),

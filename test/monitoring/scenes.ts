@@ -75,7 +75,16 @@ export const SCENES: Readonly<Record<string, () => BranchHistory[]>> = {
     })),
 };
 
+const scenes = new Map<string, Scene>();
+
+/** A scene. It is made once, since a thousand promotions take a while. */
 export function sceneOf(name: string): Scene {
+  const scene = scenes.get(name) ?? makeScene(name);
+  scenes.set(name, scene);
+  return scene;
+}
+
+function makeScene(name: string): Scene {
   const histories = SCENES[name]?.() ?? [];
   return { histories, model: summarize(histories, SETTINGS, NOW, name === 'empty' ? [] : nightlyJobs()) };
 }

@@ -27,7 +27,7 @@ import {
   result,
   SETTINGS,
 } from './fixture.js';
-import { SCENES } from './scenes.js';
+import { SCENES, sceneOf } from './scenes.js';
 
 const workflowSchema = v.object({
   on: v.object({ workflow_dispatch: v.object({ inputs: v.record(v.string(), v.unknown()) }) }),
@@ -483,7 +483,7 @@ describe('what to do next', () => {
       workflowSchema,
       parse(await readFile('.github/workflows/promotion.yml', 'utf8'), { merge: true }),
     );
-    const branches = Object.values(SCENES).flatMap((histories) => summarize(histories(), SETTINGS, NOW).branches);
+    const branches = Object.keys(SCENES).flatMap((name) => sceneOf(name).model.branches);
     const steps = branches.flatMap(({ next }) => next);
     const fields = new Set(
       steps.flatMap(({ command }) => [...(command ?? '').matchAll(/ -f ([\w-]+)=/g)].map(([, name]) => name)),

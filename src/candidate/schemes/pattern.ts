@@ -16,12 +16,13 @@ const PROBES: readonly string[] = ['0', '1.', '0-', 'a', 'a0', 'A', '_', '.', '-
 
 /**
  * Creates a scheme from the user's regular expression, which must match a whole tag. The numbers of the group `version`
- * order the tags, then those of `build`. `flavor` and `arch` are compared with the inputs of those names.
+ * order the tags, then those of `build`. `flavor` and `arch` are compared with the inputs of those names. A listing may
+ * take `limitMs`.
  *
  * @throws UserError for a pattern that is no regular expression, has no group version, has unknown groups, or
  * backtracks badly.
  */
-export function patternScheme(pattern: string): Scheme {
+export function patternScheme(pattern: string, limitMs = LIMIT_MS): Scheme {
   const fail = (problem: string) =>
     new UserError(`the pattern ${JSON.stringify(oneLine(pattern, 200))} ${problem}`, { hint: 'pattern' });
   const groups = groupsIn(pattern, fail);
@@ -30,7 +31,7 @@ export function patternScheme(pattern: string): Scheme {
   if (stray !== undefined) throw fail(`has a group ${stray}; it may have ${GROUPS.join(', ')}`);
   const matchAll = (tags: readonly string[]) => {
     try {
-      return matchWithin(LIMIT_MS, `^(?:${pattern})$`, groups, tags);
+      return matchWithin(limitMs, `^(?:${pattern})$`, groups, tags);
     } catch (error) {
       throw fail(`takes too long on some tags: it backtracks badly (${oneLine(String(error), 80)})`);
     }

@@ -1,3 +1,6 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
 import { systemClock, unixSeconds } from '../base/clock.js';
 import { repositorySchema } from '../candidate/reference.js';
 import { candidateLabelSchema, promotedLabelSchema } from '../ledger/names.js';
@@ -5,6 +8,7 @@ import { targetRepositories } from '../rules/targets.js';
 import { defineAction, type Runner } from '../runner/action.js';
 import {
   lineSchema,
+  list,
   optional,
   type ParsedInputs,
   secret,
@@ -14,12 +18,14 @@ import {
 } from '../runner/inputs.js';
 import { isInGit, storeSchema } from '../store/server-url.js';
 import { type Check, checkSetup, explainSetup, type Setup } from '../upkeep/setup.js';
+import { type ActionInputs, readActionInputs, wrongInputs } from '../upkeep/workflow-inputs.js';
 import { readCriteriaText } from './shared/criteria-input.js';
 import { dlrnFrom } from './shared/dlrn-inputs.js';
 import { wordHint } from './shared/hints.js';
 import { smallApis } from './shared/http.js';
+import { readInputFile } from './shared/input-file.js';
 import { registryInputs, targetInputs, withRegistry } from './shared/registry-inputs.js';
-import { storeInputs, withStore } from './shared/store-inputs.js';
+import { readableSchema, storeInputs, withReader, withStore } from './shared/store-inputs.js';
 import { targetsDescription, targetsSchema } from './shared/targets-input.js';
 
 const inputs = {
@@ -35,12 +41,19 @@ const inputs = {
     promotedLabelSchema,
   ),
   'ledger-key': secret("Key of the HMAC that seals the ledger's records; empty: seals are not checked"),
-  url: optional('The URL of the directory that `label` is in', urlSchema),
+  url: optional(
+    'The store as its readers see it: the `https://` URL of its directory, or an address as for `server`, such as `git`',
+    readableSchema,
+  ),
   label: withDefault('The label of the candidate', 'ceph-ci-testing', candidateLabelSchema),
   'dlrn-url': optional('The DLRN API, as `https://trunk.rdoproject.org/api-centos9-master-uc`', urlSchema),
   username: optional('DLRN user', lineSchema),
   password: secret('Its password'),
   criteria: optional('The criteria: a file, or YAML', textSchema),
+  workflows: list(
+    'Workflow files whose inputs are compared with those that our actions have, one a line; empty: all in `.github/workflows`',
+    lineSchema,
+  ),
 };
 
 export const action = defineAction({
@@ -79,7 +92,7 @@ async function setupOf(
   { log, context }: Runner,
 ): Promise<Omit<Setup, 'registry' | 'targets'>> {
   const http = await smallApis(log, settings);
-  const { image, server, 'ssh-private-key': key, 'ssh-known-hosts': knownHosts, url } = settings;
+  const { image, server, 'ssh-private-key': key, 'ssh-known-hosts': knownHosts, url, criteria } = settings;
   const canLogIn = key !== undefined || Boolean(process.env.SSH_AUTH_SOCK);
   const label = settings['promoted-label'];
   return {
@@ -92,10 +105,32 @@ async function setupOf(
     label,
     candidateLabel: settings.label,
     rules: { label, key: settings['ledger-key'] },
-    pages: url && { http, url, label: settings.label },
+    withReader: url && ((work) => withReader(url, settings, http, log, work)),
     dlrn: settings['dlrn-url'] && dlrnFrom(settings, settings['dlrn-url'], http, log),
     hasDlrnLogin: settings.username !== undefined,
-    criteria: settings.criteria && (await readCriteriaText(settings.criteria, context.workspace)),
+    criteria: criteria === undefined ? undefined : () => readCriteriaText(criteria, context.workspace),
+    workflows: await compareWorkflows(settings.workflows, context.workspace),
     now: unixSeconds(systemClock),
   };
+}
+
+const WORKFLOWS = '.github/workflows';
+
+/** Compares workflow files with our actions, which lie beside this one. */
+async function compareWorkflows(named: readonly string[], workspace: string): Promise<Map<string, readonly string[]>> {
+  const folder = path.join(workspace, WORKFLOWS);
+  const found =
+    named.length > 0 || !existsSync(folder) ? [] : (await readdir(folder)).filter((file) => /\.ya?ml$/.test(file));
+  const files = named.length > 0 ? named : found.map((file) => `${WORKFLOWS}/${file}`);
+  // dist/check-setup/index.js
+  const actions = path.resolve(process.argv[1] ?? '', '../../../actions');
+  const inputsOf = (action: string): ActionInputs | undefined => {
+    const file = path.join(actions, action, 'action.yml');
+    return existsSync(file) ? readActionInputs(readFileSync(file, 'utf8')) : undefined;
+  };
+  const problems = new Map<string, readonly string[]>();
+  for (const file of [...files].sort()) {
+    problems.set(file, wrongInputs(await readInputFile('workflows', file, workspace), inputsOf));
+  }
+  return problems;
 }

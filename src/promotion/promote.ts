@@ -1,7 +1,7 @@
 import { rfc3339, unixSeconds } from '../base/clock.js';
 import { errorLine, ServiceError, UserError } from '../base/errors.js';
+import { similarNames } from '../base/similar-names.js';
 import { type Candidate, formatCandidate, formatRepository } from '../candidate/reference.js';
-import { similarTags } from '../candidate/similar-tags.js';
 import { explain } from '../criteria/explain.js';
 import { checkRecord } from '../ledger/chain.js';
 import { formatRecord } from '../ledger/codec.js';
@@ -149,7 +149,7 @@ function factsOf(promotion: Promotion, { request, candidate }: Asked, head: Head
     resolve: async (repository, tag) => (await registry.repository(repository).resolve(tag))?.digest,
     similarTags: async (repository, tag) => {
       try {
-        return similarTags(
+        return similarNames(
           tag,
           (await registry.repository(repository).listTags({ listing: 'auto' })).tags.map(({ name }) => name),
         );

@@ -3,7 +3,6 @@ import { type Digest, formatCandidate, formatRepository, type Repository } from 
 import { parseCriteria } from '../criteria/criteria-file.js';
 import { checkWaivers } from '../criteria/evaluate.js';
 import type { Dlrn } from '../dlrn/client.js';
-import type { Http } from '../http/policy.js';
 import { readHead } from '../ledger/head.js';
 import type { Label } from '../ledger/names.js';
 import { movingTag } from '../ledger/names.js';
@@ -13,8 +12,8 @@ import { look } from '../promotion/look.js';
 import { endOf, wholeArtifacts } from '../promotion/reconcile.js';
 import { findProofs } from '../proof/record-proof.js';
 import type { Registry } from '../registry/registry.js';
-import { httpReader } from '../store/http-reader.js';
-import { ledgerOf } from '../store/reader.js';
+import { readCandidate } from '../store/consume.js';
+import { ledgerOf, type StoreReader } from '../store/reader.js';
 import type { Store } from '../store/store.js';
 
 /** What to check. Anything undefined is not set. */
@@ -29,11 +28,14 @@ export interface Setup {
   readonly label: Label;
   readonly candidateLabel: Label;
   readonly rules: LedgerRules;
-  /** The address over which the candidate's label is read by HTTP. */
-  readonly pages: { readonly http: Http; readonly url: URL; readonly label: Label } | undefined;
+  /** Opens the store as its readers do. */
+  readonly withReader: (<T>(work: (store: StoreReader) => Promise<T>) => Promise<T>) | undefined;
   readonly dlrn: Dlrn | undefined;
   readonly hasDlrnLogin: boolean;
-  readonly criteria: string | undefined;
+  /** Reads the criteria's text. */
+  readonly criteria: (() => Promise<string>) | undefined;
+  /** What workflow files pass to our actions that these do not take, by file. */
+  readonly workflows: ReadonlyMap<string, readonly string[]>;
   /** Unix seconds. */
   readonly now: number;
 }
@@ -49,7 +51,7 @@ export interface Check {
 
 /** Checks everything that is set. Only reads. */
 export async function checkSetup(setup: Setup): Promise<Check[]> {
-  const { image, registry, label, pages, dlrn } = setup;
+  const { image, registry, label, criteria, dlrn } = setup;
   return [
     await check(`read ${formatRepository(image)}`, async () => {
       const { tags } = await registry.repository(image).listTags({ listing: 'auto' });
@@ -57,17 +59,34 @@ export async function checkSetup(setup: Setup): Promise<Check[]> {
     }),
     ...(await checkTargets(setup)),
     ...(await checkServer(setup)),
-    pages === undefined
-      ? notSet('image server over HTTP', 'url')
-      : await check(`read ${pages.url.href}`, async () => {
-          const tag = await httpReader(pages.http, pages.url).readLabel(pages.label);
-          return tag === undefined ? `no label ${pages.label} yet` : `label ${pages.label} is ${tag}`;
-        }),
+    ...(await checkReader(setup)),
     ...(await checkDlrn(dlrn, setup.hasDlrnLogin)),
-    setup.criteria === undefined
+    criteria === undefined
       ? notSet('criteria', 'criteria')
-      : await check('criteria', async () => describeCriteria(setup.criteria ?? '', label, setup.now)),
+      : await check('criteria', async () => describeCriteria(await criteria(), label, setup.now)),
+    ...[...setup.workflows].map(([file, problems]): Check => {
+      const what = `inputs in ${file}`;
+      return problems.length === 0
+        ? { what, state: 'ok', line: 'each is one that its action has' }
+        : { what, state: 'wrong', line: problems.join('; ') };
+    }),
   ];
+}
+
+/** Reads both labels as a consumer does, who needs the ledger and the candidate file too. */
+async function checkReader({ withReader, candidateLabel, label }: Setup): Promise<Check[]> {
+  const what = (name: Label) => `read label ${name} as a consumer`;
+  if (withReader === undefined) return [notSet('the labels, as a consumer reads them', 'url')];
+  const read = (name: Label) =>
+    check(what(name), () =>
+      withReader(async (store) => {
+        const found = await readCandidate({ store, label: name, unpinnedRepository: undefined });
+        return found === undefined
+          ? `${store.where}: no label ${name} yet`
+          : `${store.where}: ${name} is ${found.tag}@${found.digest}`;
+      }),
+    );
+  return [await read(candidateLabel), await read(label)];
 }
 
 /** Checks the right to write to each target that already exists. */
@@ -140,7 +159,7 @@ async function describeLedger(store: Store, { label, rules, registry, targets }:
   if (head === undefined) {
     const tag = await store.readLabel(label);
     return tag === undefined
-      ? 'neither yet'
+      ? `neither yet; ${await describeOthers(store)}`
       : `label ${label} names ${tag}, and there is no ledger: a person has to adopt what is promoted`;
   }
   const { n, record } = head;
@@ -152,6 +171,17 @@ async function describeLedger(store: Store, { label, rules, registry, targets }:
   const [step] = stepsTo(record, visible);
   if (step === undefined) return said;
   throw new ServiceError('conflict', `${said}; the next run of evaluate-and-promote will ${describeStep(step, label)}`);
+}
+
+/** How many names are listed. */
+const NAMED = 5;
+
+/** What a directory without the label has, which tells a wrong directory from a new one. */
+async function describeOthers(store: Store): Promise<string> {
+  const names = [...(await store.listLinks()).keys(), ...(await store.listLedgers()).map((name) => `ledger/${name}`)];
+  if (names.length === 0) return 'the directory has no label at all';
+  const more = names.length > NAMED ? ', …' : '';
+  return `the directory has ${names.sort().slice(0, NAMED).join(', ')}${more}: is it the right one?`;
 }
 
 async function checkDlrn(dlrn: Dlrn | undefined, hasLogin: boolean): Promise<Check[]> {

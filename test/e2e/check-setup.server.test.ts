@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, readFile, readlink, rm, symlink, unlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readlink, rm, symlink, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -76,7 +76,8 @@ test('where all is set and right, each check is ok', async () => {
     [SFTP]: 'ok: host key, login, extensions and directory',
     [RIGHTS]: 'ok: nobody else can promote, by them',
     [LEDGER]: expect.stringMatching(`^ok: ledger record 1 \\(earned\\) says ${settings.image}:${TAG}@`),
-    [`read ${settings.directory.url}`]: 'ok: no label ceph-ci-testing yet',
+    'read label ceph-ci-testing as a consumer': `ok: ${settings.directory.url}: no label ceph-ci-testing yet`,
+    'read label current-ceph as a consumer': expect.stringMatching(/^ok: .*: current-ceph is v6\.0\.7-.*@sha256:/),
     DLRN: 'ok: ok',
     'DLRN login': 'ok: taken',
     criteria: 'ok: requirements of current-ceph: 1',
@@ -132,6 +133,33 @@ describe('what is wrong is told, and the rest is checked all the same', () => {
     });
     expect(checks(done)[what()]).toMatch(line);
     expect(done).toMatchObject({ status: 1, outputs: { wrong: '1' }, errors: [expect.stringMatching(`^${what()}: `)] });
+  });
+
+  test('criteria that are not there', async () => {
+    const done = await run({ criteria: 'none.yml' });
+    expect(checks(done).criteria).toMatch(
+      /^wrong: input criteria: there is no file none\.yml in the working directory/,
+    );
+    expect(checks(done)[LEDGER]).toMatch(/^ok: /);
+  });
+
+  test('a directory of another branch', async () => {
+    const done = await run({ 'promoted-label': 'other-ceph' });
+    expect(checks(done)['label other-ceph and its ledger']).toBe(
+      'ok: neither yet; the directory has current-ceph, ledger/current-ceph: is it the right one?',
+    );
+  });
+
+  test('an input that its action does not have', async () => {
+    const uses = 'o/ceph-promotion-actions/actions/evaluate-and-promote@v1';
+    const step = { uses, with: { targets: 'x', freezes: 'the release' } };
+    const file = '.github/workflows/promotion.yml';
+    await mkdir(join(workspace, '.github/workflows'), { recursive: true });
+    await writeFile(join(workspace, file), JSON.stringify({ jobs: { promote: { steps: [step] } } }));
+    expect(checks(await run())[`inputs in ${file}`]).toBe(
+      'wrong: evaluate-and-promote has no input freezes, so it is ignored; it has freeze',
+    );
+    await rm(join(workspace, '.github'), { recursive: true });
   });
 
   test('a label that was moved by hand', async () => {

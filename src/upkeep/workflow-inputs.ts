@@ -1,0 +1,70 @@
+import * as v from 'valibot';
+import { parse } from 'yaml';
+import { errorLine } from '../base/errors.js';
+import { tryParse } from '../base/schema.js';
+import { similarNames } from '../base/similar-names.js';
+
+/** The inputs of an action, as its action.yml declares them; true if one is required and has no default. */
+export type ActionInputs = ReadonlyMap<string, boolean>;
+
+const manifestSchema = v.object({
+  inputs: v.nullish(
+    v.record(v.string(), v.nullish(v.object({ required: v.nullish(v.boolean()), default: v.nullish(v.unknown()) }))),
+    {},
+  ),
+});
+
+/** Reads the declarations of an action.yml. Throws if it is none. */
+export function readActionInputs(text: string): ActionInputs {
+  const { inputs } = v.parse(manifestSchema, parse(text));
+  return new Map(
+    Object.entries(inputs ?? {}).map(([name, input]) => [
+      name,
+      input?.required === true && input.default === undefined,
+    ]),
+  );
+}
+
+const stepSchema = v.object({ uses: v.nullish(v.string()), with: v.nullish(v.record(v.string(), v.unknown())) });
+const stepsSchema = v.nullish(v.array(stepSchema), []);
+const workflowSchema = v.object({
+  jobs: v.nullish(v.record(v.string(), v.object({ steps: stepsSchema })), {}),
+  runs: v.nullish(v.object({ steps: stepsSchema })),
+});
+
+/**
+ * Compares what the steps of a workflow (or of a composite action) pass to our actions with what these declare: forges
+ * ignore an input that an action does not have. `inputsOf` gives an action's inputs by its name; undefined for actions
+ * that are not ours. Returns one line for each problem.
+ */
+export function wrongInputs(workflow: string, inputsOf: (action: string) => ActionInputs | undefined): string[] {
+  let document: unknown;
+  try {
+    document = parse(workflow, { merge: true });
+  } catch (error) {
+    return [`is no YAML: ${errorLine(error)}`];
+  }
+  const parsed = tryParse(workflowSchema, document);
+  if ('problem' in parsed) return [`is no workflow: ${parsed.problem}`];
+  const { jobs, runs } = parsed.value;
+  const steps = [...Object.values(jobs ?? {}).flatMap((job) => job.steps ?? []), ...(runs?.steps ?? [])];
+  const problems = steps.flatMap(({ uses, with: given }) => {
+    const [, name] = /(?:^|\/)actions\/([a-z-]+)(?:@[^@]*)?$/.exec(uses ?? '') ?? [];
+    const inputs = name === undefined ? undefined : inputsOf(name);
+    return name === undefined || inputs === undefined ? [] : problemsOf(name, Object.keys(given ?? {}), inputs);
+  });
+  return [...new Set(problems)];
+}
+
+function problemsOf(action: string, given: readonly string[], inputs: ActionInputs): string[] {
+  const names = [...inputs.keys()];
+  const unknown = given.filter((name) => !inputs.has(name));
+  const missing = names.filter((name) => inputs.get(name) && !given.includes(name));
+  return [
+    ...unknown.map((name) => {
+      const [similar] = similarNames(name, names);
+      return `${action} has no input ${name}, so it is ignored${similar === undefined ? '' : `; it has ${similar}`}`;
+    }),
+    ...missing.map((name) => `${action} requires the input ${name}`),
+  ];
+}

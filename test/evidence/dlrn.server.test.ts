@@ -269,6 +269,16 @@ describe('a DLRN that fails gives an error, and never part of the evidence', () 
       { path: /agg_status/, skip: 2, times: 1, fault: { kind: 'answer', status: 200, body: '[{' } },
       'bad-answer',
     ],
+    [
+      'a promotion whose hash is a command to the runner',
+      {
+        path: /promotions/,
+        fault: answered([
+          { promote_name: 'current-tripleo', aggregate_hash: `${'a'.repeat(32)}\n\u0085::stop-commands::x` },
+        ]),
+      },
+      'bad-answer',
+    ],
     ['with 401', { path: /agg_status/, fault: { kind: 'answer', status: 401 } }, 'unauthorized'],
   ])('%s', async (_, rule, kind) => {
     const proxy = await faultyDlrn(NO_GRAPHQL, rule);

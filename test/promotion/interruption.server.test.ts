@@ -2,9 +2,8 @@ import { readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { formatCandidate } from '../../src/candidate/reference.js';
-import { verifyLedger } from '../../src/ledger/verify.js';
 import { httpReader } from '../../src/store/http-reader.js';
-import { ledgerOf } from '../../src/store/reader.js';
+import { verifyPromotion } from '../../src/upkeep/verify.js';
 import { runDirectory, type Stoppable } from '../sandbox/process.js';
 import { http } from '../store/fixture.js';
 import { keepReading, readAsConsumer } from './consumer.js';
@@ -121,8 +120,12 @@ async function finishes(lane: Lane, start: Start): Promise<void> {
   expect([before, after]).toContainEqual(await stateOf(lane));
   await runOn(scene, opened, { candidate });
   expect(await stateOf(lane)).toEqual(after);
-  const { problem } = await verifyLedger(ledgerOf(httpReader(http, new URL(scene.directory.url)), CURRENT), {
+  const { problem } = await verifyPromotion({
+    reader: httpReader(http, new URL(scene.directory.url)),
+    registry: opened.registry,
     label: CURRENT,
+    ledgerKey: undefined,
+    repositories: [],
   });
   expect(problem).toBeUndefined();
 }

@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { lastDecision } from '../../src/actions/shared/promotion-result.js';
 import { type Candidate, formatCandidate } from '../../src/candidate/reference.js';
@@ -22,6 +22,7 @@ import {
   runOn,
   type Scene,
   tinyImage,
+  type Wish,
 } from './support.js';
 import { keepTree, type Tree } from './tree.js';
 
@@ -30,7 +31,7 @@ import { keepTree, type Tree } from './tree.js';
 export const [OLD, NEW] = ['v1.0.1', 'v1.0.2'];
 const COMPANION = 'v2.33.4';
 
-export type Start = 'nothing' | 'an earlier promotion';
+export type Start = 'nothing' | 'an earlier promotion' | 'a lost ledger';
 
 /** Where it is interrupted: at the n-th piece that it sends to a registry, or after the n-th answer of the SFTP server. */
 export interface Interruption {
@@ -47,8 +48,8 @@ export interface Lane extends Stoppable {
   readonly old: Candidate;
   readonly candidate: Candidate;
   reset(start: Start): void;
-  /** Starts to promote the candidate in this process, as the action does. */
-  promote(interruption?: Interruption): Promoting;
+  /** Starts to promote the candidate in this process, as the action does; or what else is wished. */
+  promote(interruption?: Interruption, wish?: Wish): Promoting;
   /** Inputs for the action to promote the candidate in a process of its own. */
   readonly inputs: Readonly<Record<string, string>>;
   /** Watches what such a process sends to registries. */
@@ -103,7 +104,9 @@ export async function startLane(): Promise<Lane> {
   const nothing = keep();
   const [opened, mortal] = await Promise.all([open(scene), open(scene, { limits: LIMITS })]);
   await runOn(scene, opened, { candidate: old });
-  const trees: Record<Start, Tree[]> = { nothing, 'an earlier promotion': keep() };
+  const earlier = keep();
+  rmSync(join(scene.directory.path, 'ledger'), { recursive: true });
+  const trees: Record<Start, Tree[]> = { nothing, 'an earlier promotion': earlier, 'a lost ledger': keep() };
 
   /** They fail, at the latest when they give up asking a registry. */
   const dead: Promise<unknown>[] = [];
@@ -140,12 +143,12 @@ export async function startLane(): Promise<Lane> {
       for (const tree of trees[start]) tree.restore();
     },
     watch,
-    promote: (interruption) => {
+    promote: (interruption, wish = { candidate }) => {
       const watched = watch(interruption);
       const sftp = countSftp(interruption?.at === 'sftp' ? interruption.step : undefined);
       const registry = openRegistry(scene);
       const ended = sftp.within(async () => {
-        await promoteAsAction(scene, { ...mortal, registry }, candidate);
+        await promoteAsAction(scene, { ...mortal, registry }, wish);
         await registry.close();
         return sftp.answered;
       });
@@ -174,9 +177,9 @@ export async function startLane(): Promise<Lane> {
 }
 
 /** What evaluate-and-promote does with its servers. */
-async function promoteAsAction(scene: Scene, opened: Open, candidate: Candidate): Promise<void> {
+async function promoteAsAction(scene: Scene, opened: Open, wish: Wish): Promise<void> {
   const author = { id: `${randomUUID()}/1/${randomUUID()}`, who: 'nobody', runUrl: undefined, event: '' };
-  const promoted = await promoteOn(scene, opened, { candidate, with: { author } });
+  const promoted = await promoteOn(scene, opened, { ...wish, with: { ...wish.with, author } });
   await opened.server.writeLastDecision(CURRENT, lastDecision(promoted, undefined));
   await opened.server.flush();
 }

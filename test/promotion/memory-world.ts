@@ -24,6 +24,8 @@ export interface World {
   readonly files: Map<string, string>;
   /** By `repository:tag`. */
   readonly tags: Map<string, Digest>;
+  /** What is attached to images, by `repository:digest`. */
+  readonly attached: Map<string, readonly Attached[]>;
   /** Each move of a moving tag or label, as `what -> to`. */
   readonly moves: { what: string; to: string }[];
   /** The text of each record that was appended, in order. */
@@ -40,13 +42,14 @@ interface Attached {
 export function createWorld(images: readonly Candidate[], moving: string): World {
   const files = new Map<string, string>();
   const tags = new Map<string, Digest>();
-  const attached = new Map<string, Attached[]>();
+  const attached = new Map<string, readonly Attached[]>();
   const key = (repository: Repository, reference: string) => `${canonicalRepository(repository)}:${reference}`;
   for (const { repository, tag, digest } of images) tags.set(key(repository, tag), digest);
 
   const world: World = {
     files,
     tags,
+    attached,
     moves: [],
     appended: [],
     between: () => undefined,
@@ -181,6 +184,16 @@ export function promotionIn(world: World, nth: number, changes: Partial<Promotio
 }
 
 export const TARGETS = ['quay.example/a/daemon', 'quay.example/b/daemon'];
+
+/** Another world in which all is as in this one. */
+export function copyOf(world: World, moving: string): World {
+  const copy = createWorld([], moving);
+  for (const one of ['files', 'tags', 'attached'] as const) {
+    for (const [name, value] of world[one]) (copy[one] as Map<string, unknown>).set(name, value);
+  }
+  copy.appended.push(...world.appended);
+  return copy;
+}
 
 /** An image of one platform; its config is what its digest says. */
 function manifestOf(digest: Digest): Manifest {

@@ -98,6 +98,17 @@ test('an index whose manifests are null has no children', () => {
   expect(parse({ schemaVersion: 2, manifests: null }, MEDIA_TYPES.oci.index)).toMatchObject({ children: [] });
 });
 
+test.each<[string, object, number]>([
+  ['layers null', { layers: null }, 0],
+  ['urls null in a layer', { layers: [{ ...descriptor, urls: null, annotations: null }] }, 1],
+  ['subject null', { subject: null }, 0],
+  ['an empty artifactType', { artifactType: '' }, 0],
+])('an image with %s', (_, change, count) => {
+  const parsed = parse({ schemaVersion: 2, config: descriptor, layers: [], ...change }, MEDIA_TYPES.oci.manifest);
+  expect(parsed.kind === 'image' && parsed.layers).toHaveLength(count);
+  expect(parsed.subject).toBeUndefined();
+});
+
 test('content may be named by sha512', () => {
   const config = { ...descriptor, digest: `sha512:${'a'.repeat(128)}` };
   expect(parse({ schemaVersion: 2, config, layers: [] }, MEDIA_TYPES.oci.manifest)).toMatchObject({ config });

@@ -1,5 +1,7 @@
 import { createServer } from 'node:http';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { semver } from '../../src/candidate/schemes/semver.js';
+import { readImages } from '../../src/registry/images.js';
 import type { Account, Copy } from '../../src/registry/registry.js';
 import { MEDIA_TYPES } from '../sandbox/images.js';
 import { find } from './finding.js';
@@ -392,6 +394,81 @@ describe('a PUT of a tag', () => {
     };
     expect(await client().copy([across(image)], plain)).toMatchObject([{ state: 'copied' }]);
   });
+});
+
+test('charts beside images, of the same version and of a newer one: the image', async () => {
+  const chart = (name: string) =>
+    source.image(FROM, name, (document) => ({
+      ...document,
+      config: source.blob(FROM, `{"version":"${name}"}`, 'application/vnd.cncf.helm.config.v1+json'),
+    }));
+  source.image(FROM, 'v1.5.0');
+  const image = source.image(FROM, 'v1.5.1');
+  for (const name of ['1.5.0', '1.5.1', '1.6.0']) chart(name);
+  const { candidate } = await find(`${source.host}/${FROM}`, { policy: { scheme: semver, flavor: undefined } });
+  expect(candidate).toMatchObject({ tag: 'v1.5.1', digest: image.digest });
+});
+
+test('an index of one image and its provenance is an image of one platform', async () => {
+  const platform = (os: string, architecture: string) => ({ platform: { os, architecture } });
+  const manifests = [
+    { ...source.image(FROM, 'part'), ...platform('linux', 'amd64') },
+    {
+      ...source.image(FROM, 'provenance', (document) => ({ ...document, annotations: { of: 'part' } })),
+      ...platform('unknown', 'unknown'),
+      annotations: { 'vnd.docker.reference.type': 'attestation-manifest' },
+    },
+  ];
+  source.manifest(FROM, { schemaVersion: 2, mediaType: MEDIA_TYPES.oci.index, manifests }, MEDIA_TYPES.oci.index, 'v1');
+  const there = client().repository(repository(`${source.host}/${FROM}`));
+  const images = await readImages(there, await there.getManifest(tag('v1')));
+  expect(images.map((image) => image.platform)).toEqual(['linux/amd64']);
+});
+
+describe('tag listings', () => {
+  test('a last page of null behind a full one', async () => {
+    for (const name of [OLD, NEW]) source.image(FROM, name);
+    source.answer = ({ url }) => {
+      if (!url.pathname.endsWith('/tags/list')) return undefined;
+      const size = Number(url.searchParams.get('n') ?? 2);
+      const names = [OLD, NEW].filter((name) => name > (url.searchParams.get('last') ?? '')).slice(0, size);
+      const next = `</v2/${FROM}/tags/list?last=${names.at(-1)}&n=${size}>; rel="next"`;
+      const headers = names.length === size ? { link: next } : {};
+      return { status: 200, headers, body: { tags: names.length === 0 ? null : names } };
+    };
+    expect((await find(`${source.host}/${FROM}`, { listing: 'distribution' })).candidate.tag).toBe(NEW);
+  });
+
+  test.each<[string, Answer]>([
+    ['400', { status: 400, body: { detail: 'invalid' } }],
+    ['401', { status: 401, body: {} }],
+    ['500 and HTML', { status: 500, headers: { 'content-type': 'text/html' }, body: '<h1>Internal Server Error</h1>' }],
+    ['502', { status: 502, body: 'bad gateway' }],
+  ])("by the distribution API where a registry is Quay, and Quay's own answers %s", async (_, answer) => {
+    source.image(FROM, NEW);
+    source.answer = ({ url, headers }) => {
+      if (url.pathname.startsWith('/api/v1/')) return answer;
+      if (url.pathname === '/v2/auth') return { status: 200, body: { token: 'good' } };
+      const challenge = `Bearer realm="${source.url}/v2/auth",service="${source.host}"`;
+      const isKnown = headers.authorization === 'Bearer good';
+      return isKnown ? undefined : { status: 401, headers: { 'www-authenticate': challenge } };
+    };
+    expect((await find(`${source.host}/${FROM}`)).candidate.tag).toBe(NEW);
+  });
+});
+
+test.each([
+  [202, true],
+  [400, true],
+  [404, true],
+  [416, true],
+  [405, false],
+  [500, false],
+  [501, false],
+])('the probe for the right to push, answered %i, shows it: %s', async (status, shows) => {
+  target.answer = ({ method }) => (method === 'PATCH' ? { status } : undefined);
+  const there = client().repository(repository(`${target.host}/${TO}`));
+  expect(await there.checkPush()).toBe(shows);
 });
 
 test('a server that is no registry at all ends in one line', async () => {

@@ -466,18 +466,6 @@ describe('the words of a server', () => {
   });
 });
 
-test.each([405, 501, 500])(
-  'a registry that answers %i to the probe for the right to push does not say',
-  async (status) => {
-    target.answer = ({ method }) => (method === 'PATCH' ? { status } : undefined);
-    expect(
-      await client()
-        .repository(repository(`${target.host}/${TO}`))
-        .checkPush(),
-    ).toBe(false);
-  },
-);
-
 test('a header that is sent twice with one value is that value; with two it is an error', async () => {
   const { digest } = source.image(FROM, 'v1');
   const other = `sha256:${'0'.repeat(64)}`;

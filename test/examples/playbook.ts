@@ -19,6 +19,8 @@ const ROLES = join(projectRoot, 'roles');
 export interface PlaybookSettings {
   /** Where roles are; this project's where it is absent. */
   readonly roles?: string;
+  /** The program and its first arguments; the sandbox's ansible-playbook where it is absent. */
+  readonly ansible?: readonly string[];
   /** A directory for facts that later playbooks of the same job see, as Zuul keeps them. */
   readonly facts?: string;
 }
@@ -35,9 +37,9 @@ export async function runPlaybook(
   play: readonly unknown[] | string,
   variables: Readonly<Record<string, unknown>>,
   args: readonly string[] = [],
-  { roles = ROLES, facts }: PlaybookSettings = {},
+  { roles = ROLES, ansible = [sandbox().tools.ansiblePlaybook], facts }: PlaybookSettings = {},
 ): Promise<PlaybookRun> {
-  const { ansiblePlaybook, python } = sandbox().tools;
+  const { python } = sandbox().tools;
   const directory = await mkdtemp(join(tmpdir(), 'ansible-'));
   const [playbook, vars] = [join(directory, 'play.yml'), join(directory, 'vars.json')];
   const results = join(directory, 'work/results.json');
@@ -58,7 +60,7 @@ export async function runPlaybook(
     ...args,
     typeof play === 'string' ? play : playbook,
   ];
-  const child = spawn(ansiblePlaybook, all, {
+  const child = spawn(ansible[0] ?? '', [...ansible.slice(1), ...all], {
     cwd: directory,
     env: {
       PATH: [dirname(process.execPath), process.env.PATH].join(delimiter),

@@ -3,16 +3,18 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { systemClock } from '../base/clock.js';
 import { errorLine, UserError } from '../base/errors.js';
+import { companionsOf, isNamed } from '../candidate/image-set.js';
 import { candidateSchema, formatCandidate, type Repository, repositorySchema } from '../candidate/reference.js';
 import { compareTags } from '../candidate/schemes.js';
 import type { Http } from '../http/policy.js';
 import { candidateLabelSchema, type Label, promotedLabelSchema } from '../ledger/names.js';
 import type { Author } from '../ledger/next-record.js';
+import { keepsImage } from '../ledger/record.js';
 import { decisionNotice, errorNotice } from '../promotion/notify.js';
 import { type Promoted, promote } from '../promotion/promote.js';
 import { checkTargets } from '../promotion/targets.js';
 import type { Outcome } from '../rules/outcome.js';
-import { targetRepositories } from '../rules/targets.js';
+import { type Targets, targetRepositories } from '../rules/targets.js';
 import { defineAction, type Runner } from '../runner/action.js';
 import type { RunContext } from '../runner/context.js';
 import {
@@ -47,11 +49,16 @@ import {
 import { type SummaryPlaces, summarizePromotion } from './shared/promotion-summary.js';
 import { registryInputs, targetInputs, withRegistry } from './shared/registry-inputs.js';
 import { checkRef, parseRequest, requestInputs } from './shared/request-inputs.js';
+import { setInput } from './shared/set-inputs.js';
 import { storeInputs, withStore } from './shared/store-inputs.js';
 import { targetsDescription, targetsSchema } from './shared/targets-input.js';
 
 const inputs = {
-  reference: optional('The candidate, as `image:tag@digest`; empty: what `label` at `url` names', candidateSchema),
+  reference: optional(
+    'The candidate, as `image:tag@digest`; empty: what `set`, or `label` at `url`, names. Its companions are those that the store has for it',
+    candidateSchema,
+  ),
+  set: setInput,
   url: optional('The URL of the directory that `label` is in', urlSchema),
   label: withDefault('The label of the candidate', 'ceph-ci-testing', candidateLabelSchema),
   image: list(
@@ -183,6 +190,7 @@ async function run(settings: Settings, runner: Run): Promise<Promoted> {
         compareTags,
       };
       const promoted = await promote(promotion, asked);
+      for (const warning of companionWarnings(promoted, targets)) log.warning(warning);
       if (!dryRun) {
         await leaveList(store, settings, runner);
         await leaveDecision(store, label, promoted, runner);
@@ -190,6 +198,19 @@ async function run(settings: Settings, runner: Run): Promise<Promoted> {
       return promoted;
     }),
   );
+}
+
+/** What a new record says of companions that a person may not expect. */
+function companionWarnings({ record, before }: Promoted, { companions: goals }: Targets): string[] {
+  if (record === undefined || record === before || keepsImage(record) || record.kind === 'rollback') return [];
+  const tested = companionsOf(record);
+  const nowhere = tested.filter((one) => !goals.some(({ source }) => isNamed(one, source))).map(formatCandidate);
+  return [
+    ...(tested.length === 0 && goals.length > 0
+      ? ['input targets: its companions were not tested with the candidate; name them in companions of find-stable-tag']
+      : []),
+    ...(nowhere.length > 0 ? [`input targets: no line says where these companions go: ${nowhere.join(', ')}`] : []),
+  ];
 }
 
 function placesOf(settings: Settings): SummaryPlaces {

@@ -1,7 +1,8 @@
 import { systemClock, unixSeconds } from '../base/clock.js';
 import { UserError } from '../base/errors.js';
 import { timeSchema } from '../base/schema.js';
-import { candidateSchema } from '../candidate/reference.js';
+import { candidateSchema, digestSchema } from '../candidate/reference.js';
+import { formatNotes } from '../dlrn/notes.js';
 import { outcomeSchema, reportOutcome } from '../dlrn/report.js';
 import { defineAction } from '../runner/action.js';
 import { flag, lineSchema, optional, required, urlSchema } from '../runner/inputs.js';
@@ -22,12 +23,16 @@ export const action = defineAction({
       outcomeSchema,
     ),
     reference: required('The image that the job proved to have tested, as `image:tag@digest`', candidateSchema),
+    'set-digest': optional(
+      'The set that the job proved to have tested, as the output `set-digest` of consume-ci-testing; empty without companions',
+      digestSchema,
+    ),
     timestamp: optional('When the job ended, in unix seconds or RFC 3339; empty: now', timeSchema),
     ...caInput,
     'dry-run': flag('Only print what would be reported', 'false'),
   },
   outputs: {
-    notes: 'What is reported as `notes`: `<tag>@<digest>`',
+    notes: 'What is reported as `notes`: `<tag>@<digest>`, and for a set `<tag>@<digest> set=<digest>`',
     reported: '`true` if DLRN has the result',
     'aggregate-hash': 'The aggregate hash that the result is on; empty if it is on a commit',
   },
@@ -40,8 +45,8 @@ export const action = defineAction({
     if (subject === undefined) {
       throw new UserError('input aggregate-hash: not set; set it, or commit-hash and distro-hash, or repository-url');
     }
-    const { tag, digest } = inputs.reference;
-    checkOutputs({ notes: `${tag}@${digest}` });
+    const setDigest = inputs['set-digest'];
+    checkOutputs({ notes: formatNotes({ ...inputs.reference, setDigest }) });
     const now = unixSeconds(systemClock);
     const { notes, reported } = await reportOutcome({
       dlrn,
@@ -50,6 +55,7 @@ export const action = defineAction({
       jobUrl,
       outcome: inputs.outcome,
       candidate: inputs.reference,
+      setDigest,
       timestamp: inputs.timestamp ?? now,
       now,
       dryRun: inputs['dry-run'],

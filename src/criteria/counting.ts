@@ -1,5 +1,5 @@
 import { oneLine } from '../base/errors.js';
-import type { Candidate } from '../candidate/reference.js';
+import { type ImageSet, setDigest } from '../candidate/image-set.js';
 import type { Criteria } from './criteria-file.js';
 import type { DecisionRecord } from './decision-record.js';
 import type { JobResult } from './job-result.js';
@@ -30,7 +30,7 @@ export interface Refused {
 export function countEvidence(
   criteria: Criteria,
   results: readonly JobResult[],
-  candidate: Candidate,
+  candidate: ImageSet,
   now: number,
   rules: Rules,
 ): Counting {
@@ -65,8 +65,9 @@ export function voteKey({ job, 'aggregate-hash': hash }: JobResult): string {
 }
 
 /** Returns a function that says why a result does not count; undefined if it does. */
-function refuser(criteria: Criteria, candidate: Candidate, now: number, rules: Rules) {
+function refuser(criteria: Criteria, candidate: ImageSet, now: number, rules: Rules) {
   const trusted = criteria.trustedUsers;
+  const set = setDigest(candidate);
   return ({ outcome, source, user, timestamp, ...result }: JobResult): Omit<Refused, 'result'> | undefined => {
     const tested = rules >= 2 ? imageIn(result.candidate, candidate) : result.candidate;
     if (tested !== undefined && tested.tag !== candidate.tag) return { why: `it is on ${tested.tag}` };
@@ -74,13 +75,17 @@ function refuser(criteria: Criteria, candidate: Candidate, now: number, rules: R
     if (!isUnproven && tested.digest !== undefined && tested.digest !== candidate.digest) {
       return { why: `it is on another image, ${tested.digest}` };
     }
+    const testedSet = isUnproven ? undefined : result['set-digest'];
+    if (testedSet !== undefined && testedSet !== set) {
+      return { why: `it is on another set, ${testedSet}` };
+    }
     if (source === 'dlrn' && trusted !== undefined && !trusted.includes(user ?? '')) {
       return { why: `it is by ${oneLine(user ?? 'nobody', 80)}, who is not in trusted-users` };
     }
     const isFailure = outcome === 'failure';
     const time = timeProblem(timestamp, now);
-    if (isUnproven) {
-      const why = tested === undefined ? 'it does not say which image it tested' : 'it names the tag without a digest';
+    if (isUnproven || testedSet !== set) {
+      const why = whyUnproven(tested);
       const holds = time === undefined ? 'unproven' : 'undated';
       return { why: time === undefined ? why : `${why}, and ${time}`, ...(isFailure && rules >= 2 && { holds }) };
     }
@@ -88,8 +93,13 @@ function refuser(criteria: Criteria, candidate: Candidate, now: number, rules: R
   };
 }
 
+function whyUnproven(tested: JobResult['candidate']): string {
+  if (tested === undefined) return 'it does not say which image it tested';
+  return tested.digest === undefined ? 'it names the tag without a digest' : 'it does not say which set it tested';
+}
+
 /** A word without a digit, such as `failed`, could be a tag but most likely is not. */
-function imageIn(tested: JobResult['candidate'], candidate: Candidate): JobResult['candidate'] {
+function imageIn(tested: JobResult['candidate'], candidate: ImageSet): JobResult['candidate'] {
   const isWord = tested?.digest === undefined && tested?.tag !== candidate.tag && !/\d/.test(tested?.tag ?? '');
   return isWord ? undefined : tested;
 }
@@ -121,6 +131,7 @@ function identity(result: JobResult): string {
     outcome,
     candidate?.tag,
     candidate?.digest,
+    result['set-digest'],
     result['aggregate-hash'],
     timestamp,
     result['age-unknown'],

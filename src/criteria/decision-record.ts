@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { timestampSchema } from '../base/schema.js';
-import { candidateSchema, tagSchema } from '../candidate/reference.js';
+import { MAX_COMPANIONS } from '../candidate/image-set.js';
+import { candidateSchema, referenceSchema, tagSchema } from '../candidate/reference.js';
 import { jobNameSchema, jobResultSchema, linkSchema } from './job-result.js';
 
 const aggregateHashSchema = v.pipe(
@@ -41,6 +42,14 @@ export const decisionRecordSchema = v.strictObject({
     v.string(),
     v.check((text) => v.is(candidateSchema, text), 'is not a reference with its tag and digest'),
     v.description('repository:tag@digest'),
+  ),
+  companions: v.exactOptional(
+    v.pipe(
+      v.array(referenceSchema),
+      v.minLength(1),
+      v.maxLength(MAX_COMPANIONS),
+      v.description('The companions that the jobs must have tested with it, sorted; absent where there are none'),
+    ),
   ),
   'evaluated-at': timestampSchema,
   criteria: v.strictObject({

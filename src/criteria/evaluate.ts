@@ -1,7 +1,8 @@
 import * as v from 'valibot';
 import { rfc3339 } from '../base/clock.js';
 import { UserError } from '../base/errors.js';
-import { type Candidate, candidateSchema, formatCandidate } from '../candidate/reference.js';
+import { companionsOf, type ImageSet, parseSet } from '../candidate/image-set.js';
+import { candidateSchema, formatCandidate } from '../candidate/reference.js';
 import { CLOCK_SKEW, type Counting, countEvidence, type Refused, type Rules, voteKey } from './counting.js';
 import { type Criteria, parseCriteria, type Waiver } from './criteria-file.js';
 import type { DecisionRecord, JobState, Verdict } from './decision-record.js';
@@ -18,7 +19,7 @@ export interface EvaluateOptions {
 }
 
 /**
- * Evaluates results against criteria. Their order makes no difference. Results of other jobs or images may be included,
+ * Evaluates results on a set against criteria. Their order makes no difference. Results of other jobs or images may be included,
  * so that one reading serves several candidates. Throws a UserError for an expired waiver.
  *
  * A job passes on an aggregate hash if its newest result there is a pass, and the last run that ended on this digest,
@@ -28,10 +29,11 @@ export interface EvaluateOptions {
 export function evaluate(
   criteria: Criteria,
   results: readonly JobResult[],
-  candidate: Candidate,
+  candidate: ImageSet,
   { evaluatedAt, source, remarks = new Map(), rules = NEWEST_RULES }: EvaluateOptions,
 ): DecisionRecord {
   const now = Math.floor(evaluatedAt);
+  const companions = companionsOf(candidate);
   const warnings = [...checkWaivers(criteria, now), ...idleOptions(criteria, source)];
   const counting = countEvidence(criteria, results, candidate, now, rules);
   const histories = historiesOf(criteria, counting, remarks);
@@ -50,6 +52,7 @@ export function evaluate(
   return {
     version: rules,
     candidate: formatCandidate(candidate),
+    ...(companions.length > 0 && { companions: companions.map(formatCandidate) }),
     'evaluated-at': rfc3339(now),
     criteria: { label: criteria.label, sha256: criteria.sha256, content: criteria.content },
     ...recordOf(counting, histories, [nearest, ...blockedBy.map(({ hash }) => hash)], criteria),
@@ -80,6 +83,11 @@ function judging(criteria: Criteria, histories: readonly History[], now: number,
   };
 }
 
+/** The candidate of a decision record, with its companions. */
+function setOf({ candidate, companions = [] }: DecisionRecord): ImageSet {
+  return parseSet([candidate, ...companions].map((text) => v.parse(candidateSchema, text)));
+}
+
 /** A requirement of a decision record: the jobs that met it, and those that failed if it is red. */
 export interface Standing {
   readonly passed: readonly string[];
@@ -89,7 +97,7 @@ export interface Standing {
 /** Evaluates a record's evidence again, and says how each of its requirements stood. Waived jobs are included. */
 export function standingsOf(record: DecisionRecord): Standing[] {
   const criteria = parseCriteria(record.criteria.content, record.criteria.label);
-  const candidate = v.parse(candidateSchema, record.candidate);
+  const candidate = setOf(record);
   const now = Date.parse(record['evaluated-at']) / 1000;
   const counting = countEvidence(criteria, record.evidence, candidate, now, record.version);
   const histories = historiesOf(criteria, counting, new Map());
@@ -105,7 +113,7 @@ export function replay(record: DecisionRecord): Verdict {
   const { label, sha256, content } = record.criteria;
   const criteria = parseCriteria(content, label);
   if (criteria.sha256 !== sha256) throw new UserError('decision record: its criteria have another hash than it says');
-  const candidate = v.parse(candidateSchema, record.candidate);
+  const candidate = setOf(record);
   const evaluatedAt = Date.parse(record['evaluated-at']) / 1000;
   return evaluate(criteria, record.evidence, candidate, { evaluatedAt, rules: record.version }).verdict;
 }

@@ -21,6 +21,9 @@ export const jobResultSchema = v.strictObject({
       v.description('The image that the job says it tested; a bare tag says little about the bytes'),
     ),
   ),
+  'set-digest': v.exactOptional(
+    v.pipe(digestSchema, v.description('The set that the job says it tested; absent where it names none')),
+  ),
   'aggregate-hash': v.exactOptional(
     v.pipe(v.string(), v.description("DLRN's hash of the OpenStack repositories that the job tested with")),
   ),

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { UserError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
-import type { Candidate } from '../candidate/reference.js';
+import type { Candidate, Digest } from '../candidate/reference.js';
 import type { Dlrn } from './client.js';
 import type { Subject } from './hashes.js';
 import { formatNotes } from './notes.js';
@@ -21,6 +21,8 @@ export interface ReportRequest {
   readonly outcome: Outcome;
   /** The image that the job has proved to have tested. */
   readonly candidate: Candidate;
+  /** The digest of the set that it has proved to have tested; undefined without companions. */
+  readonly setDigest: Digest | undefined;
   /** In unix seconds: when the job ended, and the current time. */
   readonly timestamp: number;
   readonly now: number;
@@ -40,8 +42,8 @@ const CLOCK_SKEW = 5 * 60;
 
 /** Reports how a job ended on a candidate. A cancelled or skipped job says nothing, so nothing is reported. */
 export async function reportOutcome(request: ReportRequest): Promise<Reported> {
-  const { dlrn, subject, jobId, jobUrl, outcome, candidate, timestamp, dryRun, log } = request;
-  const notes = formatNotes(candidate);
+  const { dlrn, subject, jobId, jobUrl, outcome, candidate, setDigest, timestamp, dryRun, log } = request;
+  const notes = formatNotes({ ...candidate, setDigest });
   checkRequest(request);
   if (outcome === 'cancelled' || outcome === 'skipped') {
     log.info(`${jobId} was ${outcome}: nothing to report`);

@@ -4,7 +4,7 @@ import type { Log } from '../base/log.js';
 import { type JobResult, linkSchema } from '../criteria/job-result.js';
 import type { Dlrn } from '../dlrn/client.js';
 import type { Subject } from '../dlrn/hashes.js';
-import { parseNotes, tagInNotes } from '../dlrn/notes.js';
+import { type Notes, parseNotes, tagInNotes } from '../dlrn/notes.js';
 import type { Vote } from '../dlrn/votes.js';
 import { inParallel } from './in-parallel.js';
 
@@ -65,13 +65,15 @@ function toJobResults(votes: readonly Vote[], jobs: readonly string[]): JobResul
   return votes.flatMap((vote): JobResult[] => {
     if (!jobs.includes(vote.job_id)) return [];
     const outcome = vote.in_progress || vote.success === null ? 'running' : vote.success ? 'success' : 'failure';
-    const candidate = parseNotes(vote.notes) ?? (outcome === 'failure' ? failedTag(vote.notes) : undefined);
+    const { setDigest: set, ...candidate } =
+      parseNotes(vote.notes) ?? (outcome === 'failure' ? failedTag(vote.notes) : undefined) ?? {};
     const hash = vote.aggregate_hash ?? undefined;
     return [
       {
         job: vote.job_id,
         outcome,
-        ...(candidate === undefined ? {} : { candidate }),
+        ...('tag' in candidate && { candidate }),
+        ...(set !== undefined && { 'set-digest': set }),
         ...(hash === undefined ? {} : { 'aggregate-hash': hash }),
         timestamp: wholeSeconds(vote.timestamp),
         ...(v.is(linkSchema, vote.url) ? { url: vote.url } : {}),
@@ -83,7 +85,7 @@ function toJobResults(votes: readonly Vote[], jobs: readonly string[]): JobResul
 }
 
 /** A failure with garbled notes holds back the tag that they begin with. A pass would need the digest. */
-function failedTag(notes: string): JobResult['candidate'] {
+function failedTag(notes: string): Notes | undefined {
   const tag = tagInNotes(notes);
   return tag === undefined ? undefined : { tag };
 }

@@ -1,5 +1,5 @@
 import type { Log } from '../base/log.js';
-import type { Candidate } from '../candidate/reference.js';
+import type { ImageSet } from '../candidate/image-set.js';
 import type { Evidence } from '../criteria/job-result.js';
 import type { Dlrn } from '../dlrn/client.js';
 import { type DlrnScope, dlrnEvidence } from './dlrn.js';
@@ -18,7 +18,7 @@ export type EvidenceSource =
 export async function readEvidence(
   source: EvidenceSource,
   jobs: readonly string[],
-  candidate: Candidate,
+  candidate: ImageSet,
   now: number,
   log: Log,
 ): Promise<Evidence> {

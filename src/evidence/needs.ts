@@ -1,14 +1,20 @@
 import * as v from 'valibot';
 import { oneLine, UserError } from '../base/errors.js';
 import { parseJson } from '../base/schema.js';
+import { type ImageSet, setDigest } from '../candidate/image-set.js';
 import { type Candidate, candidateSchema, formatCandidate } from '../candidate/reference.js';
 import { type Evidence, type JobResult, jobNameSchema } from '../criteria/job-result.js';
 
 /** Parses `${{ toJSON(needs) }}`, by job key. Some forges omit `outputs` or set it to null if there are none. */
 const needsSchema = v.record(
   jobNameSchema,
-  v.object({ result: v.string(), outputs: v.nullish(v.object({ reference: v.nullish(v.string()) })) }),
+  v.object({
+    result: v.string(),
+    outputs: v.nullish(v.object({ reference: v.nullish(v.string()), 'set-digest': v.nullish(v.string()) })),
+  }),
 );
+
+type Outputs = NonNullable<v.InferOutput<typeof needsSchema>[string]['outputs']>;
 
 export interface NeedsParts {
   /** The text of `${{ toJSON(needs) }}`. */
@@ -19,25 +25,26 @@ export interface NeedsParts {
    */
   readonly attempt: number;
   readonly jobs: readonly string[];
-  readonly candidate: Candidate;
+  readonly candidate: ImageSet;
   /** In unix seconds, since needs have no times. */
   readonly now: number;
 }
 
 /**
  * What the jobs of this workflow run say about the candidate. Failure is a failure. Success is a pass if the job's
- * output `reference` says that it tested the candidate. Anything else (skipped, cancelled) is no result, and a remark
+ * output `reference` says that it tested the candidate, and its output `set-digest` that it tested its companions too. Anything else (skipped, cancelled) is no result, and a remark
  * says why.
  */
 export function needsEvidence({ needs, attempt, jobs, candidate, now }: NeedsParts): Evidence {
   const given = parseJson(needsSchema, needs, (problem) => new UserError(`needs: ${problem}`, { hint: 'needs' }));
+  const set = setDigest(candidate);
   const results: JobResult[] = [];
   const remarks = new Map<string, string>();
   for (const job of jobs) {
     if (!Object.hasOwn(given, job)) remarks.set(job, describeAbsent(job, Object.keys(given)));
   }
   for (const [job, { result, outputs }] of Object.entries(given)) {
-    const tested = result === 'failure' ? candidate : testedImage(outputs?.reference, candidate);
+    const tested = result === 'failure' ? candidate : testedImage(outputs ?? {}, candidate);
     if (result !== 'success' && result !== 'failure') {
       remarks.set(job, `its result is ${oneLine(result, 40) || 'empty'}, which is neither success nor failure`);
     } else if (typeof tested === 'string') {
@@ -47,6 +54,7 @@ export function needsEvidence({ needs, attempt, jobs, candidate, now }: NeedsPar
         job,
         outcome: result,
         candidate: { tag: tested.tag, digest: tested.digest },
+        ...(tested === candidate && set !== undefined && { 'set-digest': set }),
         timestamp: now,
         ...(attempt > 1 && { 'age-unknown': true }),
         source: 'needs',
@@ -57,15 +65,23 @@ export function needsEvidence({ needs, attempt, jobs, candidate, now }: NeedsPar
 }
 
 /** The image that a job says it tested or, if its pass is not a result for any image, why not. */
-function testedImage(reference: string | null | undefined, candidate: Candidate): Candidate | string {
+function testedImage({ reference, 'set-digest': set }: Outputs, candidate: ImageSet): Candidate | string {
   const expected = formatCandidate(candidate);
-  if (reference === expected) return candidate;
+  if (reference === expected) return otherSet(set ?? '', setDigest(candidate) ?? '') ?? candidate;
   if (reference === undefined || reference === null) return 'it has no output `reference`';
   if (reference === '') return 'its output `reference` is empty';
   const tested = v.safeParse(candidateSchema, reference);
   // The same digest in another repository or under another tag is not the image that was to be tested.
   if (tested.success && tested.output.digest !== candidate.digest) return tested.output;
   return `its output \`reference\` is ${JSON.stringify(oneLine(reference, 200))}, not the candidate ${expected}`;
+}
+
+/** Why a pass on the candidate is none on its set; undefined if it is. */
+function otherSet(tested: string, expected: string): string | undefined {
+  if (tested === expected) return undefined;
+  if (tested === '') return `its output \`set-digest\` is empty, and the set is ${expected}`;
+  const wanted = expected === '' ? 'the candidate has no companions' : `the set is ${expected}`;
+  return `its output \`set-digest\` is ${JSON.stringify(oneLine(tested, 100))}, and ${wanted}`;
 }
 
 /** How many of the existing jobs an error names. */

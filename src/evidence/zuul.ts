@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { ServiceError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { parseJson } from '../base/schema.js';
-import { type Candidate, candidateSchema, formatCandidate } from '../candidate/reference.js';
+import { candidateSchema, digestSchema, formatCandidate } from '../candidate/reference.js';
 import { type JobResult, linkSchema } from '../criteria/job-result.js';
 import type { Http, TextResponse } from '../http/policy.js';
 import { readSaid } from '../http/said.js';
@@ -54,7 +54,19 @@ type Build = v.InferOutput<typeof buildSchema>;
  * list, would only say what it was given, and a job that ignores them has tested something else.
  */
 const candidateArtifactSchema = v.object({
-  metadata: v.object({ type: v.literal('ceph_candidate'), reference: candidateSchema }),
+  metadata: v.object({
+    type: v.literal('ceph_candidate'),
+    reference: candidateSchema,
+    'set-digest': v.nullish(
+      v.union([
+        digestSchema,
+        v.pipe(
+          v.literal(''),
+          v.transform(() => undefined),
+        ),
+      ]),
+    ),
+  }),
 });
 
 /**
@@ -137,17 +149,17 @@ const NO_TIME = -1;
 
 function toJobResult(build: Build): JobResult[] {
   const outcome = outcomeOf(build);
-  const candidate = testedImage(build);
+  const tested = testedImage(build);
   // A failure holds its job back even if it does not say what it tested, or when.
   const timestamp = timestampOf(build) ?? (outcome === 'failure' ? NO_TIME : undefined);
   if (outcome === undefined || timestamp === undefined) return [];
-  if (candidate === undefined && outcome === 'running') return [];
+  if (tested === undefined && outcome === 'running') return [];
   const url = logOf(build);
   return [
     {
       job: build.job_name,
       outcome,
-      ...(candidate !== undefined && { candidate: { tag: candidate.tag, digest: candidate.digest } }),
+      ...tested,
       timestamp,
       ...(url === undefined ? {} : { url }),
       source: 'zuul',
@@ -156,12 +168,17 @@ function toJobResult(build: Build): JobResult[] {
 }
 
 /** Undefined if a build names no image, or names several, since nobody knows which one it tested. */
-function testedImage({ artifacts }: Build): Candidate | undefined {
-  const candidates = artifacts.flatMap((artifact): Candidate[] => {
+function testedImage({ artifacts }: Build): Pick<JobResult, 'candidate' | 'set-digest'> | undefined {
+  const tested = artifacts.flatMap((artifact) => {
     const parsed = v.safeParse(candidateArtifactSchema, artifact);
-    return parsed.success ? [parsed.output.metadata.reference] : [];
+    return parsed.success ? [parsed.output.metadata] : [];
   });
-  return new Set(candidates.map(formatCandidate)).size === 1 ? candidates[0] : undefined;
+  const names = tested.map(({ reference, 'set-digest': set }) => `${formatCandidate(reference)} ${set ?? ''}`);
+  const [first] = tested;
+  if (first === undefined || new Set(names).size > 1) return undefined;
+  const { tag, digest } = first.reference;
+  const set = first['set-digest'] ?? undefined;
+  return { candidate: { tag, digest }, ...(set !== undefined && { 'set-digest': set }) };
 }
 
 function timestampOf(build: Build): number | null {

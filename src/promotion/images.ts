@@ -33,7 +33,8 @@ export async function copyImages(
 
 /** Writes the artifacts of a record's image and of the previous one, and repairs candidate files that were changed. */
 export async function writeArtifacts({ store }: Promotion, record: LedgerRecord): Promise<void> {
-  for (const image of [record.candidate, record.previous]) {
+  const set = { ...record.candidate, companions: record.companions };
+  for (const image of [set, record.previous]) {
     if (image === undefined) continue;
     await store.writeArtifact(
       {

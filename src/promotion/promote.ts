@@ -1,7 +1,8 @@
 import { rfc3339, unixSeconds } from '../base/clock.js';
 import { errorLine, ServiceError, UserError } from '../base/errors.js';
 import { similarNames } from '../base/similar-names.js';
-import { type Candidate, formatCandidate, formatRepository } from '../candidate/reference.js';
+import type { ImageSet } from '../candidate/image-set.js';
+import { formatCandidate, formatRepository, type Tag } from '../candidate/reference.js';
 import { explain } from '../criteria/explain.js';
 import { checkRecord } from '../ledger/chain.js';
 import { formatRecord } from '../ledger/codec.js';
@@ -18,6 +19,7 @@ import type { Request } from '../rules/request.js';
 import { configuredTargets } from '../rules/targets.js';
 import { imageOf } from '../store/candidate-file.js';
 import { ledgerOf } from '../store/reader.js';
+import type { Store } from '../store/store.js';
 import { unseenStore } from '../store/unseen-store.js';
 import { copiesOf, copyImages, copyLaterReferrers, readContents, writeArtifacts } from './images.js';
 import { look, targetError } from './look.js';
@@ -27,8 +29,11 @@ import { findRemains, isOutdatedFor, placeOf, reconcile, refuseRemains } from '.
 /** The request of a run, and the settings that apply to it. */
 export interface Asked {
   readonly request: Request;
-  /** The candidate that the evidence is about; undefined if a person names another image. */
-  readonly candidate: Candidate | undefined;
+  /**
+   * The candidate that the evidence is about; undefined if a person names another image. Where it does not say what its
+   * companions are, they are those that the store has for it.
+   */
+  readonly candidate: ImageSet | undefined;
   /** Why promotion is frozen; undefined if it is not. */
   readonly freeze: string | undefined;
   readonly onRegression: Setting['onRegression'];
@@ -54,11 +59,12 @@ const ATTEMPTS = 20;
  *
  * @throws UserError if a guard refuses; ServiceError if a server fails. Neither loses anything.
  */
-export async function promote(promotion: Promotion, asked: Asked): Promise<Promoted> {
+export async function promote(promotion: Promotion, wish: Asked): Promise<Promoted> {
   const { log, label, author, clock, dryRun } = promotion;
   await requireSafeRights(promotion);
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
     const { head, unfinished, withoutProof } = await log.group('Reconcile', () => reconcile(promotion));
+    const asked = await withCompanions(promotion, wish);
     const facts = factsOf(promotion, asked, head);
     const setting = await settingOf(promotion, asked, head);
     const decided = await log.group('Decide', () => decide(asked.request, setting, head?.record, facts));
@@ -93,6 +99,20 @@ export async function promote(promotion: Promotion, asked: Asked): Promise<Promo
     'conflict',
     `${ATTEMPTS} other runs were first to write the ledger of ${label}; try again later`,
   );
+}
+
+/** Fills in the companions of a candidate that is named by its reference alone. */
+async function withCompanions({ store }: Promotion, asked: Asked): Promise<Asked> {
+  const { candidate } = asked;
+  if (candidate === undefined || candidate.companions !== undefined) return asked;
+  const published = await readPublished(store, candidate.tag);
+  const isSame = published !== undefined && formatCandidate(published) === formatCandidate(candidate);
+  return isSame ? { ...asked, candidate: published } : asked;
+}
+
+async function readPublished(store: Store, tag: Tag): Promise<ImageSet | undefined> {
+  const file = await store.readArtifact(tag);
+  return file === undefined || file === 'bare' ? undefined : imageOf(file);
 }
 
 /**
@@ -158,10 +178,7 @@ function factsOf(promotion: Promotion, { request, candidate }: Asked, head: Head
         return [];
       }
     },
-    published: async (tag) => {
-      const published = await store.readArtifact(tag);
-      return published === undefined || published === 'bare' ? undefined : imageOf(published);
-    },
+    published: (tag) => readPublished(store, tag),
     contents: (repository, digest) => readContents(promotion, repository, digest),
   };
 }

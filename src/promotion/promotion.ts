@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
-import type { Candidate, Repository, Tag } from '../candidate/reference.js';
+import type { ImageSet } from '../candidate/image-set.js';
+import type { Repository, Tag } from '../candidate/reference.js';
 import type { DecisionRecord } from '../criteria/decision-record.js';
 import type { Label } from '../ledger/names.js';
 import type { Author } from '../ledger/next-record.js';
@@ -28,8 +29,8 @@ export interface Promotion {
   readonly author: Author;
   readonly clock: Clock;
   readonly log: Log;
-  /** Evaluates the evidence on an image against the criteria. The evidence is read once. */
-  evaluate(image: Candidate, tested: Candidate): Promise<DecisionRecord>;
+  /** Evaluates the evidence on a set against the criteria. The evidence is read once. `tested` is what this run's jobs tested. */
+  evaluate(set: ImageSet, tested: ImageSet): Promise<DecisionRecord>;
   /** Negative if a's version is lower; undefined if the two cannot be compared. */
   compareTags(a: Tag, b: Tag): number | undefined;
 }

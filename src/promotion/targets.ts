@@ -1,12 +1,12 @@
 import * as v from 'valibot';
 import { UserError } from '../base/errors.js';
+import { companionNameSchema } from '../candidate/image-set.js';
 import {
   canonicalRepository,
   formatRepository,
   type Repository,
   repositorySchema,
   sameRepository,
-  tagSchema,
 } from '../candidate/reference.js';
 import type { Label } from '../ledger/names.js';
 import { type Companion, type Targets, targetRepositories } from '../rules/targets.js';
@@ -14,7 +14,7 @@ import { type Companion, type Targets, targetRepositories } from '../rules/targe
 const ARROW = /\s+->\s+/;
 
 /**
- * Parses lines of the form `repository`, or `image:tag -> repository` for a companion. Throws a UserError about the
+ * Parses lines of the form `repository`, or `image:tag -> repository` for a companion, whose `image:tag@digest` pins it. Throws a UserError about the
  * first bad one.
  */
 export function parseTargets(lines: readonly string[]): Targets {
@@ -24,7 +24,7 @@ export function parseTargets(lines: readonly string[]): Targets {
     const [left = '', right, ...rest] = line.split(ARROW);
     if (rest.length > 0) throw wrong(line);
     if (right === undefined) candidate.push(repositoryIn(left, line));
-    else companions.push({ source: taggedIn(left, line), repository: repositoryIn(right, line) });
+    else companions.push({ source: companionIn(left, line), repository: repositoryIn(right, line) });
   }
   if (candidate.length === 0) {
     throw new UserError('there is no repository for the candidate, such as quay.io/tripleomastercentos9/daemon');
@@ -46,11 +46,10 @@ function repositoryIn(text: string, line: string): Repository {
   return parsed.output;
 }
 
-function taggedIn(text: string, line: string): Companion['source'] {
-  const colon = text.lastIndexOf(':');
-  const tag = v.safeParse(tagSchema, text.slice(colon + 1));
-  if (colon < 0 || !tag.success) throw wrong(line);
-  return { repository: repositoryIn(text.slice(0, colon), line), tag: tag.output };
+function companionIn(text: string, line: string): Companion['source'] {
+  const companion = v.safeParse(companionNameSchema, text);
+  if (!companion.success) throw wrong(line);
+  return companion.output;
 }
 
 function refuseCollisions(repositories: readonly Repository[]): void {

@@ -18,11 +18,11 @@ export async function amend(
   { kind, reason, told, holds, quarantine }: Amendment,
   facts: Facts,
 ): Promise<Decided> {
-  const { candidate, targets } = head;
+  const { candidate, companions, targets } = head;
   const previous = await findPrevious(facts.history, candidate.digest, [...holds, ...quarantine]);
   return {
     outcome: { decision: 'unchanged', reason: told, candidate, previous, report: undefined },
     // A target that was added since waits for the next promotion, because these decisions copy nothing.
-    change: { kind, reason, candidate, targets, previous, holds, quarantine },
+    change: { kind, reason, candidate, companions, targets, previous, holds, quarantine },
   };
 }

@@ -1,3 +1,4 @@
+import type { ImageSet } from '../candidate/image-set.js';
 import type { Candidate } from '../candidate/reference.js';
 import type { DecisionRecord } from '../criteria/decision-record.js';
 import { findBan } from '../ledger/bans.js';
@@ -33,7 +34,7 @@ export async function evaluate(
 }
 
 async function evaluateCandidate(
-  candidate: Candidate,
+  candidate: ImageSet,
   setting: Setting,
   head: LedgerRecord | undefined,
   facts: Facts,
@@ -43,7 +44,7 @@ async function evaluateCandidate(
     outcome: { decision, reason, candidate, previous: head?.previous, report },
     change: undefined,
   });
-  if (head !== undefined && isPromotedTo(head, setting.targets, candidate.digest)) {
+  if (head !== undefined && isPromotedTo(head, setting.targets, candidate)) {
     return unchanged(head, describePromoted(head), report);
   }
   const contents = await contentsIfBanned(candidate, head, facts);
@@ -61,7 +62,7 @@ async function evaluateCandidate(
 }
 
 async function earn(
-  candidate: Candidate,
+  candidate: ImageSet,
   contents: readonly Candidate['digest'][],
   report: DecisionRecord,
   setting: Setting,

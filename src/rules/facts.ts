@@ -1,4 +1,5 @@
-import type { Candidate, Digest, Repository, Tag } from '../candidate/reference.js';
+import type { ImageSet } from '../candidate/image-set.js';
+import type { Digest, Repository, Tag } from '../candidate/reference.js';
 import type { DecisionRecord } from '../criteria/decision-record.js';
 import type { History } from '../ledger/history.js';
 import type { Label } from '../ledger/names.js';
@@ -12,7 +13,7 @@ export interface Setting {
   readonly source: Repository;
   readonly targets: Targets;
   /** The candidate that the evidence is about; undefined if a person names another image. */
-  readonly candidate: Candidate | undefined;
+  readonly candidate: ImageSet | undefined;
   /** Why promotion is frozen; undefined if it is not. */
   readonly freeze: string | undefined;
   /** The lost ledgers that proofs at the targets name; empty if the label has a ledger. */
@@ -30,14 +31,14 @@ export interface Setting {
 
 /** The questions that the rules ask, each only if its answer matters. */
 export interface Facts {
-  /** Evaluates the evidence on an image against the criteria. */
-  report(image: Candidate): Promise<DecisionRecord>;
+  /** Evaluates the evidence on a set against the criteria. */
+  report(set: ImageSet): Promise<DecisionRecord>;
   /** The digest that a tag points at; undefined if there is no such tag. */
   resolve(repository: Repository, tag: Tag): Promise<Digest | undefined>;
   /** Existing tags that are like one that does not exist. */
   similarTags(repository: Repository, tag: Tag): Promise<readonly string[]>;
-  /** The image that the store records for a tag; undefined if the tag was not published. */
-  published(tag: Tag): Promise<Candidate | undefined>;
+  /** The set that the store records for a tag; undefined if the tag was not published. */
+  published(tag: Tag): Promise<ImageSet | undefined>;
   /** The ledger, from the head backwards. */
   readonly history: History;
   /**

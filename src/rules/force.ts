@@ -1,3 +1,4 @@
+import { companionsOf, type ImageSet } from '../candidate/image-set.js';
 import { type Candidate, formatCandidate, formatRepository } from '../candidate/reference.js';
 import { blockingJobs } from '../criteria/explain.js';
 import { findBan } from '../ledger/bans.js';
@@ -24,7 +25,7 @@ export async function force(
     const similar = await facts.similarTags(repository, tag);
     return refuse(`${image} does not exist${similar.length === 0 ? '' : `; there are ${similar.join(', ')}`}`);
   }
-  const candidate: Candidate = { repository, tag, digest };
+  const candidate = await setOf({ repository, tag, digest }, setting, facts);
   const name = unusableName(candidate, setting.label);
   if (name !== undefined) return name;
   if (tested !== undefined && tested.tag === tag && tested.digest !== digest) {
@@ -34,7 +35,7 @@ export async function force(
   const banned = findBan(head, digest, contents);
   if (banned?.kind === 'quarantine') return refuse(describeBan(banned));
   const report = await facts.report(candidate);
-  if (head !== undefined && isPromotedTo(head, setting.targets, digest)) {
+  if (head !== undefined && isPromotedTo(head, setting.targets, candidate)) {
     return unchanged(head, describePromoted(head), report);
   }
   const guard = wrongSkips(skipJobs, blockingJobs(report)) ?? (await movedSource(candidate, facts));
@@ -51,6 +52,13 @@ export async function force(
     outcome: { decision: 'force', reason, candidate, previous, report, skippedJobs: skipJobs, overridden },
     change: { kind: 'forced', reason, decision: report, skippedJobs: skipJobs, overridden, ...state },
   };
+}
+
+/** The image with the companions that the run names for it or, if it names another image, those that are published. */
+async function setOf(image: Candidate, { candidate: tested }: Setting, facts: Facts): Promise<ImageSet> {
+  const known = tested?.digest === image.digest ? tested : await facts.published(image.tag);
+  const isSame = known !== undefined && formatCandidate(known) === formatCandidate(image);
+  return { ...image, companions: isSame ? companionsOf(known) : [] };
 }
 
 /** The person who forces must know what they skip, so they must name exactly the unmet jobs. */

@@ -1,3 +1,4 @@
+import type { ImageSet } from '../candidate/image-set.js';
 import { formatCandidate } from '../candidate/reference.js';
 import { type Regression as RegressedJob, regressions } from '../criteria/regressions.js';
 import { banByDigest } from '../ledger/bans.js';
@@ -24,8 +25,13 @@ export async function findRegression(head: LedgerRecord, facts: Facts): Promise<
   );
   const decision = decider && decisionOf(decider);
   if (decision === undefined) return undefined;
-  const [first, ...others] = regressions(decision, await facts.report(head.candidate));
+  const [first, ...others] = regressions(decision, await facts.report(setIn(head)));
   return first && { jobs: [first, ...others] };
+}
+
+/** The set that a record promotes. */
+function setIn({ candidate, companions }: Pick<LedgerRecord, 'candidate' | 'companions'>): ImageSet {
+  return { ...candidate, companions };
 }
 
 export function describeRegression({ candidate }: LedgerRecord, { jobs }: Regression): string {
@@ -56,7 +62,8 @@ export async function reactToRegression(
       ? await hold({ image: head.candidate.digest, reason }, setting, head, facts)
       : await rollBack({ to: 'previous', reason }, setting, head, facts);
   if ('refused' in reaction) return told;
-  const { candidate } = reaction.outcome;
-  const isRed = onRegression === 'rollback' && (await facts.report(candidate)).verdict === 'reject';
+  const { change } = reaction;
+  const isRed =
+    onRegression === 'rollback' && change !== undefined && (await facts.report(setIn(change))).verdict === 'reject';
   return isRed ? told : { ...reaction, outcome: { ...reaction.outcome, regression } };
 }

@@ -27,7 +27,16 @@ export async function rollBack(
   const targets = earlierTargets(setting.targets, candidate, [record, head]);
   return {
     outcome: { decision: 'rollback', reason, candidate, previous, report: undefined },
-    change: { kind: 'rollback', reason, candidate, targets, previous, holds, quarantine },
+    change: {
+      kind: 'rollback',
+      reason,
+      candidate,
+      companions: record.companions,
+      targets,
+      previous,
+      holds,
+      quarantine,
+    },
   };
 }
 

@@ -1,16 +1,11 @@
-import {
-  type Candidate,
-  type Digest,
-  formatRepository,
-  type Repository,
-  sameRepository,
-  type Tag,
-} from '../candidate/reference.js';
+import { type CompanionName, companionsOf, type ImageSet, isNamed } from '../candidate/image-set.js';
+import { type Candidate, formatRepository, type Repository, sameRepository } from '../candidate/reference.js';
 import type { LedgerRecord, LedgerTarget } from '../ledger/record.js';
 
 /** The image of a companion, and the repository it goes to. */
 export interface Companion {
-  readonly source: { readonly repository: Repository; readonly tag: Tag };
+  /** With a digest it is pinned: only that digest is promoted, wherever the tag points. */
+  readonly source: CompanionName;
   readonly repository: Repository;
 }
 
@@ -50,17 +45,22 @@ export function candidateTargets(targets: Targets, candidate: Candidate): Ledger
 
 /** Compares repository and tag only, not the digest. */
 export function holdsImage({ source }: LedgerTarget, image: Pick<Candidate, 'repository' | 'tag'>): boolean {
-  return source.tag === image.tag && sameRepository(source.repository, image.repository);
+  return isNamed(source, image);
 }
 
-/** Whether the record promoted the digest to all configured targets and to no other. */
-export function isPromotedTo(record: LedgerRecord, { candidate, companions }: Targets, digest: Digest): boolean {
+/** Whether the record promoted the images of the set to all configured targets and to no other. */
+export function isPromotedTo(record: LedgerRecord, { candidate, companions }: Targets, set: ImageSet): boolean {
+  const { digest } = set;
+  const wanted = ({ digest: pinned, ...name }: CompanionName) =>
+    companionsOf(set).find((one) => isNamed(one, name))?.digest ?? pinned;
   const has = (repository: Repository, fits: (target: LedgerTarget) => boolean) =>
     record.targets.some((target) => sameRepository(target.repository, repository) && fits(target));
   return (
     record.candidate.digest === digest &&
     record.targets.length === candidate.length + companions.length &&
     candidate.every((repository) => has(repository, (target) => target.digest === digest)) &&
-    companions.every(({ repository, source }) => has(repository, (target) => holdsImage(target, source)))
+    companions.every(({ repository, source }) =>
+      has(repository, (target) => holdsImage(target, source) && target.digest === (wanted(source) ?? target.digest)),
+    )
   );
 }

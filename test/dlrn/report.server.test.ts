@@ -18,6 +18,7 @@ function request(rest: Partial<ReportRequest>): ReportRequest {
     jobUrl: 'https://ci.example/1',
     outcome: 'success',
     candidate: CANDIDATE,
+    setDigest: undefined,
     timestamp: NOW,
     now: NOW,
     dryRun: false,
@@ -39,6 +40,17 @@ test.each([
   expect(await reportOutcome(report)).toEqual({ notes: NOTES, reported: true });
   expect(await reportOutcome(report)).toEqual({ notes: NOTES, reported: true });
   expect(await votesOf(report)).toEqual([{ success, notes: NOTES }]);
+});
+
+test('a set is named behind the candidate', async () => {
+  const report = request({ setDigest: CANDIDATE.digest });
+  const notes = `${NOTES} set=${CANDIDATE.digest}`;
+  expect(await reportOutcome(report)).toEqual({ notes, reported: true });
+  expect(await reportOutcome({ ...report, setDigest: undefined })).toEqual({ notes: NOTES, reported: true });
+  expect(await votesOf(report)).toEqual([
+    { success: true, notes },
+    { success: true, notes: NOTES },
+  ]);
 });
 
 test.each(['cancelled', 'skipped'] as const)('%s is no vote, and DLRN is not asked', async (outcome) => {

@@ -1,10 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import { UserError } from '../../src/base/errors.js';
+import { type ImageSet, imageSet, setDigest } from '../../src/candidate/image-set.js';
 import { formatCandidate } from '../../src/candidate/reference.js';
 import { parseCriteria } from '../../src/criteria/criteria-file.js';
 import { evaluate, replay } from '../../src/criteria/evaluate.js';
 import { needsEvidence } from '../../src/evidence/needs.js';
 import { CANDIDATE, DIGEST, NOW, TAG } from '../criteria/fixtures.js';
+import { image } from '../ledger/fixture.js';
 
 const REFERENCE = formatCandidate(CANDIDATE);
 const read = (needs: unknown, jobs: readonly string[] = [], attempt = 1) =>
@@ -72,6 +74,35 @@ test.each<[string, unknown, string]>([
   expect(record.verdict).toBe('wait');
   expect(record.jobs[0]?.why).toContain(why);
   expect(record.reason).toContain(why);
+});
+
+describe('of a set', () => {
+  const set = imageSet(CANDIDATE, [image('9.4.7')]);
+  const digest = setDigest(set);
+  const on = (candidate: ImageSet, job: unknown) =>
+    needsEvidence({ needs: JSON.stringify({ a: job }), attempt: 1, jobs: ['a'], candidate, now: NOW });
+
+  test.each([
+    ['a pass that names it', { result: 'success', outputs: { reference: REFERENCE, 'set-digest': digest } }, 'success'],
+    ['a failure without outputs', { result: 'failure' }, 'failure'],
+  ])('%s counts', (_, job, outcome) => {
+    expect(on(set, job).results).toEqual([{ ...own, job: 'a', outcome, 'set-digest': digest }]);
+  });
+
+  test.each([
+    ['none', undefined, `its output \`set-digest\` is empty, and the set is ${digest}`],
+    ['null', null, `its output \`set-digest\` is empty, and the set is ${digest}`],
+    ['another', 'sha256:0', `its output \`set-digest\` is "sha256:0", and the set is ${digest}`],
+  ])('a pass with %s does not', (_, named, why) => {
+    const { results, remarks } = on(set, { result: 'success', outputs: { reference: REFERENCE, 'set-digest': named } });
+    expect([results, remarks.get('a')]).toEqual([[], `succeeded, but ${why}`]);
+  });
+
+  test('a pass on a set is none on the candidate alone', () => {
+    const job = { result: 'success', outputs: { reference: REFERENCE, 'set-digest': digest } };
+    expect(on(CANDIDATE, job).remarks.get('a')).toContain('and the candidate has no companions');
+    expect(on(CANDIDATE, { ...job, outputs: { reference: REFERENCE, 'set-digest': '' } }).results).toHaveLength(1);
+  });
 });
 
 test('a job that needs lacks is told with those it has', () => {

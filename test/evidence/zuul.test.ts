@@ -18,7 +18,11 @@ async function zuul(answer: Answer): Promise<{ url: URL; asked: () => string[] }
 
 afterEach(stopStandIns);
 
-const artifact = (reference: string) => ({ name: 'ceph', url: '', metadata: { type: 'ceph_candidate', reference } });
+const artifact = (reference: string, set?: string | null) => ({
+  name: 'ceph',
+  url: '',
+  metadata: { type: 'ceph_candidate', reference, ...(set !== undefined && { 'set-digest': set }) },
+});
 
 function build(rest: object = {}) {
   return {
@@ -46,6 +50,16 @@ async function read(builds: readonly object[], pipelines: string[] = ['periodic'
   }));
   return zuulEvidence({ http: http(), url, tenant: 'rdoproject.org', jobs: ['scenario001'], pipelines, log: silent });
 }
+
+test.each([
+  [CANDIDATE.digest, { 'set-digest': CANDIDATE.digest }],
+  ['', {}],
+  [null, {}],
+])('a build that names the set %j', async (named, expected) => {
+  const [result] = await read([build({ artifacts: [artifact(formatCandidate(CANDIDATE), named)] })]);
+  expect(result).toMatchObject({ candidate: { digest: CANDIDATE.digest }, ...expected });
+  expect('set-digest' in (result ?? {})).toBe('set-digest' in expected);
+});
 
 test('a build, with its image, time and log', async () => {
   expect(await read([build()])).toEqual([
@@ -102,6 +116,11 @@ describe.each<[string, object]>([
   ['with null for artifacts', { artifacts: null }],
   ['that was only handed the image', { artifacts: [], variables: { docker_ceph_tag: CANDIDATE.tag } }],
   ['with a reference that is none', { artifacts: [artifact('v6.0.10')] }],
+  ['with a set that is none', { artifacts: [artifact(formatCandidate(CANDIDATE), 'all of it')] }],
+  [
+    'with two sets',
+    { artifacts: [artifact(formatCandidate(CANDIDATE)), artifact(formatCandidate(CANDIDATE), CANDIDATE.digest)] },
+  ],
   ['with another type of artifact', { artifacts: [{ ...artifact(''), metadata: { type: 'x', reference: 'y' } }] }],
   [
     'that names two images',

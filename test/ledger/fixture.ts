@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
+import { type ImageSet, setDigest } from '../../src/candidate/image-set.js';
 import {
   type Candidate,
   type Digest,
@@ -38,16 +39,18 @@ const CRITERIA = parseCriteria('current-ceph: { required: [check, deploy] }', CU
 
 /** The evaluation of an image whose jobs passed, except those that failed or have not reported. */
 export function reportOn(
-  candidate: Candidate,
+  candidate: ImageSet,
   failed: readonly string[] = [],
   absent: readonly string[] = [],
 ): DecisionRecord {
+  const set = setDigest(candidate);
   const results = ['check', 'deploy']
     .filter((job) => !absent.includes(job))
     .map((job) => ({
       job,
       outcome: failed.includes(job) ? ('failure' as const) : ('success' as const),
       candidate: { tag: candidate.tag, digest: candidate.digest },
+      ...(set !== undefined && { 'set-digest': set }),
       timestamp: NOW - 3600,
       url: `https://ci.example.org/${job}`,
       source: 'dlrn' as const,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll } from '@jest/globals';
 import * as v from 'valibot';
 import { systemClock, unixSeconds } from '../../src/base/clock.js';
+import { setDigest } from '../../src/candidate/image-set.js';
 import {
   type Candidate,
   candidateSchema,
@@ -87,7 +88,9 @@ export function verdict(says: Verdict): Promotion['evaluate'] {
     const now = unixSeconds(systemClock);
     const { tag, digest } = candidate;
     const outcome = says === 'promote' ? 'success' : 'failure';
-    const result = { job: JOB, outcome, candidate: { tag, digest }, timestamp: now, source: 'needs' } as const;
+    const set = setDigest(candidate);
+    const tested = { candidate: { tag, digest }, ...(set !== undefined && { 'set-digest': set }) };
+    const result = { job: JOB, outcome, ...tested, timestamp: now, source: 'needs' } as const;
     return evaluate(criteria, says === 'wait' ? [] : [result], candidate, { evaluatedAt: now });
   };
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
+import { type ImageSet, imageSet } from '../../src/candidate/image-set.js';
 import { type Candidate, type Digest, repositorySchema } from '../../src/candidate/reference.js';
 import { compareTags } from '../../src/candidate/schemes.js';
 import type { DecisionRecord } from '../../src/criteria/decision-record.js';
@@ -46,12 +47,14 @@ interface Situation {
   readonly published?: Readonly<Record<string, Candidate>>;
   /** The contents of images, by version. */
   readonly contents?: Readonly<Record<number, readonly string[]>>;
+  /** Gets the sets that are evaluated. */
+  readonly asked?: ImageSet[];
 }
 
 const versionOf = (digest: Digest) =>
   Array.from({ length: 12 }, (_, n) => n).find((n) => digestOf(V(n)) === digest) ?? -1;
 
-function reportFor(candidate: Candidate, { failed = {}, absent = {} }: Situation): DecisionRecord {
+function reportFor(candidate: ImageSet, { failed = {}, absent = {} }: Situation): DecisionRecord {
   const n = versionOf(candidate.digest);
   return reportOn(candidate, failed[n], absent[n]);
 }
@@ -76,7 +79,10 @@ async function run(request: Request, situation: Situation): Promise<Decided | Re
     ...situation.setting,
   };
   const facts: Facts = {
-    report: async (candidate) => reportFor(candidate, situation),
+    report: async (candidate) => {
+      situation.asked?.push(candidate);
+      return reportFor(candidate, situation);
+    },
     resolve: async (repository, name) => {
       const key = `${repository.path}:${name}`;
       const moved = situation.moved ?? {};
@@ -646,5 +652,115 @@ describe('companions', () => {
     const moved: Record<string, Digest | undefined> = { 'prometheus/prometheus:v2.33.4': undefined };
     const line = summary(await run(evaluating, { candidate: 1, setting: { targets }, moved }));
     expect(line).toBe('refused: companion quay.io/prometheus/prometheus:v2.33.4 does not exist');
+  });
+
+  test('that are pinned take no other digest', async () => {
+    const pinned = parseTargets([
+      'quay.io/tripleomastercentos9/daemon',
+      `quay.io/prometheus/prometheus:v2.33.4@${digestOf('pinned')} -> quay.io/tripleomastercentos9/prometheus`,
+    ]);
+    const ledger: Situation['ledger'] = [[1, { targets: [targetOf(TARGET, at(1)), recorded] }]];
+    const result = await run(evaluating, { ledger, candidate: 1, setting: { targets: pinned } });
+    expect(result).toMatchObject({ change: { targets: [{}, { digest: digestOf('pinned') }] } });
+  });
+
+  describe('of a set', () => {
+    const tested = { ...source, digest: digestOf('v2.33.4') };
+    const other = { ...source, tag: tag('v3'), digest: digestOf('v3') };
+    const withSet = (n: number, ...companions: Candidate[]) => ({ candidate: imageSet(at(n), companions), targets });
+    const name = 'quay.io/prometheus/prometheus:v2.33.4';
+    const record = (companion: Candidate): Changes => ({
+      companions: [companion],
+      targets: [targetOf(TARGET, at(1)), targetOf(prometheus, companion)],
+    });
+
+    test('are promoted as they were tested, and recorded', async () => {
+      const result = await run(evaluating, { setting: withSet(1, tested, other) });
+      expect(result).toMatchObject({
+        change: { candidate: at(1), companions: [tested, other], targets: [{}, { source: tested }] },
+      });
+      expect('change' in result && result.change?.candidate).not.toHaveProperty('companions');
+    });
+
+    test.each<[string, Situation, string]>([
+      [
+        'has moved',
+        { moved: { 'prometheus/prometheus:v2.33.4': digestOf('moved') } },
+        `companion ${name} has moved from ${tested.digest}, which was tested, to ${digestOf('moved')}; find a candidate again`,
+      ],
+      [
+        'has moved, although it was promoted before',
+        { ledger: [[1, record(tested)]], moved: { 'prometheus/prometheus:v2.33.4': digestOf('moved') } },
+        `companion ${name} has moved from ${tested.digest}, which was tested, to ${digestOf('moved')}; find a candidate again`,
+      ],
+      [
+        'is gone',
+        { moved: { 'prometheus/prometheus:v2.33.4': undefined } },
+        `companion ${name} no longer exists; find a candidate again`,
+      ],
+      [
+        'was not tested',
+        { setting: withSet(2, other) },
+        `companion ${name} was not tested with the candidate, whose companions are quay.io/prometheus/prometheus:v3@${other.digest}`,
+      ],
+    ])('are refused where one %s', async (_, situation, problem) => {
+      const result = await run(evaluating, { setting: withSet(2, tested), ...situation });
+      expect(result).toMatchObject({ refused: problem });
+    });
+
+    test('that are pinned may leave their tag, and must be the tested ones', async () => {
+      const pinned = (digest: Digest) =>
+        parseTargets([
+          'quay.io/tripleomastercentos9/daemon',
+          `${name}@${digest} -> quay.io/tripleomastercentos9/prometheus`,
+        ]);
+      const moved = { 'prometheus/prometheus:v2.33.4': digestOf('moved') };
+      const by = (digest: Digest) =>
+        run(evaluating, { moved, setting: { ...withSet(1, tested), targets: pinned(digest) } });
+      expect(await by(tested.digest)).toMatchObject({ change: { companions: [tested] } });
+      expect(summary(await by(digestOf('x')))).toContain(`was tested as ${tested.digest}, and is pinned to`);
+    });
+
+    test('that change make a promoted candidate a new set', async () => {
+      const ledger: Situation['ledger'] = [[1, record({ ...tested, digest: digestOf('before') })]];
+      expect(await run(evaluating, { ledger, setting: withSet(1, tested) })).toMatchObject({
+        outcome: { decision: 'promote' },
+        change: { companions: [tested] },
+      });
+      const same: Situation['ledger'] = [[1, record(tested)]];
+      expect(summary(await run(evaluating, { ledger: same, setting: withSet(1, tested) }))).toBe('unchanged');
+    });
+
+    test('come back with a rollback, and stay with a hold', async () => {
+      const former = { ...tested, digest: digestOf('before') };
+      const ledger: Situation['ledger'] = [
+        [1, record(former)],
+        [2, { ...record(tested), targets: [targetOf(TARGET, at(2)), targetOf(prometheus, tested)], ...previous(1) }],
+      ];
+      const back = await run(rollingBack('previous'), { ledger, setting: { targets } });
+      expect(back).toMatchObject({
+        change: { candidate: at(1), companions: [former], targets: [{ digest: at(1).digest }, { source: former }] },
+      });
+      expect(await run(holding(3), { ledger, setting: { targets }, published: { [V(3)]: at(3) } })).toMatchObject({
+        change: { kind: 'hold', candidate: at(2), companions: [tested] },
+      });
+    });
+
+    test('are evaluated as a set, also what is promoted and what is forced', async () => {
+      const asked: ImageSet[] = [];
+      const situation = (setting: Partial<Setting>): Situation => ({
+        ledger: [[1, record(tested)]],
+        setting: { targets, ...setting },
+        published: { [V(2)]: imageSet(at(2), [tested]) },
+        asked,
+      });
+      await run(evaluating, situation(withSet(2, tested)));
+      await run(forcing(2), situation({}));
+      expect(asked.map(({ tag: name, companions }) => [name, companions])).toEqual([
+        [V(2), [tested]],
+        [V(1), [tested]],
+        [V(2), [tested]],
+      ]);
+    });
   });
 });

@@ -27,7 +27,7 @@ test.each([
   ['with a companion that is dropped', withCompanion, LINES, 'v1', false],
   ['to a target under another name', alone, ['QUAY.example:443/a/daemon', ...LINES.slice(1)], 'v1', true],
 ])('what is promoted: %s', (_, record, lines, name, expected) => {
-  expect(isPromotedTo(record, configured(lines), digestOf(name))).toBe(expected);
+  expect(isPromotedTo(record, configured(lines), image(name))).toBe(expected);
 });
 
 test('targets that are no longer configured are named', () => {

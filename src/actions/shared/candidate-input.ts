@@ -1,14 +1,17 @@
 import { UserError } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
+import type { ImageSet } from '../../candidate/image-set.js';
 import { type Candidate, formatRepository, type Repository, sameRepository } from '../../candidate/reference.js';
 import type { Http } from '../../http/policy.js';
 import type { Label } from '../../ledger/names.js';
 import type { Request } from '../../rules/request.js';
 import { noLabel, readCandidate } from '../../store/consume.js';
 import { httpReader } from '../../store/http-reader.js';
+import { givenSet } from './set-inputs.js';
 
 interface CandidateSettings {
   readonly reference: Candidate | undefined;
+  readonly set: ImageSet | undefined;
   readonly url: URL | undefined;
   readonly label: Label;
   /** The only repositories whose images are accepted; empty: all, where `reference` names the image. */
@@ -16,18 +19,19 @@ interface CandidateSettings {
 }
 
 /**
- * The image that the evidence is about, named by `reference` or by the label at `url`; undefined if a person names
+ * The image that the evidence is about, named by `reference`, by `set` or by the label at `url`; undefined if a person names
  * another image. Throws a UserError if it is missing, or from a repository that is not accepted.
  */
 export async function readCandidateInput(
-  { reference, url, label, image }: CandidateSettings,
+  { reference, set, url, label, image }: CandidateSettings,
   { request, dryRun }: { readonly request: Request; readonly dryRun: boolean },
   http: Http,
   log: Log,
-): Promise<Candidate | undefined> {
-  if (reference !== undefined) return accepted('reference', reference, image);
+): Promise<ImageSet | undefined> {
+  const given = givenSet({ reference, set });
+  if (given !== undefined) return accepted(set === undefined ? 'reference' : 'set', given, image);
   if (request.kind !== 'evaluate') return undefined;
-  if (url === undefined) throw new UserError('input reference: required and not set; set it, or url');
+  if (url === undefined) throw new UserError('input reference: required and not set; set it, or set, or url');
   if (image.length === 0) {
     // The store at `url` is not trusted, since anyone who publishes candidates can write it.
     const why = 'not set, so candidates at url are accepted from any repository';
@@ -37,12 +41,12 @@ export async function readCandidateInput(
   const store = httpReader(http, url);
   const found = await readCandidate({ store, label, unpinnedRepository: undefined });
   if (found === undefined) throw noLabel(store, label);
-  const { repository, tag, digest } = found;
+  const { repository, tag, digest, companions } = found;
   if (digest === undefined) throw new UserError(`input url: ${tag} has no digest`, { hint: 'allow-unpinned' });
-  return accepted('url', { repository, tag, digest }, image);
+  return accepted('url', { repository, tag, digest, companions }, image);
 }
 
-function accepted(input: string, candidate: Candidate, image: readonly Repository[]): Candidate {
+function accepted(input: string, candidate: ImageSet, image: readonly Repository[]): ImageSet {
   const { repository } = candidate;
   if (image.length === 0 || image.some((one) => sameRepository(one, repository))) return candidate;
   throw new UserError(

@@ -1,7 +1,7 @@
 import { systemClock, unixSeconds } from '../../base/clock.js';
 import { errorLine, ServiceError, UserError } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
-import { formatCandidate } from '../../candidate/reference.js';
+import { formatSet } from '../../candidate/image-set.js';
 import { type Criteria, parseCriteria } from '../../criteria/criteria-file.js';
 import { evaluate } from '../../criteria/evaluate.js';
 import type { Evidence } from '../../criteria/job-result.js';
@@ -134,7 +134,7 @@ function evaluator(
     if (criteria === undefined || source === undefined) throw new UserError('input criteria: required and not set');
     const now = unixSeconds(systemClock);
     const from = await source();
-    const key = from.kind === 'needs' ? formatCandidate(tested) : from.kind;
+    const key = from.kind === 'needs' ? formatSet(tested) : from.kind;
     const reading =
       known.get(key) ?? tolerant(request, log, readEvidence(from, criteria.requirements.flat(), tested, now, log));
     known.set(key, reading);

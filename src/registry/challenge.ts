@@ -37,7 +37,7 @@ export function parseChallenge(header: string, url: URL): Challenge | undefined 
   if (target === '' || !URL.canParse(target, url.href)) return { scheme: 'unknown', name: 'Bearer without a realm' };
   const realm = new URL(target, url);
   if (realm.protocol !== 'https:' && realm.protocol !== url.protocol) {
-    throw new ServiceError('bad-answer', `${url.origin}: sends us for a token to ${realm.origin}, without TLS`);
+    throw new ServiceError('bad-answer', `${url.origin}: its token server is ${realm.origin}, without TLS`);
   }
   const scopes = (parameter(bearer, 'scope') ?? '').split(' ').filter((scope) => SCOPE.test(scope));
   return { scheme: 'bearer', realm, service: parameter(bearer, 'service'), scopes };

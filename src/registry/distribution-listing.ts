@@ -116,7 +116,7 @@ async function* pagesFrom(access: Access, repository: Repository, first: TagPage
     if (names.size > MAX_TAGS) {
       throw new ServiceError('too-large', `${whatOf(repository)}: more than ${MAX_TAGS} tags`);
     }
-    if (page.names.length > 0 && names.size === before) throw bad(`page ${count} brings nothing new`);
+    if (page.names.length > 0 && names.size === before) throw bad(`page ${count} has nothing new`);
     yield page.names;
     if (page.next === undefined) return;
     if (page.names.length === 0) throw bad(`page ${count} is empty, and more are to follow`);

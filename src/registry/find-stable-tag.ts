@@ -41,7 +41,7 @@ export async function findStableTag(options: FindOptions): Promise<Found> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<never>((_, reject) => {
     const what = `${formatRepository(repository)}: no stable tag found within ${limitMs / 1000} s`;
-    const late = new ServiceError('timeout', `${what}: the registry is too slow, or lets us wait; run again later`);
+    const late = new ServiceError('timeout', `${what}: the registry is too slow or limits requests; run again later`);
     timer = setTimeout(() => reject(late), limitMs);
   });
   try {
@@ -136,8 +136,8 @@ async function readImage(image: RepositoryClient, tag: Tag, policy: Policy): Pro
   if (!(await isImage(image, manifest))) {
     const problem =
       manifest.kind === 'index'
-        ? 'has no part that is an image'
-        : `is no image but an artifact of type ${oneLine(manifest.config.mediaType, 100)}`;
+        ? 'contains no image'
+        : `is an artifact of type ${oneLine(manifest.config.mediaType, 100)}`;
     return { problem };
   }
   const { digest } = manifest;
@@ -157,7 +157,7 @@ async function readImage(image: RepositoryClient, tag: Tag, policy: Policy): Pro
 /** A tag whose manifest or configuration is of no kind that is known, such as schema 1, gives way to the next. */
 function asProblem(error: unknown): KnownImage {
   if (!(error instanceof ServiceError && error.kind === 'unsupported')) throw error;
-  return { problem: `is of a kind that is not known: ${error.message}` };
+  return { problem: `cannot be read: ${error.message}` };
 }
 
 /** An index is as old as its newest image; undefined if one of them has no build time. */

@@ -50,7 +50,7 @@ export async function listByQuay(
     const { request, answer } = await readPage(access, repository, filter, number, optional);
     if (isNotGiven(answer)) {
       if (number === 1) return undefined;
-      throw bad(`page ${number} is not there, and page ${number - 1} said that it is`);
+      throw bad(`page ${number} does not exist, although page ${number - 1} announced it`);
     }
     if (answer.status !== 200) throw await access.refusal(request, answer);
     const page = parseJson(pageSchema, answer.bytes.toString('utf8'), (problem) =>
@@ -60,7 +60,7 @@ export async function listByQuay(
     const before = seen.size;
     for (const { name } of tags) seen.add(name);
     // Paging is by offset: a push in the meantime moves rows to the next page, but not all of them.
-    if (seen.size === before && (number > 1 || page.has_additional)) throw bad(`page ${number} brings nothing new`);
+    if (seen.size === before && (number > 1 || page.has_additional)) throw bad(`page ${number} has nothing new`);
     rows.push(...tags.filter((row) => isAlive(row, access.clock.now())).map(toTag));
     if (!page.has_additional) return distinctTags(rows);
   }

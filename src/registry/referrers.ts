@@ -186,7 +186,7 @@ export async function listReferrers(
         if (lacksApi(answer)) access.memory.noteReferrers(repository, false);
         return undefined;
       }
-      throw new ServiceError('bad-answer', `${what}: page ${count} is no list of referrers`);
+      throw new ServiceError('bad-answer', `${what}: page ${count} is not a list of referrers`);
     }
     access.memory.noteReferrers(repository, true);
     // Entries that cannot be parsed are left out.

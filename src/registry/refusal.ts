@@ -37,9 +37,9 @@ function explain({ status, headers, elsewhere }: Refused, url: URL, { login, not
   if (challenge === undefined) return `, without saying how to log in (no WWW-Authenticate)${noted}`;
   if (challenge.scheme === 'unknown') return `, and asks for ${challenge.name}, which is not supported${noted}`;
   if (challenge.scheme === 'basic' && login !== undefined && !('password' in login)) {
-    return ', and takes only a user and a password, which the login kept for it is not';
+    return ', and accepts only a username and password, but the stored login is a token';
   }
-  return `; a repository that is private or not there answers so too${noted}`;
+  return `; the repository may also be private, or not exist${noted}`;
 }
 
 /** Registries, and the networks in front of them, answer 403 to many requests that no login would fix. */

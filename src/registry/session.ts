@@ -244,7 +244,7 @@ function checkRealm({ realm }: BearerChallenge, { origin }: Host, repository: Re
   if (isTrustedRealm(realm, origin, listed)) return;
   throw new ServiceError(
     'unauthorized',
-    `${formatRepository(repository)}: the registry sends us for a token to ${realm.host}, which is another site, so the login is not sent there`,
+    `${formatRepository(repository)}: the registry's token server is ${realm.host}, which is on another site, so the login is not sent there`,
     { hint: 'trust-token-host' },
   );
 }
@@ -302,5 +302,8 @@ function nameOf({ repository, method, path }: Pick<RegistryRequest, 'repository'
 function urlOf(host: Host, { repository, path }: RegistryRequest): URL {
   if (typeof path === 'string') return new URL(`/v2/${repository.path}/${path}`, host.origin);
   if (path.protocol === 'https:' || path.protocol === host.origin.protocol) return path;
-  throw new ServiceError('bad-answer', `${formatRepository(repository)}: sends us to ${path.origin}, without TLS`);
+  throw new ServiceError(
+    'bad-answer',
+    `${formatRepository(repository)}: the registry names an address without TLS, ${path.origin}`,
+  );
 }

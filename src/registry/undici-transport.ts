@@ -227,7 +227,7 @@ async function* withIdleLimit(body: Readable, idleMs: number): AsyncGenerator<Ui
 function explained(error: unknown, { host }: URL): unknown {
   const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
   if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG') {
-    return new ServiceError('unreachable', `${host}: speaks no TLS`, { hint: 'use-plain-http' });
+    return new ServiceError('unreachable', `${host}: does not use TLS`, { hint: 'use-plain-http' });
   }
   return explainTlsError(error, host);
 }

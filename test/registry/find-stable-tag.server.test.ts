@@ -45,6 +45,8 @@ async function quay(rows: readonly QuayRow[], options: Partial<QuayLikeOptions> 
 
 const row = (name: string, more: Partial<QuayRow> = {}): QuayRow => ({ name, image: both, start: NOW, ...more });
 
+const login = { username: 'ceph+robot', password: 'secret' };
+
 const listing2022 = cephDaemonTags.map((name, n) => row(name, { image: cephDaemonImage(name), start: NOW + n }));
 const NEWEST = 'v6.0.7-stable-6.0-pacific-centos-stream8';
 const [older, newer] = ['6.0.6 pacific centos-8', '6.0.7 pacific centos-8'].map(tag) as [string, string];
@@ -64,11 +66,12 @@ describe('the newest stable tag and its digest', () => {
   });
 
   test.each([
-    ['', {}, 4 + 2],
-    [', which asks for tokens', { tokens: true }, 4 + 3],
-  ])('of Quay%s: of the tags only those that can be stable', async (_, options, requests) => {
+    ['', {}, {}, 4 + 2],
+    [', which asks for tokens', { tokens: true }, {}, 4 + 3],
+    [', which asks for tokens, with a login', { tokens: true }, { login }, 4 + 3],
+  ])('of Quay%s: of the tags only those that can be stable', async (_, options, as, requests) => {
     const server = await quay(listing2022, options);
-    const { candidate, tagsRead } = await find(server.image);
+    const { candidate, tagsRead } = await find(server.image, { registry: client(as) });
     expect(candidate).toMatchObject({ tag: NEWEST, digest: cephDaemonImage(NEWEST).digest });
     expect(tagsRead).toBe(cephDaemonTags.filter((name) => name.includes('-stable-')).length);
     expect(server.front.requests).toHaveLength(requests);
@@ -102,7 +105,7 @@ test('a registry that is too slow for it', async () => {
   await expect(found).rejects.toThrow(ServiceError);
   await expect(found).rejects.toMatchObject({
     kind: 'timeout',
-    message: `${server.image}: no stable tag found within 0.3 s: the registry is too slow, or lets us wait; run again later`,
+    message: `${server.image}: no stable tag found within 0.3 s: the registry is too slow or limits requests; run again later`,
   });
 });
 
@@ -236,7 +239,7 @@ describe('what a tag turns out to be', () => {
     expect(selection.warnings).toEqual(
       ['1.6.0', '1.5.1'].map(
         (name) =>
-          `${name} is listed, and passed over: it is no image but an artifact of type application/vnd.cncf.helm.config.v1+json`,
+          `${name} is listed, and passed over: it is an artifact of type application/vnd.cncf.helm.config.v1+json`,
       ),
     );
   });

@@ -121,7 +121,7 @@ describe('pages', () => {
   });
 
   test('a link to the same page', async () => {
-    await expect(pages(() => `</v2/${FROM}/tags/list>; rel="next"`)).rejects.toThrow('page 2 brings nothing new');
+    await expect(pages(() => `</v2/${FROM}/tags/list>; rel="next"`)).rejects.toThrow('page 2 has nothing new');
   });
 });
 

@@ -317,7 +317,7 @@ describe('tokens', () => {
     await expect(read({ hint: 'log-in-to-source', login: LOGIN })).rejects.toMatchObject({
       kind: 'unauthorized',
       hint: 'trust-token-host',
-      message: expect.stringContaining('evil.test, which is another site'),
+      message: expect.stringContaining('evil.test, which is on another site'),
     });
   });
 

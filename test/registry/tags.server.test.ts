@@ -137,16 +137,11 @@ describe('the distribution API', () => {
     ],
     ['a tag of a megabyte', 'bad-answer', /tags\.0/, () => ({ body: { tags: ['x'.repeat(1_000_000)] } })],
     ['numbers for tags', 'bad-answer', /tags\.0/, () => ({ body: { tags: [1] } })],
-    [
-      'a page that repeats',
-      'bad-answer',
-      /page 2 brings nothing new/,
-      () => ({ body: { tags }, headers: next('?more') }),
-    ],
+    ['a page that repeats', 'bad-answer', /page 2 has nothing new/, () => ({ body: { tags }, headers: next('?more') })],
     [
       'an empty page in the middle',
       'bad-answer',
-      /page 2 (brings nothing new|is empty)/,
+      /page 2 (has nothing new|is empty)/,
       ({ search }) =>
         search === '' ? { body: { tags }, headers: next('?2') } : { body: { tags: [] }, headers: next('?3') },
     ],
@@ -266,8 +261,8 @@ describe("Quay's API", () => {
   const more = { page: 1, has_additional: true };
 
   test.each<[string, RegExp, (page: number) => Answer]>([
-    ['a page that repeats', /page 2 brings nothing new/, () => ({ body: { tags: rows.slice(0, 100), ...more } })],
-    ['an empty page', /page 1 brings nothing new/, () => ({ body: { tags: [], ...more } })],
+    ['a page that repeats', /page 2 has nothing new/, () => ({ body: { tags: rows.slice(0, 100), ...more } })],
+    ['an empty page', /page 1 has nothing new/, () => ({ body: { tags: [], ...more } })],
     [
       'a page that is gone',
       /page 2 is not there/,

@@ -53,8 +53,11 @@ function successionProblem(record: LedgerRecord, before: Uint8Array | undefined)
   const parsed = parseRecord(before);
   if ('problem' in parsed) return `record ${record.n - 1} is none: ${parsed.problem}`;
   const { record: last }: ReadRecord = parsed.value;
-  const released = last.quarantine.find(({ digest }) => banByDigest(record.quarantine, digest) === undefined);
-  if (released !== undefined) return `it takes ${released.tag} out of quarantine, which never ends`;
+  const released = last.quarantine.find(({ digest, contents }) => {
+    const still = banByDigest(record.quarantine, digest);
+    return still === undefined || !contents.every((one) => still.contents.includes(one));
+  });
+  if (released !== undefined) return `it takes ${released.tag} out of quarantine, or part of it, which never ends`;
   const { digest } = record.candidate;
   if (keepsImage(record)) {
     return digest === last.candidate.digest ? undefined : 'it changes the image, which its kind does not';

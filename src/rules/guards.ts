@@ -51,16 +51,19 @@ export function describePromoted({ candidate, n }: LedgerRecord): string {
 
 /**
  * Creates a ban on an image. It covers the image's contents, except those shared with `kept`, the image that stays
- * promoted.
+ * promoted; and what earlier bans on it cover, since its contents can be read no more once the image is deleted.
  */
 export async function banOn(
   image: Candidate,
   kept: Candidate,
   reason: string,
   { who, now }: Setting,
+  head: Pick<LedgerRecord, 'holds' | 'quarantine'>,
   facts: Facts,
 ): Promise<Ban> {
-  const own = await contentsOf(image, facts);
+  const earlier = [...head.holds, ...head.quarantine].filter(({ digest }) => digest === image.digest);
+  const read = await contentsOf(image, facts);
+  const own = [...new Set([...read, ...earlier.flatMap(({ contents }) => contents)])];
   const shared = new Set<Digest>(own.length === 0 ? [] : await contentsOf(kept, facts));
   const contents = image.digest === kept.digest ? own : own.filter((digest) => !shared.has(digest));
   return { digest: image.digest, tag: image.tag, reason, who, since: now, contents };

@@ -44,7 +44,7 @@ export async function statePromoted(
   const isNewer = (a: Candidate['tag'], b: Candidate['tag']) => (setting.compareTags(a, b) ?? 0) > 0;
   const kept = holdsAfter(head?.holds ?? [], candidate, contents, isNewer);
   const leaves = head !== undefined && directionOf(setting, candidate.tag, head) === 'down';
-  const holds = leaves ? withBan(kept, await banOn(head.candidate, candidate, reason, setting, facts)) : kept;
+  const holds = leaves ? withBan(kept, await banOn(head.candidate, candidate, reason, setting, head, facts)) : kept;
   const quarantine = head?.quarantine ?? [];
   const previous = head && (await findPrevious(facts.history, candidate.digest, [...holds, ...quarantine]));
   const targets: LedgerTarget[] = candidateTargets(setting.targets, candidate);

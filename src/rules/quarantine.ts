@@ -20,7 +20,7 @@ export async function quarantine(
   if (digest === head.candidate.digest) {
     return refuse(`${tag} is what ${setting.label} points at; roll back first`);
   }
-  const ban = await banOn(candidate, head.candidate, reason, setting, facts);
+  const ban = await banOn(candidate, head.candidate, reason, setting, head, facts);
   return amend(
     head,
     {

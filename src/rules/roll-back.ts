@@ -21,7 +21,7 @@ export async function rollBack(
   const banned = findBan(head, candidate.digest, await contentsIfBanned(candidate, head, facts));
   if (banned !== undefined) return refuse(describeBan(banned));
   if (candidate.digest === head.candidate.digest) return unchanged(head, describePromoted(head));
-  const holds = withBan(head.holds, await banOn(head.candidate, candidate, reason, setting, facts));
+  const holds = withBan(head.holds, await banOn(head.candidate, candidate, reason, setting, head, facts));
   const { quarantine } = head;
   const previous = await findPrevious(facts.history, candidate.digest, [...holds, ...quarantine]);
   const targets = earlierTargets(setting.targets, candidate, [record, head]);

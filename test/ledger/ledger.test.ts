@@ -226,6 +226,15 @@ describe('a whole ledger', () => {
       /promotes what is quarantined/,
     ],
     ['an end of quarantine', chainOf([['v1', { quarantine: [banOn('v9')] }], ['v2']]), 1, /takes v9 out of quarantine/],
+    [
+      'an end of quarantine of one platform',
+      chainOf([
+        ['v1', { quarantine: [banOn('v9', [digestOf('amd64'), digestOf('arm64')])] }],
+        ['v2', { quarantine: [banOn('v9', [digestOf('arm64')])] }],
+      ]),
+      1,
+      /takes v9 out of quarantine, or part of it/,
+    ],
     ['what is on hold', chainOf([['v1', { holds: [banOn('v2')] }], ['v2']]), 1, /promotes what is on hold/],
     [
       'a rollback to what is on hold',

@@ -1,12 +1,14 @@
 import { describe, expect, test } from '@jest/globals';
 import { ServiceError } from '../../src/base/errors.js';
+import { formatRecord } from '../../src/ledger/codec.js';
 import { movingTag } from '../../src/ledger/names.js';
 import { recordPath } from '../../src/ledger/paths.js';
 import { type Promoted, promote } from '../../src/promotion/promote.js';
 import type { Promotion } from '../../src/promotion/promotion.js';
 import { parseTargets } from '../../src/promotion/targets.js';
 import type { Request } from '../../src/rules/request.js';
-import { CURRENT, image } from '../ledger/fixture.js';
+import { targetRepositories } from '../../src/rules/targets.js';
+import { CURRENT, image, recordOf } from '../ledger/fixture.js';
 import { createWorld, promotionIn, TARGETS, type World } from './memory-world.js';
 
 /** Where proofs are looked for: on what the moving tag and the head name, and on what is about to be promoted. */
@@ -175,5 +177,40 @@ describe('a label without a ledger stops a run', () => {
     expect(await refusal(runIn(world, '', right, {}, freeze))).toMatch(/a release/);
     expect(world.appended).toEqual([]);
     expect((await runIn(world, '', right)).outcome.decision).toBe('adopt');
+  });
+});
+
+describe('a whole record that somebody wrote into the store', () => {
+  /** Record 2: a force of v1.0.2 that nobody asked for, well-formed in all. */
+  async function forged(ledgerKey: string | undefined): Promise<World> {
+    const world = newWorld();
+    await runIn(world, 'v1.0.1', undefined, { ledgerKey });
+    const { tag, digest } = image('v1.0.2');
+    const targets = targetRepositories(parseTargets(TARGETS)).map((repository) => ({
+      repository,
+      tag,
+      digest,
+      source: image('v1.0.2'),
+    }));
+    const before = Buffer.from(world.files.get(recordPath(CURRENT, 1)) ?? '');
+    const record = recordOf('v1.0.2', 2, before, { kind: 'forced', targets, previous: image('v1.0.1') });
+    world.files.set(recordPath(CURRENT, 2), formatRecord(record, undefined).toString());
+    world.moves.length = 0;
+    return world;
+  }
+
+  test('stops every run with the key', async () => {
+    const world = await forged('key');
+    expect(await refusal(runIn(world, 'v1.0.1', undefined, { ledgerKey: 'key' }))).toMatch(/has no HMAC/);
+    expect(world.moves).toEqual([]);
+  });
+
+  // The threat model says so: whoever can write the ledger can promote, where there is no key.
+  test('is promoted without it, and from then on proved', async () => {
+    const world = await forged(undefined);
+    expect(await refusal(runIn(world, 'v1.0.1'))).toMatch(/would take current-ceph down from v1.0.2/);
+    expect(world.tags.get(`${TARGETS[0]}:${CURRENT}`)).toBe(image('v1.0.2').digest);
+    world.files.delete(recordPath(CURRENT, 2));
+    expect(await refusal(runIn(world, 'v1.0.1'))).toMatch(/contradicts the ledger: it proves record 2/);
   });
 });

@@ -548,6 +548,30 @@ describe('a hold, its end, and a quarantine', () => {
     ],
   ]);
 
+  // Whoever deletes an image, or re-encodes it once more, must not be rid of its ban by that.
+  test.each<[string, Request, readonly string[], Changes, 'holds' | 'quarantine', readonly string[]]>([
+    [
+      'a quarantine keeps what the hold covered',
+      quarantining(2),
+      [],
+      { holds: [ban(2, 'amd64')] },
+      'quarantine',
+      ['amd64'],
+    ],
+    [
+      'a quarantine keeps what an earlier one covered',
+      quarantining(2),
+      ['arm64'],
+      { quarantine: [ban(2, 'amd64')] },
+      'quarantine',
+      ['arm64', 'amd64'],
+    ],
+    ['a hold keeps what an earlier one covered', holding(2), [], { holds: [ban(2, 'amd64')] }, 'holds', ['amd64']],
+  ])('%s, whatever can be read of the image now', async (_, request, now, before, where, covered) => {
+    const result = await run(request, { ledger: [[1, before]], contents: { 2: now } });
+    expect(result).toMatchObject({ change: { [where]: [{ tag: V(2), contents: covered.map(digestOf) }] } });
+  });
+
   test('a tag means what the ledger says, not what the store says since', async () => {
     const published = { [V(1)]: { ...at(9), tag: tag(V(1)) } };
     const result = await run(quarantining(1), { ledger: [[1], [2, previous(1)]], published });

@@ -72,6 +72,8 @@ export type Hint =
 /** What an error carries besides its message. */
 export interface ErrorDetails extends ErrorOptions {
   readonly hint?: Hint | undefined;
+  /** `host` or `host:port` that could not be reached, for the action to say which input names it. */
+  readonly host?: string | undefined;
 }
 
 /**
@@ -108,14 +110,16 @@ export type ServiceErrorKind =
 export class ServiceError extends Error {
   override readonly name = 'ServiceError';
   readonly hint: Hint | undefined;
+  readonly host: string | undefined;
 
   constructor(
     readonly kind: ServiceErrorKind,
     message: string,
-    { hint, ...options }: ErrorDetails = {},
+    { hint, host, ...options }: ErrorDetails = {},
   ) {
     super(message, options);
     this.hint = hint;
+    this.host = host;
   }
 }
 
@@ -146,4 +150,10 @@ export function hintOf(error: unknown): Hint | undefined {
     if (error.hint !== undefined) return error.hint;
   }
   return isNativeError(error) && error.cause !== undefined ? hintOf(error.cause) : undefined;
+}
+
+/** The host that could not be reached, of an error or one of its causes; undefined if the error is about another matter. */
+export function hostOf(error: unknown): string | undefined {
+  if (error instanceof ServiceError && error.host !== undefined) return error.host;
+  return isNativeError(error) && error.cause !== undefined ? hostOf(error.cause) : undefined;
 }

@@ -177,7 +177,9 @@ async function retrying<T extends AnswerHead>(
       };
     }
     const reason = `${describe(request)}: ${failed.reason}`;
-    if (count >= failed.attempts) throw new ServiceError(failed.kind, reason);
+    const { host } = request.url;
+    if (count >= failed.attempts)
+      throw new ServiceError(failed.kind, reason, { host: failed.kind === 'unreachable' ? host : undefined });
     const wait = Math.max(failed.waitMs, backoffMs(count, clock.random()));
     if (wait > policy.longestWaitMs || clock.now() + wait > deadline) {
       throw new ServiceError(failed.kind, `${reason}; a retry would only be due in ${Math.ceil(wait / 1000)} s`);

@@ -1,5 +1,5 @@
 import * as core from '@actions/core';
-import { errorLine, type Hint, hintOf, ServiceError, UserError } from '../base/errors.js';
+import { errorLine, type Hint, hintOf, hostOf, ServiceError, UserError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { parseWith } from '../base/schema.js';
 import type { Action, Runner } from './action.js';
@@ -33,7 +33,8 @@ export async function runAction<I extends Inputs, O extends string>(
   } catch (error) {
     if (isOurs(error)) log.info(error instanceof Error ? (error.stack ?? error.message) : String(error));
     const hint = hintOf(error);
-    const line = hint === undefined ? errorLine(error) : `${errorLine(error)}; ${wordHint(hint, action.inputs)}`;
+    const way = hint === undefined ? namedBy(hostOf(error), action.inputs) : wordHint(hint, action.inputs);
+    const line = way === undefined ? errorLine(error) : `${errorLine(error)}; ${way}`;
     fail(line, redactor);
     writeSummary(`### Error\n\n\`\`\`text\n${inert(redactor.redact(line)).replaceAll('`', "'")}\n\`\`\``, log);
   }
@@ -53,6 +54,17 @@ async function run<I extends Inputs, O extends string>(
   runner.log.info(summary);
   writeSummary(runner.redact(summary), runner.log);
   return failure;
+}
+
+/** Says which inputs name a host that cannot be reached; undefined if none does, as with a default of the registry's. */
+export function namedBy(host: string | undefined, inputs: Inputs): string | undefined {
+  if (host === undefined) return undefined;
+  const isNamed = new RegExp(`(?<![\\w.-])${host.replaceAll(/[^\w-]/g, '\\$&')}(?![\\w.-])`, 'i');
+  const names = Object.entries(inputs).flatMap(([name, { secret }]) =>
+    !secret && isNamed.test(core.getInput(name)) ? [name] : [],
+  );
+  if (names.length === 0) return undefined;
+  return `check the ${names.length === 1 ? 'input' : 'inputs'} ${names.join(', ')}`;
 }
 
 /** Neither the user's mistake, nor a service's, nor the system's (a full disk, a missing file): show the stack. */

@@ -71,7 +71,11 @@ describe('a DLRN that fails promotes nothing', () => {
       /not JSON: .*; this is no DLRN API/,
     ],
     ['with nothing', { kind: 'answer', status: 200, body: '[]' }, /DLRN has no aggregate hash that was promoted to/],
-    ['by resetting connections', { kind: 'reset' }, /(?:promotions|graphql): read ECONNRESET$/],
+    [
+      'by resetting connections',
+      { kind: 'reset' },
+      /(?:promotions|graphql): read ECONNRESET; check the input dlrn-url$/,
+    ],
   ])(
     '%s',
     async (_, fault, message) => {

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
 import { durationSchema, timeSchema } from '../../src/base/schema.js';
 import { readRunContext } from '../../src/runner/context.js';
@@ -18,7 +18,7 @@ import {
   urlSchema,
   withDefault,
 } from '../../src/runner/inputs.js';
-import { chooseName, parseInput } from '../../src/runner/run-action.js';
+import { chooseName, namedBy, parseInput } from '../../src/runner/run-action.js';
 
 const parse = (input: Input<unknown>, value: string) => parseInput('x', input, value);
 
@@ -201,5 +201,34 @@ describe('the run', () => {
     const context = readRunContext({ ...env, GITHUB_REF: 'refs/heads/try', GITHUB_EVENT_PATH: file, ...more });
     expect(context).toMatchObject({ ref: 'refs/heads/try', defaultBranch: expected });
     await rm(path.dirname(file), { recursive: true });
+  });
+});
+
+describe('a host that cannot be reached is traced to the input that names it', () => {
+  const { env } = process;
+  afterEach(() => {
+    process.env = env;
+  });
+  const secret = { ...optional('', lineSchema), secret: true };
+  const inputs = { url: optional('', lineSchema), targets: list('', lineSchema), password: secret };
+
+  test.each<[string, NodeJS.ProcessEnv, string | undefined]>([
+    ['one input', { INPUT_URL: 'https://Images.example/x' }, 'check the input url'],
+    [
+      'two inputs',
+      { INPUT_URL: 'https://images.example', INPUT_TARGETS: 'a\nimages.example/b' },
+      'check the inputs url, targets',
+    ],
+    ['no input', { INPUT_URL: 'https://other.example' }, undefined],
+    [
+      'not a part of another name',
+      { INPUT_URL: 'https://my-images.example', INPUT_TARGETS: 'images.example.org' },
+      undefined,
+    ],
+    ['no secret', { INPUT_PASSWORD: 'images.example' }, undefined],
+  ])('%s', (_, variables, words) => {
+    process.env = variables;
+    expect(namedBy('images.example', inputs)).toBe(words);
+    expect(namedBy(undefined, inputs)).toBeUndefined();
   });
 });

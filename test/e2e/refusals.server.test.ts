@@ -187,6 +187,11 @@ describe('the target registry refuses the credentials', () => {
   });
 });
 
+test('Zuul is no evidence without the pipelines that count', async () => {
+  const zuul = { evidence: 'zuul', 'zuul-url': 'http://127.0.0.1:1', 'zuul-tenant': 't' };
+  await refused('evaluate-and-promote', zuul, 'input zuul-pipelines: not set, and evidence is zuul');
+});
+
 describe('the image server', () => {
   const actions = ['publish-ci-testing', 'evaluate-and-promote'];
 

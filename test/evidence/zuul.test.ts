@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { formatCandidate } from '../../src/candidate/reference.js';
 import { zuulEvidence } from '../../src/evidence/zuul.js';
@@ -207,5 +209,50 @@ describe('a Zuul that fails is a named error', () => {
     const error = await errorOf(zuulEvidence(parts));
     expect(error.kind).toBe(kind);
     expect(error.message).toContain(message);
+  });
+});
+
+describe('a Zuul that is down or slow is a named error, and no build counts', () => {
+  const parts = (url: URL, policy: Parameters<typeof http>[0] = {}) => ({
+    http: http(policy),
+    url,
+    tenant: 't',
+    jobs: ['scenario001', 'scenario004'],
+    pipelines: ['periodic'],
+    log: silent,
+  });
+
+  test('nobody listens', async () => {
+    const { url } = await zuul(() => ({ body: '[]' }));
+    stopStandIns();
+    expect((await errorOf(zuulEvidence(parts(url)))).kind).toBe('unreachable');
+  });
+
+  test('it never answers', async () => {
+    const server = createServer(() => undefined).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const address = server.address();
+    const port = address !== null && typeof address === 'object' ? address.port : 0;
+    const slow = parts(new URL(`http://127.0.0.1:${port}`), { answerMs: 50, attempts: 2 });
+    expect((await errorOf(zuulEvidence(slow))).kind).toBe('timeout');
+    server.closeAllConnections();
+    server.close();
+  });
+
+  test('it restarts while it is read: the page is asked for again', async () => {
+    let broken = 2;
+    const { url } = await zuul(() => {
+      broken -= 1;
+      return broken >= 0 ? { status: 503, body: '' } : { body: JSON.stringify([build()]) };
+    });
+    expect(await zuulEvidence({ ...parts(url), jobs: ['scenario001'] })).toHaveLength(1);
+  });
+
+  test('it fails on the second page: what the first said is not enough', async () => {
+    const page = JSON.stringify(Array.from({ length: 100 }, () => build()));
+    const { url } = await zuul(({ searchParams }) =>
+      searchParams.get('skip') === '0' ? { body: page } : { status: 500, body: '' },
+    );
+    expect((await errorOf(zuulEvidence(parts(url)))).kind).toBe('server-error');
   });
 });

@@ -44,7 +44,7 @@ describe('what it sets', () => {
     expect(said).toContain(`ceph_candidate_flavor=<squid>`);
     expect(said).toContain(`ceph_set_digest=<${setDigest(SET)}>`);
     expect(parse(await readFile(file, 'utf8'))).toMatchObject({ ceph_set: SET, ceph_set_digest: setDigest(SET) });
-  }, 60_000);
+  });
 
   test("of a label of RDO's, whose tag has no digest", async () => {
     await leaveLabel(directory, 'bare-testing', 'v6.0.7-stable-6.0-pacific-centos-stream8');
@@ -55,7 +55,7 @@ describe('what it sets', () => {
     expect(said).toContain('ceph-pacific/>');
     const refused = await readByRole(directory, label);
     expect(refused.said).toContain('is not known; set ceph_candidate_allow_unpinned to accept the tag');
-  }, 60_000);
+  });
 
   test('releases are named as the actions name them', async () => {
     const text = await readFile(join(projectRoot, 'roles/ceph_candidate/vars/main.yml'), 'utf8');
@@ -85,17 +85,13 @@ describe('what it refuses, in one line', () => {
       { ceph_candidate_url: 'http://127.0.0.1:9' },
       'http://127.0.0.1:9/',
     ],
-  ])(
-    '%s',
-    async (name, tag, file, variables, message) => {
-      const label = `${name.replaceAll(/[^a-z]/g, '')}-testing`;
-      await leaveLabel(directory, label, tag, file);
-      const { status, said } = await readByRole(directory, { ceph_candidate_label: label, ...variables }, [show]);
-      expect({ status, said }).toEqual({ status: 2, said: expect.stringContaining(message) });
-      expect(said).not.toContain('docker_ceph_tag=');
-    },
-    60_000,
-  );
+  ])('%s', async (name, tag, file, variables, message) => {
+    const label = `${name.replaceAll(/[^a-z]/g, '')}-testing`;
+    await leaveLabel(directory, label, tag, file);
+    const { status, said } = await readByRole(directory, { ceph_candidate_label: label, ...variables }, [show]);
+    expect({ status, said }).toEqual({ status: 2, said: expect.stringContaining(message) });
+    expect(said).not.toContain('docker_ceph_tag=');
+  });
 });
 
 /** A virtual environment of its own with a package, made once. */
@@ -118,20 +114,16 @@ const program = async (name: string, version: string, module: string): Promise<s
   module,
 ];
 
-test.each(['2.13.13', '2.15.13', '2.17.14'])(
-  'ansible-core %s reads a candidate',
-  async (version) => {
-    const folder = await freshImageDirectory();
-    await leaveLabel(folder, 'ceph-ci-testing', TAG, FILE);
-    const ansible = await program('ansible-core', version, 'ansible.cli.playbook');
-    const { status, said } = await readByRole(folder, {}, [show], { ansible });
-    expect(said).toContain(`docker_ceph_tag=<${TAG}> docker_ceph_digest=<${DIGEST}>`);
-    expect(status).toBe(0);
-    const missing = await readByRole(folder, { ceph_candidate_label: 'x-testing' }, [], { ansible });
-    expect(missing.said).toContain('there is no label x-testing');
-  },
-  300_000,
-);
+test.each(['2.13.13', '2.15.13', '2.17.14'])('ansible-core %s reads a candidate', async (version) => {
+  const folder = await freshImageDirectory();
+  await leaveLabel(folder, 'ceph-ci-testing', TAG, FILE);
+  const ansible = await program('ansible-core', version, 'ansible.cli.playbook');
+  const { status, said } = await readByRole(folder, {}, [show], { ansible });
+  expect(said).toContain(`docker_ceph_tag=<${TAG}> docker_ceph_digest=<${DIGEST}>`);
+  expect(status).toBe(0);
+  const missing = await readByRole(folder, { ceph_candidate_label: 'x-testing' }, [], { ansible });
+  expect(missing.said).toContain('there is no label x-testing');
+});
 
 test('ansible-lint finds nothing in the roles, with its profile production', async () => {
   const lint = await program('ansible-lint', '26.10.1', 'ansiblelint');
@@ -147,4 +139,4 @@ test('ansible-lint finds nothing in the roles, with its profile production', asy
   );
   expect(said).toBe('');
   await rm(copy, { recursive: true });
-}, 300_000);
+});

@@ -53,11 +53,11 @@ test('it gives what consume-ci-testing gives, and knows what does not run', asyn
     openstack_repository: outputs['openstack-repository'],
   });
   await Promise.all([unlink(file), unlink(ours)]);
-}, 60_000);
+});
 
 test('a label that is not there is one clear line', async () => {
   const { status, said } = await readByRole(directory, { ceph_candidate_label: 'no-such-testing' });
   expect(status).toBe(2);
   expect(said).toContain(`${directory.url}: there is no label no-such-testing; check ceph_candidate_url`);
   expect(said).not.toContain('404');
-}, 60_000);
+});

@@ -265,7 +265,7 @@ describe("Quay's API", () => {
     ['an empty page', /page 1 has nothing new/, () => ({ body: { tags: [], ...more } })],
     [
       'a page that is gone',
-      /page 2 is not there/,
+      /page 2 does not exist/,
       (n) => (n === 1 ? { body: { tags: rows.slice(0, 100), ...more } } : { status: 404, body: {} }),
     ],
     ['another document', /tags/, () => ({ body: { ok: true } })],

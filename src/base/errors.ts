@@ -39,6 +39,9 @@ export type Hint =
   | 'known-hosts' // the SSH host's key
   | 'git-token' // the token for a store in git
   | 'ledger-key' // the key of the ledger's seals
+  | 'signing-key' // the key that signs proofs
+  | 'trusted-root' // whom to believe when an identity signs
+  | 'verify' // whose signature an image must have
   | 'restore-ledger' // a record was changed, or is missing
   // Evidence
   | 'criteria' // the criteria file

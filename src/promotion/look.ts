@@ -5,6 +5,8 @@ import { contradiction, type LedgerEnd } from '../ledger/proofs.js';
 import type { LedgerRecord, LedgerTarget } from '../ledger/record.js';
 import type { Visible, VisibleImage } from '../ledger/steps.js';
 import { type FoundProofs, findProofs, isOwnProof } from '../proof/record-proof.js';
+import { missingStatements } from '../proof/signatures.js';
+import type { Signing } from '../proof/signer.js';
 import type { Registry } from '../registry/registry.js';
 import { imageOf } from '../store/candidate-file.js';
 import type { StoreReader } from '../store/reader.js';
@@ -15,6 +17,8 @@ export interface Place {
   readonly registry: Registry;
   readonly label: Label;
   readonly repositories: readonly Repository[];
+  /** Set if proofs are to be signed: without its signatures a proof is missing. */
+  readonly signing?: Signing | undefined;
 }
 
 export interface Sight {
@@ -41,7 +45,7 @@ export async function look(place: Place, record: LedgerRecord, end: LedgerEnd | 
     reader.readLabel(label),
     reader.readLabel(previousLabel(label)),
     Promise.all(images.map(({ tag }) => readPublished(reader, tag))),
-    Promise.all(targets.map((target) => lookAtTarget(place, target, end))),
+    Promise.all(targets.map((target) => lookAtTarget(place, record, target, end))),
     Promise.all(others.map((repository) => findStrangers(place, repository, end))),
   ]);
   const seen = looks.filter((one) => 'image' in one);
@@ -77,7 +81,8 @@ type TargetLook =
     };
 
 async function lookAtTarget(
-  { registry, label }: Place,
+  { registry, label, signing }: Place,
+  record: LedgerRecord,
   target: LedgerTarget,
   end: LedgerEnd | undefined,
 ): Promise<TargetLook> {
@@ -90,11 +95,17 @@ async function lookAtTarget(
     const digests = [...new Set([moving, target.digest])].filter((digest) => digest !== undefined);
     const found = await Promise.all(digests.map((digest) => findProofs(registry, target.repository, digest, label)));
     const own = found.find(({ digest }) => digest === target.digest);
+    const claim = end && { label, record, position: end, target: target.repository, digest: target.digest };
+    const unsigned =
+      claim === undefined || signing === undefined || own?.keeps === false
+        ? []
+        : await missingStatements(registry, claim, signing);
     return {
       target,
       image: { versioned, moving },
       lacksProof:
-        end !== undefined && own?.keeps !== false && !(own?.proofs ?? []).some((proof) => isOwnProof(proof, end)),
+        unsigned.length > 0 ||
+        (end !== undefined && own?.keeps !== false && !(own?.proofs ?? []).some((proof) => isOwnProof(proof, end))),
       keepsProofs: found.every(({ keeps }) => keeps),
       contradictions: end === undefined ? [] : contradictionsOf(found, end, target.repository),
     };

@@ -6,6 +6,7 @@ import type { DecisionRecord } from '../criteria/decision-record.js';
 import type { Label } from '../ledger/names.js';
 import type { Author } from '../ledger/next-record.js';
 import type { LedgerRules } from '../ledger/reader.js';
+import type { Signing } from '../proof/signer.js';
 import type { Registry } from '../registry/registry.js';
 import type { Targets } from '../rules/targets.js';
 import type { Store } from '../store/store.js';
@@ -22,6 +23,8 @@ export interface Promotion {
   readonly targets: Targets;
   /** The key of the HMAC that seals records; undefined: records are not sealed. */
   readonly ledgerKey: string | undefined;
+  /** Who signs the proofs; undefined: they are not signed. */
+  readonly signing?: Signing | undefined;
   /** Copy signatures and other referrers too? */
   readonly referrers: boolean;
   /** Reads everything and changes nothing. */

@@ -9,6 +9,7 @@ import { distrust, LedgerError, type LedgerReader } from '../ledger/reader.js';
 import type { LedgerPosition, LedgerTarget } from '../ledger/record.js';
 import { describeStep, type Step, stepsTo } from '../ledger/steps.js';
 import { attachProof, findProofs } from '../proof/record-proof.js';
+import { attachStatements } from '../proof/signatures.js';
 import { configuredTargets, targetRepositories, unconfiguredTargets } from '../rules/targets.js';
 import { ledgerOf } from '../store/reader.js';
 import type { Store } from '../store/store.js';
@@ -78,8 +79,8 @@ export async function reconcile(promotion: Promotion, known?: number): Promise<R
   );
 }
 
-export function placeOf({ store, registry, label, targets }: Promotion): Place {
-  return { reader: wholeArtifacts(store), registry, label, repositories: targetRepositories(targets) };
+export function placeOf({ store, registry, label, targets, signing }: Promotion): Place {
+  return { reader: wholeArtifacts(store), registry, label, repositories: targetRepositories(targets), signing };
 }
 
 /** Hides candidate files without a whole artifact, so that a label never moves to an incomplete one. */
@@ -260,11 +261,14 @@ async function carryOutAtTarget(round: Round, step: Extract<Step, { target: unkn
  * target's tag.
  */
 async function attachWhereKept(
-  { promotion: { registry, label, log }, head, end, withoutReferrers }: Round,
+  { promotion: { registry, label, log, signing }, head, end, withoutReferrers }: Round,
   { repository, digest }: LedgerTarget,
 ): Promise<void> {
   try {
     await attachProof(registry, repository, digest, label, end, head.bytes);
+    if (signing === undefined) return;
+    const claim = { label, record: head.record, position: end, target: repository, digest };
+    await attachStatements(registry, claim, head.bytes, signing);
   } catch (error) {
     if (!(error instanceof ServiceError && error.kind === 'unsupported')) throw error;
     withoutReferrers.add(formatRepository(repository));

@@ -5,6 +5,7 @@ import type { Label } from '../ledger/names.js';
 import type { LedgerRecord, LedgerTarget } from '../ledger/record.js';
 import { verifyLedger } from '../ledger/verify.js';
 import { findProofs } from '../proof/record-proof.js';
+import { findSignatures } from '../proof/signatures.js';
 import type { Registry } from '../registry/registry.js';
 import type { CandidateFile } from '../store/candidate-file.js';
 import { ledgerOf } from '../store/reader.js';
@@ -125,7 +126,10 @@ async function removeProofs(
   const named = [...ledgers.values()].flat().flatMap(({ targets }) => targets.filter(isSame));
   if (named.some(({ tag }) => !tags.has(tag))) return;
   const found = await Promise.all([...ledgers.keys()].map((label) => findProofs(registry, repository, digest, label)));
-  const artifacts = found.flatMap(({ proofs }) => proofs.map(({ artifact }) => artifact));
+  const signatures = await Promise.all(
+    [...ledgers.keys()].map((label) => findSignatures(registry, repository, digest, label)),
+  );
+  const artifacts = [...found.flatMap(({ proofs }) => proofs.map(({ artifact }) => artifact)), ...signatures.flat()];
   if (artifacts.length === 0) return;
   const name = `${formatRepository(repository)}@${digest}`;
   if (await registry.repository(repository).detach(digest, artifacts)) log.info(`removed the proofs of ${name}`);

@@ -71,6 +71,9 @@ const WORDINGS: Readonly<Record<Hint, readonly [string, ...string[]]>> = {
   'known-hosts': ['check {ssh-known-hosts}', 'check the known hosts of the store'],
   'git-token': ['check {git-token}', 'check the token for the git store'],
   'ledger-key': ['check {ledger-key}', 'check {evaluate-and-promote.ledger-key}'],
+  'signing-key': ['check {signing-key+signing-key-password}', 'check {evaluate-and-promote.signing-key}'],
+  'trusted-root': ['check {trusted-root}', 'check {verify-ledger.trusted-root}'],
+  verify: ['check {verify}', 'check {verify-ledger.verify}'],
   'restore-ledger': [
     'nothing is promoted until the ledger is restored, from a backup or from the proofs with {restore-to}',
     'nothing is promoted until the ledger is restored, from a backup or from the proofs with {verify-ledger.restore-to}',

@@ -1,0 +1,200 @@
+import * as v from 'valibot';
+import { ServiceError } from '../base/errors.js';
+import { canonicalRepository, type Digest, formatRepository, type Repository } from '../candidate/reference.js';
+import type { Label } from '../ledger/names.js';
+import { contradiction, type LedgerEnd } from '../ledger/proofs.js';
+import type { Attached, Registry } from '../registry/registry.js';
+import { type Authority, BUNDLE_TYPE, MAX_BUNDLE, openBundle } from './bundle.js';
+import type { Signing } from './signer.js';
+import { type Claim, formatStatement, isOfClaim, PROMOTION_TYPE, readPromotion, typesOf } from './statement.js';
+
+/**
+ * Signed statements attached to an image, as cosign attaches and finds them: a referrer whose artifactType and layer are
+ * a bundle, with these annotations (github.com/sigstore/cosign, specs/BUNDLE_SPEC.md).
+ */
+
+const CONTENT = 'dev.sigstore.bundle.content';
+const PREDICATE = 'dev.sigstore.bundle.predicateType';
+const CREATED = 'org.opencontainers.image.created';
+/** Ours, so that the wanted statement is found without reading the others. What they say is never believed. */
+const OWN = 'vnd.ceph-promotion.';
+
+/** How many statements of one type are read of an image, so that nobody can keep a run busy by attaching more. */
+const MAX_READ = 100;
+
+async function listBundles(
+  registry: Registry,
+  repository: Repository,
+  digest: Digest,
+  type: string,
+): Promise<readonly Attached[] | 'unsupported'> {
+  const attached = await registry.repository(repository).listAttached(digest, BUNDLE_TYPE);
+  if (attached === 'unsupported') return attached;
+  // Some programs leave the annotation out: then only the statement tells its type.
+  return attached.filter(({ annotations }) => (annotations[PREDICATE] ?? type) === type);
+}
+
+/** The types of a claim's statements that are not attached yet, or not by this signer. */
+export async function missingStatements(registry: Registry, claim: Claim, { signer }: Signing): Promise<string[]> {
+  const missing: string[] = [];
+  for (const type of typesOf(claim)) {
+    const attached = await listBundles(registry, claim.target, claim.digest, type);
+    if (attached === 'unsupported') return [];
+    const own = attached.filter(({ annotations }) => annotations[`${OWN}sha256`] === claim.position.sha256);
+    const isThere = async ({ digest }: Attached) => {
+      const bytes = await registry.repository(claim.target).readAttached(digest, BUNDLE_TYPE, MAX_BUNDLE);
+      const opened = bytes === undefined ? undefined : await signer.open(bytes);
+      return opened !== undefined && 'statement' in opened && isOfClaim(opened.statement, claim, type);
+    };
+    if (!(await some(own.slice(0, MAX_READ), isThere))) missing.push(type);
+  }
+  return missing;
+}
+
+async function some<T>(values: readonly T[], isWanted: (value: T) => Promise<boolean>): Promise<boolean> {
+  for (const value of values) if (await isWanted(value)) return true;
+  return false;
+}
+
+/**
+ * Signs and attaches the statements of a claim that are missing. Doing it again attaches nothing, also after a run that
+ * was killed in between.
+ *
+ * @throws ServiceError of kind `unsupported` if the registry definitely does not keep referrers.
+ */
+export async function attachStatements(
+  registry: Registry,
+  claim: Claim,
+  record: Buffer,
+  signing: Signing,
+): Promise<void> {
+  const { label, position, target, digest } = claim;
+  for (const type of await missingStatements(registry, claim, signing)) {
+    const layer = await signing.signer.sign(formatStatement(claim, type, record, signing.verifier));
+    await registry.repository(target).attach(digest, {
+      artifactType: BUNDLE_TYPE,
+      layer,
+      annotations: {
+        [CONTENT]: 'dsse-envelope',
+        [PREDICATE]: type,
+        [CREATED]: claim.record.when,
+        [`${OWN}ledger`]: position.ledger,
+        [`${OWN}label`]: label,
+        [`${OWN}n`]: String(position.n),
+        [`${OWN}sha256`]: position.sha256,
+        [`${OWN}target`]: canonicalRepository(target),
+      },
+    });
+  }
+}
+
+/** Our annotations as far as they are there. */
+const ownSchema = v.object({
+  [`${OWN}ledger`]: v.optional(v.string()),
+  [`${OWN}label`]: v.optional(v.string()),
+  [`${OWN}n`]: v.optional(v.pipe(v.string(), v.regex(/^[1-9]\d{0,8}$/), v.transform(Number))),
+  [`${OWN}target`]: v.optional(v.string()),
+});
+
+/**
+ * The bundles that may be a promotion of this label to this repository, except those that are older than `end` by their
+ * annotations: who can write these could as well delete the bundle.
+ */
+async function listPromotions(
+  registry: Registry,
+  repository: Repository,
+  digest: Digest,
+  label: Label,
+  end: LedgerEnd,
+): Promise<readonly Attached[] | 'unsupported'> {
+  const attached = await listBundles(registry, repository, digest, PROMOTION_TYPE);
+  if (attached === 'unsupported') return attached;
+  const target = canonicalRepository(repository);
+  return attached.filter(({ annotations }) => {
+    const parsed = v.safeParse(ownSchema, annotations);
+    if (!parsed.success) return true;
+    const own = parsed.output;
+    if ((own[`${OWN}label`] ?? label) !== label || (own[`${OWN}target`] ?? target) !== target) return false;
+    const n = own[`${OWN}n`];
+    return own[`${OWN}ledger`] !== end.ledger || n === undefined || n >= end.n;
+  });
+}
+
+/** The bundles of both types that ledgers of this label left on an image, by their annotations. */
+export async function findSignatures(
+  registry: Registry,
+  repository: Repository,
+  digest: Digest,
+  label: Label,
+): Promise<readonly Digest[]> {
+  const attached = await registry.repository(repository).listAttached(digest, BUNDLE_TYPE);
+  if (attached === 'unsupported') return [];
+  const target = canonicalRepository(repository);
+  return attached
+    .filter(({ annotations }) => annotations[`${OWN}label`] === label && annotations[`${OWN}target`] === target)
+    .map(({ digest: artifact }) => artifact);
+}
+
+/** What is to be true of an image that a ledger's head promotes to a target. */
+export interface Signed {
+  readonly label: Label;
+  readonly end: LedgerEnd;
+  readonly target: Repository;
+  readonly digest: Digest;
+  /** What the moving tag at the target is on; undefined if there is no such tag. */
+  readonly moving: Digest | undefined;
+}
+
+/** Who signed the head's promotion of an image, or why it is not to be believed. */
+export type Trusted = { readonly by: string } | { readonly problem: string };
+
+/**
+ * Verifies that somebody whom we trust signed the head's record as the promotion of this image to this target, and
+ * that what the moving tag is on bears no newer statement, nor one of another ledger.
+ *
+ * @throws ServiceError if the registry cannot be read.
+ */
+export async function verifySigned(registry: Registry, signed: Signed, authority: Authority): Promise<Trusted> {
+  const { target, digest, end, moving } = signed;
+  const where = `${formatRepository(target)}@${digest}`;
+  const problems: string[] = [];
+  let by: string | undefined;
+  for (const image of new Set([digest, moving ?? digest])) {
+    const attached = await listPromotions(registry, target, image, signed.label, end);
+    if (attached === 'unsupported') return { problem: `${where}: the registry keeps no signatures` };
+    if (attached.length > MAX_READ) {
+      throw new ServiceError('too-large', `${formatRepository(target)}@${image}: more than ${MAX_READ} promotions`);
+    }
+    for (const { digest: artifact } of attached) {
+      const bytes = await registry.repository(target).readAttached(artifact, BUNDLE_TYPE, MAX_BUNDLE);
+      const stated = await readStated(bytes, { ...signed, digest: image }, authority);
+      if ('problem' in stated) {
+        problems.push(stated.problem);
+        continue;
+      }
+      const newer = contradiction(stated, end);
+      if (newer !== undefined) {
+        return {
+          problem: `${formatRepository(target)}@${image}: a statement by ${stated.by} is newer, or of another ledger: ${newer}`,
+        };
+      }
+      if (image === digest && stated.ledger === end.ledger && stated.sha256 === end.sha256) by ??= stated.by;
+    }
+  }
+  if (by !== undefined) return { by };
+  const [first] = problems;
+  const why = first === undefined ? 'there is none' : `${problems.length} do not count; the newest: ${first}`;
+  return { problem: `${where}: no valid statement that ledger record ${end.n} promotes it: ${why}` };
+}
+
+async function readStated(
+  bytes: Buffer | undefined,
+  of: Pick<Claim, 'digest' | 'label' | 'target'>,
+  authority: Authority,
+) {
+  if (bytes === undefined) return { problem: 'its bundle cannot be read' };
+  const opened = await openBundle(bytes, authority);
+  if ('problem' in opened) return opened;
+  const stated = readPromotion(opened.statement, of);
+  return 'problem' in stated ? stated : { ...stated, by: opened.by };
+}

@@ -1,0 +1,44 @@
+import { createPublicKey, type KeyObject, sign } from 'node:crypto';
+import { type Opened, openBundle } from './bundle.js';
+import { describeKey, fingerprint } from './keys.js';
+import { STATEMENT_MEDIA_TYPE } from './statement.js';
+
+/** Signs statements. */
+export interface Signer {
+  /** Who signs, for logs. */
+  readonly who: string;
+  /** Signs a statement and returns the bundle, as JSON. */
+  sign(statement: Buffer): Promise<Buffer>;
+  /** The statement in a bundle that this signer made; a problem if another one made it. */
+  open(bundle: Uint8Array): Promise<Opened>;
+}
+
+/** Who signs the statements of a run, and the URI of the workflow that they name. */
+export interface Signing {
+  readonly signer: Signer;
+  readonly verifier: string;
+}
+
+/** Signs by a key that `readSigningKey` read. */
+export function keySigner(key: KeyObject): Signer {
+  const publicKey = createPublicKey(key);
+  return {
+    who: describeKey(publicKey),
+    async sign(statement) {
+      const { toDSSEBundle, bundleToJSON } = await import('@sigstore/bundle');
+      const signature = sign(key.asymmetricKeyType === 'ed25519' ? null : 'sha256', preAuthEncoding(statement), key);
+      const keyHint = fingerprint(publicKey).toString('base64');
+      const bundle = toDSSEBundle({ artifact: statement, artifactType: STATEMENT_MEDIA_TYPE, signature, keyHint });
+      // cosign finds no signature whose key id it does not know, and it knows none. The hint stays beside.
+      for (const one of bundle.content.dsseEnvelope.signatures) one.keyid = '';
+      return Buffer.from(JSON.stringify(bundleToJSON(bundle)));
+    },
+    open: (bundle) => openBundle(bundle, { kind: 'keys', keys: [publicKey] }),
+  };
+}
+
+/** What a DSSE signature covers (dsse, protocol.md, "PAE"). */
+function preAuthEncoding(payload: Buffer): Buffer {
+  const head = `DSSEv1 ${STATEMENT_MEDIA_TYPE.length} ${STATEMENT_MEDIA_TYPE} ${payload.length} `;
+  return Buffer.concat([Buffer.from(head), payload]);
+}

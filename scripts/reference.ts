@@ -11,6 +11,7 @@ const PAGES = {
   'criteria.md': ['criteria', 'criteria-test'],
   'files.md': ['candidate-file', 'ledger-record'],
   'decision-record.md': ['decision-record'],
+  'statements.md': ['promotion-predicate', 'verification-summary-predicate'],
 } as const;
 
 interface Schema {

@@ -5,6 +5,7 @@ import { decisionRecordSchema } from '../src/criteria/decision-record.js';
 import { policyTestsSchema } from '../src/criteria/policy-tests.js';
 import { ledgerRecordSchema } from '../src/ledger/codec.js';
 import { dashboardSchema } from '../src/monitoring/model.js';
+import { promotionPredicateSchema, summaryPredicateSchema } from '../src/proof/statement.js';
 import { candidateFileSchema } from '../src/store/candidate-file.js';
 import { lastDecisionSchema } from '../src/store/last-decision.js';
 
@@ -18,6 +19,8 @@ const SCHEMAS: Readonly<Record<string, v.GenericSchema>> = {
   'decision-record': decisionRecordSchema,
   'last-decision': lastDecisionSchema,
   'ledger-record': ledgerRecordSchema,
+  'promotion-predicate': promotionPredicateSchema,
+  'verification-summary-predicate': summaryPredicateSchema,
 };
 
 /** The files' texts by their names. What JSON Schema cannot say, such as that no job is named twice, is left out. */

@@ -25,6 +25,7 @@ import { wordHint } from './shared/hints.js';
 import { smallApis } from './shared/http.js';
 import { readInputFile } from './shared/input-file.js';
 import { registryInputs, targetInputs, withRegistry } from './shared/registry-inputs.js';
+import { readSigning, signingInputs } from './shared/signing-inputs.js';
 import { readableSchema, storeInputs, withReader, withStore } from './shared/store-inputs.js';
 import { targetsDescription, targetsSchema } from './shared/targets-input.js';
 
@@ -54,6 +55,7 @@ const inputs = {
     'Workflow files whose inputs are compared with those that our actions have, one a line; empty: all in `.github/workflows`',
     lineSchema,
   ),
+  ...signingInputs,
 };
 
 export const action = defineAction({
@@ -110,6 +112,7 @@ async function setupOf(
     hasDlrnLogin: settings.username !== undefined,
     criteria: criteria === undefined ? undefined : () => readCriteriaText(criteria, context.workspace),
     workflows: await compareWorkflows(settings.workflows, context.workspace),
+    readSigner: () => readSigning(settings, context)?.signer,
     now: unixSeconds(systemClock),
   };
 }

@@ -5,7 +5,7 @@ import { errorLine, UserError } from '../base/errors.js';
 import { formatCandidate, formatRepository, repositorySchema } from '../candidate/reference.js';
 import { formatVersion } from '../candidate/scheme.js';
 import { readStable } from '../candidate/schemes.js';
-import { labelSchema } from '../ledger/names.js';
+import { isPromotedLabel, labelSchema } from '../ledger/names.js';
 import { defineAction } from '../runner/action.js';
 import { choice, flag, lineSchema, list, optional, required, withDefault } from '../runner/inputs.js';
 import { noLabel, readCandidate } from '../store/consume.js';
@@ -19,10 +19,14 @@ import {
   type Values,
   variableTemplateSchema,
 } from '../store/extra-vars.js';
-import { caInput } from './shared/ca-input.js';
+import { requireSigned } from '../upkeep/verify-signed.js';
 import { smallApis } from './shared/http.js';
+import { registryInputs, withRegistry } from './shared/registry-inputs.js';
 import { formatSetOutputs, setOutputs } from './shared/set-outputs.js';
 import { readableSchema, readerInputs, withReader } from './shared/store-inputs.js';
+import { readAuthority, verifyInputs } from './shared/verify-inputs.js';
+
+const { 'plain-http': plainHttp, 'token-hosts': tokenHosts, 'ca-file': caFile } = registryInputs;
 
 /** Nobody knows the digest of a set whose candidate has none. */
 const NO_SET = { set: '', 'set-digest': '' };
@@ -32,7 +36,8 @@ const RDO_IMAGE = v.parse(repositorySchema, 'quay.io/ceph/daemon');
 
 export const action = defineAction({
   description: 'Reads which image a test job must test, with its digest',
-  needs: 'nothing. It reads the image server over HTTP.',
+  needs:
+    'nothing. It reads the image server over HTTP and, with `verify`, the registry that the image was promoted to.',
   inputs: {
     url: required(
       'The store that the label is in: the `https://` URL of its directory, or an address as for `server` of evaluate-and-promote, such as `git`',
@@ -69,7 +74,10 @@ export const action = defineAction({
       lineSchema,
     ),
     ...readerInputs,
-    ...caInput,
+    ...verifyInputs,
+    'plain-http': plainHttp,
+    'token-hosts': tokenHosts,
+    'ca-file': caFile,
   },
   outputs: {
     reference: 'The candidate, as `image:tag@digest`; without the digest if it is not known',
@@ -85,6 +93,12 @@ export const action = defineAction({
   },
   async run(inputs, { log, context }) {
     const { label } = inputs;
+    const authority = await readAuthority(inputs, context.workspace);
+    if (authority !== undefined && !isPromotedLabel(label)) {
+      throw new UserError(
+        `input verify: set, but ${label} is a label of candidates, and only what is promoted is signed`,
+      );
+    }
     const candidate = await withReader(inputs.url, inputs, await smallApis(log, inputs), log, async (store) => {
       const found = await readCandidate({
         store,
@@ -93,6 +107,15 @@ export const action = defineAction({
         unpinnedRepository: inputs['allow-unpinned'] ? (inputs.image[0] ?? RDO_IMAGE) : undefined,
       });
       if (found === undefined && inputs['if-missing'] === 'error') throw noLabel(store, label);
+      if (found !== undefined && authority !== undefined) {
+        if (found.digest === undefined) throw new UserError('input verify: an image without its digest is not signed');
+        const { digest } = found;
+        // The ledger names the registry, so it gets no login but one that `docker login` stored for it.
+        const by = await withRegistry(inputs, log, {}, (registry) =>
+          requireSigned(store, registry, label, digest, authority),
+        );
+        log.info(`${digest}: its promotion is signed by ${by}`);
+      }
       return found;
     });
     if (candidate === undefined) {

@@ -50,6 +50,7 @@ import { type SummaryPlaces, summarizePromotion } from './shared/promotion-summa
 import { registryInputs, targetInputs, withRegistry } from './shared/registry-inputs.js';
 import { checkRef, parseRequest, requestInputs } from './shared/request-inputs.js';
 import { setInput } from './shared/set-inputs.js';
+import { readSigning, signingInputs } from './shared/signing-inputs.js';
 import { storeInputs, withStore } from './shared/store-inputs.js';
 import { targetsDescription, targetsSchema } from './shared/targets-input.js';
 
@@ -78,6 +79,7 @@ const inputs = {
   ...storeInputs,
   server: optional(`${storeInputs.server.description}; may be empty in a dry run`, storeSchema),
   'ledger-key': secret("Key of the HMAC that seals the ledger's records; empty: they are not sealed"),
+  ...signingInputs,
   'if-criteria-unmet': choice(
     'What to do where the decision is to wait or to reject, or where what is promoted fails.',
     ['warn', 'error', 'ignore'],
@@ -161,6 +163,7 @@ async function run(settings: Settings, runner: Run): Promise<Promoted> {
   const { targets, 'promoted-label': label } = settings;
   const request = parseRequest(settings, context);
   if (!dryRun) checkRef(settings['allowed-refs'], context);
+  const signing = readSigning(settings, context);
   const evaluate = await readEvaluation(settings, runner, { request, label, http });
   const candidate = await readCandidateInput(settings, { request, dryRun }, http, log);
   const source = sourceRepository(candidate, settings.image, request);
@@ -181,6 +184,7 @@ async function run(settings: Settings, runner: Run): Promise<Promoted> {
         source: source ?? (targets.candidate[0] as Repository),
         targets,
         ledgerKey: settings['ledger-key'],
+        signing,
         referrers: settings.referrers === 'on',
         dryRun,
         author: authorOf(context),

@@ -17,6 +17,7 @@ import { smallApis } from './shared/http.js';
 import { registryInputs, targetInputs, withRegistry } from './shared/registry-inputs.js';
 import { readableSchema, readerInputs, withReader } from './shared/store-inputs.js';
 import { targetsSchema } from './shared/targets-input.js';
+import { readAuthority, verifyInputs } from './shared/verify-inputs.js';
 
 const { 'plain-http': plainHttp, 'token-hosts': tokenHosts, 'ca-file': caFile } = registryInputs;
 
@@ -44,6 +45,7 @@ const inputs = {
     lineSchema,
   ),
   'ledger-key': secret("Key of the HMAC that seals the ledger's records; empty: seals are not checked"),
+  ...verifyInputs,
 };
 
 export const action = defineAction({
@@ -62,9 +64,10 @@ export const action = defineAction({
     const http = await smallApis(log, settings);
     const restoreTo = settings['restore-to'];
     if (restoreTo !== undefined) return restore(settings, path.resolve(context.workspace, restoreTo), http, log);
-    const { records, problem } = await withRegistry(settings, log, { targets: repositories }, (registry) =>
+    const authority = await readAuthority(settings, context.workspace);
+    const { records, problem, signedBy } = await withRegistry(settings, log, { targets: repositories }, (registry) =>
       withReader(url, settings, http, log, (reader) =>
-        verifyPromotion({ reader, registry, label, ledgerKey: settings['ledger-key'], repositories }),
+        verifyPromotion({ reader, registry, label, ledgerKey: settings['ledger-key'], repositories, authority }),
       ),
     );
     const head = records.at(-1);
@@ -79,6 +82,7 @@ export const action = defineAction({
               `\`${label}\`: ${records.length} records verified; \`${head === undefined ? '' : formatCandidate(head.candidate)}\` is promoted.`,
               '',
               ...where,
+              ...signedBy.map((line) => `- signed: ${line}`),
             ].join('\n')
           : `\`${label}\`: ${problem}`,
       ...(problem !== undefined && { failure: problem }),

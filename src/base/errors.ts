@@ -40,6 +40,7 @@ export type Hint =
   | 'git-token' // the token for a store in git
   | 'ledger-key' // the key of the ledger's seals
   | 'signing-key' // the key that signs proofs
+  | 'sign-off' // promote without a signature
   | 'trusted-root' // whom to believe when an identity signs
   | 'verify' // whose signature an image must have
   | 'restore-ledger' // a record was changed, or is missing

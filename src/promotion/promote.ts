@@ -196,6 +196,7 @@ async function commit(promotion: Promotion, head: Head | undefined, record: Ledg
   if ('problem' in checked) throw new Error(`the ledger record is wrong, and was not written: ${checked.problem}`);
   await store.sweep();
   await prepare(promotion, record);
+  await promotion.signing?.signer.ready();
   const result = await store.appendRecord(label, record.n, bytes, record.id);
   const written = `ledger record ${record.n} of ${label}`;
   log.info(

@@ -7,6 +7,8 @@ import { STATEMENT_MEDIA_TYPE } from './statement.js';
 export interface Signer {
   /** Who signs, for logs. */
   readonly who: string;
+  /** Throws a UserError or ServiceError if it cannot sign now. Called before a record is appended. */
+  ready(): Promise<void>;
   /** Signs a statement and returns the bundle, as JSON. */
   sign(statement: Buffer): Promise<Buffer>;
   /** The statement in a bundle that this signer made; a problem if another one made it. */
@@ -24,6 +26,7 @@ export function keySigner(key: KeyObject): Signer {
   const publicKey = createPublicKey(key);
   return {
     who: describeKey(publicKey),
+    ready: async () => undefined,
     async sign(statement) {
       const { toDSSEBundle, bundleToJSON } = await import('@sigstore/bundle');
       const signature = sign(key.asymmetricKeyType === 'ed25519' ? null : 'sha256', preAuthEncoding(statement), key);
@@ -38,7 +41,7 @@ export function keySigner(key: KeyObject): Signer {
 }
 
 /** What a DSSE signature covers (dsse, protocol.md, "PAE"). */
-function preAuthEncoding(payload: Buffer): Buffer {
+export function preAuthEncoding(payload: Buffer): Buffer {
   const head = `DSSEv1 ${STATEMENT_MEDIA_TYPE.length} ${STATEMENT_MEDIA_TYPE} ${payload.length} `;
   return Buffer.concat([Buffer.from(head), payload]);
 }

@@ -26,6 +26,8 @@ export interface RunContext {
   readonly isGitHub: boolean;
   /** 1 for the first attempt. */
   readonly attempt: number;
+  /** The URL of the workflow file, with its ref; undefined where no forge names one. */
+  readonly workflowUrl: string | undefined;
   /** The URL of this run and attempt; undefined outside a runner. */
   readonly runUrl: string | undefined;
   /** The directory that relative paths in inputs refer to. */
@@ -90,6 +92,7 @@ function readForge(env: Environment): RunContext {
     runId: env.GITHUB_RUN_ID ?? '',
     isGitHub: env.GITHUB_ACTIONS === 'true' && !isNumbered(env),
     attempt: Number.isSafeInteger(attempt) && attempt > 0 ? attempt : 1,
+    workflowUrl: workflowUrl(env),
     runUrl: runUrl(env),
     workspace: env.GITHUB_WORKSPACE || process.cwd(),
   };
@@ -121,6 +124,12 @@ function readDefaultBranch(file: string): string | undefined {
 
 function isNumbered(env: Environment): boolean {
   return env.GITEA_ACTIONS === 'true' || env.FORGEJO_ACTIONS === 'true';
+}
+
+/** As Fulcio names it in certificates: `https://github.com/owner/repository/.github/workflows/file.yml@refs/heads/main`. */
+function workflowUrl({ GITHUB_SERVER_URL: server, GITHUB_WORKFLOW_REF: workflow }: Environment): string | undefined {
+  const url = server && workflow ? `${server}/${workflow}` : undefined;
+  return url !== undefined && v.is(v.pipe(lineSchema, v.url()), url) ? url : undefined;
 }
 
 /**

@@ -11,6 +11,7 @@ import { describeStep, stepsTo } from '../ledger/steps.js';
 import { look } from '../promotion/look.js';
 import { endOf, wholeArtifacts } from '../promotion/reconcile.js';
 import { findProofs } from '../proof/record-proof.js';
+import type { Signer } from '../proof/signer.js';
 import type { Registry } from '../registry/registry.js';
 import { readCandidate } from '../store/consume.js';
 import { ledgerOf, type StoreReader } from '../store/reader.js';
@@ -36,6 +37,8 @@ export interface Setup {
   readonly criteria: (() => Promise<string>) | undefined;
   /** What workflow files pass to our actions that these do not take, by file. */
   readonly workflows: ReadonlyMap<string, readonly string[]>;
+  /** Reads the signing key, and gives who signs; undefined if nothing is signed. */
+  readonly readSigner: () => Signer | undefined;
   /** Unix seconds. */
   readonly now: number;
 }
@@ -70,6 +73,7 @@ export async function checkSetup(setup: Setup): Promise<Check[]> {
         ? { what, state: 'ok', line: 'each is one that its action has' }
         : { what, state: 'wrong', line: problems.join('; ') };
     }),
+    await checkSigning(setup),
   ];
 }
 
@@ -87,6 +91,19 @@ async function checkReader({ withReader, candidateLabel, label }: Setup): Promis
       }),
     );
   return [await read(candidateLabel), await read(label)];
+}
+
+/** Reads the key, or fetches a token. Nothing is signed: a keyless signature would be in a public log for ever. */
+async function checkSigning({ readSigner }: Setup): Promise<Check> {
+  const what = 'signing';
+  try {
+    const signer = readSigner();
+    if (signer === undefined) return notSet(what, 'signing-key');
+    await signer.ready();
+    return { what, state: 'ok', line: `what is promoted is signed by ${signer.who}` };
+  } catch (error) {
+    return wrong(what, error);
+  }
 }
 
 /** Checks the right to write to each target that already exists. */

@@ -6,6 +6,8 @@ import type { LedgerRecord } from '../ledger/record.js';
 import { describeStep, stepsTo } from '../ledger/steps.js';
 import { verifyLedger } from '../ledger/verify.js';
 import { look, targetError } from '../promotion/look.js';
+import type { Authority } from '../proof/bundle.js';
+import { verifySigned } from '../proof/signatures.js';
 import type { Registry } from '../registry/registry.js';
 import { ledgerOf, type StoreReader } from '../store/reader.js';
 
@@ -17,6 +19,8 @@ export interface VerifyOptions {
   readonly ledgerKey: string | undefined;
   /** The only repositories that the head may name; empty: it may name any. */
   readonly repositories: readonly Repository[];
+  /** Whose signature each target's image must have; undefined: signatures are not looked at. */
+  readonly authority?: Authority | undefined;
 }
 
 export interface Verified {
@@ -26,6 +30,8 @@ export interface Verified {
   readonly problem: string | undefined;
   /** The repositories whose registry cannot keep proofs. Nothing there would reveal a cut ledger. */
   readonly withoutReferrers: readonly string[];
+  /** Who signed the head, one line for each target; empty if signatures were not looked at. */
+  readonly signedBy: readonly string[];
 }
 
 /**
@@ -35,13 +41,13 @@ export interface Verified {
  * @throws ServiceError if something cannot be read.
  */
 export async function verifyPromotion(options: VerifyOptions): Promise<Verified> {
-  const { reader, registry, label, ledgerKey, repositories } = options;
+  const { reader, registry, label, ledgerKey, repositories, authority } = options;
   const { records, newest, id, problem } = await verifyLedger(ledgerOf(reader, label), { label, key: ledgerKey });
-  const result = (wrong: string | undefined, withoutReferrers: readonly string[] = []): Verified => ({
-    records,
-    problem: wrong,
-    withoutReferrers,
-  });
+  const result = (
+    wrong: string | undefined,
+    withoutReferrers: readonly string[] = [],
+    signedBy: readonly string[] = [],
+  ): Verified => ({ records, problem: wrong, withoutReferrers, signedBy });
   if (problem !== undefined) return result(problem);
   const head = records.at(-1);
   // A wrong address looks the same.
@@ -71,7 +77,16 @@ export async function verifyPromotion(options: VerifyOptions): Promise<Verified>
   const [step] = stepsTo(head, sight.visible);
   const todo =
     step && `readers do not find what ledger record ${head.n} says; still to do: ${describeStep(step, label)}`;
-  return result(todo ?? (await lostWayBack(registry, records)), sight.withoutReferrers);
+  if (todo !== undefined) return result(todo, sight.withoutReferrers);
+  const signedBy: string[] = [];
+  for (const { repository, digest } of head.targets) {
+    if (authority === undefined) break;
+    const { moving } = sight.visible.images.get(formatRepository(repository)) ?? {};
+    const said = await verifySigned(registry, { label, end, target: repository, digest, moving }, authority);
+    if ('problem' in said) return result(said.problem, sight.withoutReferrers);
+    signedBy.push(`${formatRepository(repository)}@${digest} by ${said.by}`);
+  }
+  return result(await lostWayBack(registry, records), sight.withoutReferrers, signedBy);
 }
 
 /** The image that a rollback would go to, if it is gone from a target. */

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readFile, readlink, rm, symlink, unlink, writeFile } fr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { pemPair } from '../proof/fixture.js';
 import { cephDaemonImage } from '../sandbox/ceph-daemon.js';
 import { freshRepository, sandbox } from '../sandbox/current.js';
 import { type FaultProxy, startFaultProxy } from '../sandbox/fault-proxy.js';
@@ -54,6 +55,7 @@ beforeAll(async () => {
     ...promotion,
     url: settings.directory.url,
     ...settings.dlrn,
+    'signing-key': pemPair().secret,
   };
 });
 
@@ -81,13 +83,14 @@ test('where all is set and right, each check is ok', async () => {
     DLRN: 'ok: ok',
     'DLRN login': 'ok: taken',
     criteria: 'ok: requirements of current-ceph: 1',
+    signing: expect.stringMatching(/^ok: what is promoted is signed by key [0-9a-f]{16}$/),
   });
   expect(done).toMatchObject({ status: 0, errors: [], outputs: { wrong: '0', 'not-set': '0' } });
 });
 
 test('where nothing is set it is green, and says what to set', async () => {
   const done = await runBundle('check-setup', { image: settings.image });
-  expect(done).toMatchObject({ status: 0, errors: [], outputs: { wrong: '0', 'not-set': '7' } });
+  expect(done).toMatchObject({ status: 0, errors: [], outputs: { wrong: '0', 'not-set': '8' } });
   expect(checks(done)).toMatchObject({
     targets: 'not set: its inputs are not set; check the input targets',
     [SFTP]: 'not set: its inputs are not set; check the input server',
@@ -103,6 +106,12 @@ describe('what is wrong is told, and the rest is checked all the same', () => {
       write,
       { 'target-password': 'x' },
       /set the inputs target-username and target-password/,
+    ],
+    [
+      'a signing key that is cut',
+      () => 'signing',
+      { 'signing-key': '-----BEGIN PRIVATE KEY-----\nMC4C' },
+      /^wrong: the signing key is damaged/,
     ],
     [
       'another host key',

@@ -151,10 +151,20 @@ function serve(registry: MemoryRegistry, { method, url, headers, body }: Asked):
   if (kind === 'manifests') {
     const found = registry.manifests.get(`${repository}:${name}`);
     if (found === undefined) return refuse(404, 'MANIFEST_UNKNOWN');
-    return { status: 200, headers: { 'content-type': found.type }, body: found.bytes };
+    const { bytes, type } = found;
+    const headers = {
+      'content-type': type,
+      'content-length': `${bytes.length}`,
+      'docker-content-digest': digestOf(bytes),
+    };
+    return { status: 200, headers, body: bytes };
   }
   if (kind === 'referrers' && registry.hasReferrers)
-    return { status: 200, body: referrersOf(registry, repository, name) };
+    return {
+      status: 200,
+      headers: { 'content-type': MEDIA_TYPES.oci.index },
+      body: referrersOf(registry, repository, name),
+    };
   if (kind === 'blobs' && method === 'POST') {
     const mounted = registry.blobs.get(`${url.searchParams.get('from')}@${url.searchParams.get('mount')}`);
     if (mounted === undefined) return { status: 202, headers: { location: `/v2/${repository}/blobs/uploads/1` } };

@@ -41,6 +41,11 @@ const GO_PROGRAMS = {
   registry: 'github.com/distribution/distribution/v3/cmd/registry@v3.1.2',
   actionlint: 'github.com/rhysd/actionlint/cmd/actionlint@v1.7.12',
 } as const;
+/** Programs that only field tests run: to build cosign takes minutes. */
+const SIGNATURE_PROGRAMS = {
+  cosign: 'github.com/sigstore/cosign/v3/cmd/cosign@v3.1.3',
+  oras: 'oras.land/oras/cmd/oras@v1.3.6',
+} as const;
 /** A program of ours, which go.mod beside it pins the parts of. */
 const GITEA_RUNNER = join(projectRoot, 'test/sandbox/gitea-runner');
 const PYTHON_PACKAGES = [
@@ -69,6 +74,8 @@ const venvBin = join(venv, 'bin');
 const venvComplete = join(venv, 'complete');
 const goSources = ['go.mod', 'main.go'].map((name) => readFileSync(join(GITEA_RUNNER, name), 'utf8'));
 const goHome = join(toolsHome, `go-${shortHash([...Object.values(GO_PROGRAMS), ...goSources].join())}`);
+
+const signaturesHome = join(toolsHome, `signatures-${shortHash(Object.values(SIGNATURE_PROGRAMS).join())}`);
 
 /** Debian packages by the program that shows whether they are there. */
 const DEBIAN_PACKAGES = {
@@ -214,6 +221,24 @@ async function buildGoPrograms(go: string): Promise<void> {
   await cp(GITEA_RUNNER, source, { recursive: true });
   await run(go, ['build', '-C', source, '-mod=mod', '-o', join(building, 'gitea-runner'), '.']);
   await rename(building, goHome);
+}
+
+/** Paths of cosign and oras, which are built with go if they are missing. */
+export async function installSignaturePrograms(say: Say): Promise<Record<keyof typeof SIGNATURE_PROGRAMS, string>> {
+  const unlock = await lock(join(toolsHome, 'lock-signatures'), say);
+  try {
+    if (!(await exists(signaturesHome))) {
+      say(`  built with go, into ${signaturesHome}: cosign and oras (some minutes)`);
+      const go = (await suitableGo('go')) ?? (await goFromVenv());
+      const building = `${signaturesHome}.building`;
+      await rm(building, { recursive: true, force: true });
+      for (const program of Object.values(SIGNATURE_PROGRAMS)) await run(go, ['install', program], { GOBIN: building });
+      await rename(building, signaturesHome);
+    }
+    return { cosign: join(signaturesHome, 'cosign'), oras: join(signaturesHome, 'oras') };
+  } finally {
+    unlock();
+  }
 }
 
 async function goFromVenv(): Promise<string> {

@@ -71,7 +71,8 @@ const WORDINGS: Readonly<Record<Hint, readonly [string, ...string[]]>> = {
   'known-hosts': ['check {ssh-known-hosts}', 'check the known hosts of the store'],
   'git-token': ['check {git-token}', 'check the token for the git store'],
   'ledger-key': ['check {ledger-key}', 'check {evaluate-and-promote.ledger-key}'],
-  'signing-key': ['check {signing-key+signing-key-password}', 'check {evaluate-and-promote.signing-key}'],
+  'signing-key': ['check {sign}, and {signing-key+signing-key-password}', 'check {evaluate-and-promote.signing-key}'],
+  'sign-off': ['set {sign} to off to promote without a signature', 'set {evaluate-and-promote.sign} to off'],
   'trusted-root': ['check {trusted-root}', 'check {verify-ledger.trusted-root}'],
   verify: ['check {verify}', 'check {verify-ledger.verify}'],
   'restore-ledger': [

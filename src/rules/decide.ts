@@ -22,7 +22,10 @@ export async function decide(
   facts: Facts,
 ): Promise<Decided | Refused> {
   if (request.kind === 'evaluate') return evaluate(setting, head, facts);
-  if (setting.attempt > 1) return finishOwn(setting, head, facts);
+  if (setting.attempt !== 1) {
+    const done = await finishOwn(setting, head, facts);
+    if (done !== undefined) return done;
+  }
   if (request.kind === 'adopt') return frozen(setting) ?? adopt(request, setting, head, facts);
   if (request.kind === 'force') return frozen(setting) ?? force(request, setting, head, facts);
   if (head === undefined) {
@@ -40,16 +43,20 @@ export async function decide(
   }
 }
 
-/** A person decided about the state that they saw, so a re-run only finishes that decision and never decides again. */
+/**
+ * A person decided about the state that they saw, so a re-run only finishes that decision and never decides again.
+ * Undefined where this may be the first attempt.
+ */
 async function finishOwn(
-  { label, run }: Setting,
+  { label, run, attempt }: Setting,
   head: LedgerRecord | undefined,
   { history }: Facts,
-): Promise<Decided | Refused> {
+): Promise<Decided | Refused | undefined> {
   const own = head && (await history(({ id }) => id.split('/')[0] === run));
   if (head !== undefined && own !== undefined) {
     return unchanged(head, `this run wrote ledger record ${own.n}; nothing is left to do`);
   }
+  if (attempt === 0) return undefined;
   return refuse(
     `a re-run does not decide for a person again, and the ledger of ${label} has no record of this run; dispatch a new run`,
   );

@@ -20,7 +20,7 @@ export interface Setting {
   readonly supersedes: readonly LedgerPosition[];
   readonly onRegression: 'warn' | 'hold' | 'rollback';
   readonly who: string;
-  /** The id of the run, which is the same in all its attempts, and the number of this attempt. */
+  /** The id of the run, which is the same in all its attempts, and the number of this attempt; 0 where nobody counts them. */
   readonly run: string;
   readonly attempt: number;
   /** RFC 3339. */

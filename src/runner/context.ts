@@ -24,7 +24,7 @@ export interface RunContext {
   readonly runId: string;
   /** GitHub, or act, which behaves like it; `gh` knows no other forge. */
   readonly isGitHub: boolean;
-  /** 1 for the first attempt. */
+  /** 1 for the first attempt; 0 for a change in Zuul, which anybody may enqueue again uncounted. */
   readonly attempt: number;
   /** The URL of the workflow file, with its ref; undefined where no forge names one. */
   readonly workflowUrl: string | undefined;
@@ -59,9 +59,15 @@ function readZuul(env: Environment): Elsewhere | undefined {
     event: ['zuul', pipeline, change].filter((part) => part !== '').join('/'),
     pipeline,
     actor: readLine(env, 'ZUUL_USER'),
-    runId: build,
+    // A change is decided once, by whichever of its builds comes first.
+    ...(change === '' ? { runId: asId(build) } : { runId: asId(change), attempt: 0 }),
     runUrl: readUrl(env, 'ZUUL_BUILD_URL'),
   };
+}
+
+/** As the ids of runs are elsewhere, for the ids of records. */
+function asId(text: string): string {
+  return text.replaceAll(/[^A-Za-z0-9_-]/g, '-').slice(0, 64);
 }
 
 /** A person at a command line; undefined where nobody says who they are. */

@@ -133,7 +133,7 @@ async function build(name: string, { pipeline = PERIODIC, parents = {}, more = {
   const started = new Date().toISOString().slice(0, 19);
   const vars = varsOf(name);
   const edit = (key: string, values: object) => (key in vars ? { [key]: { ...Object(vars[key]), ...values } } : {});
-  const change = pipeline === PERIODIC ? {} : { change: '12345', patchset: '2' };
+  const change = pipeline === PERIODIC ? {} : { change: String(merged), patchset: '2' };
   const variables = {
     ...vars,
     ...edit('ceph_find_stable_tag', { image: settings.image, flavor: 'pacific' }),
@@ -219,8 +219,12 @@ async function records() {
   );
 }
 
+/** The number of the newest change that was merged. */
+let merged = 12344;
+
 /** A change of the decision that was merged. */
 function merge(decision: object, email = 'alice@example.org'): void {
+  merged += 1;
   const folder = path.join(work, PROJECT);
   execFileSync('sh', ['-c', 'cat > decisions/master.yaml'], {
     cwd: folder,
@@ -294,13 +298,15 @@ test('a person forces an older tag, rolls back and lifts the hold, each by a mer
   const lifted = green(await decide());
   merge({ 'rollback-to': 'previous', ...reason });
   const back = green(await decide());
-  const event = 'zuul/ceph-decision/12345,2';
+  // Somebody enqueues that change again: nothing is rolled back twice.
+  green(await decide());
+  const event = (n: number) => `zuul/ceph-decision/${n},2`;
   const [, ...decisions] = await records();
   expect(decisions).toEqual(
     [
-      { kind: 'forced', who: 'alice@example.org', event, 'run-url': page(forced.build) },
-      { kind: 'lift', who: 'bob@example.org', event, 'run-url': page(lifted.build) },
-      { kind: 'rollback', who: 'alice@example.org', event, 'run-url': page(back.build) },
+      { kind: 'forced', who: 'alice@example.org', event: event(12345), 'run-url': page(forced.build) },
+      { kind: 'lift', who: 'bob@example.org', event: event(12346), 'run-url': page(lifted.build) },
+      { kind: 'rollback', who: 'alice@example.org', event: event(12347), 'run-url': page(back.build) },
     ].map((record) => expect.objectContaining({ ...record, reason: 'v6.0.7 leaks memory' })),
   );
   expect(await readlink(path.join(settings.directory.path, 'current-ceph'))).toBe(TAG);

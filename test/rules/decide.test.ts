@@ -630,6 +630,18 @@ describe('a re-run of a person’s request', () => {
       'unchanged',
     ],
     [
+      'is seen where nobody counts attempts',
+      rollingBack('previous'),
+      { ledger: [[1], [2, { ...previous(1), ...own }]], setting: { attempt: 0 } },
+      'unchanged',
+    ],
+    [
+      'is none where nobody counts attempts, and nothing was decided yet',
+      rollingBack('previous'),
+      { ledger: [[1], [2, previous(1)]], setting: { attempt: 0 } },
+      `rollback -> rollback ${V(1)} holding ${V(2)}`,
+    ],
+    [
       'finishes it whatever came after',
       forcing(2),
       {

@@ -131,13 +131,16 @@ describe('the run', () => {
       event: 'zuul/ceph-decision/12345,2',
       pipeline: 'ceph-decision',
       actor: 'alice@example.org',
-      runId: 'b1',
+      runId: '12345-2',
+      attempt: 0,
       runUrl: BUILD.ZUUL_BUILD_URL,
       ref: undefined,
     });
     expect(readRunContext({ ZUUL_BUILD: 'b1', ZUUL_PIPELINE: 'periodic' })).toMatchObject({
       event: 'zuul/periodic',
       actor: '',
+      runId: 'b1',
+      attempt: 1,
       runUrl: undefined,
     });
     expect(readRunContext({ ...BUILD, ZUUL_PIPELINE: '' }).pipeline).toBe('');

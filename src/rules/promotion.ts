@@ -51,7 +51,7 @@ export async function statePromoted(
   for (const companion of setting.targets.companions) {
     const target = await (companions.length === 0
       ? untestedTarget(companion, head, facts)
-      : testedTarget(companion, companions, facts));
+      : testedTarget(companion, companions, head, facts));
     if ('refused' in target) return target;
     targets.push(target);
   }
@@ -60,21 +60,30 @@ export async function statePromoted(
 
 /** A companion is promoted with the digest that was tested, and only while its tag still names it or `targets` pins it. */
 async function testedTarget(
-  { source, repository }: Companion,
+  companion: Companion,
   companions: readonly Candidate[],
+  head: LedgerRecord | undefined,
   facts: Facts,
 ): Promise<LedgerTarget | Refused> {
+  const { source, repository } = companion;
   const name = `companion ${formatRepository(source.repository)}:${source.tag}`;
   const tested = companions.find((one) => isNamed(one, source));
   if (tested === undefined) {
     const there = companions.map(formatCandidate).join(', ');
     return refuse(`${name} was not tested with the candidate, whose companions are ${there}`, 'companions');
   }
-  if (source.digest !== undefined) {
-    return source.digest === tested.digest
-      ? targetOf(repository, tested)
-      : refuse(`${name} was tested as ${tested.digest}, and is pinned to ${source.digest}`, 'targets');
+  if (source.digest !== undefined && source.digest !== tested.digest) {
+    return refuse(`${name} was tested as ${tested.digest}, and is pinned to ${source.digest}`, 'targets');
   }
+  const before = await promotedBefore(companion, head, facts);
+  if (before !== undefined && before.digest !== tested.digest) {
+    return refuse(
+      `${name} was tested as ${tested.digest}, and was promoted as ${before.digest} before, under a tag that never moves; ` +
+        'name another tag of it, or pin it to that digest',
+      'companions',
+    );
+  }
+  if (source.digest !== undefined) return targetOf(repository, tested);
   const now = await facts.resolve(source.repository, source.tag);
   if (now === tested.digest) return targetOf(repository, tested);
   return now === undefined
@@ -90,17 +99,27 @@ async function testedTarget(
  * promoted with.
  */
 async function untestedTarget(
-  { source, repository }: Companion,
+  companion: Companion,
   head: LedgerRecord | undefined,
   facts: Facts,
 ): Promise<LedgerTarget | Refused> {
+  const { source, repository } = companion;
   if (source.digest !== undefined) return targetOf(repository, { ...source, digest: source.digest });
-  const targetIn = (record: LedgerRecord) =>
-    record.targets.find((target) => sameRepository(target.repository, repository) && holdsImage(target, source));
-  const record = head && (await facts.history((one) => targetIn(one) !== undefined));
-  const before = record && targetIn(record);
+  const before = await promotedBefore(companion, head, facts);
   if (before !== undefined) return before;
   const digest = await facts.resolve(source.repository, source.tag);
   if (digest !== undefined) return targetOf(repository, { ...source, digest });
   return refuse(`companion ${formatRepository(source.repository)}:${source.tag} does not exist`);
+}
+
+/** The target of the newest record that promoted this tag of the companion there. */
+async function promotedBefore(
+  { source, repository }: Companion,
+  head: LedgerRecord | undefined,
+  facts: Facts,
+): Promise<LedgerTarget | undefined> {
+  const targetIn = (record: LedgerRecord) =>
+    record.targets.find((target) => sameRepository(target.repository, repository) && holdsImage(target, source));
+  const record = head && (await facts.history((one) => targetIn(one) !== undefined));
+  return record && targetIn(record);
 }

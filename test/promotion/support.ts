@@ -190,7 +190,11 @@ export function ledger({ directory }: Pick<Scene, 'directory'>): LedgerRecord[] 
   });
 }
 
-const MANIFEST = 'application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json';
+const MANIFEST = [
+  'application/vnd.oci.image.manifest.v1+json',
+  'application/vnd.oci.image.index.v1+json',
+  'application/vnd.docker.distribution.manifest.list.v2+json',
+].join();
 
 async function askRegistry({ url, login }: Place, method: string, path: string): Promise<Response> {
   const authorization = login === undefined ? {} : { authorization: basicAuthorization(login) };

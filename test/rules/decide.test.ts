@@ -758,13 +758,21 @@ describe('companions', () => {
     });
 
     test('that change make a promoted candidate a new set', async () => {
-      const ledger: Situation['ledger'] = [[1, record({ ...tested, digest: digestOf('before') })]];
+      const ledger: Situation['ledger'] = [[1, record({ ...tested, tag: tag('v2.32'), digest: digestOf('before') })]];
       expect(await run(evaluating, { ledger, setting: withSet(1, tested) })).toMatchObject({
         outcome: { decision: 'promote' },
         change: { companions: [tested] },
       });
       const same: Situation['ledger'] = [[1, record(tested)]];
       expect(summary(await run(evaluating, { ledger: same, setting: withSet(1, tested) }))).toBe('unchanged');
+    });
+
+    test('that were rebuilt under the tag that is promoted are refused, with the way out', async () => {
+      const ledger: Situation['ledger'] = [[1, record({ ...tested, digest: digestOf('before') })]];
+      expect(await run(evaluating, { ledger, setting: withSet(2, tested) })).toMatchObject({
+        refused: expect.stringContaining(`was promoted as ${digestOf('before')} before, under a tag that never moves`),
+        hint: 'companions',
+      });
     });
 
     test('come back with a rollback, and stay with a hold', async () => {

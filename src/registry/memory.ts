@@ -17,23 +17,26 @@ export interface ManifestBytes {
   readonly mediaType: string | undefined;
 }
 
-/** Larger manifests are read again. */
-const MAX_KEPT_BYTES = 128 * 1024;
-const MAX_KEPT = 500;
+/** How many bytes of manifests are kept. What does not fit is read again. */
+const MAX_KEPT_BYTES = 8 * 1024 * 1024;
 
 export function createMemory(): Memory {
   const manifests = new Map<Digest, Promise<ManifestBytes>>();
   const referrers = new Map<string, boolean>();
+  let keptBytes = 0;
 
   return {
     recall: (digest) => manifests.get(digest),
 
     keep(digest, manifest) {
-      if (manifests.size >= MAX_KEPT || manifests.has(digest)) return;
+      if (manifests.has(digest)) return;
       const kept = Promise.resolve(manifest);
       manifests.set(digest, kept);
       const forget = () => manifests.delete(digest);
-      kept.then(({ bytes }) => bytes.length > MAX_KEPT_BYTES && forget(), forget);
+      kept.then(({ bytes }) => {
+        if (keptBytes + bytes.length > MAX_KEPT_BYTES) forget();
+        else keptBytes += bytes.length;
+      }, forget);
     },
 
     hasReferrers: (repository) => referrers.get(formatRepository(repository)),

@@ -93,6 +93,7 @@ const soundness = v.rawCheck<LabelCriteria>(({ dataset, addIssue }) => {
 function problemOf({ required = [], 'any-of': groups = [], waivers = [] }: LabelCriteria): string | undefined {
   const jobs = [...required, ...groups.flat()];
   if (jobs.length === 0) return 'no job is required: everything would be promoted';
+  if (jobs.length > MAX_JOBS) return `more than ${MAX_JOBS} jobs`;
   const double = firstDouble(jobs);
   if (double !== undefined) return `${double} is named twice`;
   const waived = waivers.map(({ job }) => job);
@@ -105,7 +106,8 @@ function problemOf({ required = [], 'any-of': groups = [], waivers = [] }: Label
 }
 
 function firstDouble(names: readonly string[]): string | undefined {
-  return names.find((name, index) => names.indexOf(name) !== index);
+  const seen = new Set<string>();
+  return names.find((name) => seen.size === seen.add(name).size);
 }
 
 const labelSchema = v.pipe(keysSchema, soundness);
@@ -128,6 +130,25 @@ const parsedFileSchema = v.record(
 
 const MAX_CHARACTERS = 256 * 1024;
 const MAX_ALIASES = 20;
+const MAX_JOBS = 1000;
+const MAX_DEPTH = 100;
+const MAX_PROPERTIES = 100;
+
+/**
+ * Text that would keep the YAML parser busy for minutes, or exhaust its stack: it also comes from ledgers that others
+ * can write. Counts marks without regard to quotes, so the limits are far above what any criteria need.
+ */
+function excessOf(text: string): string | undefined {
+  let depth = 0;
+  for (const mark of text) {
+    if (mark === '[' || mark === '{') depth += 1;
+    else if (mark === ']' || mark === '}') depth -= 1;
+    if (depth > MAX_DEPTH) return `lists or mappings within ${MAX_DEPTH} others`;
+  }
+  if (/^[ \t]*(?:[-?:][ \t]+){50}/m.test(text)) return 'lists within 50 others on one line';
+  const properties = text.match(/(?:^|[\s,[{])[&!]/g) ?? [];
+  return properties.length > MAX_PROPERTIES ? `more than ${MAX_PROPERTIES} anchors and tags` : undefined;
+}
 
 /**
  * Reads the criteria of one label from a criteria file (YAML 1.2 or JSON). Throws a UserError that names the key.
@@ -159,6 +180,8 @@ export function parseCriteria(content: string, label: string, what = 'criteria')
 /** Parses YAML that JSON could express too, with unique keys and few aliases. `what` names the text in errors. */
 export function parseYaml(text: string, what: string): unknown {
   if (text.length > MAX_CHARACTERS) throw new UserError(`${what}: more than ${MAX_CHARACTERS} characters`);
+  const excess = excessOf(text);
+  if (excess !== undefined) throw new UserError(`${what}: ${excess}`);
   const document = parseDocument(text, { schema: 'core', stringKeys: true, uniqueKeys: true });
   const [problem] = [...document.errors, ...document.warnings];
   // Below the first line the library draws an excerpt of the text.

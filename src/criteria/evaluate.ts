@@ -48,7 +48,7 @@ export function evaluate(
   );
   const nearest = gaps[0]?.hash ?? null;
   const jobs = histories.map((history) => waivedOr(history, judge(history, nearest)));
-  const blockedBy = gaps.filter(({ unmet }) => unmet.length > 0).slice(0, MAX_GAPS);
+  const blockedBy = gaps.filter(({ unmet }) => unmet.length > 0);
   return {
     version: rules,
     candidate: formatCandidate(candidate),
@@ -119,6 +119,8 @@ export function replay(record: DecisionRecord): Verdict {
 }
 
 const NEWEST_RULES: Rules = 2;
+/** Requirements on hashes, of which DLRN is asked for 50; but a record that somebody else wrote may hold any number. */
+const MAX_STATES = 500_000;
 /** How many gaps are recorded. */
 const MAX_GAPS = 10;
 
@@ -132,6 +134,11 @@ function hashOf(result: JobResult, { acrossHashes }: Criteria): Hash {
 /** Newest first. Without any result, only the hash that the next result will have. */
 function hashesOf({ counted }: Counting, criteria: Criteria): Hash[] {
   const hashes = new Set(counted.map((result) => hashOf(result, criteria)));
+  if (hashes.size * criteria.requirements.length > MAX_STATES) {
+    throw new UserError(
+      `${hashes.size} aggregate hashes are too many for ${criteria.requirements.length} requirements`,
+    );
+  }
   return hashes.size === 0 ? [null] : [...hashes];
 }
 
@@ -332,17 +339,15 @@ interface Gap {
   readonly unmet: readonly Requirement[];
 }
 
-/** The gaps that contain no other gap, smallest first. Of equal gaps the one on the newest hash is kept. */
+/** The smallest gaps that contain no other gap, at most MAX_GAPS. Of equal gaps the one on the newest hash is kept. */
 function smallest(gaps: readonly Gap[]): Gap[] {
-  const isWithin = (a: Gap, b: Gap) => a.unmet.every((requirement) => b.unmet.includes(requirement));
-  return gaps
-    .filter((gap, index) =>
-      gaps.every((other, place) => {
-        const isSmaller = isWithin(other, gap) && (!isWithin(gap, other) || place < index);
-        return !isSmaller;
-      }),
-    )
-    .sort((a, b) => a.unmet.length - b.unmet.length);
+  const kept: Gap[] = [];
+  for (const gap of [...gaps].sort((a, b) => a.unmet.length - b.unmet.length)) {
+    const own = new Set(gap.unmet);
+    if (!kept.some(({ unmet }) => unmet.every((requirement) => own.has(requirement)))) kept.push(gap);
+    if (kept.length === MAX_GAPS) break;
+  }
+  return kept;
 }
 
 function decide(

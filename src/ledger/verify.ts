@@ -1,5 +1,6 @@
 import { checkRecord, historyProblem } from './chain.js';
 import { sha256 } from './codec.js';
+import type { LedgerEnd } from './proofs.js';
 import { distrust, type LedgerReader, type LedgerRules, laterRecord, MAX_RECORDS } from './reader.js';
 import type { LedgerRecord } from './record.js';
 
@@ -39,6 +40,14 @@ export async function verifyLedger(reader: LedgerReader, rules: LedgerRules): Pr
   const later = await laterRecord(reader, records.length);
   const problem = later === undefined ? undefined : `it is missing, and record ${later} is there`;
   return end(problem, records.length + 1);
+}
+
+/** What proofs are compared with; undefined if there is no record. */
+export function endOfVerified({ records, newest, id }: Verification): LedgerEnd | undefined {
+  const [first] = records;
+  if (first === undefined || newest === undefined || id === undefined) return undefined;
+  const supersedes = first.kind === 'adopted' ? first.supersedes : [];
+  return { ledger: id, n: records.length, sha256: sha256(newest), supersedes };
 }
 
 /** Reads records from the first one on, and stops at the first gap. */

@@ -3,7 +3,8 @@ import type { Log } from '../base/log.js';
 import { formatRepository, type Repository, sameRepository } from '../candidate/reference.js';
 import type { Label } from '../ledger/names.js';
 import type { LedgerRecord, LedgerTarget } from '../ledger/record.js';
-import { verifyLedger } from '../ledger/verify.js';
+import { endOfVerified, verifyLedger } from '../ledger/verify.js';
+import { look } from '../promotion/look.js';
 import { findProofs } from '../proof/record-proof.js';
 import { findSignatures } from '../proof/signatures.js';
 import type { Registry } from '../registry/registry.js';
@@ -33,7 +34,7 @@ export interface Pruned extends Removable {
 /**
  * Lists what no rollback of any ledger in the directory needs, and deletes it if asked to.
  *
- * @throws ServiceError if a ledger is not trusted, or grows in the meantime.
+ * @throws ServiceError if a ledger is not trusted, contradicts the proofs at the targets, or grows in the meantime.
  */
 export async function prune(options: PruneOptions): Promise<Pruned> {
   const { server, repositories, keep } = options;
@@ -48,11 +49,18 @@ export async function prune(options: PruneOptions): Promise<Pruned> {
   return { ...listed, removed: options.delete ? await remove(options, listed, ledgers) : [] };
 }
 
-async function readLedgers({ server, ledgerKey }: PruneOptions): Promise<Map<Label, readonly LedgerRecord[]>> {
+/** Reads all ledgers whole. One that was cut would not say what a rollback needs, so proofs are looked at too. */
+async function readLedgers(options: PruneOptions): Promise<Map<Label, readonly LedgerRecord[]>> {
+  const { server, registry, repositories, ledgerKey } = options;
   const ledgers = new Map<Label, readonly LedgerRecord[]>();
   for (const label of await server.listLedgers()) {
     const rules = { label, key: ledgerKey };
-    const { records, problem } = await verifyLedger(ledgerOf(server, label), rules);
+    const verification = await verifyLedger(ledgerOf(server, label), rules);
+    const { records } = verification;
+    const [head] = records.slice(-1);
+    const end = endOfVerified(verification);
+    const seen = head && (await look({ reader: server, registry, label, repositories }, head, end));
+    const problem = verification.problem ?? seen?.contradictions[0];
     if (problem !== undefined) throw new ServiceError('bad-answer', `ledger of ${label}: ${problem}`);
     ledgers.set(label, records);
   }

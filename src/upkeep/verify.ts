@@ -1,10 +1,8 @@
 import { formatRepository, type Repository, sameRepository } from '../candidate/reference.js';
-import { sha256 } from '../ledger/codec.js';
 import type { Label } from '../ledger/names.js';
-import type { LedgerEnd } from '../ledger/proofs.js';
 import type { LedgerRecord } from '../ledger/record.js';
 import { describeStep, stepsTo } from '../ledger/steps.js';
-import { verifyLedger } from '../ledger/verify.js';
+import { endOfVerified, verifyLedger } from '../ledger/verify.js';
 import { look, targetError } from '../promotion/look.js';
 import type { Authority } from '../proof/bundle.js';
 import { verifySigned } from '../proof/signatures.js';
@@ -42,7 +40,8 @@ export interface Verified {
  */
 export async function verifyPromotion(options: VerifyOptions): Promise<Verified> {
   const { reader, registry, label, ledgerKey, repositories, authority } = options;
-  const { records, newest, id, problem } = await verifyLedger(ledgerOf(reader, label), { label, key: ledgerKey });
+  const verification = await verifyLedger(ledgerOf(reader, label), { label, key: ledgerKey });
+  const { records, problem } = verification;
   const result = (
     wrong: string | undefined,
     withoutReferrers: readonly string[] = [],
@@ -51,8 +50,8 @@ export async function verifyPromotion(options: VerifyOptions): Promise<Verified>
   if (problem !== undefined) return result(problem);
   const head = records.at(-1);
   // A wrong address looks the same.
-  if (head === undefined || newest === undefined || id === undefined)
-    return result(`${reader.where}: there is no ledger of ${label}`);
+  const end = endOfVerified(verification);
+  if (head === undefined || end === undefined) return result(`${reader.where}: there is no ledger of ${label}`);
   const foreign = head.targets.find(
     ({ repository }) => repositories.length > 0 && !repositories.some((one) => sameRepository(one, repository)),
   );
@@ -61,13 +60,6 @@ export async function verifyPromotion(options: VerifyOptions): Promise<Verified>
       `ledger record ${head.n}: its target ${formatRepository(foreign.repository)} is not among the targets`,
     );
   }
-  const [first] = records;
-  const end: LedgerEnd = {
-    ledger: id,
-    n: head.n,
-    sha256: sha256(newest),
-    supersedes: first?.kind === 'adopted' ? first.supersedes : [],
-  };
   const place = { reader, registry, label, repositories: head.targets.map(({ repository }) => repository) };
   const sight = await look(place, head, end);
   const failure = targetError(sight.failures);

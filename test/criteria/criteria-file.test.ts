@@ -127,3 +127,20 @@ describe('what is refused, by one line that names it', () => {
     expect(() => read('current-ceph: [a]', label)).toThrow('no label');
   });
 });
+
+/** Each would keep the parser busy for minutes, or exhaust its stack. They end within the time limit of a test. */
+test.each([
+  ['[ within [', '['.repeat(250_000), 'within 100 others'],
+  ['{ within {', '{'.repeat(250_000), 'within 100 others'],
+  ['- within -', '- '.repeat(125_000), 'within 50 others'],
+  ['anchors', '&a '.repeat(80_000), 'anchors and tags'],
+  ['tags', '!a\n'.repeat(80_000), 'anchors and tags'],
+  ['many jobs', `current-ceph: [${Array.from({ length: 30_000 }, (_, n) => `j${n}`)}]`, 'more than 1000 jobs'],
+  [
+    'a long reason of two lines',
+    `current-ceph: {required: [a, b], waivers: [{job: a, until: 2030-01-01, reason: "${'x'.repeat(250_000)}\\n"}]}`,
+    'is not one line of text',
+  ],
+])('a file that is made to take long is refused: %s', (_, text, message) => {
+  expect(() => read(text)).toThrow(message);
+});

@@ -573,3 +573,9 @@ test('the candidate and the moment are recorded', () => {
     criteria: { label: 'current-ceph', content: BOTH },
   });
 });
+
+test('evidence that is made to take long, on more aggregate hashes than DLRN is asked for, is refused', () => {
+  const criteria = `current-ceph: [${Array.from({ length: 1000 }, (_, n) => `j${n}`)}]`;
+  const results = Array.from({ length: 15_000 }, (_, n) => passed(`j${n % 1000}`, { 'aggregate-hash': `h${n}` }));
+  expect(() => decide(criteria, results)).toThrow('15000 aggregate hashes are too many for 1000 requirements');
+});

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
@@ -190,6 +190,18 @@ test('a first promotion to another label stops it, too', async () => {
   expect(failed.message).toMatch(/^the ledger of stable has a new record/);
   expect(await tagsAt(scene, ...ALL)).toEqual(ALL);
   await opened.close();
+});
+
+test('a ledger whose newest record was removed stops it', async () => {
+  const scene = await history();
+  const numbers = readdirSync(join(scene.directory.path, 'ledger', CURRENT)).map((name) => Number.parseInt(name, 10));
+  rmSync(join(scene.directory.path, 'ledger', CURRENT, `${Math.max(...numbers)}.json`));
+  expect(await failure(pruneIn(scene, { delete: true }))).toMatchObject({
+    message: expect.stringMatching(
+      /^ledger of current-ceph: the proof at .* contradicts the ledger: it proves record 7/,
+    ),
+  });
+  expect(await tagsAt(scene, ...ALL)).toEqual(ALL);
 });
 
 test('a ledger that is not trusted, or that grows meanwhile, stops it', async () => {

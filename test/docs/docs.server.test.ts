@@ -86,7 +86,7 @@ test.each(runnable)(
   180_000,
 );
 
-const below = ['.github', 'actions', 'docs', 'examples'].flatMap((folder) =>
+const below = ['.github', 'actions', 'docs', 'examples', 'roles'].flatMap((folder) =>
   readdirSync(path.join(projectRoot, folder), { recursive: true, encoding: 'utf8' }).map((name) =>
     path.join(folder, name),
   ),
@@ -132,6 +132,17 @@ test('each invariant of the threat model names tests that are there', () => {
   for (const row of rows) {
     const files = [...row.matchAll(/`(test\/[^`]+)`/g)].map(([, file = '']) => file);
     expect(files.length).toBeGreaterThan(0);
+    expect(files.filter((file) => !existsSync(path.join(projectRoot, file)))).toEqual([]);
+  }
+});
+
+test('each point of the design names where it is done, and tests that are there', () => {
+  const rows = read('explanation/design.md').match(/^\| (?!---|the design says).*$/gm) ?? [];
+  expect(rows.length).toBeGreaterThan(35);
+  for (const row of rows) {
+    const [, says, where] = row.split(' | ');
+    expect([row, says !== '', where !== undefined]).toEqual([row, true, true]);
+    const files = [...row.matchAll(/`(test\/[\w./-]+)`/g)].map(([, file = '']) => file);
     expect(files.filter((file) => !existsSync(path.join(projectRoot, file)))).toEqual([]);
   }
 });

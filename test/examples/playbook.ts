@@ -21,6 +21,8 @@ export interface PlaybookSettings {
   readonly roles?: string;
   /** The program and its first arguments; the sandbox's ansible-playbook where it is absent. */
   readonly ansible?: readonly string[];
+  /** A directory of programs that come before all others. */
+  readonly programs?: string;
   /** A directory for facts that later playbooks of the same job see, as Zuul keeps them. */
   readonly facts?: string;
 }
@@ -37,7 +39,7 @@ export async function runPlaybook(
   play: readonly unknown[] | string,
   variables: Readonly<Record<string, unknown>>,
   args: readonly string[] = [],
-  { roles = ROLES, ansible = [sandbox().tools.ansiblePlaybook], facts }: PlaybookSettings = {},
+  { roles = ROLES, ansible = [sandbox().tools.ansiblePlaybook], programs, facts }: PlaybookSettings = {},
 ): Promise<PlaybookRun> {
   const { python } = sandbox().tools;
   const directory = await mkdtemp(join(tmpdir(), 'ansible-'));
@@ -63,7 +65,7 @@ export async function runPlaybook(
   const child = spawn(ansible[0] ?? '', [...ansible.slice(1), ...all], {
     cwd: directory,
     env: {
-      PATH: [dirname(process.execPath), process.env.PATH].join(delimiter),
+      PATH: [programs, dirname(process.execPath), process.env.PATH].filter((one) => one !== undefined).join(delimiter),
       HOME: directory,
       LC_ALL: 'C.UTF-8',
       ANSIBLE_ROLES_PATH: roles,

@@ -107,6 +107,33 @@ test('the pre-run sees a new enough Node.js, and says what is there where it is 
   await rm(folder, { recursive: true });
 });
 
+/** podman as far as the example's own deployment asks for it: no container can run here. */
+const PODMAN = `#!/bin/sh
+case "$1 $2" in
+  'run --detach') case "$*" in *"daemon@sha256:"*) echo c1 ;; *) exit 125 ;; esac ;;
+  'container inspect') [ "$4" = '{{ .Image }}' ] && echo i1 ;;
+  'image inspect') [ "$4 $5" = '{{ json .RepoDigests }} i1' ] && echo '["x/daemon@${digest}"]' ;;
+  'exec ceph-candidate') echo 'ceph version' ;;
+  *) exit 1 ;;
+esac
+`;
+
+test("the scenario's own deployment runs the digest, and asks which digest runs", async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'podman-'));
+  await writeFile(join(folder, 'podman'), PODMAN, { mode: 0o755 });
+  const found = { ceph_promotion: { find_stable_tag: { reference: reference() } } };
+  const run = (more: object) =>
+    runPlaybook(join(PLAYBOOKS, 'scenario.yaml'), { ...project, ...found, ...more }, [], { programs: folder });
+  const { status, returned, said } = await run({});
+  expect({ status, said: status === 0 ? '' : said }).toEqual({ status: 0, said: '' });
+  expect(returned).toMatchObject({ zuul: { artifacts: [{ metadata: { reference: reference() } }] } });
+  const other = reference().replace(/[0-9a-f]{64}$/, '0'.repeat(64));
+  const wrong = await run({ ceph_promotion: { find_stable_tag: { reference: other } } });
+  expect(wrong).toMatchObject({ status: 2, returned: undefined });
+  expect(wrong.said).toContain('this build is no evidence');
+  await rm(folder, { recursive: true });
+});
+
 describe('the artifact by which a build is evidence', () => {
   test.each([
     ['', {}],

@@ -7,7 +7,7 @@ const MOST_READ = 16 * 1024;
 const MOST_SHOWN = 400;
 
 /** Escaped text could hide a secret from the log's masks, and markup is not a sentence. */
-const ESCAPED = /[<>]|\\[ux]|&#?\w{1,8};|%[0-9a-f]{2}/i;
+const ESCAPED = /[<>]|\\[ux0-7]|&#?\w{1,8};|%[0-9a-f]{2}/i;
 
 const word = v.optional(v.nullable(v.union([v.string(), v.number()])));
 const errorSchema = v.object({ code: word, message: word, detail: v.optional(v.unknown()) });

@@ -26,6 +26,7 @@ test.each<[string, Record<string, string>, string, string]>([
   ['a password in escapes of JSON', JSON_TYPE, '{"message":"p\\\\u0061ss"}', ''],
   ['a password in escapes of HTML', TEXT, 'p&#97;ss', ''],
   ['a password in hex', TEXT, 'p\\x61ss', ''],
+  ['a password in octal', TEXT, 'p\\141ss', ''],
   ['a password in a URL', TEXT, 'p%61ss', ''],
   ['JSON that is no object', JSON_TYPE, '"secret"', ''],
   ['other fields', JSON_TYPE, '{"request":{"password":"secret"}}', ''],

@@ -11,21 +11,25 @@ import { SCENES, sceneOf } from './scenes.js';
 const WIDTHS = [390, 1280] as const;
 const SCHEMES = ['light', 'dark'] as const;
 
-/** The names of all screenshots, as in `dashboard-broken-390-dark.png`. */
-export const SCREENSHOTS: readonly string[] = Object.keys(SCENES).flatMap((scene) =>
-  WIDTHS.flatMap((width) => SCHEMES.map((scheme) => nameOf(scene, width, scheme))),
-);
+/** The names of all screenshots of a scene, as in `dashboard-broken-390-dark.png`. */
+export function screenshotsOf(scene: string): string[] {
+  return WIDTHS.flatMap((width) => SCHEMES.map((scheme) => nameOf(scene, width, scheme)));
+}
 
 function nameOf(scene: string, width: number, scheme: string): string {
   return `dashboard-${scene}-${width}-${scheme}.png`;
 }
 
-/** Takes all screenshots into a directory. */
-export async function takeScreenshots(browser: Browser, into: string): Promise<void> {
+/** Takes all screenshots of these scenes into a directory. */
+export async function takeScreenshots(
+  browser: Browser,
+  into: string,
+  scenes: readonly string[] = Object.keys(SCENES),
+): Promise<void> {
   const directory = await mkdtemp(path.join(tmpdir(), 'dashboard-'));
   try {
     await mkdir(into, { recursive: true });
-    for (const scene of Object.keys(SCENES)) {
+    for (const scene of scenes) {
       const { model, histories } = sceneOf(scene);
       for (const [name, text] of renderFiles(model, histories)) await writeFile(path.join(directory, name), text);
       for (const colorScheme of SCHEMES) {

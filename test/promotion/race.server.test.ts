@@ -22,10 +22,10 @@ import {
   type Wish,
 } from './support.js';
 
-/** Eight runs at once on one label, each with sessions of its own; 20 rounds on one ledger. */
+/** Eight runs at once on one label, each with sessions of its own; 12 rounds on one ledger. */
 
 const RUNS = 8;
-const ROUNDS = 20;
+const ROUNDS = 12;
 
 let home: Stoppable & { readonly path: string };
 let target: Registry;

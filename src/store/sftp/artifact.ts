@@ -111,11 +111,13 @@ async function unlessThere(creation: Promise<void>): Promise<void> {
 /** The tags that have an artifact, by the names and sizes of files. */
 export async function listArtifacts(directory: Directory): Promise<Tag[]> {
   const entries = await directory.session.list(directory.path);
-  return entries.flatMap(({ name, kind, size }) => {
+  const tags = entries.flatMap(({ name, kind, size }) => {
     const tag = v.safeParse(artifactTagSchema, name);
     const fits = kind === 'file' && (size === name.length || size === name.length + 1);
     return fits && tag.success ? [tag.output] : [];
   });
+  // Servers list a directory in any order.
+  return tags.sort();
 }
 
 /** The name that each symlink means (see nameInLink), no matter who made it. */

@@ -47,11 +47,11 @@ test('it gives what consume-ci-testing gives, and knows what does not run', asyn
   const { outputs } = await runBundle('consume-ci-testing', { url: directory.url, 'extra-vars-file': ours });
   const [byRole, byAction] = await Promise.all([readFile(file, 'utf8'), readFile(ours, 'utf8')]);
   expect(parse(byRole)).toMatchObject({
-    ...parse(byAction),
     docker_ceph_digest: digest,
     cephadm_repository: outputs['cephadm-repository'],
     openstack_repository: outputs['openstack-repository'],
   });
+  expect(byRole).toBe(byAction);
   await Promise.all([unlink(file), unlink(ours)]);
 });
 

@@ -68,14 +68,21 @@ export function voteKey({ job, 'aggregate-hash': hash }: JobResult): string {
 function refuser(criteria: Criteria, candidate: ImageSet, now: number, rules: Rules) {
   const trusted = criteria.trustedUsers;
   const set = setDigest(candidate);
+  const types = new Map(criteria.attestations.map(({ name, type }) => [name, type]));
   return ({ outcome, source, user, timestamp, ...result }: JobResult): Omit<Refused, 'result'> | undefined => {
+    const type = types.get(result.job);
+    if (type !== undefined && source !== 'attestation')
+      return { why: `only a signed statement counts, and it is by ${source}` };
+    if (source === 'attestation' && result.attestation?.type !== type)
+      return { why: 'it is a statement of another type' };
     const tested = rules >= 2 ? imageIn(result.candidate, candidate) : result.candidate;
     if (tested !== undefined && tested.tag !== candidate.tag) return { why: `it is on ${tested.tag}` };
     const isUnproven = tested === undefined || (tested.digest === undefined && !criteria.bareTags);
     if (!isUnproven && tested.digest !== undefined && tested.digest !== candidate.digest) {
       return { why: `it is on another image, ${tested.digest}` };
     }
-    const testedSet = isUnproven ? undefined : result['set-digest'];
+    // A statement is about one digest, whatever the companions.
+    const testedSet = isUnproven ? undefined : source === 'attestation' ? set : result['set-digest'];
     if (testedSet !== undefined && testedSet !== set) {
       return { why: `it is on another set, ${testedSet}` };
     }

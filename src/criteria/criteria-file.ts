@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { parseDocument } from 'yaml';
 import { errorLine, UserError } from '../base/errors.js';
 import { durationSchema, parseUser } from '../base/schema.js';
-import { type Tag, tagSchema } from '../candidate/reference.js';
+import { type Repository, repositorySchema, type Tag, tagSchema } from '../candidate/reference.js';
 import { jobNameSchema } from './job-result.js';
 
 /** Which jobs must have passed before a label moves. */
@@ -15,6 +15,8 @@ export interface Criteria {
   readonly sha256: string;
   /** One job of each group must have passed. A required job is a group of its own. No job is in two groups. */
   readonly requirements: readonly (readonly string[])[];
+  /** The signed statements among the requirements. */
+  readonly attestations: readonly Attestation[];
   /** In seconds; undefined: a pass never expires. */
   readonly maxAge: number | undefined;
   /** Undefined: everyone is trusted. */
@@ -48,6 +50,77 @@ const waiverSchema = mapping({
 });
 export type Waiver = v.InferOutput<typeof waiverSchema>;
 
+const nameSchema = v.pipe(v.string(), v.regex(/^[!-~]{1,256}$/, 'is not 1 to 256 characters of ASCII without blanks'));
+
+const attestationSchema = v.pipe(
+  mapping({
+    type: v.pipe(nameSchema, v.description('The type of its predicate, such as `https://slsa.dev/provenance/v1`')),
+    name: v.exactOptional(
+      v.pipe(nameSchema, v.description('What waivers, skips and explanations call it; `type` if absent')),
+    ),
+    key: v.exactOptional(
+      v.pipe(
+        v.string(),
+        v.startsWith('-----BEGIN PUBLIC KEY-----', 'is not a public key in PEM'),
+        v.description(
+          'The public key that must have signed it, in PEM: EC P-256 or Ed25519. Several may follow each other',
+        ),
+      ),
+    ),
+    issuer: v.exactOptional(v.pipe(lineSchema, v.description('Instead of `key`: the OIDC issuer of who signed it'))),
+    identity: v.exactOptional(
+      v.pipe(
+        lineSchema,
+        v.description('With `issuer`: the subject of the certificate, such as the URL of a workflow with its ref'),
+      ),
+    ),
+    repositories: v.exactOptional(
+      v.pipe(
+        v.array(
+          v.pipe(
+            v.string(),
+            v.check((text) => v.is(repositorySchema, text), 'is not a repository'),
+          ),
+        ),
+        v.maxLength(10, 'has more than 10'),
+        v.description("Where else than in the candidate's own repository it may be attached to the same digest"),
+      ),
+    ),
+  }),
+  v.check(
+    ({ key, issuer, identity }) =>
+      key === undefined
+        ? issuer !== undefined && identity !== undefined
+        : issuer === undefined && identity === undefined,
+    'needs either key, or issuer and identity',
+  ),
+);
+
+/** A signed statement about the candidate's digest that must be there. */
+export interface Attestation {
+  readonly name: string;
+  readonly type: string;
+  /** Whose signature counts: keys in PEM, or an identity. */
+  readonly by: { readonly keys: string } | { readonly issuer: string; readonly identity: string };
+  readonly repositories: readonly Repository[];
+}
+
+function toAttestation({
+  type,
+  name = type,
+  key,
+  issuer = '',
+  identity = '',
+  repositories = [],
+}: v.InferOutput<typeof attestationSchema>): Attestation {
+  return {
+    name,
+    type,
+    by: key === undefined ? { issuer, identity } : { keys: key },
+    repositories: repositories.map((text) => v.parse(repositorySchema, text)),
+  };
+}
+
 const jobsSchema = v.array(jobNameSchema);
 
 const keysSchema = mapping({
@@ -56,6 +129,13 @@ const keysSchema = mapping({
     v.pipe(
       v.array(v.pipe(jobsSchema, v.minLength(1, 'is empty'))),
       v.description('Of each of these groups one job must have passed'),
+    ),
+  ),
+  attestations: v.exactOptional(
+    v.pipe(
+      v.array(attestationSchema),
+      v.maxLength(20, 'has more than 20'),
+      v.description('Each of these signed statements about the digest must be there, besides the jobs'),
     ),
   ),
   'max-age': v.exactOptional(
@@ -90,8 +170,13 @@ const soundness = v.rawCheck<LabelCriteria>(({ dataset, addIssue }) => {
   if (problem !== undefined) addIssue({ message: problem });
 });
 
-function problemOf({ required = [], 'any-of': groups = [], waivers = [] }: LabelCriteria): string | undefined {
-  const jobs = [...required, ...groups.flat()];
+function problemOf({
+  required = [],
+  'any-of': groups = [],
+  attestations = [],
+  waivers = [],
+}: LabelCriteria): string | undefined {
+  const jobs = [...required, ...groups.flat(), ...attestations.map(({ type, name = type }) => name)];
   if (jobs.length === 0) return 'no job is required: everything would be promoted';
   if (jobs.length > MAX_JOBS) return `more than ${MAX_JOBS} jobs`;
   const double = firstDouble(jobs);
@@ -164,11 +249,17 @@ export function parseCriteria(content: string, label: string, what = 'criteria')
     });
   }
   const [, criteria] = own;
+  const attestations = (criteria.attestations ?? []).map(toAttestation);
   return {
     label: parseUser(tagSchema, label, what),
     content,
     sha256: createHash('sha256').update(content).digest('hex'),
-    requirements: [...(criteria.required ?? []).map((job) => [job]), ...(criteria['any-of'] ?? [])],
+    requirements: [
+      ...(criteria.required ?? []).map((job) => [job]),
+      ...(criteria['any-of'] ?? []),
+      ...attestations.map(({ name }) => [name]),
+    ],
+    attestations,
     maxAge: criteria['max-age'],
     trustedUsers: criteria['trusted-users'],
     waivers: criteria.waivers ?? [],

@@ -131,9 +131,10 @@ function hashOf(result: JobResult, { acrossHashes }: Criteria): Hash {
   return acrossHashes ? null : (result['aggregate-hash'] ?? null);
 }
 
-/** Newest first. Without any result, only the hash that the next result will have. */
+/** Newest first. Without any result of a job, only the hash that the next result will have. */
 function hashesOf({ counted }: Counting, criteria: Criteria): Hash[] {
-  const hashes = new Set(counted.map((result) => hashOf(result, criteria)));
+  const ofJobs = counted.filter(({ source }) => source !== 'attestation');
+  const hashes = new Set(ofJobs.map((result) => hashOf(result, criteria)));
   if (hashes.size * criteria.requirements.length > MAX_STATES) {
     throw new UserError(
       `${hashes.size} aggregate hashes are too many for ${criteria.requirements.length} requirements`,
@@ -209,7 +210,8 @@ function stateOn(history: History, hash: Hash, criteria: Criteria, now: number):
   }
   const finished = results.find(({ outcome }) => outcome !== 'running');
   if (finished?.outcome === 'failure') return decider('unknown', 'failed, and is running again');
-  const here = results.find((result) => hashOf(result, criteria) === hash);
+  // A statement is about the image, on every hash.
+  const here = results.find((result) => result.source === 'attestation' || hashOf(result, criteria) === hash);
   const there = hash === null ? 'without an aggregate hash' : `on aggregate hash ${hash}`;
   switch (here?.outcome) {
     case undefined:
@@ -219,6 +221,7 @@ function stateOn(history: History, hash: Hash, criteria: Criteria, now: number):
     case 'running':
       return decider('unknown', 'running', here);
     case 'success':
+      if (here.attestation !== undefined) return decider('met', `signed by ${here.attestation.by}`, here);
       if (criteria.maxAge === undefined) return decider('met', 'passed', here);
       if (here['age-unknown']) {
         return decider(

@@ -33,14 +33,25 @@ export const jobResultSchema = v.strictObject({
   ),
   // Only http and https, since pages link to it.
   url: v.exactOptional(linkSchema),
-  source: v.picklist(['dlrn', 'needs', 'zuul']),
+  source: v.picklist(['dlrn', 'needs', 'zuul', 'attestation']),
   user: v.exactOptional(v.pipe(v.string(), v.description('Who reported it to DLRN'))),
+  attestation: v.exactOptional(
+    v.pipe(
+      v.strictObject({
+        type: v.pipe(v.string(), v.description('The type of its predicate')),
+        by: v.pipe(v.string(), v.description('The key or the identity that signed it')),
+        repository: v.pipe(v.string(), v.description('Where it is attached')),
+        sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/), v.description('Of the bundle, which was verified')),
+      }),
+      v.description('Only of an attestation: what was verified of it'),
+    ),
+  ),
 });
 export type JobResult = v.InferOutput<typeof jobResultSchema>;
 
 /** What a source says about the jobs of the criteria. It is read once, for every candidate that it may mention. */
 export interface Evidence {
-  readonly source: JobResult['source'];
+  readonly source: Exclude<JobResult['source'], 'attestation'>;
   /** In any order. Results of other jobs or images may be included. */
   readonly results: readonly JobResult[];
   /** By job: why a source that knows the job has no result for it, such as `was skipped`. */

@@ -61,6 +61,11 @@ const IMAGES: Record<v.InferOutput<typeof voteSchema>['image'], Pick<JobResult, 
   none: {},
 };
 
+/** A statement that somebody signed. Tests of criteria verify no signature. */
+function attested(type: string): NonNullable<JobResult['attestation']> {
+  return { type, by: 'whom the criteria name', repository: 'registry.example/ceph/daemon', sha256: '0'.repeat(64) };
+}
+
 /** Runs the tests of a criteria file. `now` in unix seconds. Throws a UserError if a file does not parse. */
 export function runPolicyTests(criteriaFile: string, testFile: string, now: number): PolicyTest[] {
   const tests = parseUser(policyTestsSchema, parseYaml(testFile, 'criteria tests'), 'criteria tests');
@@ -69,7 +74,11 @@ export function runPolicyTests(criteriaFile: string, testFile: string, now: numb
     return cases.map(({ name, day, votes, verdict: expected }) => {
       const evaluatedAt = day === undefined ? now : Date.parse(day) / 1000;
       const results = votes.map(({ age, image, ...vote }): JobResult => {
-        return { ...vote, ...IMAGES[image], timestamp: evaluatedAt - age, source: 'dlrn' };
+        const own = { ...vote, ...IMAGES[image], timestamp: evaluatedAt - age };
+        const type = criteria.attestations.find(({ name: job }) => job === vote.job)?.type;
+        return type === undefined
+          ? { ...own, source: 'dlrn' }
+          : { ...own, source: 'attestation', attestation: attested(type) };
       });
       const { verdict, reason } = evaluate(criteria, results, CANDIDATE, { evaluatedAt });
       return { label, name, expected, verdict, reason, passed: verdict === expected };

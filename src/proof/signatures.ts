@@ -1,12 +1,21 @@
 import * as v from 'valibot';
 import { ServiceError } from '../base/errors.js';
 import { canonicalRepository, type Digest, formatRepository, type Repository } from '../candidate/reference.js';
+import { sha256 } from '../ledger/codec.js';
 import type { Label } from '../ledger/names.js';
 import { contradiction, type LedgerEnd } from '../ledger/proofs.js';
 import type { Attached, Registry } from '../registry/registry.js';
 import { type Authority, BUNDLE_TYPE, MAX_BUNDLE, openBundle } from './bundle.js';
 import type { Signing } from './signer.js';
-import { type Claim, formatStatement, isOfClaim, PROMOTION_TYPE, readPromotion, typesOf } from './statement.js';
+import {
+  type Claim,
+  formatStatement,
+  isAbout,
+  isOfClaim,
+  PROMOTION_TYPE,
+  readPromotion,
+  typesOf,
+} from './statement.js';
 
 /**
  * Signed statements attached to an image, as cosign attaches and finds them: a referrer whose artifactType and layer are
@@ -133,6 +142,37 @@ export async function findSignatures(
   return attached
     .filter(({ annotations }) => annotations[`${OWN}label`] === label && annotations[`${OWN}target`] === target)
     .map(({ digest: artifact }) => artifact);
+}
+
+/** A statement that was verified. */
+export interface FoundStatement {
+  readonly by: string;
+  /** Of the bundle. */
+  readonly sha256: string;
+}
+
+/** Finds a statement of a type about an image by somebody who is trusted, or says why there is none. */
+export async function findStatement(
+  registry: Registry,
+  repository: Repository,
+  digest: Digest,
+  type: string,
+  authority: Authority,
+): Promise<FoundStatement | { readonly problem: string }> {
+  const attached = await listBundles(registry, repository, digest, type);
+  if (attached === 'unsupported') return { problem: 'the registry keeps no signatures' };
+  const problems: string[] = [];
+  for (const { digest: artifact } of attached.slice(0, MAX_READ)) {
+    const bytes = await registry.repository(repository).readAttached(artifact, BUNDLE_TYPE, MAX_BUNDLE);
+    if (bytes === undefined) continue;
+    const opened = await openBundle(bytes, authority);
+    if ('problem' in opened) problems.push(opened.problem);
+    else if (opened.statement.predicateType !== type) problems.push(`it is of type ${opened.statement.predicateType}`);
+    else if (!isAbout(opened.statement, digest)) problems.push('it is about another image');
+    else return { by: opened.by, sha256: sha256(bytes) };
+  }
+  const [first] = problems;
+  return { problem: first === undefined ? 'there is none' : `${problems.length} do not count; one: ${first}` };
 }
 
 /** What is to be true of an image that a ledger's head promotes to a target. */

@@ -24,6 +24,7 @@ other:
       content: text,
       sha256: createHash('sha256').update(text).digest('hex'),
       requirements: [['job-a'], ['job-b'], ['job-c', 'job-d'], ['job-e']],
+      attestations: [],
       maxAge: 14 * 86_400,
       trustedUsers: ['ciuser'],
       waivers: [{ job: 'job-b', until: '2026-12-01', reason: 'node is broken', issue: 'https://bugs.example/1' }],

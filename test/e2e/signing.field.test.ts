@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from '@jest/globals';
+import { PROMOTION_TYPE } from '../../src/proof/statement.js';
 import { pemPair } from '../proof/fixture.js';
 import { startSigstore, tokenOf } from '../proof/sigstore.js';
 import { freshRepository, sandbox } from '../sandbox/current.js';
@@ -103,6 +104,23 @@ describe('by a key', () => {
       expect.stringMatching(/input verify: set, but ceph-ci-testing is a label of candidates/),
     ]);
   });
+});
+
+test('what an upstream signed as promoted meets the criteria of another promotion, and its record verifies again', async () => {
+  await start();
+  const upstream = settings.target;
+  expect((await promote('v1.0.1')).errors).toEqual([]);
+  settings = { ...(await freshSettings()), target: `${sandbox().source.host}/${freshRepository()}` };
+  const key = (pem: string) => pem.replaceAll('\n', '\n        ');
+  const criteria = (pem: string) =>
+    `current-ceph:\n  attestations:\n    - type: ${PROMOTION_TYPE}\n      name: upstream\n      repositories: [${upstream}]\n      key: |\n        ${key(pem)}`;
+  const mirror = { needs: '{}', 'signing-key': OTHER.secret };
+  const refused = await promote('v1.0.1', { ...mirror, criteria: criteria(OTHER.open) });
+  expect(refused.outputs.decision).toBe('wait');
+  expect(refused.log).toContain('it is not signed by key');
+  const accepted = await promote('v1.0.1', { ...mirror, criteria: criteria(KEY.open) });
+  expect(accepted.outputs.decision).toBe('promote');
+  expect(await verify({ verify: OTHER.open })).toMatchObject({ status: 0, outputs: { verified: 'true' } });
 });
 
 describe('keyless', () => {

@@ -5,10 +5,12 @@ import { formatSet } from '../../candidate/image-set.js';
 import { type Criteria, parseCriteria } from '../../criteria/criteria-file.js';
 import { evaluate } from '../../criteria/evaluate.js';
 import type { Evidence } from '../../criteria/job-result.js';
+import { attestationEvidence, type WantedAttestation, wantAttestations } from '../../evidence/attestations.js';
 import { type EvidenceSource, readEvidence } from '../../evidence/evidence.js';
 import type { Http } from '../../http/policy.js';
 import type { Label } from '../../ledger/names.js';
 import type { Promotion } from '../../promotion/promotion.js';
+import type { Registry } from '../../registry/registry.js';
 import type { Request } from '../../rules/request.js';
 import type { Runner } from '../../runner/action.js';
 import {
@@ -23,6 +25,7 @@ import {
 } from '../../runner/inputs.js';
 import { readCriteriaText } from './criteria-input.js';
 import { dlrnFrom, dlrnInputs, subjectFrom } from './dlrn-inputs.js';
+import { readTrustedRoot, verifyInputs } from './verify-inputs.js';
 
 /** The criteria, and the source of the evidence that is held against them. */
 export const evidenceInputs = {
@@ -39,6 +42,7 @@ export const evidenceInputs = {
   'zuul-url': optional('Evidence `zuul`: what `/api/tenant/…` is below', urlSchema),
   'zuul-tenant': optional('Evidence `zuul`: the tenant', lineSchema),
   'zuul-pipelines': list('Evidence `zuul`: the pipelines whose builds count; required there', lineSchema),
+  'trusted-root': verifyInputs['trusted-root'],
 };
 
 type EvidenceSettings = ParsedInputs<typeof evidenceInputs>;
@@ -57,10 +61,13 @@ export async function readEvaluation(
   settings: EvidenceSettings,
   runner: Runner,
   { request, label, http }: Asked,
-): Promise<Promotion['evaluate']> {
+): Promise<(registry: Registry) => Promotion['evaluate']> {
   const criteria = await readCriteria(settings, request, label, runner.context.workspace);
   const source = criteria && (await heldBack(evidenceSource(settings, runner, http)));
-  return evaluator(criteria, source, request, runner.log);
+  const attestations = await wantAttestations(criteria?.attestations ?? [], () =>
+    readTrustedRoot(settings, runner.context.workspace),
+  );
+  return (registry) => evaluator(criteria, source, attestations, registry, request, runner.log);
 }
 
 async function readCriteria(
@@ -126,6 +133,8 @@ function given<T>(value: T | undefined, name: string, { evidence }: EvidenceSett
 function evaluator(
   criteria: Criteria | undefined,
   source: (() => Promise<EvidenceSource>) | undefined,
+  attestations: readonly WantedAttestation[],
+  registry: Registry,
   request: Request,
   log: Log,
 ): Promotion['evaluate'] {
@@ -133,13 +142,19 @@ function evaluator(
   return async (image, tested) => {
     if (criteria === undefined || source === undefined) throw new UserError('input criteria: required and not set');
     const now = unixSeconds(systemClock);
+    const signed = new Set(criteria.attestations.map(({ name }) => name));
+    const jobs = criteria.requirements.flat().filter((name) => !signed.has(name));
     const from = await source();
     const key = from.kind === 'needs' ? formatSet(tested) : from.kind;
-    const reading =
-      known.get(key) ?? tolerant(request, log, readEvidence(from, criteria.requirements.flat(), tested, now, log));
+    const reading = known.get(key) ?? tolerant(request, log, readEvidence(from, jobs, tested, now, log));
     known.set(key, reading);
-    const { results, ...rest } = await reading;
-    return evaluate(criteria, results, image, { evaluatedAt: now, ...rest });
+    const { results, remarks = new Map(), ...rest } = await reading;
+    const statements = await tolerant(request, log, attestationEvidence(attestations, image, registry, now));
+    return evaluate(criteria, [...results, ...statements.results], image, {
+      evaluatedAt: now,
+      ...rest,
+      remarks: new Map([...remarks, ...(statements.remarks ?? [])]),
+    });
   };
 }
 
@@ -147,7 +162,7 @@ function evaluator(
 async function tolerant(
   request: Request,
   log: Log,
-  evidence: Promise<Evidence>,
+  evidence: Promise<Pick<Evidence, 'results'> & Partial<Evidence>>,
 ): Promise<Pick<Evidence, 'results'> & Partial<Evidence>> {
   try {
     return await evidence;

@@ -30,6 +30,7 @@ export default {
     // Takes minutes by its nature.
     { ...common, ...servers, displayName: 'field', testMatch: ['<rootDir>/test/**/*.field.test.ts'] },
   ],
+  testSequencer: '<rootDir>/test/sequencer.js',
   // A limit that only ends a hang. A busy machine is slow, and that is no failure.
   testTimeout: 900_000,
   // Most tests wait for servers: one worker more than there are processors keeps those busy.

@@ -149,4 +149,9 @@ describe('tests', () => {
     expect(files.length).toBeGreaterThan(50);
     expect(files.filter((file) => pattern.test(readText(file)))).toEqual([]);
   });
+
+  test('the slow ones that start first are there', () => {
+    const slow: unknown = JSON.parse(readText('test/slow-files.json'));
+    expect(files).toEqual(expect.arrayContaining((slow as string[]).map((name) => `test/${name}`)));
+  });
 });

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { ServiceError } from '../../src/base/errors.js';
 import { formatCandidate } from '../../src/candidate/reference.js';
-import { hastyClock } from '../registry/support.js';
+import { createFastClock } from '../registry/support.js';
 import { sandbox } from '../sandbox/current.js';
 import { type FaultProxy, startFaultProxy } from '../sandbox/fault-proxy.js';
 import type { Stoppable } from '../sandbox/process.js';
@@ -56,9 +56,7 @@ test('the SFTP connection breaks anywhere: the next run finishes', async () => {
   const knownHosts = sshd.knownHosts.replace(`]:${sshd.port}`, `]:${proxy.port}`);
 
   // Its minute of patience with a server that hangs up ends after a second, too.
-  const begin = Date.now();
-  const clock = { ...hastyClock, now: () => begin + 50 * (Date.now() - begin) };
-  const options = { knownHosts, clock };
+  const options = { knownHosts, clock: createFastClock() };
   await run(through, { candidate: await publish(scene, 'v0.0.1') }, options);
   const whole = proxy.connections[0]?.['to-server'] ?? 0;
   const errors = new Set<string>();

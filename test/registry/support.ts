@@ -15,6 +15,12 @@ export const hastyClock: Clock = {
   sleep: (milliseconds, signal) => systemClock.sleep(milliseconds / 50, signal),
 };
 
+/** Time that runs fifty times as fast: not only waits end sooner, but deadlines too. */
+export function createFastClock(): Clock {
+  const begin = Date.now();
+  return { ...hastyClock, now: () => begin + 50 * (Date.now() - begin) };
+}
+
 export interface Lines extends Log {
   readonly lines: string[];
 }

@@ -213,6 +213,46 @@ const parsedFileSchema = v.record(
   v.lazy((criteria) => (Array.isArray(criteria) ? plainSchema : labelSchema)),
 );
 
+/**
+ * A label in the configuration of RDO's promoter (rdo-infra/ci-config, dlrnapi_promoter/config_environments): a required
+ * job and its alternatives are a group, of which one must have passed.
+ */
+const rdoLabelSchema = v.pipe(
+  mapping({
+    candidate_label: v.nullish(v.string()),
+    criteria: jobsSchema,
+    alternative_criteria: v.nullish(v.record(jobNameSchema, v.pipe(jobsSchema, v.minLength(1, 'is empty')))),
+  }),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    const { criteria, alternative_criteria: alternatives } = dataset.value;
+    const stray = Object.keys(alternatives ?? {}).find((job) => !criteria.includes(job));
+    if (stray !== undefined) addIssue({ message: `${stray} has alternatives, and is not required` });
+  }),
+  v.transform(({ criteria, alternative_criteria: alternatives }): LabelCriteria => {
+    const groups = new Map(Object.entries(alternatives ?? {}));
+    return {
+      required: criteria.filter((job) => !groups.has(job)),
+      'any-of': criteria.flatMap((job) => {
+        const others = groups.get(job);
+        return others === undefined ? [] : [[job, ...others]];
+      }),
+    };
+  }),
+  soundness,
+);
+
+/** The other keys of that file, such as `release` and `api_url`, are the promoter's own settings. */
+const rdoFileSchema = v.object({ promotions: v.record(tagSchema, rdoLabelSchema) });
+
+/** Whether a file is RDO's, and not one with a label named `promotions`. */
+function isRdoFile(file: unknown): boolean {
+  const parsed = v.safeParse(v.object({ promotions: v.record(v.string(), v.unknown()) }), file);
+  if (!parsed.success) return false;
+  const { promotions } = parsed.output;
+  return !Array.isArray(promotions) && !Object.keys(promotions).some((key) => key in keysSchema.entries);
+}
+
 const MAX_CHARACTERS = 256 * 1024;
 const MAX_ALIASES = 20;
 const MAX_JOBS = 1000;
@@ -240,7 +280,10 @@ function excessOf(text: string): string | undefined {
  * `what` names the file.
  */
 export function parseCriteria(content: string, label: string, what = 'criteria'): Criteria {
-  const file = parseUser(parsedFileSchema, parseYaml(content, what), what);
+  const yaml = parseYaml(content, what);
+  const file = isRdoFile(yaml)
+    ? parseUser(rdoFileSchema, yaml, what).promotions
+    : parseUser(parsedFileSchema, yaml, what);
   const own = Object.entries(file).find(([name]) => name === label);
   if (own === undefined) {
     const there = Object.keys(file).join(', ');

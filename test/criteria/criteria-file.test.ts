@@ -145,3 +145,41 @@ test.each([
 ])('a file that is made to take long is refused: %s', (_, text, message) => {
   expect(() => read(text)).toThrow(message);
 });
+
+describe("the configuration of RDO's promoter", () => {
+  const rdo = (promotion: string, rest = '') => `release: master\n${rest}promotions: {current-ceph: ${promotion}}`;
+
+  test.each([
+    ['{criteria: [a, b]}', [['a'], ['b']]],
+    [
+      '{candidate_label: ceph-ci-testing, criteria: [a, b], alternative_criteria: {b: [c, d]}}',
+      [['a'], ['b', 'c', 'd']],
+    ],
+    ['{criteria: [a], alternative_criteria: {a: [b]}}', [['a', 'b']]],
+    ['{candidate_label:, criteria: [a], alternative_criteria:}', [['a']]],
+  ])('%s', (promotion, requirements) => {
+    expect(read(rdo(promotion, 'api_url: https://x\n')).requirements).toEqual(requirements);
+  });
+
+  test.each([
+    ['{criteria: []}', 'no job is required'],
+    ['{candidate_label: x}', 'the key "criteria" is missing'],
+    ['{criteria: [a], alternative_criteria: {b: [c]}}', 'b has alternatives, and is not required'],
+    ['{criteria: [a], alternative_criteria: {a: []}}', 'is empty'],
+    ['{criteria: [a, a]}', 'a is named twice'],
+    ['{criteria: [a], alternative_criteria: {a: [a]}}', 'a is named twice'],
+    ['{criteria: [a], max-age: 1 days}', 'unknown key'],
+    ['[a]', 'the key "criteria" is missing'],
+  ])('%s is refused', (promotion, problem) => {
+    expect(() => read(rdo(promotion))).toThrow(problem);
+  });
+
+  test('has the label that is asked for, or names those that it has', () => {
+    expect(() => read(rdo('{criteria: [a]}'), 'other')).toThrow('no label "other" in it; there is current-ceph');
+  });
+
+  test('is not a file with a label named promotions', () => {
+    expect(read('promotions: {required: [a]}', 'promotions').requirements).toEqual([['a']]);
+    expect(read('promotions: [a]\ncurrent-ceph: [b]').requirements).toEqual([['b']]);
+  });
+});

@@ -190,7 +190,7 @@ async function run(settings: Settings, runner: Run): Promise<Promoted> {
         author: authorOf(context),
         clock: systemClock,
         log,
-        evaluate: evaluate(registry),
+        evaluate: evaluate(registry, store),
         compareTags,
       };
       const promoted = await promote(promotion, asked);

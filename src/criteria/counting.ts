@@ -75,6 +75,8 @@ function refuser(criteria: Criteria, candidate: ImageSet, now: number, rules: Ru
       return { why: `only a signed statement counts, and it is by ${source}` };
     if (source === 'attestation' && result.attestation?.type !== type)
       return { why: 'it is a statement of another type' };
+    // Only the ledger says where an image is promoted, whatever a job calls itself.
+    if ((source === 'ledger') !== (result.job === criteria.promotedIn?.job)) return { why: `it is from ${source}` };
     const tested = rules >= 2 ? imageIn(result.candidate, candidate) : result.candidate;
     if (tested !== undefined && tested.tag !== candidate.tag) return { why: `it is on ${tested.tag}` };
     const isUnproven = tested === undefined || (tested.digest === undefined && !criteria.bareTags);
@@ -142,6 +144,7 @@ function identity(result: JobResult): string {
     result['aggregate-hash'],
     timestamp,
     result['age-unknown'],
+    result.until,
     url,
     source,
     user,

@@ -22,8 +22,21 @@ export interface Criteria {
   /** Undefined: everyone is trusted. */
   readonly trustedUsers: readonly string[] | undefined;
   readonly waivers: readonly Waiver[];
+  /** Undefined: it need not have been promoted anywhere. */
+  readonly promotedIn: PromotedIn | undefined;
   readonly acrossHashes: boolean;
   readonly bareTags: boolean;
+}
+
+/** A requirement on another ledger: the candidate has been promoted under that label for some time. */
+export interface PromotedIn {
+  /** The name by which explanations, waivers and forces speak of this requirement, as in `promoted-in:staging`. */
+  readonly job: string;
+  readonly label: Tag;
+  /** In seconds. */
+  readonly for: number;
+  /** The store that the label is in, as written; undefined: the one that is promoted to. */
+  readonly url: string | undefined;
 }
 
 /** A strictObject whose errors speak of keys. */
@@ -153,6 +166,28 @@ const keysSchema = mapping({
       v.description("The users of DLRN whose reports count; without it everyone's do"),
     ),
   ),
+  'promoted-in': v.exactOptional(
+    v.pipe(
+      mapping({
+        label: v.pipe(tagSchema, v.description('The other promoted label')),
+        for: v.pipe(
+          v.string(),
+          v.description('How long it must have been promoted there, such as `7 days`'),
+          durationSchema,
+          v.minValue(1, 'is no time at all'),
+        ),
+        url: v.exactOptional(
+          v.pipe(
+            lineSchema,
+            v.description('The store that the label is in, as in `url` of consume-ci-testing; absent: this one'),
+          ),
+        ),
+      }),
+      v.description(
+        'The candidate must have been promoted under another label; waived and skipped as `promoted-in:<label>`',
+      ),
+    ),
+  ),
   waivers: v.exactOptional(
     v.pipe(v.array(waiverSchema), v.description('Jobs that need not pass for some time, each with a reason')),
   ),
@@ -170,13 +205,10 @@ const soundness = v.rawCheck<LabelCriteria>(({ dataset, addIssue }) => {
   if (problem !== undefined) addIssue({ message: problem });
 });
 
-function problemOf({
-  required = [],
-  'any-of': groups = [],
-  attestations = [],
-  waivers = [],
-}: LabelCriteria): string | undefined {
-  const jobs = [...required, ...groups.flat(), ...attestations.map(({ type, name = type }) => name)];
+function problemOf(criteria: LabelCriteria): string | undefined {
+  const { required = [], 'any-of': groups = [], attestations = [], waivers = [], 'promoted-in': goal } = criteria;
+  const statements = attestations.map(({ type, name = type }) => name);
+  const jobs = [...required, ...groups.flat(), ...statements, ...(goal === undefined ? [] : [nameOf(goal)])];
   if (jobs.length === 0) return 'no job is required: everything would be promoted';
   if (jobs.length > MAX_JOBS) return `more than ${MAX_JOBS} jobs`;
   const double = firstDouble(jobs);
@@ -188,6 +220,11 @@ function problemOf({
   if (stray !== undefined) return `${stray} is waived, and is not required`;
   if (jobs.every((job) => waived.includes(job))) return 'every job is waived: everything would be promoted';
   return undefined;
+}
+
+/** No blank in it: a force names what it skips in one line. */
+function nameOf({ label }: Pick<PromotedIn, 'label'>): string {
+  return `promoted-in:${label}`;
 }
 
 function firstDouble(names: readonly string[]): string | undefined {
@@ -247,10 +284,9 @@ const rdoFileSchema = v.object({ promotions: v.record(tagSchema, rdoLabelSchema)
 
 /** Whether a file is RDO's, and not one with a label named `promotions`. */
 function isRdoFile(file: unknown): boolean {
-  const parsed = v.safeParse(v.object({ promotions: v.record(v.string(), v.unknown()) }), file);
-  if (!parsed.success) return false;
-  const { promotions } = parsed.output;
-  return !Array.isArray(promotions) && !Object.keys(promotions).some((key) => key in keysSchema.entries);
+  const parsed = v.safeParse(v.object({ promotions: v.looseObject({}) }), file);
+  if (!parsed.success || v.is(v.object({ promotions: v.array(v.unknown()) }), file)) return false;
+  return !Object.keys(parsed.output.promotions).some((key) => key in keysSchema.entries);
 }
 
 const MAX_CHARACTERS = 256 * 1024;
@@ -293,6 +329,11 @@ export function parseCriteria(content: string, label: string, what = 'criteria')
   }
   const [, criteria] = own;
   const attestations = (criteria.attestations ?? []).map(toAttestation);
+  const goal = criteria['promoted-in'];
+  if (goal?.label === label && goal.url === undefined) {
+    throw new UserError(`${what}: ${label}.promoted-in: names the label itself`);
+  }
+  const promotedIn = goal && { job: nameOf(goal), label: goal.label, for: goal.for, url: goal.url };
   return {
     label: parseUser(tagSchema, label, what),
     content,
@@ -301,11 +342,13 @@ export function parseCriteria(content: string, label: string, what = 'criteria')
       ...(criteria.required ?? []).map((job) => [job]),
       ...(criteria['any-of'] ?? []),
       ...attestations.map(({ name }) => [name]),
+      ...(promotedIn === undefined ? [] : [[promotedIn.job]]),
     ],
     attestations,
     maxAge: criteria['max-age'],
     trustedUsers: criteria['trusted-users'],
     waivers: criteria.waivers ?? [],
+    promotedIn,
     acrossHashes: criteria['across-hashes'] ?? false,
     bareTags: criteria['bare-tags'] ?? false,
   };

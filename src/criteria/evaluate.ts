@@ -4,7 +4,7 @@ import { UserError } from '../base/errors.js';
 import { companionsOf, type ImageSet, parseSet } from '../candidate/image-set.js';
 import { candidateSchema, formatCandidate } from '../candidate/reference.js';
 import { CLOCK_SKEW, type Counting, countEvidence, type Refused, type Rules, voteKey } from './counting.js';
-import { type Criteria, parseCriteria, type Waiver } from './criteria-file.js';
+import { type Criteria, type PromotedIn, parseCriteria, type Waiver } from './criteria-file.js';
 import type { DecisionRecord, JobState, Verdict } from './decision-record.js';
 import type { Evidence, JobResult } from './job-result.js';
 
@@ -133,7 +133,7 @@ function hashOf(result: JobResult, { acrossHashes }: Criteria): Hash {
 
 /** Newest first. Without any result of a job, only the hash that the next result will have. */
 function hashesOf({ counted }: Counting, criteria: Criteria): Hash[] {
-  const ofJobs = counted.filter(({ source }) => source !== 'attestation');
+  const ofJobs = counted.filter(({ source }) => source !== 'attestation' && source !== 'ledger');
   const hashes = new Set(ofJobs.map((result) => hashOf(result, criteria)));
   if (hashes.size * criteria.requirements.length > MAX_STATES) {
     throw new UserError(
@@ -198,6 +198,7 @@ function stateOn(history: History, hash: Hash, criteria: Criteria, now: number):
     'aggregate-hash': result?.['aggregate-hash'] ?? null,
   });
 
+  if (criteria.promotedIn?.job === job) return decider(...soakOf(newest, history, criteria.promotedIn, now));
   if (newest?.outcome === 'failure') return decider('unmet', 'failed');
   const held = holdOf(history, now);
   if (held !== undefined) return held;
@@ -234,6 +235,27 @@ function stateOn(history: History, hash: Hash, criteria: Criteria, now: number):
         ? decider('unknown', 'passed, longer ago than max-age', here)
         : decider('met', 'passed', here);
   }
+}
+
+/** How far a set has come under the other label. An aggregate hash makes no difference to it. */
+function soakOf(
+  newest: JobResult | undefined,
+  { refused, remark }: History,
+  { label, for: wanted }: PromotedIn,
+  now: number,
+): [JobState['state'], string] {
+  if (newest === undefined) {
+    const why = remark ?? `is not promoted under ${label}`;
+    return ['unknown', refused[0] === undefined ? why : `no result that counts: ${refused[0].why}`];
+  }
+  const { outcome, timestamp, until } = newest;
+  if (outcome === 'failure') return ['unmet', `is on hold or quarantined under ${label}`];
+  const days = (seconds: number) => `${Math.floor((seconds / 86_400) * 10) / 10} days`;
+  const lasted = (until ?? now) - timestamp;
+  if (lasted >= wanted) return ['met', `promoted under ${label} for ${days(lasted)}`];
+  return until === undefined
+    ? ['unknown', `promoted under ${label} for ${days(lasted)}, and ${days(wanted)} are required`]
+    : ['unknown', `was replaced under ${label} after ${days(lasted)}, and ${days(wanted)} are required`];
 }
 
 /** The state of a job that is held back by a failure that does not count; undefined if none does. */

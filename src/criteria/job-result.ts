@@ -33,7 +33,17 @@ export const jobResultSchema = v.strictObject({
   ),
   // Only http and https, since pages link to it.
   url: v.exactOptional(linkSchema),
-  source: v.picklist(['dlrn', 'needs', 'zuul', 'attestation']),
+  until: v.exactOptional(
+    v.pipe(
+      v.number(),
+      v.safeInteger(),
+      v.description('From the ledger: when another image took its place, in unix seconds'),
+    ),
+  ),
+  source: v.pipe(
+    v.picklist(['dlrn', 'needs', 'zuul', 'attestation', 'ledger']),
+    v.description('`ledger`: what the ledger of `promoted-in` says; a failure is a ban there'),
+  ),
   user: v.exactOptional(v.pipe(v.string(), v.description('Who reported it to DLRN'))),
   attestation: v.exactOptional(
     v.pipe(
@@ -51,7 +61,7 @@ export type JobResult = v.InferOutput<typeof jobResultSchema>;
 
 /** What a source says about the jobs of the criteria. It is read once, for every candidate that it may mention. */
 export interface Evidence {
-  readonly source: Exclude<JobResult['source'], 'attestation'>;
+  readonly source: Exclude<JobResult['source'], 'attestation' | 'ledger'>;
   /** In any order. Results of other jobs or images may be included. */
   readonly results: readonly JobResult[];
   /** By job: why a source that knows the job has no result for it, such as `was skipped`. */

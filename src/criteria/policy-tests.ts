@@ -75,6 +75,7 @@ export function runPolicyTests(criteriaFile: string, testFile: string, now: numb
       const evaluatedAt = day === undefined ? now : Date.parse(day) / 1000;
       const results = votes.map(({ age, image, ...vote }): JobResult => {
         const own = { ...vote, ...IMAGES[image], timestamp: evaluatedAt - age };
+        if (vote.job === criteria.promotedIn?.job) return { ...own, source: 'ledger' };
         const type = criteria.attestations.find(({ name: job }) => job === vote.job)?.type;
         return type === undefined
           ? { ...own, source: 'dlrn' }

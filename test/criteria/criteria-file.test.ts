@@ -28,6 +28,7 @@ other:
       maxAge: 14 * 86_400,
       trustedUsers: ['ciuser'],
       waivers: [{ job: 'job-b', until: '2026-12-01', reason: 'node is broken', issue: 'https://bugs.example/1' }],
+      promotedIn: undefined,
       acrossHashes: true,
       bareTags: true,
     });

@@ -10,7 +10,7 @@ interface NaiveResult {
   readonly 'aggregate-hash'?: string;
   readonly timestamp: number;
   readonly 'age-unknown'?: true;
-  readonly source: 'dlrn' | 'needs' | 'zuul' | 'attestation';
+  readonly source: 'dlrn' | 'needs' | 'zuul' | 'attestation' | 'ledger';
   readonly user?: string;
 }
 

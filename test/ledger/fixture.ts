@@ -92,7 +92,7 @@ export function recordOf(name: string, n = 1, before?: Uint8Array, changes: Chan
   };
   const own =
     kind === 'earned'
-      ? { kind, decision: reportOn(candidate) }
+      ? { kind, decision: reportOn({ ...candidate, companions: changes.companions }) }
       : kind === 'forced'
         ? { kind, decision: reportOn(candidate, ['deploy']), skippedJobs: ['deploy'], overridden: ['reject' as const] }
         : kind === 'adopted'

@@ -1,14 +1,16 @@
 import { systemClock, unixSeconds } from '../../base/clock.js';
 import { errorLine, ServiceError, UserError } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
-import { formatSet } from '../../candidate/image-set.js';
-import { type Criteria, parseCriteria } from '../../criteria/criteria-file.js';
+import { parseUser } from '../../base/schema.js';
+import { formatSet, type ImageSet } from '../../candidate/image-set.js';
+import { type Criteria, type PromotedIn, parseCriteria } from '../../criteria/criteria-file.js';
 import { evaluate } from '../../criteria/evaluate.js';
-import type { Evidence } from '../../criteria/job-result.js';
-import { attestationEvidence, type WantedAttestation, wantAttestations } from '../../evidence/attestations.js';
+import type { Evidence, JobResult } from '../../criteria/job-result.js';
+import { attestationEvidence, wantAttestations } from '../../evidence/attestations.js';
 import { type EvidenceSource, readEvidence } from '../../evidence/evidence.js';
+import { promotedInEvidence } from '../../evidence/promoted-in.js';
 import type { Http } from '../../http/policy.js';
-import type { Label } from '../../ledger/names.js';
+import { type Label, promotedLabelSchema } from '../../ledger/names.js';
 import type { Promotion } from '../../promotion/promotion.js';
 import type { Registry } from '../../registry/registry.js';
 import type { Request } from '../../rules/request.js';
@@ -23,8 +25,10 @@ import {
   urlSchema,
   withDefault,
 } from '../../runner/inputs.js';
+import { ledgerOf, type StoreReader } from '../../store/reader.js';
 import { readCriteriaText } from './criteria-input.js';
 import { dlrnFrom, dlrnInputs, subjectFrom } from './dlrn-inputs.js';
+import { readableSchema, type StoreSettings, withReader } from './store-inputs.js';
 import { readTrustedRoot, verifyInputs } from './verify-inputs.js';
 
 /** The criteria, and the source of the evidence that is held against them. */
@@ -58,16 +62,29 @@ interface Asked {
  * evidence is read once, when an evaluation needs it.
  */
 export async function readEvaluation(
-  settings: EvidenceSettings,
+  settings: EvidenceSettings & Omit<StoreSettings, 'server'>,
   runner: Runner,
   { request, label, http }: Asked,
-): Promise<(registry: Registry) => Promotion['evaluate']> {
+): Promise<(registry: Registry, store: StoreReader) => Promotion['evaluate']> {
   const criteria = await readCriteria(settings, request, label, runner.context.workspace);
   const source = criteria && (await heldBack(evidenceSource(settings, runner, http)));
   const attestations = await wantAttestations(criteria?.attestations ?? [], () =>
     readTrustedRoot(settings, runner.context.workspace),
   );
-  return (registry) => evaluator(criteria, source, attestations, registry, request, runner.log);
+  const readPromotedIn = (store: StoreReader, goal: PromotedIn, set: ImageSet): Promise<JobResult[]> => {
+    const from = parseUser(promotedLabelSchema, goal.label, 'input criteria: promoted-in.label');
+    const read = (other: StoreReader) => promotedInEvidence(ledgerOf(other, from), from, goal, set);
+    if (goal.url === undefined) return read(store);
+    const url = parseUser(readableSchema, goal.url, 'input criteria: promoted-in.url');
+    return withReader(url, settings, http, runner.log, read);
+  };
+  return (registry, store) => {
+    const others: OtherEvidence = {
+      attestations: (image, now) => attestationEvidence(attestations, image, registry, now),
+      promotedIn: async (goal, set) => ({ results: await readPromotedIn(store, goal, set) }),
+    };
+    return evaluator(criteria, source, others, request, runner.log);
+  };
 }
 
 async function readCriteria(
@@ -133,24 +150,25 @@ function given<T>(value: T | undefined, name: string, { evidence }: EvidenceSett
 function evaluator(
   criteria: Criteria | undefined,
   source: (() => Promise<EvidenceSource>) | undefined,
-  attestations: readonly WantedAttestation[],
-  registry: Registry,
+  others: OtherEvidence,
   request: Request,
   log: Log,
 ): Promotion['evaluate'] {
-  const known = new Map<string, ReturnType<typeof tolerant>>();
+  const known = new Map<string, Promise<Reading>>();
   return async (image, tested) => {
     if (criteria === undefined || source === undefined) throw new UserError('input criteria: required and not set');
     const now = unixSeconds(systemClock);
-    const signed = new Set(criteria.attestations.map(({ name }) => name));
-    const jobs = criteria.requirements.flat().filter((name) => !signed.has(name));
+    const goal = criteria.promotedIn;
+    const elsewhere = new Set([...criteria.attestations.map(({ name }) => name), goal?.job]);
+    const jobs = criteria.requirements.flat().filter((name) => !elsewhere.has(name));
     const from = await source();
     const key = from.kind === 'needs' ? formatSet(tested) : from.kind;
     const reading = known.get(key) ?? tolerant(request, log, readEvidence(from, jobs, tested, now, log));
     known.set(key, reading);
     const { results, remarks = new Map(), ...rest } = await reading;
-    const statements = await tolerant(request, log, attestationEvidence(attestations, image, registry, now));
-    return evaluate(criteria, [...results, ...statements.results], image, {
+    const statements = await tolerant(request, log, others.attestations(image, now));
+    const stay = goal && (await tolerant(request, log, others.promotedIn(goal, image)));
+    return evaluate(criteria, [...results, ...statements.results, ...(stay?.results ?? [])], image, {
       evaluatedAt: now,
       ...rest,
       remarks: new Map([...remarks, ...(statements.remarks ?? [])]),
@@ -158,12 +176,16 @@ function evaluator(
   };
 }
 
+/** What no source of job results has: signed statements, and what another label's ledger says. Each is asked for one set. */
+interface OtherEvidence {
+  readonly attestations: (image: ImageSet, now: number) => Promise<Reading>;
+  readonly promotedIn: (goal: PromotedIn, set: ImageSet) => Promise<Reading>;
+}
+
+type Reading = Pick<Evidence, 'results'> & Partial<Evidence>;
+
 /** Evidence that cannot be read is an error, except to a force: then all jobs are unknown, and each must be named. */
-async function tolerant(
-  request: Request,
-  log: Log,
-  evidence: Promise<Pick<Evidence, 'results'> & Partial<Evidence>>,
-): Promise<Pick<Evidence, 'results'> & Partial<Evidence>> {
+async function tolerant(request: Request, log: Log, evidence: Promise<Reading>): Promise<Reading> {
   try {
     return await evidence;
   } catch (error) {

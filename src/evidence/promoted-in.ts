@@ -1,0 +1,67 @@
+import * as v from 'valibot';
+import { type ImageSet, setDigest } from '../candidate/image-set.js';
+import type { PromotedIn } from '../criteria/criteria-file.js';
+import { type JobResult, linkSchema } from '../criteria/job-result.js';
+import { findBan } from '../ledger/bans.js';
+import { readHead } from '../ledger/head.js';
+import { findBack } from '../ledger/history.js';
+import type { Label } from '../ledger/names.js';
+import type { LedgerReader } from '../ledger/reader.js';
+import type { LedgerRecord } from '../ledger/record.js';
+
+/** How far back an image is looked for: what was replaced longer ago is not what is about to be promoted. */
+const MAX_LOOKED_AT = 500;
+
+/**
+ * What another label's ledger says of a set: the newest time that it was promoted there, from when until when, or that
+ * it is banned there now; nothing if it was never promoted.
+ *
+ * @throws ServiceError if the ledger cannot be read, or is not trusted.
+ */
+export async function promotedInEvidence(
+  reader: LedgerReader,
+  label: Label,
+  { job }: PromotedIn,
+  set: ImageSet,
+): Promise<JobResult[]> {
+  const head = await readHead(reader, { label });
+  if (head === undefined) return [];
+  const tested = setDigest(set);
+  const about = {
+    job,
+    candidate: { tag: set.tag, digest: set.digest },
+    ...(tested !== undefined && { 'set-digest': tested }),
+    source: 'ledger',
+  } as const;
+  const banned = findBan(head.record, set.digest, []);
+  if (banned !== undefined) return [{ ...about, outcome: 'failure', timestamp: secondsOf(banned.ban.since) }];
+
+  let looked = 0;
+  let first: LedgerRecord | undefined;
+  let until: number | undefined;
+  let after: LedgerRecord | undefined;
+  await findBack(reader, head.record, (record) => {
+    const isOurs = record.candidate.digest === set.digest && setOf(record) === tested;
+    if (!isOurs && first !== undefined) return true;
+    if (isOurs) {
+      if (first === undefined && after !== undefined) until = secondsOf(after.when);
+      first = record;
+    }
+    after = record;
+    looked += 1;
+    return looked >= MAX_LOOKED_AT;
+  });
+  if (first === undefined) return [];
+  const url = v.is(linkSchema, first.runUrl) ? { url: first.runUrl } : {};
+  return [
+    { ...about, outcome: 'success', timestamp: secondsOf(first.when), ...(until !== undefined && { until }), ...url },
+  ];
+}
+
+function setOf({ candidate, companions }: LedgerRecord) {
+  return setDigest({ ...candidate, companions });
+}
+
+function secondsOf(when: string): number {
+  return Math.floor(Date.parse(when) / 1000);
+}

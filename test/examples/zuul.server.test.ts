@@ -210,6 +210,8 @@ const itemSchema = v.object({
   job: v.optional(
     v.object({
       name: v.string(),
+      parent: v.optional(v.string()),
+      secrets: v.optional(v.union([v.string(), v.array(v.string())]), []),
       'pre-run': v.optional(v.string()),
       run: v.optional(v.string()),
       vars: v.optional(v.record(v.string(), v.unknown()), {}),
@@ -224,6 +226,23 @@ test('the playbooks that it names are there', () => {
   const playbooks = jobs.flatMap((job) => [job['pre-run'], job.run]).filter((name) => name !== undefined);
   expect(playbooks.length).toBeGreaterThan(5);
   for (const playbook of playbooks) expect(existsSync(path.join(EXAMPLE, playbook))).toBe(true);
+});
+
+test('each job has the secrets that its playbook uses, and no other', () => {
+  const secretsOf = (name = ''): string[] =>
+    jobs.filter((job) => job.name === name).flatMap((job) => [...secretsOf(job.parent), job.secrets].flat());
+  const defined: { secret: { name: string } }[] = parse(
+    readFileSync(path.join(EXAMPLE, 'zuul.d/secrets.yaml'), 'utf8'),
+    // Only Zuul knows the tag of what it has encrypted.
+    { logLevel: 'silent' },
+  );
+  const names = defined.map(({ secret }) => secret.name);
+  for (const { name, run } of jobs) {
+    if (run === undefined) continue;
+    const playbook = readFileSync(path.join(EXAMPLE, run), 'utf8');
+    const used = names.filter((secret) => playbook.includes(`{{ ${secret}.`));
+    expect([name, ...secretsOf(name).sort()]).toEqual([name, ...used.sort()]);
+  }
 });
 
 test('its criteria are met by its scenarios', () => {

@@ -18,6 +18,7 @@ const NOWHERE = [
   ['null', /reserved/],
   ['None', /reserved/],
   ['ledger', /reserved/],
+  ['managed-images.yaml', /reserved/],
   ['previous-current-ceph', /begins with previous-/],
   ['v1.json', /ends with .json/],
 ] as const;

@@ -14,6 +14,7 @@ import { describeStep, stepsTo } from '../ledger/steps.js';
 import type { PlannedCopy } from '../registry/registry.js';
 import { decide } from '../rules/decide.js';
 import type { Facts, Setting } from '../rules/facts.js';
+import { unusableName } from '../rules/guards.js';
 import type { Outcome } from '../rules/outcome.js';
 import type { Request } from '../rules/request.js';
 import { configuredTargets } from '../rules/targets.js';
@@ -102,9 +103,11 @@ export async function promote(promotion: Promotion, wish: Asked): Promise<Promot
 }
 
 /** Fills in the companions of a candidate that is named by its reference alone. */
-async function withCompanions({ store }: Promotion, asked: Asked): Promise<Asked> {
+async function withCompanions({ store, label }: Promotion, asked: Asked): Promise<Asked> {
   const { candidate } = asked;
   if (candidate === undefined || candidate.companions !== undefined) return asked;
+  // The rules refuse such a name, in clearer words than the store.
+  if (unusableName(candidate, label) !== undefined) return asked;
   const published = await readPublished(store, candidate.tag);
   const isSame = published !== undefined && formatCandidate(published) === formatCandidate(candidate);
   return isSame ? { ...asked, candidate: published } : asked;

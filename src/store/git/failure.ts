@@ -15,8 +15,12 @@ interface Symptom {
   readonly hint?: Hint;
 }
 
+/** What `run` says in place of a git that it ended. */
+export const TOOK_TOO_LONG = 'git was ended by the time limit';
+
 /** The first that fits counts. Servers differ in their words; git's own client writes most of these. */
 const SYMPTOMS: readonly Symptom[] = [
+  { said: new RegExp(TOOK_TOO_LONG), kind: 'timeout' },
   {
     said: /ssh-add cannot read the private key/,
     kind: 'unauthorized',

@@ -1,8 +1,11 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { rootCertificates } from 'node:tls';
 import { oneLine, ServiceError, UserError } from '../../base/errors.js';
-import { type GitFailure, readFailure } from './failure.js';
+import { type GitFailure, readFailure, TOOK_TOO_LONG } from './failure.js';
 
 /** How to talk to one remote repository, by the `git` program. */
 export interface Remote {
@@ -18,6 +21,8 @@ export interface Remote {
   readonly agentSocket: string | undefined;
   /** A PEM file of authorities to trust besides the system's. */
   readonly caFile: string | undefined;
+  /** How long one command may take, in milliseconds; undefined: 15 minutes. */
+  readonly limitMs?: number;
 }
 
 export interface Answer {
@@ -76,14 +81,16 @@ export async function createGit(
   await mkdir(home, { recursive: true });
   if (remote.url.protocol === 'ssh:') await writeFile(knownHostsFile, `${remote.knownHosts ?? ''}\n`, { mode: 0o600 });
   const local = { ...inherited(environment), ...plainEnvironment(join(directory, 'repository.git'), home) };
-  const caFile = remote.caFile && (await writeAuthorities(join(directory, 'authorities.pem'), remote.caFile));
+  const caFile = remote.caFile && (await writeAuthorities(join(directory, 'authorities.pem'), remote.caFile, local));
   const asking = {
     ...local,
     ...remoteEnvironment(remote, knownHostsFile),
-    ...configuration(remoteConfiguration({ ...remote, caFile })),
+    ...configuration(remoteConfiguration(remote)),
+    // The variable is stronger than the setting http.sslCAInfo.
+    ...(caFile && { GIT_SSL_CAINFO: caFile }),
   };
   const settled = async (program: string, args: readonly string[], env: Environment, { input, codes }: RunOptions) => {
-    const answer = await run(program, args, env, input);
+    const answer = await run(program, args, env, input, remote.limitMs);
     if (answer.code === 0 || codes?.includes(answer.code)) return answer;
     throw failed(where, readFailure(answer.stderr));
   };
@@ -98,9 +105,11 @@ export async function createGit(
   };
 }
 
-/** The authorities that Node knows and those of a PEM file, since git takes one file instead of the system's. */
-async function writeAuthorities(path: string, file: string): Promise<string> {
-  await writeFile(path, [...rootCertificates, await readFile(file, 'utf8')].join('\n'));
+/** The authorities that Node knows, those of the runner and those of a PEM file, since git takes one file for all. */
+async function writeAuthorities(path: string, file: string, env: Environment): Promise<string> {
+  const files = [env.GIT_SSL_CAINFO ?? env.SSL_CERT_FILE, file].filter((one) => one !== undefined);
+  const given = await Promise.all(files.map((one) => readFile(one, 'utf8')));
+  await writeFile(path, [...rootCertificates, ...given].join('\n'));
   return path;
 }
 
@@ -148,7 +157,7 @@ function remoteEnvironment(remote: Remote, knownHostsFile: string): Environment 
 }
 
 /** One protocol only, no redirects, and the token as a header for this one origin. */
-function remoteConfiguration({ url, token, caFile }: Remote): Record<string, string> {
+function remoteConfiguration({ url, token }: Remote): Record<string, string> {
   const protocol = url.protocol.slice(0, -1);
   const basic = token === undefined ? undefined : Buffer.from(`x-access-token:${token}`).toString('base64');
   return {
@@ -160,7 +169,6 @@ function remoteConfiguration({ url, token, caFile }: Remote): Record<string, str
     // Below this many bytes a second, for this many seconds, git gives up.
     'http.lowSpeedLimit': '100',
     'http.lowSpeedTime': '60',
-    ...(caFile === undefined ? {} : { 'http.sslCAInfo': caFile }),
     ...(basic === undefined ? {} : { [`http.${url.origin}/.extraHeader`]: `Authorization: Basic ${basic}` }),
   };
 }
@@ -188,25 +196,50 @@ function configuration(settings: Record<string, string>): Environment {
   return { ...Object.fromEntries(pairs), GIT_CONFIG_COUNT: String(all.length) };
 }
 
+/** How long one git may take in all. A server that sends a little now and then would keep it for ever. */
+const LIMIT_MS = 15 * 60_000;
+
 async function run(
   program: string,
   args: readonly string[],
   env: Environment,
   input: Buffer | undefined,
+  limitMs = LIMIT_MS,
 ): Promise<Answer> {
-  const { exec } = await import('@actions/exec');
+  // A process group of its own, so that what git starts can be ended with it: it does not do that by itself.
+  const child = spawn(program, args, { env, stdio: ['pipe', 'pipe', 'pipe'], detached: true });
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];
-  const listeners = {
-    stdout: (piece: Buffer) => void stdout.push(piece),
-    stderr: (piece: Buffer) => void stderr.push(piece),
-  };
-  const options = { silent: true, ignoreReturnCode: true, env, listeners, ...(input && { input }) };
-  try {
-    const code = await exec(program, [...args], options);
-    return { code, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString('utf8') };
-  } catch (error) {
+  child.stdout.on('data', (piece: Buffer) => void stdout.push(piece));
+  child.stderr.on('data', (piece: Buffer) => void stderr.push(piece));
+  // A git that fails does not read its input, and says itself why.
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(input);
+  const ended = once(child, 'close').catch((error: unknown) => {
     const needed = program === 'git' ? 'git' : 'ssh-agent and ssh-add (openssh-client)';
-    throw new UserError(`${needed} cannot be run: a store in a git branch needs it on the runner`, { cause: error });
+    throw new UserError(`${needed} cannot be run: a git repository needs it on the runner`, {
+      cause: error,
+    });
+  });
+  const late = await Promise.race([ended.then(() => false), delay(limitMs, true, { ref: false })]);
+  if (late) {
+    await end(child);
+    stderr.push(Buffer.from(`\n${TOOK_TOO_LONG} after ${limitMs / 1000} seconds\n`));
+    // What it said before may be anything: the limit is the reason.
+    return { code: -1, stdout: Buffer.alloc(0), stderr: Buffer.concat(stderr.slice(-1)).toString('utf8') };
   }
+  const code = child.exitCode ?? -1;
+  return { code, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString('utf8') };
+}
+
+/** Ends a git and all that it started. */
+async function end(child: ChildProcess): Promise<void> {
+  const exited = child.exitCode !== null || once(child, 'exit');
+  try {
+    if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+  } catch {
+    // It has just ended.
+  }
+  await exited;
+  for (const stream of child.stdio) stream?.destroy();
 }

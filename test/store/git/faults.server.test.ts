@@ -96,6 +96,24 @@ describe('one clear line, and nothing lost, where', () => {
   test.each([
     ['a hook says no', 'echo "policy: no pushes on Friday" >&2', 'forbidden', 'policy: no pushes on Friday'],
     ['the branch is protected', 'echo "error: GH006: Protected branch update failed" >&2', 'forbidden', 'GH006'],
+    [
+      'GitHub has rules for the branch',
+      'echo "error: GH013: Repository rule violations found for refs/heads/promotions." >&2',
+      'forbidden',
+      'GH013',
+    ],
+    [
+      'GitLab protects the branch',
+      'echo "GitLab: You are not allowed to push code to protected branches on this project." >&2',
+      'forbidden',
+      'protected branches on this project',
+    ],
+    [
+      'Gitea protects the branch',
+      'echo "Gitea: Not allowed to push to protected branch promotions" >&2',
+      'forbidden',
+      'Not allowed to push to protected branch',
+    ],
     ['the disk is full', 'echo "fatal: write error: No space left on device" >&2', 'full', 'No space left'],
   ])('%s', async (_, says, kind, message) => {
     repository = await freshRepository(forge);

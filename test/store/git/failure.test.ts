@@ -1,0 +1,91 @@
+import { describe, expect, test } from '@jest/globals';
+import { readFailure } from '../../../src/store/git/failure.js';
+
+/** What forges and git print, as they print it. */
+describe('a failure of git is read from its words', () => {
+  test.each([
+    [
+      'GitHub, a token that may only read',
+      "remote: Permission to o/r.git denied to github-actions[bot].\nfatal: unable to access 'https://github.com/o/r/': The requested URL returned error: 403",
+      'forbidden',
+    ],
+    [
+      'GitHub, a fine-grained token',
+      "remote: Write access to repository not granted.\nfatal: unable to access 'https://github.com/o/r/': The requested URL returned error: 403",
+      'forbidden',
+    ],
+    [
+      'GitHub, an archive',
+      "remote: This repository was archived so it is read-only.\nfatal: unable to access 'https://github.com/o/r/': The requested URL returned error: 403",
+      'forbidden',
+    ],
+    [
+      'GitLab, a role too low',
+      "remote: You are not allowed to push code to this project.\nfatal: unable to access 'https://gitlab.com/o/r/': The requested URL returned error: 403",
+      'forbidden',
+    ],
+    [
+      'GitHub, no repository',
+      "remote: Repository not found.\nfatal: repository 'https://github.com/o/r/' not found",
+      'not-found',
+    ],
+    ['Gitea, no repository', "remote: Not found.\nfatal: repository 'https://gitea.com/o/r/' not found", 'not-found'],
+    [
+      'GitHub over SSH, no repository',
+      'ERROR: Repository not found.\nfatal: Could not read from remote repository.\n\nPlease make sure you have the correct access rights',
+      'not-found',
+    ],
+    [
+      'GitHub, a bad token',
+      "remote: Invalid username or token. Password authentication is not supported for Git operations.\nfatal: Authentication failed for 'https://github.com/o/r/'",
+      'unauthorized',
+    ],
+    [
+      'git without a token',
+      "fatal: could not read Username for 'https://github.com': terminal prompts disabled",
+      'unauthorized',
+    ],
+    [
+      'OpenSSH, no key',
+      'git@github.com: Permission denied (publickey).\nfatal: Could not read from remote repository.',
+      'unauthorized',
+    ],
+    [
+      'OpenSSH, another host',
+      'Host key verification failed.\nfatal: Could not read from remote repository.',
+      'host-key',
+    ],
+    [
+      'curl, no such name',
+      "fatal: unable to access 'https://forge.example/o/r/': Could not resolve host: forge.example",
+      'unreachable',
+    ],
+    [
+      'curl, nobody listens',
+      "fatal: unable to access 'https://h/o/r/': Failed to connect to h port 443 after 1 ms: Couldn't connect to server",
+      'unreachable',
+    ],
+    [
+      'curl, an unknown authority',
+      "fatal: unable to access 'https://h/o/r/': server certificate verification failed. CAfile: none CRLfile: none",
+      'unreachable',
+    ],
+    [
+      'curl, stalled',
+      "fatal: unable to access 'https://h/o/r/': Operation too slow. Less than 100 bytes/sec transferred the last 60 seconds",
+      'timeout',
+    ],
+    [
+      'a server in trouble',
+      "fatal: unable to access 'https://h/o/r/': The requested URL returned error: 502",
+      'server-error',
+    ],
+    ['a full disk', 'remote: fatal: write error: No space left on device\nerror: remote unpack failed', 'full'],
+    ['words that nobody knows', 'fatal: the moon is in the wrong phase', 'server-error'],
+    ['nothing', '', 'server-error'],
+  ])('%s', (_, stderr, kind) => {
+    const failure = readFailure(stderr);
+    expect(failure.kind).toBe(kind);
+    expect(failure.line).toMatch(/^.+$/);
+  });
+});

@@ -101,7 +101,7 @@ const inputs = {
   output: withDefault('The directory to write to', 'dashboard', lineSchema),
   ...storeInputs,
   server: optional(
-    `${storeInputs.server.description}, to publish the files to as well; not the directory of a branch`,
+    `${storeInputs.server.description}, to publish the files to as well; not the directory of a branch of Ceph. In git, such as \`git@gh-pages#ceph\`, all runs amend one commit`,
     storeSchema,
   ),
   'ssh-private-key': {
@@ -177,7 +177,7 @@ function storesFrom(settings: Settings, log: Log): OpenStore {
       `input ssh-known-hosts: required with server and sftp:// branches: ${inputs['ssh-known-hosts'].description}`,
     );
   }
-  return (server, work) => withStore({ ...settings, server }, log, work);
+  return (server, work) => withStore({ ...settings, server }, log, work, 'amend');
 }
 
 function branchFrom(

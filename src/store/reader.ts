@@ -19,6 +19,11 @@ export interface StoreReader {
   listRecords(label: Label): Promise<readonly number[] | undefined>;
   /** The bytes of record n of the label's ledger. */
   readRecord(label: Label, n: number): Promise<Buffer | undefined>;
+  /**
+   * What no reader of the newest state sees: a record that was changed or removed at some time, in one line; undefined
+   * if none was. Only a store that keeps its history has this.
+   */
+  findChangedRecord?(label: Label): Promise<string | undefined>;
   /** What the newest run decided about the label. */
   readLastDecision(label: Label): Promise<LastDecision | undefined>;
 }

@@ -48,6 +48,8 @@ export async function verifyPromotion(options: VerifyOptions): Promise<Verified>
     signedBy: readonly string[] = [],
   ): Verified => ({ records, problem: wrong, withoutReferrers, signedBy });
   if (problem !== undefined) return result(problem);
+  const changed = await reader.findChangedRecord?.(label);
+  if (changed !== undefined) return result(`a record was changed or removed after it was written: ${changed}`);
   const head = records.at(-1);
   // A wrong address looks the same.
   const end = endOfVerified(verification);

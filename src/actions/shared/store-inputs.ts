@@ -14,6 +14,7 @@ import {
   urlSchema,
 } from '../../runner/inputs.js';
 import { formatGitAddress, type GitAddress, isLoopback } from '../../store/git/address.js';
+import type { BranchOptions } from '../../store/git/branch.js';
 import { openGitStore } from '../../store/git/git-store.js';
 import { httpReader } from '../../store/http-reader.js';
 import type { StoreReader } from '../../store/reader.js';
@@ -79,8 +80,13 @@ export function withReader<T>(
 export type StoreSettings = ParsedInputs<typeof storeInputs> & Partial<ParsedInputs<typeof caInput>>;
 
 /** Opens the store, runs `work`, and publishes what it wrote, even if it failed halfway. */
-export async function withStore<T>(inputs: StoreSettings, log: Log, work: (store: Store) => Promise<T>): Promise<T> {
-  const store = await openStore(inputs, log);
+export async function withStore<T>(
+  inputs: StoreSettings,
+  log: Log,
+  work: (store: Store) => Promise<T>,
+  history: BranchOptions['history'] = 'keep',
+): Promise<T> {
+  const store = await openStore(inputs, log, history);
   try {
     const result = await work(store).catch(async (error: unknown) => {
       await store.flush().catch((other: unknown) => log.warning(errorLine(other)));
@@ -93,7 +99,7 @@ export async function withStore<T>(inputs: StoreSettings, log: Log, work: (store
   }
 }
 
-async function openStore(inputs: StoreSettings, log: Log): Promise<Store> {
+async function openStore(inputs: StoreSettings, log: Log, history: BranchOptions['history']): Promise<Store> {
   const { server, 'ssh-private-key': privateKey, 'ssh-known-hosts': knownHosts } = inputs;
   const agentSocket = process.env.SSH_AUTH_SOCK;
   if (!isInGit(server)) {
@@ -117,6 +123,7 @@ async function openStore(inputs: StoreSettings, log: Log): Promise<Store> {
       caFile: inputs['ca-file'],
     },
     branch: server.branch,
+    history,
     directory: server.directory,
     where: formatGitAddress({ ...server, repository: url }),
     temporary: tmpdir(),

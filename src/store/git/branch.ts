@@ -1,11 +1,21 @@
 import { rmSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Clock, unixSeconds } from '../../base/clock.js';
 import { ServiceError, UserError } from '../../base/errors.js';
 import { readFailure } from './failure.js';
 import { createGit, failed, type Git, type Remote, type RunOptions, requireGit } from './git.js';
-import { blobId, type Entry, importStream, likelyPaths, parseTree, siblings, type Tree, type Written } from './tree.js';
+import {
+  blobId,
+  type Entry,
+  importStream,
+  likelyPaths,
+  OUR_EMAIL,
+  parseTree,
+  siblings,
+  type Tree,
+  type Written,
+} from './tree.js';
 
 export interface BranchOptions {
   readonly remote: Remote;
@@ -19,6 +29,11 @@ export interface BranchOptions {
   /** The process's environment. Little of it is passed to git. */
   readonly environment: NodeJS.ProcessEnv;
   readonly clock: Clock;
+  /**
+   * What a push leaves of the commit that the push before it made: `keep` for a store, whose history is never
+   * rewritten; `amend` for a dashboard, so that its branch does not grow. Only our own newest commit is ever amended.
+   */
+  readonly history?: 'keep' | 'amend' | undefined;
 }
 
 /** A directory in a branch, as of the last look, and the means to put a commit on top of it. */
@@ -36,17 +51,31 @@ export interface Branch {
   /** The content of a file of `tree`; undefined where there is none. */
   read(path: string, maxBytes: number): Promise<Buffer | undefined>;
   /**
-   * Pushes one commit on top of the last look, without force. `moved`: the branch has changed, or another push is under
-   * way, so look again.
+   * Pushes one commit on top of the last look, or in place of our newest commit where that is amended. `moved`: the
+   * branch has changed, or another push is under way, so look again.
    *
    * @throws ServiceError if the push was refused, or nobody knows whether it arrived.
    */
   push(writes: ReadonlyMap<string, Written>, message: string): Promise<'pushed' | 'moved'>;
+  /**
+   * The first commit, newest first, that changed or removed a file below a path, as `<path> in <commit>`; undefined: no
+   * commit of the branch did. Reads the whole history, without the contents.
+   */
+  findChange(path: string): Promise<string | undefined>;
   close(): void;
 }
 
 const BASE = 'refs/promotion/base';
 const NEXT = 'refs/promotion/next';
+
+/** The message of commits that are amended. */
+const AMENDED = 'Update the dashboard';
+
+/** Our newest commit, where it is amended. */
+interface Replaced {
+  readonly parent: string | undefined;
+  readonly tree: string;
+}
 
 /** Looks at the branch for the first time. */
 export async function openBranch(options: BranchOptions): Promise<Branch> {
@@ -62,10 +91,13 @@ export async function openBranch(options: BranchOptions): Promise<Branch> {
 }
 
 async function createBranch(git: Git, home: string, options: BranchOptions): Promise<Branch> {
-  const { branch, directory, where, clock } = options;
+  const { branch, directory, where, clock, history = 'keep' } = options;
+  const amends = history === 'amend';
   const ref = `refs/heads/${branch}`;
   let commit: string | undefined;
   let tree: Tree = new Map();
+  /** Where commits are amended: what the next one replaces. */
+  let replaced: Replaced | undefined;
   /** The objects in our repository. Asking git for any other would make it fetch them one by one. */
   const present = new Set<string>();
   const contents = new Map<string, Buffer>();
@@ -86,6 +118,7 @@ async function createBranch(git: Git, home: string, options: BranchOptions): Pro
     look: () => alone(async () => update(await remoteHead())),
     read: (path, maxBytes) => alone(() => read(path, maxBytes)),
     push: (writes, message) => alone(() => push(writes, message)),
+    findChange: (path) => alone(() => findChange(path)),
     close: () => rmSync(home, { recursive: true, force: true }),
   };
 
@@ -120,18 +153,49 @@ async function createBranch(git: Git, home: string, options: BranchOptions): Pro
   async function update(found: string | undefined): Promise<void> {
     if (found === commit) return;
     if (found === undefined) throw rewritten('the branch was deleted during this run');
-    const depth = commit === undefined ? ['--depth=1'] : [];
+    // To amend a commit, its parent is needed too.
+    const depth = amends ? ['--depth=2'] : commit === undefined ? ['--depth=1'] : [];
     await fetch([...depth, '--filter=blob:none', 'origin', `+${ref}:${NEXT}`]);
     const next = (await git.local(['rev-parse', '--verify', NEXT])).stdout.toString().trim();
-    if (commit !== undefined) {
+    if (commit !== undefined && !amends) {
       const { code } = await git.local(['merge-base', '--is-ancestor', commit, next], { codes: [1] });
       if (code === 1) throw rewritten(`its history was rewritten during this run: ${commit} is not in it any more`);
     }
     await listPresent();
+    if (amends) replaced = await ownCommit(next);
     const path = directory === '' ? [] : ['--', `${directory}/`];
     const listing = await git.local(['ls-tree', '-r', '-z', '--full-tree', next, ...path]);
     await settleAt(next, parseTree(listing.stdout, directory));
     readsLikely = true;
+  }
+
+  /** Refuses the branch of a store, whose history must stay. Of anybody else's newest commit nothing is replaced. */
+  async function ownCommit(next: string): Promise<Replaced | undefined> {
+    const names = await git.local(['ls-tree', '-r', '-z', '--name-only', '--full-tree', next]);
+    if (/(?:^|[/\0])ledger\/[^/\0]+\/\d+\.json\0/.test(names.stdout.toString())) {
+      throw new UserError(`${where}: is the branch of a store; name another branch for the dashboard`, {
+        hint: 'server',
+      });
+    }
+    const { stdout } = await git.local(['log', '-1', '--format=%P%n%T%n%ce%n%B', next]);
+    const [parents = '', tree = '', email = '', ...message] = stdout.toString().split('\n');
+    const [parent, another] = parents.split(' ');
+    const isOwn = email === OUR_EMAIL && message.join('\n').trim() === AMENDED && another === undefined;
+    return isOwn ? { parent: parent === '' ? undefined : parent, tree } : undefined;
+  }
+
+  async function findChange(path: string): Promise<string | undefined> {
+    if (commit === undefined) return undefined;
+    const { stdout: shallow } = await git.local(['rev-parse', '--is-shallow-repository']);
+    if (shallow.toString().trim() === 'true') {
+      await fetch(['--unshallow', '--filter=blob:none', 'origin', `+${ref}:${NEXT}`]);
+    }
+    const below = [directory, path].filter((part) => part !== '').join('/');
+    // Without renames no content is needed: the ids of the objects say what changed.
+    const log = ['log', '-m', '--no-renames', '--diff-filter=MDT', '--format=%H', '--name-only', commit];
+    const { stdout } = await git.local([...log, '--', `${below}/`]);
+    const [found, , name] = stdout.toString().split('\n');
+    return found === undefined || name === undefined ? undefined : `${name} in ${found}`;
   }
 
   function rewritten(problem: string): ServiceError {
@@ -183,20 +247,37 @@ async function createBranch(git: Git, home: string, options: BranchOptions): Pro
   }
 
   async function push(writes: ReadonlyMap<string, Written>, message: string): Promise<'pushed' | 'moved'> {
-    const stream = importStream({ ref: NEXT, parent: commit, directory, message, when: unixSeconds(clock), writes });
+    const onto = replaced === undefined ? { parent: commit, tree: undefined } : replaced;
+    const said = amends ? AMENDED : message;
+    const stream = importStream({ ref: NEXT, ...onto, directory, message: said, when: unixSeconds(clock), writes });
     // NEXT may be anywhere: it is ours alone.
     const imported = await git.local(['fast-import', '--quiet', '--force', '--done'], { input: stream });
     const next = imported.stdout.toString().trim();
-    const answer = await git.remote(['push', '--porcelain', '--no-verify', 'origin', `${next}:${ref}`], { codes: [1] });
+    if (replaced !== undefined) await sendOnlyNew(replaced.parent ?? commit);
+    // Replaces exactly the commit that was seen, or nothing.
+    const lease = replaced === undefined ? [] : [`--force-with-lease=${ref}:${commit}`];
+    const args = ['push', '--porcelain', '--no-verify', ...lease, 'origin', `${next}:${ref}`];
+    const answer = await git.remote(args, { codes: [1] });
     if (answer.code === 0) {
+      if (amends) replaced = await ownCommit(next);
       await settleAt(next, withWrites(writes, next));
       return 'pushed';
     }
-    const said = answer.stdout.toString();
-    const [, remotely, reason = ''] = /^!\t\S+\t\[(remote )?rejected\] ?(?:\((.*)\))?/m.exec(said) ?? [];
+    const [, remotely, reason = ''] =
+      /^!\t\S+\t\[(remote )?rejected\] ?(?:\((.*)\))?/m.exec(answer.stdout.toString()) ?? [];
     if (reason === '') throw failed(where, readFailure(answer.stderr));
     if (remotely === undefined || LOST_RACE.test(reason)) return 'moved';
     throw refused(reason, answer.stderr);
+  }
+
+  /**
+   * Only in a shallow repository does git leave out of a push what the server has in commits that the new one does not
+   * follow (git-pack-objects(1), --thin with --shallow). A root commit as the boundary hides nothing.
+   */
+  async function sendOnlyNew(root: string | undefined): Promise<void> {
+    const shallow = await git.local(['rev-parse', '--is-shallow-repository']);
+    if (shallow.stdout.toString().trim() === 'true') return;
+    await writeFile(join(home, 'repository.git/shallow'), `${root}\n`);
   }
 
   function withWrites(writes: ReadonlyMap<string, Written>, sample: string): Tree {

@@ -335,6 +335,7 @@ export function createGitStore(branch: Branch, clock: Clock, log: Log): Store {
       if (n === Math.max(0, ...recordNumbers(branch.tree, label)) + 1) await look();
       return branch.read(name, MAX_RECORD);
     },
+    findChangedRecord: (label) => branch.findChange(`ledger/${label}`),
     async appendRecord(label, n, bytes) {
       const name = recordPath(label, n);
       if (bytes.length > MAX_RECORD) {

@@ -115,24 +115,30 @@ export function siblings(tree: Tree, path: string): string[] {
   );
 }
 
+/** Who commits. */
+export const OUR_EMAIL = 'ceph-promotion-actions@localhost';
+
 /** The input of `git fast-import` for one commit. */
 export function importStream(commit: {
   readonly ref: string;
   readonly parent: string | undefined;
+  /** The files to start from, by the id of their tree; undefined: the parent's. */
+  readonly tree?: string | undefined;
   readonly directory: string;
   readonly message: string;
   /** Unix seconds. */
   readonly when: number;
   readonly writes: ReadonlyMap<string, Written>;
 }): Buffer {
-  const { ref, parent, directory, when, writes } = commit;
+  const { ref, parent, tree, directory, when, writes } = commit;
   const message = Buffer.from(`${oneLine(commit.message, 200)}\n`);
   const pieces: Buffer[] = [];
   const say = (text: string) => void pieces.push(Buffer.from(text));
   const data = (bytes: Buffer) => void pieces.push(Buffer.from(`data ${bytes.length}\n`), bytes, Buffer.from('\n'));
-  say(`commit ${ref}\nmark :1\ncommitter ceph-promotion-actions <ceph-promotion-actions@localhost> ${when} +0000\n`);
+  say(`commit ${ref}\nmark :1\ncommitter ceph-promotion-actions <${OUR_EMAIL}> ${when} +0000\n`);
   data(message);
   if (parent !== undefined) say(`from ${parent}\n`);
+  if (tree !== undefined) say(`M 040000 ${tree} \n`);
   for (const [name, written] of writes) {
     const path = directory === '' ? name : `${directory}/${name}`;
     // fast-import reads a quote at the start, and a line end, as its own.

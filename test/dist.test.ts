@@ -9,8 +9,8 @@ const folder = path.join(projectRoot, 'dist/bundle');
 
 /** Bytes of index.js, all of which is read at each start. */
 const START = 600_000;
-/** Bytes of index.js and of what is loaded only where it is used: ssh2, undici, the toolkit's own undici. */
-const WHOLE = 2_200_000;
+/** Bytes of index.js and of what is loaded only where it is used: ssh2, undici, Sigstore, the toolkit's own undici. */
+const WHOLE = 2_900_000;
 
 /** Parts of packages that are there for development only; each is a text that a bundle of it would hold. */
 const DEVELOPMENT = ['fast-check', '@jest/', 'playwright', 'axe-core', '@swc/', 'to-json-schema', 'grafana-foundation'];

@@ -2,17 +2,13 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import * as v from 'valibot';
 import { errorLine, UserError } from '../base/errors.js';
-import { formatCandidate, formatRepository, repositorySchema } from '../candidate/reference.js';
-import { formatVersion } from '../candidate/scheme.js';
-import { readStable } from '../candidate/schemes.js';
+import { repositorySchema } from '../candidate/reference.js';
 import { isPromotedLabel, labelSchema } from '../ledger/names.js';
 import { defineAction } from '../runner/action.js';
 import { choice, flag, lineSchema, list, optional, required, withDefault } from '../runner/inputs.js';
 import { noLabel, readCandidate } from '../store/consume.js';
 import {
   extraVars,
-  imageNameOf,
-  namespaceOf,
   placeholders,
   rdoVariables,
   setVariables,
@@ -20,16 +16,14 @@ import {
   variableTemplateSchema,
 } from '../store/extra-vars.js';
 import { requireSigned } from '../upkeep/verify-signed.js';
+import { candidateValues } from './shared/candidate-values.js';
 import { smallApis } from './shared/http.js';
 import { registryInputs, withRegistry } from './shared/registry-inputs.js';
-import { formatSetOutputs, setOutputs } from './shared/set-outputs.js';
+import { setOutputs } from './shared/set-outputs.js';
 import { readableSchema, readerInputs, withReader } from './shared/store-inputs.js';
 import { readAuthority, verifyInputs } from './shared/verify-inputs.js';
 
 const { 'plain-http': plainHttp, 'token-hosts': tokenHosts, 'ca-file': caFile } = registryInputs;
-
-/** Nobody knows the digest of a set whose candidate has none. */
-const NO_SET = { set: '', 'set-digest': '' };
 
 /** The repository of RDO's tags without a digest. */
 const RDO_IMAGE = v.parse(repositorySchema, 'quay.io/ceph/daemon');
@@ -121,31 +115,20 @@ export const action = defineAction({
     if (candidate === undefined) {
       return { outputs: {}, summary: `There is no label \`${label}\` yet.` };
     }
-    const { repository, tag, digest, companions } = candidate;
-    const reference =
-      digest === undefined ? `${formatRepository(repository)}:${tag}` : formatCandidate({ repository, tag, digest });
-    if (digest === undefined)
+    const known = candidateValues(candidate);
+    const { reference, flavor } = known;
+    if (candidate.digest === undefined)
       log.warning(
         `${reference}: its digest is not known, so the image that is tested may differ from the one that is promoted`,
       );
-    const build = readStable(tag);
-    const flavor = build?.flavor ?? '';
     const values: Values = {
-      reference,
-      repository: formatRepository(repository),
-      namespace: namespaceOf(repository),
-      'image-name': imageNameOf(repository),
-      tag,
-      digest: digest ?? '',
-      flavor,
-      version: build === undefined ? '' : formatVersion(build.version),
-      ...(digest === undefined ? NO_SET : formatSetOutputs({ repository, tag, digest, companions })),
+      ...known,
       'cephadm-repository': flavor === '' ? '' : inputs['cephadm-repository-template'].replaceAll('<flavor>', flavor),
       'openstack-repository': inputs['openstack-repository-template'].replaceAll('<branch>', inputs.branch),
     };
     const file = inputs['extra-vars-file'];
     if (file !== undefined) {
-      const usual = companions.length === 0 ? rdoVariables : [...rdoVariables, ...setVariables];
+      const usual = candidate.companions.length === 0 ? rdoVariables : [...rdoVariables, ...setVariables];
       const templates = inputs['extra-vars'].length === 0 ? usual : inputs['extra-vars'];
       const text = extraVars(templates, values);
       await write(path.resolve(context.workspace, file), text);

@@ -68,6 +68,10 @@ export type Hint =
   | 'adopt' // start a ledger for what is promoted already
   | 'dispatch-anew' // a re-run makes no decision for a person
   | 'freeze' // promotion is stopped
+  // A change in another repository
+  | 'change-base' // the branch that it goes into
+  | 'change-file' // the files that it edits
+  | 'change-place' // the places in these files
   // What is written
   | 'branches' // the dashboard's branches
   | 'output' // the dashboard's directory

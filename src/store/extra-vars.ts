@@ -57,15 +57,32 @@ export const variableTemplateSchema = v.pipe(
     const end = line.indexOf('=');
     return { name: line.slice(0, end), template: line.slice(end + 1) };
   }),
-  v.rawCheck(({ dataset, addIssue }) => {
-    if (!dataset.typed) return;
-    const unknown = [...dataset.value.template.matchAll(PLACEHOLDER)].find(
-      ([, name]) => !placeholders.some((known) => known === name),
-    );
-    if (unknown === undefined) return;
-    addIssue({ message: `${unknown[0]} is unknown; there are ${placeholders.map((name) => `{${name}}`).join(', ')}` });
-  }),
+  v.check(
+    ({ template }) => unknownPlaceholder(template) === undefined,
+    ({ input }) => describeUnknown(input.template),
+  ),
 );
+
+/** A text on one line with known placeholders only. */
+export const templateSchema = v.pipe(
+  v.string(),
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this refuses
+  v.regex(/^[^\u0000-\u001f\u007f]{1,4096}$/, 'is not one line of text'),
+  v.check(
+    (template) => unknownPlaceholder(template) === undefined,
+    ({ input }) => describeUnknown(input),
+  ),
+);
+
+function unknownPlaceholder(template: string): string | undefined {
+  const unknown = [...template.matchAll(PLACEHOLDER)].find(([, name]) => !placeholders.some((known) => known === name));
+  return unknown?.[0];
+}
+
+function describeUnknown(template: string): string {
+  const known = placeholders.map((name) => `{${name}}`).join(', ');
+  return `${unknownPlaceholder(template)} is unknown; there are ${known}`;
+}
 
 /**
  * Variables as YAML for `ansible-playbook -e @file`. All values are quoted, so that a tag such as 1.10 stays text.
@@ -75,11 +92,12 @@ export function extraVars(templates: readonly VariableTemplate[], values: Values
   const names = templates.map(({ name }) => name);
   const double = names.find((name, index) => names.indexOf(name) !== index);
   if (double !== undefined) throw new UserError(`${double} is named twice`);
-  const lines = templates.map(({ name, template }) => `${name}: ${JSON.stringify(fill(template, values))}\n`);
+  const lines = templates.map(({ name, template }) => `${name}: ${JSON.stringify(fillTemplate(template, values))}\n`);
   return `---\n${lines.join('')}`;
 }
 
-function fill(template: string, values: Values): string {
+/** A text in which each `{placeholder}` is replaced. */
+export function fillTemplate(template: string, values: Values): string {
   return template.replace(PLACEHOLDER, (_, name: keyof Values) => values[name]);
 }
 

@@ -1,0 +1,176 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { oneLine, ServiceError, UserError } from '../base/errors.js';
+import { readFailure } from '../store/git/failure.js';
+import { createGit, failed, type Git, type Remote, requireGit } from '../store/git/git.js';
+
+/** A repository of somebody else's, and the branch in it that carries our change. */
+export interface ChangeBranch {
+  /** The text of a file of the base branch. */
+  readBase(file: string): Promise<string>;
+  /** Puts one commit on the base with these files changed, without pushing it. Undefined if nothing changes. */
+  commit(files: ReadonlyMap<string, string>, message: string): Promise<string | undefined>;
+  /** What the branch has, compared with the commit that we would push. */
+  compare(commit: string | undefined): 'absent' | 'right' | 'ours' | 'foreign';
+  /** Replaces the branch by the commit, if it is still what it was at the first look. */
+  push(commit: string): Promise<'pushed' | 'moved'>;
+  /** Pushes to `refs/for/<base>` and returns what Gerrit says. */
+  pushForReview(commit: string): Promise<GerritAnswer>;
+  close(): Promise<void>;
+}
+
+export interface GerritAnswer {
+  /** `closed`: the change with this Change-Id was abandoned or merged. */
+  readonly result: 'pushed' | 'unchanged' | 'closed';
+  readonly url: string | undefined;
+}
+
+export interface ChangeBranchOptions {
+  readonly remote: Remote;
+  readonly base: string;
+  readonly branch: string;
+  /** For messages, without secrets. */
+  readonly where: string;
+  readonly temporary: string;
+  readonly environment: NodeJS.ProcessEnv;
+}
+
+/** By whom our commits are. A commit by anybody else on the branch is a person's. */
+export const COMMITTER = 'ceph-promotion-actions <ceph-promotion-actions@localhost>';
+
+const MAX_FILE_BYTES = 1024 * 1024;
+const [BASE, TIP, NEXT] = ['refs/promotion/base', 'refs/promotion/tip', 'refs/promotion/next'];
+const HASH = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
+const FETCH = [
+  'fetch',
+  '--quiet',
+  '--no-tags',
+  '--no-write-fetch-head',
+  '--no-auto-maintenance',
+  '--recurse-submodules=no',
+];
+
+/** Fetches the newest commit of the base, and of the branch if there is one. */
+export async function openChangeBranch(options: ChangeBranchOptions): Promise<ChangeBranch> {
+  await requireGit(options.environment);
+  const home = await mkdtemp(join(options.temporary, 'propose-change-'));
+  try {
+    const git = await createGit(home, options.remote, options.where, options.environment);
+    return await fetchBranches(git, home, options);
+  } catch (error) {
+    await rm(home, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function fetchBranches(
+  git: Git,
+  home: string,
+  { base, branch, where }: ChangeBranchOptions,
+): Promise<ChangeBranch> {
+  const [baseRef, branchRef] = [`refs/heads/${base}`, `refs/heads/${branch}`];
+  const listed = (await git.remote(['ls-remote', 'origin', baseRef, branchRef])).stdout.toString().split('\n');
+  const idOf = (ref: string) => listed.find((line) => line.endsWith(`\t${ref}`))?.split('\t')[0];
+  const [baseId, tipId] = [idOf(baseRef), idOf(branchRef)];
+  if (baseId === undefined || !HASH.test(baseId)) {
+    throw new UserError(`${where}: there is no branch ${base}`, { hint: 'change-base' });
+  }
+  const format = baseId.length === 64 ? 'sha256' : 'sha1';
+  await git.local(['init', '--quiet', '--bare', '--template=', `--object-format=${format}`]);
+  const tips = tipId === undefined ? [] : [`+${branchRef}:${TIP}`];
+  await git.remote([...FETCH, '--depth=1', 'origin', `+${baseRef}:${BASE}`, ...tips]);
+  const show = async (commit: string, what: string) =>
+    (await git.local(['show', '--no-patch', `--format=${what}`, commit])).stdout.toString().trim();
+  const when = Number(await show(BASE, '%ct'));
+  const tip = tipId === undefined ? undefined : await show(TIP, '%cn <%ce>%n%T%n%B');
+
+  async function entry(file: string): Promise<{ readonly mode: string; readonly id: string }> {
+    const { stdout } = await git.local(['ls-tree', '-z', '--full-tree', BASE, '--', file]);
+    const [, mode = '', type, id = '', name] = /^(\d+) (\w+) (\w+)\t([^\0]*)\0$/.exec(stdout.toString()) ?? [];
+    if (name !== file) throw new UserError(`${where}: there is no file ${file} in ${base}`, { hint: 'change-file' });
+    if (type === 'blob' && (mode === '100644' || mode === '100755')) return { mode, id };
+    const kind = mode === '120000' ? 'a symbolic link' : mode === '160000' ? 'a submodule' : 'a directory';
+    throw new UserError(`${where}: ${file} is ${kind}, which is not followed`, { hint: 'change-file' });
+  }
+
+  let wanted: { readonly tree: string; readonly message: string } | undefined;
+  return {
+    async readBase(file) {
+      const { id } = await entry(file);
+      const size = Number((await git.local(['cat-file', '-s', id])).stdout.toString());
+      if (size > MAX_FILE_BYTES) throw new ServiceError('too-large', `${where}: ${file} has ${size} bytes`);
+      const bytes = (await git.local(['cat-file', 'blob', id])).stdout;
+      const text = bytes.toString('utf8');
+      if (Buffer.from(text).equals(bytes)) return text;
+      throw new UserError(`${where}: ${file} is not UTF-8`, { hint: 'change-file' });
+    },
+    async commit(files, message) {
+      const pieces: Buffer[] = [];
+      const say = (text: string | Buffer) => void pieces.push(Buffer.from(text));
+      const data = (text: string) => {
+        const bytes = Buffer.from(text);
+        say(`data ${bytes.length}\n`);
+        say(bytes);
+        say('\n');
+      };
+      // The date of the base, so that the same change is the same commit, whenever it is made.
+      say(`commit ${NEXT}\nmark :1\ncommitter ${COMMITTER} ${when} +0000\n`);
+      data(message);
+      say(`from ${BASE}\n`);
+      for (const [file, text] of files) {
+        say(`M ${(await entry(file)).mode} inline ${JSON.stringify(file)}\n`);
+        data(text);
+      }
+      say('get-mark :1\ndone\n');
+      const imported = await git.local(['fast-import', '--quiet', '--force', '--done'], {
+        input: Buffer.concat(pieces),
+      });
+      const commit = imported.stdout.toString().trim();
+      const diff = await git.local(['diff-tree', '-r', '-z', '--name-only', '--no-renames', BASE, commit]);
+      const changed = diff.stdout
+        .toString()
+        .split('\0')
+        .filter((name) => name !== '');
+      const other = changed.find((name) => !files.has(name));
+      if (other !== undefined) throw new Error(`the change would touch ${other}, which is not named`);
+      if (changed.length === 0) return undefined;
+      wanted = { tree: await show(commit, '%T'), message: await show(commit, '%B') };
+      return commit;
+    },
+    compare(commit) {
+      if (tip === undefined) return 'absent';
+      const [committer, tree, ...message] = tip.split('\n');
+      if (committer !== COMMITTER) return 'foreign';
+      if (commit === undefined || wanted === undefined) return 'ours';
+      return tree === wanted.tree && message.join('\n').trim() === wanted.message ? 'right' : 'ours';
+    },
+    async push(commit) {
+      const lease = `--force-with-lease=${branchRef}:${tipId ?? ''}`;
+      const args = ['push', '--porcelain', '--no-verify', lease, 'origin', `${commit}:${branchRef}`];
+      const answer = await git.remote(args, { codes: [1] });
+      if (answer.code === 0) return 'pushed';
+      if (/\[rejected\]|cannot lock ref|incorrect old value/.test(answer.stdout.toString())) return 'moved';
+      throw pushFailed(where, answer.stdout.toString(), answer.stderr);
+    },
+    async pushForReview(commit) {
+      const args = ['push', '--porcelain', '--no-verify', 'origin', `${commit}:refs/for/${base}`];
+      const answer = await git.remote(args, { codes: [1] });
+      const said = `${answer.stdout.toString()}\n${answer.stderr}`;
+      const url = /^remote:\s+(https?:\/\/\S+)/m.exec(said)?.[1];
+      if (answer.code === 0) return { result: 'pushed', url };
+      if (/no new changes/i.test(said)) return { result: 'unchanged', url };
+      if (/change \S+ (?:is )?closed|\(closed\)/i.test(said)) return { result: 'closed', url };
+      throw pushFailed(where, answer.stdout.toString(), answer.stderr);
+    },
+    close: () => rm(home, { recursive: true, force: true }),
+  };
+}
+
+/** The server's own words say whether it was a right that lacks, a hook or a protected branch. */
+function pushFailed(where: string, stdout: string, stderr: string): ServiceError {
+  const reason = /^!\t\S+\t\[remote rejected\] ?(?:\((.*)\))?/m.exec(stdout)?.[1];
+  if (reason === undefined) return failed(where, readFailure(stderr));
+  const said = stderr.split('\n').flatMap((line) => /^remote: (?:error: )?(.*\S)/.exec(line)?.[1] ?? []);
+  const line = oneLine(`the push was refused: ${[reason, ...said.slice(0, 3)].join(': ')}`, 400);
+  return failed(where, { kind: 'forbidden', line, hint: 'git-token' });
+}

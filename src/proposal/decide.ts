@@ -1,0 +1,95 @@
+import type { Digest } from '../candidate/reference.js';
+
+/** A change (pull request) that a forge has for our branch. */
+export interface Change {
+  readonly number: number;
+  readonly url: string;
+  readonly state: 'open' | 'merged' | 'closed';
+  readonly title: string;
+  readonly body: string;
+}
+
+/** What is there before a change is proposed. */
+export interface Situation {
+  /** Does the base branch have all values already? */
+  readonly baseIsRight: boolean;
+  readonly branch:
+    | 'absent'
+    /** Made by us, with exactly the content and message that we would push. */
+    | 'right'
+    /** Made by us, with something else. */
+    | 'ours'
+    /** Somebody else has pushed to it. */
+    | 'foreign';
+  /** The changes of our branch into the base, newest first. */
+  readonly changes: readonly Change[];
+}
+
+export type Decision =
+  | { readonly kind: 'push-and-open' }
+  | { readonly kind: 'push-and-update'; readonly change: Change }
+  /** The branch is right, and the change has another text. */
+  | { readonly kind: 'open' }
+  | { readonly kind: 'update'; readonly change: Change }
+  /** What it proposes is not wanted any more: the base has what is promoted. */
+  | { readonly kind: 'close'; readonly change: Change }
+  | { readonly kind: 'leave'; readonly why: string; readonly change: Change | undefined; readonly isWarning: boolean };
+
+/** The text of a change. */
+export interface ChangeText {
+  readonly title: string;
+  readonly body: string;
+}
+
+/**
+ * What to do so that there is one open change with what is promoted. A change that a person closed is not opened again
+ * for the same image, and a branch that a person pushed to is not overwritten.
+ */
+export function decideChange({ baseIsRight, branch, changes }: Situation, digest: Digest, text: ChangeText): Decision {
+  const open = changes.find(({ state }) => state === 'open');
+  const leave = (why: string, isWarning = false): Decision => ({ kind: 'leave', why, change: open, isWarning });
+  if (branch === 'foreign') {
+    return baseIsRight && open === undefined
+      ? leave('the base branch has it already')
+      : leave('somebody has pushed to the branch of the change, so it is left as it is', true);
+  }
+  if (baseIsRight) {
+    return open === undefined ? leave('the base branch has it already') : { kind: 'close', change: open };
+  }
+  if (open !== undefined) {
+    if (branch !== 'right') return { kind: 'push-and-update', change: open };
+    return open.title === text.title && sameText(open.body, text.body)
+      ? leave('the open change proposes it already')
+      : { kind: 'update', change: open };
+  }
+  const [last] = changes.filter(({ state }) => state === 'closed');
+  if (last !== undefined && readMarker(last.body) === digest) {
+    return {
+      kind: 'leave',
+      why: 'a person has closed the change for this image; it is not opened again',
+      change: last,
+      isWarning: true,
+    };
+  }
+  return branch === 'right' ? { kind: 'open' } : { kind: 'push-and-open' };
+}
+
+/** Forges change line ends, and may trim. */
+function sameText(one: string, other: string): boolean {
+  const plain = (text: string) => text.replaceAll('\r\n', '\n').trim();
+  return plain(one) === plain(other);
+}
+
+/** A comment in a change's text that says which image it proposes. It is absent where we closed the change ourselves. */
+export function marker(digest: Digest): string {
+  return `<!-- ceph-promotion: ${digest} -->`;
+}
+
+function readMarker(body: string): string | undefined {
+  return /<!-- ceph-promotion: (\S+) -->/.exec(body)?.[1];
+}
+
+/** The text of a change that we close, so that a later run does not take it for a person's decision. */
+export function withoutMarker(body: string): string {
+  return body.replaceAll(/<!-- ceph-promotion: \S+ -->/g, 'Closed, since the base branch has what is promoted.');
+}

@@ -1,0 +1,134 @@
+import { ServiceError, UserError } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import type { ChangeBranch } from './change-branch.js';
+import { type ChangeText, decideChange, withoutMarker } from './decide.js';
+import { type Edit, editText } from './edits.js';
+import type { Forge } from './forge.js';
+import { changeIdOf, commitMessage, describeChange, type Proposed, type Replaced } from './text.js';
+
+export interface Proposal {
+  readonly proposed: Proposed;
+  readonly edits: readonly Edit[];
+  /** Names the repository in messages and in Gerrit's Change-Id. */
+  readonly repository: string;
+  readonly base: string;
+  /** Opens the repository as it is now. */
+  readonly openBranch: () => Promise<ChangeBranch>;
+  /** Where the change is opened. Gerrit makes it from the push. */
+  readonly forge: Forge | 'gerrit';
+  readonly dryRun: boolean;
+  readonly log: Log;
+}
+
+export interface Proposing {
+  /** The change; undefined if there is none. */
+  readonly url: string | undefined;
+  readonly changed: boolean;
+  /** What was done and why, in one line. */
+  readonly line: string;
+}
+
+/** How often somebody else may push to our branch first. */
+const ATTEMPTS = 5;
+
+/**
+ * Makes sure that there is one open change with what is promoted. A run that was killed leaves a branch without a
+ * change, or a change with an older text; the next run finds these and finishes.
+ *
+ * @throws UserError if an edit is not possible; ServiceError if the repository or the forge fails.
+ */
+export async function proposeChange(proposal: Proposal): Promise<Proposing> {
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+    const branch = await proposal.openBranch();
+    try {
+      const done = await propose(proposal, branch);
+      if (done !== 'moved') return done;
+      proposal.log.info('somebody else has pushed to the branch of the change; looking again');
+    } finally {
+      await branch.close();
+    }
+  }
+  throw new ServiceError('conflict', `${proposal.repository}: the branch of the change moved ${ATTEMPTS} times`);
+}
+
+async function propose(proposal: Proposal, branch: ChangeBranch): Promise<Proposing | 'moved'> {
+  const { proposed, repository, base, forge } = proposal;
+  const { before, after, replaced } = await editFiles(proposal, branch);
+  const changeId = forge === 'gerrit' ? changeIdOf(repository, base, proposed.label, before) : undefined;
+  const commit = await branch.commit(after, commitMessage(proposed, changeId));
+  const text = describeChange(proposed, replaced);
+  return forge === 'gerrit' ? review(proposal, branch, commit) : pullRequest(proposal, branch, commit, forge, text);
+}
+
+async function editFiles({ edits, repository }: Proposal, branch: ChangeBranch) {
+  const before = new Map<string, string>();
+  const after = new Map<string, string>();
+  const replaced: Replaced[] = [];
+  for (const edit of edits) {
+    const { file, value } = edit;
+    const text = after.get(file) ?? (await branch.readBase(file));
+    if (!before.has(file)) before.set(file, text);
+    const edited = editText(text, [edit]);
+    if ('problem' in edited) throw new UserError(`${repository}: ${file}: ${edited.problem}`, { hint: 'change-place' });
+    after.set(file, edited.text);
+    replaced.push({ file, before: edited.before, after: value });
+  }
+  return { before, after, replaced };
+}
+
+async function pullRequest(
+  { proposed, dryRun, log }: Proposal,
+  branch: ChangeBranch,
+  commit: string | undefined,
+  forge: Forge,
+  text: ChangeText,
+): Promise<Proposing | 'moved'> {
+  const changes = await forge.list();
+  const situation = { baseIsRight: commit === undefined, branch: branch.compare(commit), changes };
+  const decision = decideChange(situation, proposed.candidate.digest, text);
+  if (decision.kind === 'leave') {
+    const { why, change, isWarning } = decision;
+    if (isWarning) log.warning(change === undefined ? why : `${change.url}: ${why}`);
+    return { url: change?.url, changed: false, line: why };
+  }
+  const existing = 'change' in decision ? decision.change : undefined;
+  const would = {
+    close: 'close',
+    update: 'update',
+    'push-and-update': 'update',
+    open: 'open',
+    'push-and-open': 'open',
+  };
+  const what = `${would[decision.kind]} ${existing?.url ?? 'a change'}: ${text.title}`;
+  if (dryRun) return { url: existing?.url, changed: false, line: `would ${what}` };
+  if (decision.kind === 'close') {
+    await forge.close(decision.change, withoutMarker(decision.change.body));
+    return { url: decision.change.url, changed: true, line: what };
+  }
+  if (decision.kind.startsWith('push') && commit !== undefined && (await branch.push(commit)) === 'moved')
+    return 'moved';
+  const change = existing === undefined ? await forge.open(text) : await forge.update(existing, text);
+  return { url: change.url, changed: true, line: what };
+}
+
+async function review(
+  { dryRun, log, base }: Proposal,
+  branch: ChangeBranch,
+  commit: string | undefined,
+): Promise<Proposing> {
+  if (commit === undefined) return { url: undefined, changed: false, line: 'the base branch has it already' };
+  if (dryRun) return { url: undefined, changed: false, line: `would push a change for review into ${base}` };
+  const { result, url } = await branch.pushForReview(commit);
+  switch (result) {
+    case 'pushed':
+      return { url, changed: true, line: `pushed a change for review into ${base}` };
+    case 'unchanged':
+      return { url, changed: false, line: 'the open change proposes it already' };
+    case 'closed': {
+      const why =
+        'the change was abandoned; it is not opened again before the files change, unless a person restores it';
+      log.warning(why);
+      return { url, changed: false, line: why };
+    }
+  }
+}

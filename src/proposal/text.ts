@@ -1,0 +1,113 @@
+import { createHash } from 'node:crypto';
+import { oneLine } from '../base/errors.js';
+import { type Candidate, formatCandidate, formatRepository } from '../candidate/reference.js';
+import { markdownText } from '../criteria/explain.js';
+import { recordPath } from '../ledger/paths.js';
+import { decisionOf, type LedgerRecord } from '../ledger/record.js';
+import { type ChangeText, marker } from './decide.js';
+
+/** A promotion to propose, and what is known of it. */
+export interface Proposed {
+  readonly candidate: Candidate;
+  readonly label: string;
+  /** The newest record of the label's ledger; undefined if only a reference was given. */
+  readonly record: LedgerRecord | undefined;
+  /** Where anybody can read the store. */
+  readonly store: URL | undefined;
+}
+
+/** What a file's values were, and what they become. */
+export interface Replaced {
+  readonly file: string;
+  readonly before: readonly string[];
+  readonly after: string;
+}
+
+const MAX_TITLE = 120;
+const MAX_JOBS = 50;
+
+/** The title and the text of a change: what, from what, and why, with links to the record and the evidence. */
+export function describeChange(proposed: Proposed, replaced: readonly Replaced[]): ChangeText {
+  const { candidate } = proposed;
+  const rows = replaced.flatMap(({ file, before, after }) =>
+    [...new Set(before)].map((old) => `| ${code(file)} | ${code(old)} | ${code(after)} |`),
+  );
+  return {
+    title: titleOf(proposed),
+    body: [
+      `${code(formatCandidate(candidate))} is promoted as ${code(proposed.label)}.`,
+      '',
+      '| file | from | to |',
+      '| --- | --- | --- |',
+      ...rows,
+      '',
+      ...why(proposed),
+      marker(candidate.digest),
+    ].join('\n'),
+  };
+}
+
+function titleOf({ candidate, label }: Proposed): string {
+  const name = candidate.repository.path.split('/').at(-1);
+  return oneLine(`Update ${name} to ${candidate.tag} (${label})`, MAX_TITLE);
+}
+
+function why({ record, store }: Proposed): string[] {
+  if (record === undefined) return [];
+  const path = recordPath(record.label, record.n);
+  const link =
+    store === undefined ? `${record.n} (${code(path)})` : `[${record.n}](${store.href.replace(/\/*$/, '')}/${path})`;
+  const run = record.runUrl === undefined ? '' : ` by [this run](${linkTarget(record.runUrl)})`;
+  const jobs = decisionOf(record)?.jobs ?? [];
+  return [
+    `Why: ${markdownText(oneLine(record.reason, 500))}`,
+    '',
+    `Ledger record ${link}, ${record.kind}, of ${record.when}${run}. Each target repository has the record attached to the image.`,
+    '',
+    ...jobs.slice(0, MAX_JOBS).map(({ job, state, why: because, url }) => {
+      const result = url === null ? '' : ` ([result](${linkTarget(url)}))`;
+      return `- ${markdownText(job)}: ${state}, ${markdownText(because)}${result}`;
+    }),
+    ...(jobs.length > MAX_JOBS ? [`- and ${jobs.length - MAX_JOBS} more`] : []),
+    '',
+  ];
+}
+
+/** The message of the one commit. It is the same for the same change. */
+export function commitMessage(proposed: Proposed, changeId: string | undefined): string {
+  const { candidate, record } = proposed;
+  const source =
+    record === undefined ? [] : [`Ledger record ${record.n} (${record.kind}): ${oneLine(record.reason, 300)}`, ''];
+  const trailer = changeId === undefined ? [] : ['', `Change-Id: ${changeId}`];
+  return `${[titleOf(proposed), '', formatCandidate(candidate), '', ...source].join('\n').trimEnd()}\n${trailer.join('\n')}${trailer.length > 0 ? '\n' : ''}`;
+}
+
+/**
+ * Gerrit's Change-Id ("Change-Id Lines" in Gerrit's documentation). It depends on the files that a merge would change,
+ * so that all promotions until the merge are patch sets of one change, and the next one after it is a new change.
+ */
+export function changeIdOf(
+  repository: string,
+  base: string,
+  label: string,
+  files: ReadonlyMap<string, string>,
+): string {
+  const hash = createHash('sha1');
+  for (const part of [repository, base, label, ...[...files].sort().flat()]) hash.update(`${part.length}:${part}`);
+  return `I${hash.digest('hex')}`;
+}
+
+function code(text: string): string {
+  return `\`${oneLine(text, 300).replaceAll('`', "'").replaceAll('|', '\\|')}\``;
+}
+
+function linkTarget(url: string): string {
+  return url.replaceAll(/[()<>\s|]/g, (character) =>
+    encodeURIComponent(character).replace('(', '%28').replace(')', '%29'),
+  );
+}
+
+/** What a summary says about the image. */
+export function nameOf({ repository, tag }: Candidate): string {
+  return `${formatRepository(repository)}:${tag}`;
+}

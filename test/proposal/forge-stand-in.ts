@@ -1,0 +1,158 @@
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer, type IncomingMessage } from 'node:http';
+import path from 'node:path';
+import * as v from 'valibot';
+import { projectRoot } from '../sandbox/project.js';
+
+const operationSchema = v.object({
+  required: v.optional(v.array(v.string()), []),
+  fields: v.array(v.string()),
+  status: v.number(),
+});
+const apiSchema = v.object({
+  headers: v.record(v.string(), v.string()),
+  authorization: v.string(),
+  list: v.object({ query: v.record(v.string(), v.nullable(v.array(v.string()))) }),
+  create: operationSchema,
+  update: operationSchema,
+});
+const APIS = v.parse(
+  v.object({ github: apiSchema, gitea: apiSchema }),
+  JSON.parse(readFileSync(path.join(projectRoot, 'test/data/forge-apis.json'), 'utf8')),
+);
+
+export interface Pull {
+  readonly number: number;
+  title: string;
+  body: string;
+  state: 'open' | 'closed';
+  merged: boolean;
+  readonly head: string;
+  readonly base: string;
+}
+
+/**
+ * A forge's pull requests, in memory. It stands in for the real ones, which cannot be had here, and checks each request
+ * against what their published descriptions allow.
+ */
+export interface ForgeStandIn {
+  readonly url: string;
+  readonly token: string;
+  readonly pulls: Pull[];
+  /** What the description does not allow. */
+  readonly violations: string[];
+  /** `GET`, `POST` or `PATCH`, in order. */
+  readonly requests: string[];
+  /** Ends the connection of the next request of this method, after it was carried out if `late`. */
+  fault: { readonly method: string; readonly late: boolean } | undefined;
+  stop(): Promise<void>;
+}
+
+export async function startForge(provider: 'github' | 'gitea', repository: string): Promise<ForgeStandIn> {
+  const api = APIS[provider];
+  const prefix = provider === 'github' ? '' : '/api/v1';
+  const http = createServer(async (request, response) => {
+    const answer = (status: number, body: unknown) =>
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    const url = new URL(request.url ?? '', 'http://forge');
+    const [, number] = new RegExp(`^${prefix}/repos/${repository}/pulls(?:/(\\d+))?$`).exec(url.pathname) ?? [];
+    const text = await read(request);
+    forge.requests.push(request.method ?? '');
+    const fault = forge.fault?.method === request.method ? forge.fault : undefined;
+    if (fault !== undefined) forge.fault = undefined;
+    if (fault?.late === false) return request.socket.destroy();
+    if (request.headers.authorization !== `${api.authorization}${forge.token}`)
+      return answer(401, { message: 'Bad credentials' });
+    for (const [name, value] of Object.entries(api.headers)) {
+      if (request.headers[name] !== value) forge.violations.push(`header ${name}: ${request.headers[name]}`);
+    }
+    if (request.method === 'GET') {
+      checkQuery(url.searchParams);
+      const size = Number(url.searchParams.get('per_page') ?? url.searchParams.get('limit') ?? 30);
+      const page = Number(url.searchParams.get('page') ?? 1);
+      const wanted = url.searchParams.get('head')?.split(':')[1];
+      const found = forge.pulls.filter(({ head }) => wanted === undefined || head === wanted).reverse();
+      return answer(200, found.slice((page - 1) * size, page * size).map(shown));
+    }
+    const operation = request.method === 'POST' ? api.create : api.update;
+    const body = v.parse(v.record(v.string(), v.string()), JSON.parse(text));
+    checkBody(operation, body);
+    let pull = forge.pulls.find((one) => one.number === Number(number));
+    if (request.method === 'POST') {
+      if (forge.pulls.some(({ head, state }) => head === body.head && state === 'open')) {
+        return answer(provider === 'github' ? 422 : 409, { message: 'A pull request already exists' });
+      }
+      pull = {
+        number: forge.pulls.length + 1,
+        title: '',
+        body: '',
+        state: 'open',
+        merged: false,
+        head: body.head ?? '',
+        base: body.base ?? '',
+      };
+      forge.pulls.push(pull);
+    }
+    if (pull === undefined) return answer(404, { message: 'Not Found' });
+    Object.assign(
+      pull,
+      Object.fromEntries(Object.entries(body).filter(([name]) => ['title', 'body', 'state'].includes(name))),
+    );
+    if (fault?.late) return request.socket.destroy();
+    return answer(operation.status, shown(pull));
+  });
+  http.listen(0, '127.0.0.1').unref();
+  await once(http, 'listening');
+  const address = http.address();
+  if (address === null || typeof address === 'string') throw new Error('the stand-in has no port');
+  const forge: ForgeStandIn = {
+    url: `http://127.0.0.1:${address.port}${prefix}`,
+    token: 'forge-token-0123456789',
+    pulls: [],
+    violations: [],
+    requests: [],
+    fault: undefined,
+    stop: async () => {
+      http.close();
+      http.closeAllConnections();
+    },
+  };
+  return forge;
+
+  function checkQuery(query: URLSearchParams): void {
+    for (const [name, value] of query) {
+      const allowed = api.list.query[name];
+      if (allowed === undefined || (allowed !== null && !allowed.includes(value))) {
+        forge.violations.push(`query ${name}=${value}`);
+      }
+    }
+  }
+
+  function checkBody({ fields, required }: v.InferOutput<typeof operationSchema>, body: Record<string, string>): void {
+    const unknown = Object.keys(body).filter((name) => !fields.includes(name));
+    const missing = required.filter((name) => !(name in body));
+    for (const name of [...unknown, ...missing]) forge.violations.push(`field ${name}`);
+  }
+
+  function shown({ number, title, body, state, merged, head, base }: Pull) {
+    const when = merged ? '2026-11-24T02:00:00Z' : null;
+    return {
+      number,
+      title,
+      body,
+      state,
+      html_url: `https://forge.example/${repository}/pulls/${number}`,
+      merged_at: when,
+      ...(provider === 'gitea' && { merged }),
+      head: { ref: head, repo: { full_name: repository } },
+      base: { ref: base },
+    };
+  }
+}
+
+async function read(request: IncomingMessage): Promise<string> {
+  const pieces: Buffer[] = [];
+  for await (const piece of request) pieces.push(Buffer.from(piece));
+  return Buffer.concat(pieces).toString();
+}

@@ -1,0 +1,5 @@
+import { describe } from '@jest/globals';
+import { testChanges, testManyRuns } from './suite.js';
+
+describe('a change on GitHub', () => testChanges('github'));
+describe.each(['github', 'gitea'] as const)('many runs on %s', testManyRuns);

@@ -1,0 +1,238 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { type BundleRun, runBundle } from '../e2e/bundle.js';
+import { digestOf } from '../ledger/fixture.js';
+import { type GitServer, makeBareRepository, startGitServer } from '../sandbox/git-server.js';
+import { type ForgeStandIn, startForge } from './forge-stand-in.js';
+
+/** The whole action against a real git server, and forges' APIs by a stand-in that checks each request. */
+
+const BRANCH = 'ceph-promotion/current-ceph';
+const FILE = 'roles/ceph/defaults/main.yml';
+const DEFAULTS = '---\n# The image of Ceph\nceph_image: quay.io/ceph/ceph   # the repository\nceph_tag: v1 # the tag\n';
+const scratch = mkdtempSync(join(tmpdir(), 'propose-'));
+let server: GitServer;
+let repository: string;
+let forge: ForgeStandIn;
+let count = 0;
+
+beforeAll(async () => {
+  server = await startGitServer(scratch);
+});
+afterAll(async () => {
+  await server.stop();
+  rmSync(scratch, { recursive: true });
+});
+beforeEach(async () => {
+  count += 1;
+  repository = `owner/name${count}`;
+  await makeBareRepository(scratch, repository);
+  commit({ [FILE]: DEFAULTS, 'image.env': 'IMAGE=ceph:v1\n' });
+});
+
+const git = (...args: string[]) =>
+  execFileSync('git', ['-C', join(scratch, repository), ...args], { encoding: 'utf8' });
+const show = (file: string, branch = BRANCH) => git('show', `${branch}:${file}`);
+const imageOf = (tag: string) => `quay.io/ceph/ceph:${tag}@${digestOf(tag)}`;
+
+/** A person's commit. */
+function commit(files: Readonly<Record<string, string>>, branch = 'main', link?: string): void {
+  const work = mkdtempSync(join(scratch, 'work-'));
+  const inWork = (...args: string[]) =>
+    execFileSync('git', ['-C', work, '-c', 'user.name=alice', '-c', 'user.email=alice@example.org', ...args]);
+  execFileSync('git', ['clone', '--quiet', '--branch', branch, join(scratch, repository), work]);
+  for (const [name, text] of Object.entries(files)) {
+    execFileSync('mkdir', ['-p', join(work, name, '..')]);
+    writeFileSync(join(work, name), text);
+  }
+  if (link !== undefined) symlinkSync('README.md', join(work, link));
+  inWork('add', '--all');
+  inWork('commit', '--quiet', '--message', 'By hand');
+  inWork('push', '--quiet', 'origin', `HEAD:${branch}`);
+}
+
+function merge(): void {
+  git('update-ref', 'refs/heads/main', BRANCH);
+  for (const pull of forge.pulls) if (pull.state === 'open') Object.assign(pull, { state: 'closed', merged: true });
+}
+
+function propose(tag: string, inputs: Readonly<Record<string, string>> = {}): Promise<BundleRun> {
+  return runBundle('propose-change', {
+    reference: imageOf(tag),
+    repository: `${server.url}/${repository}`,
+    file: FILE,
+    'yaml-path': 'ceph_tag',
+    value: '{tag}',
+    provider: 'gitea',
+    token: server.token,
+    'api-url': forge.url,
+    ...inputs,
+  });
+}
+
+/** What a change looks like after runs that end, break off and come again. */
+export function testChanges(provider: 'github' | 'gitea'): void {
+  beforeEach(async () => {
+    forge = await startForge(provider, repository);
+    Object.assign(forge, { token: server.token });
+  });
+  const run = (tag: string, inputs = {}) => propose(tag, { provider, ...inputs });
+
+  test('the same again changes nothing', async () => {
+    const first = await run('v2');
+    const before = git('rev-parse', BRANCH);
+    const again = await run('v2');
+    expect(again.outputs).toEqual({ url: first.outputs.url, changed: 'false' });
+    expect(git('rev-parse', BRANCH)).toBe(before);
+    expect(forge.requests.filter((method) => method !== 'GET')).toEqual(['POST']);
+  });
+
+  test('what is merged is left, and the way back is proposed', async () => {
+    await run('v2');
+    merge();
+    expect((await run('v2')).outputs).toEqual({ url: '', changed: 'false' });
+    expect((await run('v1')).outputs.changed).toBe('true');
+    expect(forge.pulls).toHaveLength(2);
+    expect(show(FILE)).toBe(DEFAULTS);
+  });
+
+  test('a change is closed where the base has what is promoted, and opened again later', async () => {
+    await run('v2');
+    expect((await run('v1')).outputs.changed).toBe('true');
+    expect(forge.pulls).toMatchObject([{ state: 'closed', merged: false }]);
+    expect((await run('v2')).outputs.changed).toBe('true');
+    expect(forge.pulls.map(({ state }) => state)).toEqual(['closed', 'open']);
+  });
+
+  test('a change that a person closed is not opened again for the same image', async () => {
+    await run('v2');
+    Object.assign(forge.pulls[0] ?? {}, { state: 'closed' });
+    expect(await run('v2')).toMatchObject({
+      status: 0,
+      outputs: { changed: 'false' },
+      log: expect.stringContaining('::warning::'),
+    });
+    expect((await run('v3')).outputs.changed).toBe('true');
+    expect(forge.pulls.map(({ state }) => state)).toEqual(['closed', 'open']);
+  });
+
+  test('a branch that a person pushed to is not overwritten', async () => {
+    await run('v2');
+    commit({ 'more.yml': 'a: b\n' }, BRANCH);
+    const before = git('rev-parse', BRANCH);
+    const next = await run('v3');
+    expect(next).toMatchObject({
+      status: 0,
+      outputs: { changed: 'false' },
+      log: expect.stringContaining('somebody has pushed'),
+    });
+    expect(git('rev-parse', BRANCH)).toBe(before);
+  });
+
+  test.each([
+    ['before it is opened', { method: 'POST', late: false }],
+    ['after it is opened', { method: 'POST', late: true }],
+  ])('a forge that breaks off %s: the next run leaves one change, right', async (_, fault) => {
+    forge.fault = fault;
+    expect((await run('v2')).status).toBe(1);
+    expect(show(FILE)).toContain('v2');
+    expect((await run('v2')).status).toBe(0);
+    expect(forge.pulls).toMatchObject([{ state: 'open', title: 'Update ceph to v2 (current-ceph)' }]);
+  });
+
+  test('a push whose answer is lost: the next run leaves one change, right', async () => {
+    server.loseNextAnswer = true;
+    expect((await run('v2')).status).toBe(1);
+    expect((await run('v2')).outputs.changed).toBe('true');
+    expect(forge.pulls).toHaveLength(1);
+  });
+
+  test('a dry run changes nothing, and says what it would do', async () => {
+    const dry = await run('v2', { 'dry-run': 'true' });
+    expect(dry).toMatchObject({ status: 0, outputs: { changed: 'false' } });
+    expect(dry.summary).toContain('would open a change: Update ceph to v2');
+    expect(git('branch', '--list').trim()).toBe('* main');
+    expect(forge.requests).toEqual(provider === 'github' ? ['GET'] : ['GET']);
+  });
+}
+
+/** Many runs in a row. */
+export function testManyRuns(provider: 'github' | 'gitea'): void {
+  beforeEach(async () => {
+    forge = await startForge(provider, repository);
+    Object.assign(forge, { token: server.token });
+  });
+
+  test('ten promotions and two rollbacks leave one change, with the right content', async () => {
+    const tags = ['v2', 'v3', 'v4', 'v5', 'v6', 'v5', 'v7', 'v8', 'v9', 'v8', 'v10', 'v11'];
+    for (const tag of tags) {
+      expect(await propose(tag, { provider })).toMatchObject({ status: 0, errors: [], outputs: { changed: 'true' } });
+    }
+    expect(forge.pulls).toMatchObject([
+      { state: 'open', title: 'Update ceph to v11 (current-ceph)', head: BRANCH, base: 'main' },
+    ]);
+    expect(show(FILE)).toBe(DEFAULTS.replace('v1 #', 'v11 #'));
+    expect(git('rev-list', '--count', `main..${BRANCH}`).trim()).toBe('1');
+    expect(git('diff', '--name-only', 'main', BRANCH).trim()).toBe(FILE);
+    expect(git('log', '-1', '--format=%B', BRANCH)).toContain(imageOf('v11'));
+    expect(forge.violations).toEqual([]);
+  }, 60_000);
+}
+
+/** What is refused, and several edits. */
+export function testEdits(): void {
+  describe('what is refused', () => {
+    beforeEach(async () => {
+      forge = await startForge('gitea', repository);
+      Object.assign(forge, { token: server.token });
+    });
+
+    test.each<[string, Readonly<Record<string, string>>, RegExp]>([
+      ['no such file', { file: 'none.yml' }, /there is no file none\.yml in main; check the input file/],
+      [
+        'no such place',
+        { 'yaml-path': 'none' },
+        /there is no none; check the inputs yaml-path, pattern and matches|there is no none; check the input yaml-path/,
+      ],
+      ['a path that leads out', { file: '../x' }, /input file: .*not a plain relative path/],
+      ['a file of git itself', { file: '.git/config' }, /input file: .*not a plain relative path/],
+      ['no such base', { base: 'none' }, /there is no branch none; check the inputs repository and base/],
+      ['a branch that is an option', { base: '--upload-pack=x' }, /input base: .*not a branch name/],
+      ['an unknown placeholder', { value: '{nothing}' }, /input value: line 1: \{nothing\} is unknown/],
+      ['a wrong token', { token: 'wrong-token-0123456789' }, /check the input token/],
+      ['no token', { token: '' }, /input token: required with provider gitea/],
+      ['both kinds of places', { pattern: '(x)' }, /inputs yaml-path and pattern: set one of the two/],
+      ['a password in the address', { repository: 'https://me:pw@forge.example/a/b' }, /input repository: /],
+    ])('%s', async (_, inputs, message) => {
+      const run = await propose('v2', inputs);
+      expect(run).toMatchObject({ status: 1, errors: [expect.stringMatching(message)] });
+      expect(git('branch', '--list').trim()).toBe('* main');
+    });
+
+    test('a symbolic link is not followed', async () => {
+      commit({}, 'main', 'link.yml');
+      const run = await propose('v2', { file: 'link.yml' });
+      expect(run.errors).toEqual([expect.stringMatching(/link\.yml is a symbolic link, which is not followed/)]);
+    });
+
+    test('no token is in the log', async () => {
+      const { log } = await propose('v2');
+      expect(log.replaceAll(/^::add-mask::.*$/gm, '')).not.toContain(server.token);
+    });
+  });
+
+  test('several edits are one change', async () => {
+    forge = await startForge('gitea', repository);
+    Object.assign(forge, { token: server.token });
+    await propose('v2', { 'yaml-path': 'ceph_tag\nceph_image', value: '{tag}\n{repository}@{digest}' });
+    expect(show(FILE)).toBe(
+      DEFAULTS.replace('v1 #', 'v2 #').replace('quay.io/ceph/ceph ', `quay.io/ceph/ceph@${digestOf('v2')} `),
+    );
+    await propose('v3', { file: 'image.env', 'yaml-path': '', pattern: '^IMAGE=.*:(.*)$' });
+    expect(show('image.env')).toBe('IMAGE=ceph:v3\n');
+    expect(forge.pulls).toHaveLength(1);
+  });
+}

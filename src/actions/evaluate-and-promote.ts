@@ -13,6 +13,7 @@ import { keepsImage } from '../ledger/record.js';
 import { decisionNotice, errorNotice } from '../promotion/notify.js';
 import { type Promoted, promote } from '../promotion/promote.js';
 import { checkTargets } from '../promotion/targets.js';
+import type { Signing } from '../proof/signer.js';
 import type { Outcome } from '../rules/outcome.js';
 import { type Targets, targetRepositories } from '../rules/targets.js';
 import { defineAction, type Runner } from '../runner/action.js';
@@ -197,7 +198,7 @@ async function run(settings: Settings, runner: Run): Promise<Promoted> {
       for (const warning of companionWarnings(promoted, targets)) log.warning(warning);
       if (!dryRun) {
         await leaveList(store, settings, runner);
-        await leaveDecision(store, label, promoted, runner);
+        await leaveDecision(store, label, promoted, signing, runner);
       }
       return promoted;
     }),
@@ -257,9 +258,15 @@ async function leaveList(store: Store, settings: Settings, { log }: Runner): Pro
 }
 
 /** Writes the decision to the store for the dashboard. A failure is a warning, since the promotion stands. */
-async function leaveDecision(store: Store, label: Label, promoted: Promoted, { context, log }: Runner): Promise<void> {
+async function leaveDecision(
+  store: Store,
+  label: Label,
+  promoted: Promoted,
+  signing: Signing | undefined,
+  { context, log }: Runner,
+): Promise<void> {
   try {
-    await store.writeLastDecision(label, lastDecision(promoted, context.runUrl));
+    await store.writeLastDecision(label, lastDecision(promoted, context.runUrl, signing?.signer.who));
     await store.flush();
   } catch (error) {
     log.warning(`the decision was not left for the dashboard: ${errorLine(error)}`);

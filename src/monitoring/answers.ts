@@ -41,13 +41,18 @@ function promoted(branch: BranchModel): Content {
   const [first] = own;
   const others = targets.filter((target) => target !== first);
   return markup`${image(current)} ${kindBadge(current.kind)}
-<div class="soft">${when(current.when)}${by}, <a href="${recordAddress(branch.branch, current.n)}">record ${current.n}</a>${runLink(current['run-url'])}</div>
+<div class="soft">${when(current.when)}${by}, <a href="${recordAddress(branch.branch, current.n)}">record ${current.n}</a>${runLink(current['run-url'])}${signed(branch)}</div>
 ${first === undefined ? undefined : command(pullCommand(first))}
 ${
   others.length === 0
     ? undefined
     : markup`<details><summary>${plural(others.length, 'more image')} in this promotion</summary>${others.map((target) => command(pullCommand(target)))}</details>`
 }`;
+}
+
+function signed({ signed: said }: BranchModel): Content {
+  if (said === null) return undefined;
+  return said.by === null ? ', not signed by the last run' : markup`, signed by <bdi>${said.by}</bdi>`;
 }
 
 function pullCommand({ repository, digest }: BranchModel['targets'][number]): string {

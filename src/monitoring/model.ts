@@ -182,12 +182,18 @@ const branchSchema = v.strictObject({
   ),
   decision: v.nullable(
     v.strictObject({
-      ...v.omit(lastDecisionSchema, ['version', 'report', 'regressed']).entries,
+      ...v.omit(lastDecisionSchema, ['version', 'report', 'regressed', 'signed']).entries,
       blocked: v.pipe(v.boolean(), v.description('The candidate is still not promoted')),
       jobs,
       'blocked-by': blockedBy,
       warnings: v.array(v.string()),
     }),
+  ),
+  signed: v.pipe(
+    v.nullable(v.strictObject({ by: v.nullable(v.string()) })),
+    v.description(
+      'Who signed what is promoted, by what the last run says; `by` is null if nobody did, and all is null if that is not known',
+    ),
   ),
   jobs: v.pipe(v.array(jobNameSchema), v.description('The columns of `evaluations`')),
   evaluations: v.pipe(v.array(evaluationSchema), v.description('The newest of each candidate, newest first')),

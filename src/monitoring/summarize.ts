@@ -8,6 +8,7 @@ import type { Label } from '../ledger/names.js';
 import { decisionOf as decisionOfRecord, keepsImage, type LedgerRecord, overriddenBy } from '../ledger/record.js';
 import { describeStep, stepsTo } from '../ledger/steps.js';
 import { imageOf } from '../store/candidate-file.js';
+import type { LastDecision } from '../store/last-decision.js';
 import { adviseOn } from './advice.js';
 import { repositoryOf } from './dispatch.js';
 import { healthOf } from './health.js';
@@ -109,6 +110,7 @@ function summarizeBranch(
     'heartbeat-due': later(lastDecision?.['decided-at'], settings.heartbeatAge),
     candidate: candidateUnderTest(history, current),
     decision: decisionOf(history, current),
+    signed: signedOf(lastDecision, head),
     jobs,
     evaluations,
     promotions: promotions.slice(0, MAX_PROMOTIONS),
@@ -121,6 +123,12 @@ function summarizeBranch(
   const runs = [lastDecision?.['run-url'], ...records.slice(0, 10).map((record) => record.runUrl)];
   const [repository] = runs.flatMap((url) => repositoryOf(url) ?? []);
   return { ...model, next: adviseOn(model, { file: settings.workflow, repository }, now) };
+}
+
+/** Who signed what is promoted; null if the last run says nothing of it. */
+function signedOf(last: LastDecision | undefined, head: LedgerRecord | undefined): BranchModel['signed'] {
+  if (last?.signed === undefined || head === undefined) return null;
+  return last.signed.reference === formatCandidate(head.candidate) ? { by: last.signed.by } : null;
 }
 
 function later(time: string | undefined, age: number): string | null {
@@ -280,7 +288,7 @@ function candidateUnderTest(
 
 function decisionOf({ lastDecision }: BranchHistory, current: Promotion | null): BranchModel['decision'] {
   if (lastDecision === undefined) return null;
-  const { version: _, regressed: __, report, decision, ...rest } = lastDecision;
+  const { version: _, regressed: __, signed: ___, report, decision, ...rest } = lastDecision;
   const isWaiting = decision === 'wait' || decision === 'reject' || decision === 'frozen';
   // A person may have promoted it after the decision.
   const isPromotedSince = current?.reference === rest.reference && current.when >= rest['decided-at'];

@@ -33,6 +33,17 @@ export const lastDecisionSchema = v.strictObject({
       ),
     ),
   ),
+  signed: v.exactOptional(
+    v.pipe(
+      v.strictObject({
+        reference: referenceSchema,
+        by: v.pipe(v.nullable(v.string()), v.description('The key or the identity; null: that run signed nothing')),
+      }),
+      v.description(
+        'What was promoted when the run ended, and who signed that; absent if a target keeps no signatures',
+      ),
+    ),
+  ),
 });
 export type LastDecision = v.InferOutput<typeof lastDecisionSchema>;
 

@@ -22,3 +22,13 @@ test('the last decision says which promoted image has regressed, and by which jo
     regressed: { reference: reference('v1'), jobs: [told] },
   });
 });
+
+test.each([
+  ['by whom what is promoted is signed', [], 'key 0123', { reference: reference('v1'), by: 'key 0123' }],
+  ['that it signed nothing', [], undefined, { reference: reference('v1'), by: null }],
+  ['nothing of signatures where a target keeps none', ['quay.io/other/daemon'], 'key 0123', undefined],
+])('the last decision says %s', (_, withoutProof, signer, signed) => {
+  const record = recordOf('v1');
+  const promoted = { record, before: record, lastPromotion: undefined, withoutProof, outcome };
+  expect(lastDecision(promoted, undefined, signer).signed).toEqual(signed);
+});

@@ -104,6 +104,22 @@ describe('what is promoted', () => {
     expect(page).toContain(`1 more image in this promotion podman pull quay.example/n/grafana@sha256:`);
   });
 
+  test.each([
+    ['by whom it is signed', OLD, 'key <b>0123', 'record 1, run, signed by key <b>0123'],
+    ['that the last run did not sign it', OLD, null, 'record 1, run, not signed by the last run'],
+    ['nothing of the signature of another image', NEW, 'key 0123', 'record 1, run podman'],
+  ])('%s', (_, image, by, said) => {
+    const signed = { reference: formatCandidate(image), by };
+    const last = lastDecision({ reference: formatCandidate(OLD), decision: 'unchanged', signed });
+    const target = {
+      repository: 'quay.example/n/daemon',
+      tag: OLD.tag,
+      digest: OLD.digest,
+      source: formatCandidate(OLD),
+    };
+    expect(words(pageOf(promoted(OLD, { lastDecision: last }, { targets: [target] })))).toContain(said);
+  });
+
   test('badges of other images do not stand beside it', () => {
     const changes = { holds: [ban(NEW, NOW - DAY)], quarantine: [ban(candidate('evil'), NOW - DAY, 'evil')] };
     const page = words(pageOf(promoted(OLD, {}, changes)));

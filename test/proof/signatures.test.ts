@@ -1,8 +1,16 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import * as v from 'valibot';
 import type { Candidate } from '../../src/candidate/reference.js';
 import { formatRecord } from '../../src/ledger/codec.js';
-import { keysAuthority } from '../../src/proof/bundle.js';
-import { attachStatements, missingStatements, type Signed, verifySigned } from '../../src/proof/signatures.js';
+import { labelSchema } from '../../src/ledger/names.js';
+import { BUNDLE_TYPE, keysAuthority } from '../../src/proof/bundle.js';
+import {
+  attachStatements,
+  findSignatures,
+  missingStatements,
+  type Signed,
+  verifySigned,
+} from '../../src/proof/signatures.js';
 import { type Claim, formatStatement, PROMOTION_TYPE, SUMMARY_TYPE } from '../../src/proof/statement.js';
 import { CURRENT, recordOf } from '../ledger/fixture.js';
 import { type MemoryRegistry, startMemoryRegistry } from '../registry/memory-registry.js';
@@ -217,6 +225,18 @@ test('a bad statement beside a good one does no harm', async () => {
     });
   await attach(records);
   expect(await verify(records)).toBe(SIGNING.signer.who);
+});
+
+test('what prune removes with an image is what ledgers of its label signed, and no other signature', async () => {
+  const records = promote(['v1']);
+  await attach(records);
+  await client()
+    .repository(places())
+    .attach(claim(records).digest, { artifactType: BUNDLE_TYPE, layer: Buffer.from('{}'), annotations: {} });
+  const found = await findSignatures(client(), places(), claim(records).digest, CURRENT);
+  expect(found).toHaveLength(2);
+  const other = v.parse(labelSchema, 'tripleo-ceph');
+  expect(await findSignatures(client(), places(), claim(records).digest, other)).toEqual([]);
 });
 
 function sameImage(records: readonly Buffer[], kind: 'hold'): Parameters<typeof recordOf>[3] {

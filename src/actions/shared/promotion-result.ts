@@ -72,8 +72,12 @@ export function describeRegressed({ outcome: { regression }, before }: Promoted)
   return `${describeRegression(before, regression)}; ${way}`;
 }
 
-/** The decision for the dashboard, decided now. */
-export function lastDecision({ outcome, before }: Promoted, runUrl: string | undefined): LastDecision {
+/** The decision for the dashboard, decided now. `signer` is who signed what is promoted; undefined: nobody did. */
+export function lastDecision(
+  { outcome, before, record, withoutProof }: Promoted,
+  runUrl: string | undefined,
+  signer?: string,
+): LastDecision {
   const { decision, reason, candidate, report, regression } = outcome;
   const jobs = regression?.jobs.map(({ job, since, url }) => ({ job, since, url }));
   return {
@@ -86,5 +90,7 @@ export function lastDecision({ outcome, before }: Promoted, runUrl: string | und
     report: report ?? null,
     ...(jobs !== undefined &&
       before !== undefined && { regressed: { reference: formatCandidate(before.candidate), jobs } }),
+    ...(record !== undefined &&
+      withoutProof.length === 0 && { signed: { reference: formatCandidate(record.candidate), by: signer ?? null } }),
   };
 }

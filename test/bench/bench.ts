@@ -1,5 +1,5 @@
 /** `npm run bench -- tags`: the benchmark of that name, in the file of that name. */
-const BENCHMARKS = ['start', 'tags', 'copy', 'evidence', 'dashboard'];
+const BENCHMARKS = ['start', 'tags', 'choose', 'copy', 'evidence', 'dashboard'];
 
 const [name = ''] = process.argv.slice(2);
 if (!BENCHMARKS.includes(name)) {

@@ -83,7 +83,10 @@ function reportBody({ subject, jobId, jobUrl, success, timestamp, notes }: Repor
 
 /** Is it a vote of this job on this image, whoever reported it, or one that does not say clearly what it is on? */
 function mayBeAbout({ job_id: job, notes }: Vote, report: Report): boolean {
-  return job === report.jobId && (notes === report.notes || parseNotes(notes)?.digest === undefined);
+  if (job !== report.jobId) return false;
+  const [said, own] = [parseNotes(notes), parseNotes(report.notes)];
+  // In whatever set the image was tested.
+  return said?.digest === undefined || (said.digest === own?.digest && said.tag === own.tag);
 }
 
 /** Would a person see two equal reports? Ignores their times. */

@@ -34,6 +34,9 @@ const answered = (body: string) => ({ kind: 'answer' as const, status: 200, body
 
 afterEach(stopProxies);
 
+/** What `newReport` is on. */
+const NOTES = `${CANDIDATE.tag}@${CANDIDATE.digest}`;
+
 describe('a report', () => {
   test.each([true, false])('of success %s is stored as it is', async (success) => {
     const report = newReport({ success, timestamp: 1_795_000_123 });
@@ -119,6 +122,7 @@ describe('a report', () => {
     test.each<[string, object, boolean]>([
       ['a newer failure by another user', { success: false, user: 'mallory' }, true],
       ['a newer failure on the tag without its digest', { success: false, notes: CANDIDATE.tag }, true],
+      ['a newer failure in a set', { success: false, notes: `${NOTES} set=sha256:${'5'.repeat(64)}` }, true],
       ['a newer failure that does not say what it tested', { success: false, notes: '' }, true],
       [
         'a newer failure on another image (it is skipped)',

@@ -1,0 +1,47 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { UserError } from '../../src/base/errors.js';
+import { type Forge, startForge } from '../store/git/support.js';
+import { freshGitScene, losesAndRecovers, lossesOf, problemOf, stateOf, withRun } from './on-git.js';
+import { publish, runOn } from './support.js';
+
+let forge: Forge;
+beforeAll(async () => {
+  forge = await startForge();
+});
+afterAll(() => forge.stop());
+
+test('a promotion whose forge goes away at any request, or after any push, is finished or done once', async () => {
+  const wrong: string[] = [];
+  const losses = await lossesOf(forge);
+  expect(losses.length).toBeGreaterThan(8);
+  for (const loss of losses) {
+    await losesAndRecovers(forge, loss).catch((error: unknown) => wrong.push(`${loss.at} ${loss.step}: ${error}`));
+    forge.fault = () => false;
+  }
+  expect(wrong).toEqual([]);
+});
+
+test('of runs at once exactly one writes each record, and readers find the head', async () => {
+  const place = await freshGitScene(forge);
+  const { scene, repository } = place;
+  let records = 0;
+  for (const round of [1, 2, 3, 4, 5]) {
+    const images = [await publish(scene, `v${round}.0.1`), await publish(scene, `v${round}.0.2`)];
+    const decisions = await Promise.all(
+      [0, 1, 2, 3].map((index) =>
+        withRun(forge, place, (opened) => runOn(scene, opened, { candidate: images[index % 2] })).then(
+          ({ decision }) => decision,
+          (error: unknown) => {
+            if (error instanceof UserError) return 'refused';
+            throw error;
+          },
+        ),
+      ),
+    );
+    records += decisions.filter((decision) => decision === 'promote').length;
+    const state = await stateOf(place);
+    expect(state.records).toBe(records);
+    expect(repository.show(`ledger/current-ceph/${records}.json`)).toContain(`:${state.label}@${state.moving}`);
+  }
+  expect(await problemOf(forge, place)).toBeUndefined();
+});

@@ -1,0 +1,94 @@
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { type Forge, startForge } from '../store/git/support.js';
+import { freshGitScene, losesAndRecovers, problemOf, stateOf, withRun } from './on-git.js';
+import { digestAt, publish, run, runOn } from './support.js';
+
+/** The promises of a promotion, kept by a store in a branch too. The whole crash matrix and the race are in on-git.field.test.ts. */
+
+let forge: Forge;
+beforeAll(async () => {
+  forge = await startForge();
+});
+afterAll(() => forge.stop());
+afterEach(() => {
+  forge.fault = () => false;
+});
+
+const count = (kind: 'push' | 'fetch') =>
+  // A fetch with protocol 2 asks for refs first; the answer to that is short.
+  forge.requests.filter((request) => request.kind === kind && (kind === 'push' || request.bytes > 400)).length;
+
+test('a promotion takes at most two pushes and three fetches, and a repetition pushes nothing', async () => {
+  const place = await freshGitScene(forge);
+  for (const name of ['v1.0.1', 'v1.0.2']) {
+    const candidate = await publish(place.scene, name);
+    forge.requests.length = 0;
+    await withRun(forge, place, (opened) => runOn(place.scene, opened, { candidate }));
+    expect(count('push')).toBe(2);
+    expect(count('fetch')).toBeLessThanOrEqual(3);
+    forge.requests.length = 0;
+    await withRun(forge, place, (opened) => runOn(place.scene, opened, { candidate }));
+    expect(count('push')).toBe(0);
+  }
+});
+
+test('a promotion whose forge goes away once it has the record is finished', () =>
+  losesAndRecovers(forge, { at: 'answer', step: 1 }));
+
+test('a branch that lost the head that its targets prove stops the run, and nothing moves', async () => {
+  const place = await freshGitScene(forge);
+  const { scene, repository } = place;
+  const candidates = [await publish(scene, 'v1.0.1'), await publish(scene, 'v1.0.2'), await publish(scene, 'v1.0.3')];
+  const cut: string[] = [];
+  for (const candidate of candidates.slice(0, 2)) {
+    await withRun(forge, place, (opened) => runOn(scene, opened, { candidate, with: { referrers: true } }));
+    cut.push(repository.git('rev-parse', 'promotions'));
+  }
+  const [first = ''] = cut;
+  repository.git('update-ref', 'refs/heads/promotions', first);
+  const again = withRun(forge, place, (opened) =>
+    runOn(scene, opened, { candidate: candidates[2], with: { referrers: true } }),
+  );
+  await expect(again).rejects.toThrow(/proof/);
+  expect(repository.git('rev-parse', 'promotions')).toBe(first);
+  expect(await stateOf(place)).toMatchObject({ label: 'v1.0.1', moving: candidates[1]?.digest });
+  expect(await digestAt(scene.target, scene.targetRepository, 'v1.0.3')).toBeUndefined();
+});
+
+test('a store that moves from SFTP keeps its ledger, and the next run changes nothing', async () => {
+  const place = await freshGitScene(forge);
+  const { scene, repository } = place;
+  const old = await publish(scene, 'v1.0.1');
+  const candidate = await publish(scene, 'v1.0.2');
+  await run(scene, { candidate: old });
+  await run(scene, { candidate });
+
+  // As docs/how-to/keep-the-store-in-a-branch.md says.
+  const work = mkdtempSync(join(tmpdir(), 'move-'));
+  const git = (...args: string[]) => execFileSync('git', ['-C', work, ...args], { stdio: 'pipe' });
+  git('clone', '--quiet', '--no-checkout', repository.path, '.');
+  git('checkout', '--quiet', '--orphan', 'promotions');
+  git('rm', '-r', '--cached', '--quiet', '--ignore-unmatch', '.');
+  cpSync(scene.directory.path, work, { recursive: true, verbatimSymlinks: true });
+  git('-c', 'core.autocrlf=false', 'add', '--all', '.');
+  git('-c', 'user.name=a', '-c', 'user.email=a@example.org', 'commit', '--quiet', '--message', 'Move the store here');
+  git('push', '--quiet', 'origin', 'promotions');
+  rmSync(work, { recursive: true });
+
+  const tip = repository.git('rev-parse', 'promotions');
+  const { decision } = await withRun(forge, place, (opened) => runOn(scene, opened, { candidate }));
+  expect(decision).toBe('unchanged');
+  expect(repository.git('rev-parse', 'promotions')).toBe(tip);
+  for (const n of [1, 2]) {
+    const file = `ledger/current-ceph/${n}.json`;
+    expect(`${repository.show(file)}\n`).toBe(readFileSync(join(scene.directory.path, file), 'utf8'));
+  }
+  expect(await problemOf(forge, place)).toBeUndefined();
+  const newer = await publish(scene, 'v1.0.3');
+  await withRun(forge, place, (opened) => runOn(scene, opened, { candidate: newer }));
+  expect(await stateOf(place)).toEqual({ label: 'v1.0.3', previous: 'v1.0.2', records: 3, moving: newer.digest });
+});

@@ -7,8 +7,8 @@ export const action = defineAction({
   description: 'Reads the current digest of a tag, so that all jobs of a run test the same image even if the tag moves',
   needs: 'read access to the registry.',
   inputs: {
-    image: withDefault('The image', 'quay.io/ceph/daemon', repositorySchema),
-    tag: required('The tag. It may be one that moves, such as `latest-quincy-devel`', tagSchema),
+    image: withDefault('The image', 'quay.io/ceph/ceph', repositorySchema),
+    tag: required('The tag. It may be one that moves, such as `v19`', tagSchema),
     ...registryInputs,
   },
   outputs: {

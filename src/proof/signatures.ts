@@ -219,11 +219,12 @@ export async function verifySigned(registry: Registry, signed: Signed, authority
         };
       }
       if (image === digest && stated.ledger === end.ledger && stated.sha256 === end.sha256) by ??= stated.by;
+      else problems.push(`it is about record ${stated.n}`);
     }
   }
   if (by !== undefined) return { by };
   const [first] = problems;
-  const why = first === undefined ? 'there is none' : `${problems.length} do not count; the newest: ${first}`;
+  const why = first === undefined ? 'there is none' : `${problems.length} do not count; one: ${first}`;
   return { problem: `${where}: no valid statement that ledger record ${end.n} promotes it: ${why}` };
 }
 

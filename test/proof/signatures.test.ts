@@ -173,7 +173,7 @@ describe('what is promoted is not believed if', () => {
   test('another key signed', async () => {
     const records = promote(['v1']);
     await attach(records, { ...SIGNING, signer: signerOf(OTHER) });
-    expect(await verify(records)).toMatch(/1 do not count; the newest: it is not signed by key/);
+    expect(await verify(records)).toMatch(/1 do not count; one: it is not signed by key/);
   });
 
   test('the statement is of an older record about the same image', async () => {
@@ -181,6 +181,21 @@ describe('what is promoted is not believed if', () => {
     await attach(records);
     const later = [...records, formatRecord(recordOf('v1', 2, records[0], sameImage(records, 'hold')), undefined)];
     expect(await verify(later)).toMatch(/no valid statement that ledger record 2 promotes it/);
+  });
+
+  test('an older statement about it is attached again, without what tells its age', async () => {
+    const records = promote(['v1']);
+    const layer = await SIGNING.signer.sign(
+      formatStatement(claim(records), PROMOTION_TYPE, records[0] as Buffer, VERIFIER),
+    );
+    await client()
+      .repository(places())
+      .attach(claim(records).digest, { artifactType: BUNDLE_TYPE, layer, annotations: {} });
+    expect(await verify(records)).toBe(SIGNING.signer.who);
+    const later = [...records, formatRecord(recordOf('v1', 2, records[0], sameImage(records, 'hold')), undefined)];
+    expect(await verify(later)).toMatch(
+      /no valid statement that ledger record 2 promotes it: 1 do not count; one: it is about record 1/,
+    );
   });
 
   test('the moving tag bears a newer statement: the ledger was cut', async () => {
@@ -210,7 +225,7 @@ describe('what is promoted is not believed if', () => {
       layer,
       annotations: {},
     });
-    expect(await verify(records)).toMatch(/the newest: it is about another image/);
+    expect(await verify(records)).toMatch(/one: it is about another image/);
   });
 });
 

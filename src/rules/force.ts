@@ -25,9 +25,9 @@ export async function force(
     const similar = await facts.similarTags(repository, tag);
     return refuse(`${image} does not exist${similar.length === 0 ? '' : `; there are ${similar.join(', ')}`}`);
   }
-  const candidate = await setOf({ repository, tag, digest }, setting, facts);
-  const name = unusableName(candidate, setting.label);
+  const name = unusableName({ repository, tag, digest }, setting.label);
   if (name !== undefined) return name;
+  const candidate = await setOf({ repository, tag, digest }, setting, facts);
   if (tested !== undefined && tested.tag === tag && tested.digest !== digest) {
     return refuse(`the candidate is ${formatCandidate(tested)}, and ${image} is now ${digest}`);
   }

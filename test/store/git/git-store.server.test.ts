@@ -2,8 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
+import { imageSet } from '../../../src/candidate/image-set.js';
 import { type Tag, tagSchema } from '../../../src/candidate/reference.js';
 import { type Label, previousLabel } from '../../../src/ledger/names.js';
+import { companionKeys, imageOf } from '../../../src/store/candidate-file.js';
 import type { LastDecision } from '../../../src/store/last-decision.js';
 import type { Store } from '../../../src/store/store.js';
 import { candidateFile, failure, label } from '../fixture.js';
@@ -170,6 +172,20 @@ describe('a store in a branch', () => {
     expect(repository.git('rev-parse', 'promotions^')).toBe(before);
     expect(await withGitStore(forge, repository, (store) => store.readLastDecision(CURRENT))).toMatchObject({
       reason: 'job y has not passed',
+    });
+  });
+
+  test('names other companions of a candidate where that is asked for, and never another image', async () => {
+    const repository = await freshRepository(forge);
+    const set = { ...V1, ...companionKeys(imageSet(imageOf(V1), [imageOf(V2)])) };
+    await withGitStore(forge, repository, (store) => store.writeArtifact(V1));
+    await withGitStore(forge, repository, (store) => store.writeArtifact(set));
+    expect(await withGitStore(forge, repository, (store) => store.readArtifact(V1.tag))).toEqual(V1);
+    await withGitStore(forge, repository, (store) => store.writeArtifact(set, { replace: 'set' }));
+    await withGitStore(forge, repository, async (store) => {
+      expect(await store.readArtifact(V1.tag)).toEqual(set);
+      const other = store.writeArtifact(candidateFile('v1', 'other'), { replace: 'set' });
+      expect(await failure(other)).toMatchObject({ kind: 'conflict' });
     });
   });
 

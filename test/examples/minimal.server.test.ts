@@ -147,7 +147,7 @@ describe.each([
   test('it promotes what it has checked, with two pushes, and changes nothing the next time', async () => {
     forge.requests.length = 0;
     const log = await run();
-    expect(log).toContain('current-ceph: promote: ');
+    expect(log).toContain('current-ceph: promoted ');
     expect(forge.requests.filter(({ kind }) => kind === 'push')).toHaveLength(2);
     expect(record(1)).toMatchObject({ kind: 'earned', who: 'alice' });
     expect(record(1).candidate).toContain(`:${TAG}@${cephDaemonImage(TAG).digest}`);
@@ -155,7 +155,7 @@ describe.each([
     expect(await tags()).toEqual(expect.arrayContaining(['current-ceph', TAG]));
 
     const before = git('rev-parse', 'promotions^{tree}');
-    expect(await run()).toContain('current-ceph: unchanged: ');
+    expect(await run()).toContain('current-ceph: nothing changed: ');
     expect(git('ls-tree', '-r', 'promotions', '--', 'ledger/current-ceph/', 'current-ceph')).toBe(
       git('ls-tree', '-r', before.trim(), '--', 'ledger/current-ceph/', 'current-ceph'),
     );

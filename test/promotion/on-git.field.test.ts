@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { UserError } from '../../src/base/errors.js';
+import { sandbox } from '../sandbox/current.js';
+import { runDirectory } from '../sandbox/process.js';
+import { startRegistry } from '../sandbox/registry.js';
 import { type Forge, startForge } from '../store/git/support.js';
 import { freshGitScene, losesAndRecovers, lossesOf, problemOf, stateOf, withRun } from './on-git.js';
 import { publish, runOn } from './support.js';
@@ -22,7 +25,10 @@ test('a promotion whose forge goes away at any request, or after any push, is fi
 });
 
 test('of runs at once exactly one writes each record, and readers find the head', async () => {
-  const place = await freshGitScene(forge);
+  // Debian's registry writes files in place: who pushes the same manifest at the same time may be refused.
+  const home = await runDirectory();
+  const target = await startRegistry({ tools: sandbox().tools, directory: home.path });
+  const place = await freshGitScene(forge, { target });
   const { scene, repository } = place;
   let records = 0;
   for (const round of [1, 2, 3, 4, 5]) {
@@ -44,4 +50,6 @@ test('of runs at once exactly one writes each record, and readers find the head'
     expect(repository.show(`ledger/current-ceph/${records}.json`)).toContain(`:${state.label}@${state.moving}`);
   }
   expect(await problemOf(forge, place)).toBeUndefined();
+  await target.stop();
+  await home.stop();
 });

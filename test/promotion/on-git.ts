@@ -22,8 +22,8 @@ export interface GitScene {
   readonly repository: Repository;
 }
 
-export async function freshGitScene(forge: Forge): Promise<GitScene> {
-  return { scene: await freshScene(), repository: await freshRepository(forge) };
+export async function freshGitScene(forge: Forge, changes: Partial<Scene> = {}): Promise<GitScene> {
+  return { scene: await freshScene(changes), repository: await freshRepository(forge) };
 }
 
 /** One run, on a clone of its own, as the action does it. */

@@ -177,7 +177,7 @@ test(
     const dashboard = await freshImageDirectory();
     const vars = { ...variables.servers, ...variables.own, DASHBOARD_SERVER: dashboard.server };
     const { status, log } = await run('promotion.yml', { vars });
-    expect(log).toContain('current-ceph: promote: ');
+    expect(log).toContain('current-ceph: promoted ');
     expect(status).toBe(0);
     expect(await readFile(path.join(dashboard.path, 'index.html'), 'utf8')).toContain(TAG);
     expect(await ledgerRecord('current-ceph', 1)).toMatchObject({ kind: 'earned', who: 'alice' });
@@ -243,7 +243,7 @@ test(
   'the mirror takes over what upstream promoted, by its digest, once',
   async () => {
     const first = await run('mirror.yml');
-    expect(first.log).toContain('mirrored-ceph: promote: ');
+    expect(first.log).toContain('mirrored-ceph: promoted ');
     expect(first.status).toBe(0);
     const record = await ledgerRecord('mirrored-ceph', 1);
     expect(record).toMatchObject({
@@ -251,7 +251,7 @@ test(
       targets: [{ repository: variables.own.MIRROR_TARGET, tag: TAG, digest: DIGEST }],
     });
     const second = await run('mirror.yml');
-    expect(second.log).toContain('mirrored-ceph: unchanged: ');
+    expect(second.log).toContain('mirrored-ceph: nothing changed: ');
     await expect(ledgerRecord('mirrored-ceph', 2)).rejects.toThrow('ENOENT');
   },
   TIMEOUT,
@@ -290,7 +290,7 @@ test(
       vars: { ...ours, IMAGE_SERVER: directory.server, IMAGE_SERVER_URL: directory.url },
     });
     expect({ status, log: status === 0 ? '' : log }).toEqual({ status: 0, log: '' });
-    expect(log).toContain('current-ceph: promote: ');
+    expect(log).toContain('current-ceph: promoted ');
     const text = await readFile(path.join(directory.path, 'stein/ledger/current-ceph/1.json'), 'utf8');
     expect(v.parse(ledgerRecordSchema, JSON.parse(text)).candidate).toContain(`:${TAG}@${DIGEST}`);
   },

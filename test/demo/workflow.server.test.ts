@@ -92,7 +92,7 @@ describe.each(BRANCHES)('promotion.yml for %s', (branch) => {
 test('a second run is green and changes nothing', async () => {
   const again = await run('promotion.yml', { branch: 'master' });
   expect(again.status).toBe(0);
-  expect(again.log).toContain('current-ceph: unchanged');
+  expect(again.log).toContain('current-ceph: nothing changed');
   await expect(ledgerRecord('master', 2)).rejects.toThrow('ENOENT');
 });
 
@@ -124,7 +124,7 @@ test('a rollback with nothing to go back to says so, and tests nothing', async (
 test('the alternative workflow promotes by its own jobs', async () => {
   const byNeeds = await run('promotion-by-needs.yml', { branch: 'wallaby', flavor: 'pacific' });
   expect(byNeeds.status).toBe(0);
-  expect(byNeeds.log).toContain('current-ceph: unchanged');
+  expect(byNeeds.log).toContain('current-ceph: nothing changed');
   expect(byNeeds.log).toMatch(/met +ovb/);
 });
 

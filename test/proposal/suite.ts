@@ -179,7 +179,7 @@ export function testManyRuns(provider: 'github' | 'gitea'): void {
     expect(git('diff', '--name-only', 'main', BRANCH).trim()).toBe(FILE);
     expect(git('log', '-1', '--format=%B', BRANCH)).toContain(imageOf('v11'));
     expect(forge.violations).toEqual([]);
-  }, 60_000);
+  });
 }
 
 /** What is refused, and several edits. */

@@ -33,7 +33,7 @@ import {
   withDefault,
 } from '../runner/inputs.js';
 import { fillTemplate, placeholders, templateSchema } from '../store/extra-vars.js';
-import { gitAddressSchema } from '../store/git/address.js';
+import { gitAddressSchema, isLoopback } from '../store/git/address.js';
 import { ledgerOf } from '../store/reader.js';
 import { caInput } from './shared/ca-input.js';
 import { candidateValues } from './shared/candidate-values.js';
@@ -46,6 +46,15 @@ const branchSchema = v.pipe(
   v.regex(
     /^(?!.*(?:\.\.|\.lock(?:\/|$)|\.(?:\/|$)))[A-Za-z0-9_][A-Za-z0-9._-]*(?:\/[A-Za-z0-9_][A-Za-z0-9._-]*)*$/,
     (issue) => `${JSON.stringify(issue.received.slice(0, 80))} is not a branch name`,
+  ),
+);
+
+/** `name <address>`, as git has it. */
+const committerSchema = v.pipe(
+  lineSchema,
+  v.regex(
+    /^[^<>]+ <[^<>\s]+@[^<>\s]+>$/,
+    (issue) => `${JSON.stringify(issue.received.slice(0, 80))} is not \`name <address>\``,
   ),
 );
 
@@ -93,6 +102,11 @@ const inputs = {
   repository: required(
     'The repository to change: `owner/name` on this forge, `https://host/owner/name`, or `ssh://user@host/name`',
     targetSchema,
+  ),
+  committer: withDefault(
+    'By whom the commits are. Gerrit takes only an address of the account that pushes. A commit by anybody else on the branch is not overwritten',
+    'ceph-promotion-actions <ceph-promotion-actions@localhost>',
+    committerSchema,
   ),
   base: withDefault('The branch that the change goes into', 'main', branchSchema),
   branch: optional('The branch that carries the change; empty: `ceph-promotion/<promoted-label>`', branchSchema),
@@ -160,6 +174,7 @@ export const action = defineAction({
             agentSocket: process.env.SSH_AUTH_SOCK,
             caFile: settings['ca-file'],
           },
+          committer: settings.committer,
           base,
           branch,
           where: repository.href,
@@ -248,6 +263,9 @@ function forgeOf(
   if (token === undefined) throw new UserError(`input token: required with provider ${provider}`);
   const [owner = '', name = '', ...more] = repository.pathname.slice(1).split('/');
   if (owner === '' || name === '' || more.length > 0) throw new UserError('input repository: is not owner/name');
+  if (api !== undefined && api.protocol !== 'https:' && !isLoopback(api.hostname)) {
+    throw new UserError('input api-url: a token is sent over https only, or on loopback');
+  }
   const web = repository.protocol === 'ssh:' ? new URL(`https://${repository.hostname}`) : new URL(repository.origin);
   return createForge({ http, provider, api: api ?? apiOf(provider, web), token, owner, name, base, branch });
 }

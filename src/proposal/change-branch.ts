@@ -27,6 +27,8 @@ export interface GerritAnswer {
 
 export interface ChangeBranchOptions {
   readonly remote: Remote;
+  /** `name <address>`: by whom our commits are. A commit by anybody else on the branch is a person's. */
+  readonly committer: string;
   readonly base: string;
   readonly branch: string;
   /** For messages, without secrets. */
@@ -34,9 +36,6 @@ export interface ChangeBranchOptions {
   readonly temporary: string;
   readonly environment: NodeJS.ProcessEnv;
 }
-
-/** By whom our commits are. A commit by anybody else on the branch is a person's. */
-export const COMMITTER = 'ceph-promotion-actions <ceph-promotion-actions@localhost>';
 
 const MAX_FILE_BYTES = 1024 * 1024;
 const [BASE, TIP, NEXT] = ['refs/promotion/base', 'refs/promotion/tip', 'refs/promotion/next'];
@@ -66,7 +65,7 @@ export async function openChangeBranch(options: ChangeBranchOptions): Promise<Ch
 async function fetchBranches(
   git: Git,
   home: string,
-  { base, branch, where }: ChangeBranchOptions,
+  { base, branch, where, committer: own }: ChangeBranchOptions,
 ): Promise<ChangeBranch> {
   const [baseRef, branchRef] = [`refs/heads/${base}`, `refs/heads/${branch}`];
   const listed = (await git.remote(['ls-remote', 'origin', baseRef, branchRef])).stdout.toString().split('\n');
@@ -81,8 +80,10 @@ async function fetchBranches(
   await git.remote([...FETCH, '--depth=1', 'origin', `+${baseRef}:${BASE}`, ...tips]);
   const show = async (commit: string, what: string) =>
     (await git.local(['show', '--no-patch', `--format=${what}`, commit])).stdout.toString().trim();
+  const idsOf = async (commit: string, files: Iterable<string>) =>
+    (await git.local(['ls-tree', '-z', '--full-tree', commit, '--', ...files])).stdout.toString();
   const when = Number(await show(BASE, '%ct'));
-  const tip = tipId === undefined ? undefined : await show(TIP, '%cn <%ce>%n%T%n%B');
+  const tip = tipId === undefined ? undefined : await show(TIP, '%cn <%ce>%n%B');
 
   async function entry(file: string): Promise<{ readonly mode: string; readonly id: string }> {
     const { stdout } = await git.local(['ls-tree', '-z', '--full-tree', BASE, '--', file]);
@@ -93,7 +94,7 @@ async function fetchBranches(
     throw new UserError(`${where}: ${file} is ${kind}, which is not followed`, { hint: 'change-file' });
   }
 
-  let wanted: { readonly tree: string; readonly message: string } | undefined;
+  let wanted: { readonly isThere: boolean; readonly message: string } | undefined;
   return {
     async readBase(file) {
       const { id } = await entry(file);
@@ -114,7 +115,7 @@ async function fetchBranches(
         say('\n');
       };
       // The date of the base, so that the same change is the same commit, whenever it is made.
-      say(`commit ${NEXT}\nmark :1\ncommitter ${COMMITTER} ${when} +0000\n`);
+      say(`commit ${NEXT}\nmark :1\ncommitter ${own} ${when} +0000\n`);
       data(message);
       say(`from ${BASE}\n`);
       for (const [file, text] of files) {
@@ -134,15 +135,17 @@ async function fetchBranches(
       const other = changed.find((name) => !files.has(name));
       if (other !== undefined) throw new Error(`the change would touch ${other}, which is not named`);
       if (changed.length === 0) return undefined;
-      wanted = { tree: await show(commit, '%T'), message: await show(commit, '%B') };
+      // Only the named files count: the base may have moved on since.
+      const isThere = tip !== undefined && (await idsOf(TIP, files.keys())) === (await idsOf(commit, files.keys()));
+      wanted = { isThere, message: await show(commit, '%B') };
       return commit;
     },
     compare(commit) {
       if (tip === undefined) return 'absent';
-      const [committer, tree, ...message] = tip.split('\n');
-      if (committer !== COMMITTER) return 'foreign';
+      const [committer, ...message] = tip.split('\n');
+      if (committer !== own) return 'foreign';
       if (commit === undefined || wanted === undefined) return 'ours';
-      return tree === wanted.tree && message.join('\n').trim() === wanted.message ? 'right' : 'ours';
+      return wanted.isThere && message.join('\n').trim() === wanted.message ? 'right' : 'ours';
     },
     async push(commit) {
       const lease = `--force-with-lease=${branchRef}:${tipId ?? ''}`;

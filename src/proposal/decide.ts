@@ -62,12 +62,12 @@ export function decideChange({ baseIsRight, branch, changes }: Situation, digest
       ? leave('the open change proposes it already')
       : { kind: 'update', change: open };
   }
-  const [last] = changes.filter(({ state }) => state === 'closed');
-  if (last !== undefined && readMarker(last.body) === digest) {
+  const closed = changes.find(({ state, body }) => state === 'closed' && readMarker(body) === digest);
+  if (closed !== undefined) {
     return {
       kind: 'leave',
       why: 'a person has closed the change for this image; it is not opened again',
-      change: last,
+      change: closed,
       isWarning: true,
     };
   }

@@ -107,8 +107,12 @@ function quoteLike({ type, source }: Scalar, value: string): string {
   return `${isEmpty ? ' ' : ''}${JSON.stringify(value)}`;
 }
 
+/** What YAML 1.1, which Ansible reads, takes for a truth, a date, a time or a number, and YAML 1.2 for a text. */
+const OTHER_IN_YAML_1_1 = /^(?:y|n|yes|no|on|off|[-+.\d][-+.:_\d]*)$/i;
+
 /** Is the text a plain scalar, in a block or in a flow, that stands for itself? */
 function isPlain(value: string): boolean {
+  if (OTHER_IN_YAML_1_1.test(value)) return false;
   if (!/^[A-Za-z0-9_./][A-Za-z0-9_./@:+-]*$/.test(value) || value.endsWith(':')) return false;
   const [document] = parseAllDocuments(`[${value}]`, { logLevel: 'silent' });
   const parsed: unknown = document?.toJS();

@@ -39,7 +39,7 @@ describe('there is one open change with what is promoted', () => {
     [
       'a person closed it earlier',
       { changes: [change('closed', marker(OTHER), 2), change('closed')] },
-      'push-and-open',
+      'leave: a person has closed',
     ],
     ['we closed it', { branch: 'right', changes: [closedByUs] }, 'open'],
     ['somebody pushed', { branch: 'foreign', changes: [change('open')] }, 'leave: somebody has pushed'],

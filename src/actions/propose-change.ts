@@ -1,7 +1,6 @@
 import { tmpdir } from 'node:os';
 import * as v from 'valibot';
 import { UserError } from '../base/errors.js';
-import type { Log } from '../base/log.js';
 import {
   candidateSchema,
   formatCandidate,
@@ -17,7 +16,7 @@ import { type Edit, type Place, parsePattern, parseYamlPath } from '../proposal/
 import { createForge, type Forge } from '../proposal/forge.js';
 import { proposeChange } from '../proposal/propose.js';
 import type { Proposed } from '../proposal/text.js';
-import { defineAction } from '../runner/action.js';
+import { defineAction, type Runner } from '../runner/action.js';
 import {
   choice,
   flag,
@@ -35,10 +34,12 @@ import {
 import { fillTemplate, placeholders, templateSchema } from '../store/extra-vars.js';
 import { gitAddressSchema, isLoopback } from '../store/git/address.js';
 import { ledgerOf } from '../store/reader.js';
-import { caInput } from './shared/ca-input.js';
+import { requireSigned } from '../upkeep/verify-signed.js';
 import { candidateValues } from './shared/candidate-values.js';
 import { smallApis } from './shared/http.js';
+import { registryInputs, withRegistry } from './shared/registry-inputs.js';
 import { readableSchema, readerInputs, withReader } from './shared/store-inputs.js';
+import { readAuthority, verifyInputs } from './shared/verify-inputs.js';
 
 /** A branch name of plain characters, by the rules of git-check-ref-format(1). */
 const branchSchema = v.pipe(
@@ -87,6 +88,8 @@ const targetSchema = v.pipe(
   }),
 );
 
+const { 'plain-http': plainHttp, 'token-hosts': tokenHosts, 'ca-file': caFile } = registryInputs;
+
 const inputs = {
   reference: optional(
     'What is promoted, as `image:tag@digest`; empty: what `promoted-label` at `url` names',
@@ -99,6 +102,9 @@ const inputs = {
   'promoted-label': renamed(withDefault('The promoted label', 'current-ceph', promotedLabelSchema), 'label'),
   image: list('The only repositories whose images are accepted, one a line; empty: any', repositorySchema),
   ...readerInputs,
+  ...verifyInputs,
+  'plain-http': plainHttp,
+  'token-hosts': tokenHosts,
   repository: required(
     'The repository to change: `owner/name` on this forge, `https://host/owner/name`, or `ssh://user@host/name`',
     targetSchema,
@@ -132,7 +138,7 @@ const inputs = {
     "The forge's API; empty: `https://api.github.com`, `/api/v3` of another GitHub, `/api/v1` of a Gitea",
     urlSchema,
   ),
-  ...caInput,
+  'ca-file': caFile,
   'dry-run': flag('Only show what would be done; always so on pull_request', 'false'),
 };
 
@@ -150,7 +156,7 @@ export const action = defineAction({
   async run(settings, { log, context }) {
     const http = await smallApis(log, settings);
     const edits = editsOf(settings);
-    const proposed = await readProposed(settings, http, log);
+    const proposed = await readProposed(settings, http, { log, context });
     const values = {
       ...candidateValues({ ...proposed.candidate, companions: proposed.record?.companions ?? [] }),
       'cephadm-repository': '',
@@ -232,18 +238,34 @@ function checkValue(value: string): string {
   throw new UserError('input value: gives an empty value, or one of more than a line');
 }
 
-async function readProposed(settings: Settings, http: Http, log: Log): Promise<Proposed> {
+async function readProposed(
+  settings: Settings,
+  http: Http,
+  { log, context }: Pick<Runner, 'log' | 'context'>,
+): Promise<Proposed> {
   const { reference, url, 'promoted-label': label, image: images } = settings;
   const accepted = (proposed: Proposed): Proposed => {
     const { repository } = proposed.candidate;
     if (images.length === 0 || images.some((one) => sameRepository(one, repository))) return proposed;
     throw new UserError(`${formatRepository(repository)} is not one of the accepted repositories`, { hint: 'image' });
   };
+  const authority = await readAuthority(settings, context.workspace);
   if (url === undefined) {
+    if (authority !== undefined)
+      throw new UserError('input verify: needs url, whose ledger says which record is signed');
     if (reference === undefined) throw new UserError('input reference: not set, and url is not set either');
     return accepted({ candidate: reference, label, record: undefined, store: undefined });
   }
-  const head = await withReader(url, settings, http, log, (store) => readHead(ledgerOf(store, label), { label }));
+  const head = await withReader(url, settings, http, log, async (store) => {
+    const found = await readHead(ledgerOf(store, label), { label });
+    if (found === undefined || authority === undefined) return found;
+    const { digest } = found.record.candidate;
+    const by = await withRegistry(settings, log, {}, (registry) =>
+      requireSigned(store, registry, label, digest, authority),
+    );
+    log.info(`${digest}: its promotion is signed by ${by}`);
+    return found;
+  });
   if (head === undefined) throw new UserError(`there is no ledger of ${label}`, { hint: 'url' });
   const { candidate } = head.record;
   if (reference !== undefined && formatCandidate(reference) !== formatCandidate(candidate)) {

@@ -54,6 +54,18 @@ const verify = (inputs: Inputs) =>
 const consume = (inputs: Inputs) =>
   runBundle('consume-ci-testing', { url: settings.directory.url, label: 'current-ceph', ...inputs });
 
+/** Proposes it to a repository that does not exist, which is looked for only once the signature was believed. */
+const propose = (inputs: Inputs) =>
+  runBundle('propose-change', {
+    url: settings.directory.url,
+    repository: 'http://127.0.0.1:1/owner/name',
+    file: 'a.yml',
+    'yaml-path': 'tag',
+    value: '{tag}',
+    provider: 'gerrit',
+    ...inputs,
+  });
+
 describe('by a key', () => {
   beforeAll(start);
 
@@ -64,10 +76,15 @@ describe('by a key', () => {
     expect(verified.summary).toMatch(/signed: .* by key [0-9a-f]{16}/);
     expect(consumed.errors).toEqual([]);
     expect(consumed.outputs.tag).toBe('v1.0.1');
+    expect((await propose({ verify: KEY.open })).errors).toEqual([expect.stringContaining('127.0.0.1:1/owner/name')]);
   });
 
   test('and nothing that another key signed', async () => {
-    for (const run of [await verify({ verify: OTHER.open }), await consume({ verify: OTHER.open })]) {
+    for (const run of [
+      await verify({ verify: OTHER.open }),
+      await consume({ verify: OTHER.open }),
+      await propose({ verify: OTHER.open }),
+    ]) {
       expect(run.status).toBe(1);
       expect(run.errors).toEqual([expect.stringMatching(/no valid statement that ledger record 1 promotes it/)]);
     }

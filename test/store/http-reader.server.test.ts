@@ -33,8 +33,8 @@ describe('what a label names', () => {
         dryRun: false,
       }),
     );
-    expect(await read(url)).toEqual({ ...published, tagsRead: 606 });
-    expect(await read(`${url}/`)).toEqual({ ...published, tagsRead: 606 });
+    expect(await read(url)).toEqual({ ...published, companions: [], tagsRead: 606 });
+    expect(await read(`${url}/`)).toEqual({ ...published, companions: [], tagsRead: 606 });
   });
 
   test.each(['v1', 'v1\n'])('as RDO leaves it, %j, is only taken where that is allowed', async (content) => {
@@ -46,7 +46,7 @@ describe('what a label names', () => {
       message: expect.stringContaining('the digest of v1 is not known'),
     });
     const repository = v.parse(repositorySchema, 'quay.io/ceph/daemon');
-    expect(await read(url, repository)).toEqual({ repository, tag: 'v1', digest: undefined, tagsRead: 0 });
+    expect(await read(url, repository)).toEqual({ repository, tag: 'v1', digest: undefined, companions: [], tagsRead: 0 });
   });
 
   test.each<[string, string | undefined, string | undefined, string]>([

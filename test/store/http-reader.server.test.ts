@@ -46,7 +46,13 @@ describe('what a label names', () => {
       message: expect.stringContaining('the digest of v1 is not known'),
     });
     const repository = v.parse(repositorySchema, 'quay.io/ceph/daemon');
-    expect(await read(url, repository)).toEqual({ repository, tag: 'v1', digest: undefined, companions: [], tagsRead: 0 });
+    expect(await read(url, repository)).toEqual({
+      repository,
+      tag: 'v1',
+      digest: undefined,
+      companions: [],
+      tagsRead: 0,
+    });
   });
 
   test.each<[string, string | undefined, string | undefined, string]>([

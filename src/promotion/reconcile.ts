@@ -44,12 +44,12 @@ export async function reconcile(promotion: Promotion, known?: number): Promise<R
   let steps: Step[] = [];
   let trusted: Head | undefined;
   for (let n = 0; n < ROUNDS; n += 1) {
-    const head = await readHead(ledger, rulesOf(promotion), trusted?.n ?? known);
-    if (head === undefined) {
-      if (trusted !== undefined || known !== undefined)
-        throw distrust(trusted?.n ?? known ?? 1, 'it was there and is gone');
-      return { head, withoutProof: [] };
-    }
+    const least = trusted?.n ?? known;
+    const head = await readHead(ledger, rulesOf(promotion), least);
+    // Also where an older record is there: a store that was set back right after the append shows that one.
+    if (least !== undefined && (head === undefined || head.n < least))
+      throw distrust(least, 'it was there and is gone');
+    if (head === undefined) return { head, withoutProof: [] };
     requireOwnTarget(promotion, head);
     const end = await endOf(ledger, head);
     const sight = await look(placeOf(promotion), head.record, end);

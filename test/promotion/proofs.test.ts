@@ -76,6 +76,17 @@ test('a record that was removed before its tag moved: its image is not promoted 
   expect(world.appended).toHaveLength(2);
 });
 
+test('a record that was removed right after it was appended is noticed by its own run', async () => {
+  const world = newWorld();
+  await runIn(world, 'v1.0.1');
+  world.moves.length = 0;
+  world.between = () => {
+    if (world.appended.length === 2) world.files.delete(recordPath(CURRENT, 2));
+  };
+  expect(await refusal(runIn(world, 'v1.0.2'))).toMatch(/^ledger record 2 not trusted: it was there and is gone$/);
+  expect(world.moves).toEqual([]);
+});
+
 test('a proof on the image of the head counts where its tags are gone', async () => {
   const world = newWorld();
   await runIn(world, 'v1.0.1');

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from '@jest/globals';
 import * as v from 'valibot';
@@ -139,4 +141,41 @@ test('a companion that moved after the test is refused, and a rollback brings ba
   expect(succeeded(back).outputs).toMatchObject({ decision: 'rollback' });
   expect(await promoted()).toEqual(before);
   expect(await record(3)).toMatchObject({ kind: 'rollback', companions: (await record(1)).companions });
+});
+
+test('a build in Zuul counts for the set that its artifact names, and for no other', async () => {
+  const found = await publish('octopus');
+  const set = found['set-digest'] ?? '';
+  let named = '';
+  const zuul = createServer((_, response) => {
+    const metadata = { type: 'ceph_candidate', reference: found.reference, 'set-digest': named };
+    const build = {
+      job_name: JOB,
+      result: 'SUCCESS',
+      pipeline: 'periodic',
+      start_time: '2026-11-24T01:00:00',
+      end_time: '2026-11-24T02:00:00',
+      log_url: 'https://logs.example/1/',
+      artifacts: [{ name: 'candidate', url: 'https://logs.example/1/c', metadata }],
+    };
+    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify([build]));
+  });
+  zuul.listen(0, '127.0.0.1').unref();
+  await once(zuul, 'listening');
+  const address = zuul.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  const byZuul = {
+    evidence: 'zuul',
+    'zuul-url': `http://127.0.0.1:${address.port}`,
+    'zuul-tenant': 'rdo',
+    'zuul-pipelines': 'periodic',
+    set: found.set ?? '',
+    // A ledger of its own, which knows nothing of the tests before.
+    targets: `${sandbox().target.host}/${freshRepository()}`,
+    server: (await freshSettings()).imageServer.server,
+  };
+  expect(succeeded(await evaluate(byZuul)).outputs).toMatchObject({ decision: 'wait' });
+  named = set;
+  expect(succeeded(await evaluate(byZuul)).outputs).toMatchObject({ decision: 'promote', promoted: 'true' });
+  zuul.close();
 });

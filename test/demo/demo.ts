@@ -7,6 +7,7 @@ import { sandboxHome } from '../sandbox/project.js';
 import { type BranchName, type SandboxInfo, startSandbox } from '../sandbox/sandbox.js';
 import { runWorkflow } from './act.js';
 import { showSandboxHistory } from './history.js';
+import { promoteLivingImage } from './living.js';
 import { tellStory } from './story.js';
 
 /**
@@ -78,6 +79,8 @@ async function run(info: SandboxInfo): Promise<void> {
   say();
   const unchanged = after.every((record, index) => record?.n === before[index]?.n);
   if (unchanged) say('Nothing changed: all this was promoted before.');
+  say('\n== The same for quay.io/ceph/ceph, the image that Ceph builds today: a release, and its rebuild');
+  await promoteLivingImage(info, say);
   say('\n== On other days (each is one run of evaluate-and-promote, on a label of its own)');
   await tellStory(info, say);
   say();

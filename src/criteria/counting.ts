@@ -21,7 +21,8 @@ export interface Refused {
   readonly why: string;
   /**
    * A failure that does not count but still holds its job back. `undated`: it would count but for its time, so nobody
-   * knows whether a pass is newer. `unproven`: it does not say which image it tested, so only a newer pass clears it.
+   * knows whether a pass is newer. `unproven`: it does not say which image it tested, or tested it in another set, so
+   * only a newer pass clears it.
    */
   readonly holds?: 'undated' | 'unproven' | undefined;
 }
@@ -85,16 +86,14 @@ function refuser(criteria: Criteria, candidate: ImageSet, now: number, rules: Ru
     }
     // A statement is about one digest, whatever the companions.
     const testedSet = isUnproven ? undefined : source === 'attestation' ? set : result['set-digest'];
-    if (testedSet !== undefined && testedSet !== set) {
-      return { why: `it is on another set, ${testedSet}` };
-    }
     if (source === 'dlrn' && trusted !== undefined && !trusted.includes(user ?? '')) {
       return { why: `it is by ${oneLine(user ?? 'nobody', 80)}, who is not in trusted-users` };
     }
     const isFailure = outcome === 'failure';
     const time = timeProblem(timestamp, now);
+    // In another set the image may be to blame all the same, so a failure there holds it back.
     if (isUnproven || testedSet !== set) {
-      const why = whyUnproven(tested);
+      const why = testedSet === undefined ? whyUnproven(tested) : `it is on another set, ${testedSet}`;
       const holds = time === undefined ? 'unproven' : 'undated';
       return { why: time === undefined ? why : `${why}, and ${time}`, ...(isFailure && rules >= 2 && { holds }) };
     }

@@ -277,7 +277,7 @@ function holdOf({ job, results, refused }: History, now: number): JobState | und
   const unproven = refused.find(({ holds }) => holds === 'unproven');
   const pass = results.find(({ outcome }) => outcome === 'success');
   if (unproven === undefined || (pass !== undefined && pass.timestamp > unproven.result.timestamp)) return undefined;
-  return held(unproven.result, `failed, and ${unproven.why}; a newer pass that says so clears it`);
+  return held(unproven.result, `failed, and ${unproven.why}; a newer pass that counts clears it`);
 }
 
 /** In seconds. A time that is off by less is a clock error that resolves itself soon. */

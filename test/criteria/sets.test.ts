@@ -40,7 +40,7 @@ describe('for a set', () => {
       'wait',
       'a failure on the candidate alone, after a pass on the set',
       [passed('a', { ...ours, ...ago(200) }), failed('a', ago(100))],
-      'failed, and it does not say which set it tested; a newer pass that says so clears it',
+      'failed, and it does not say which set it tested; a newer pass that counts clears it',
     ],
     [
       'promote',
@@ -49,9 +49,15 @@ describe('for a set', () => {
       'passed',
     ],
     [
-      'promote',
+      'wait',
       'a failure on another set, after a pass on it',
       [passed('a', { ...ours, ...ago(200) }), failed('a', { ...other, ...ago(100) })],
+      `failed, and it is on another set, ${digestOf('5')}; a newer pass that counts clears it`,
+    ],
+    [
+      'promote',
+      'a pass on it, after a failure on another set',
+      [failed('a', { ...other, ...ago(200) }), passed('a', { ...ours, ...ago(100) })],
       'passed',
     ],
     [
@@ -85,5 +91,8 @@ test('for a candidate alone a result on a set does not count', () => {
   expect(alone([passed('a', other)]).jobs[0]?.why).toBe(
     `no result that counts: it is on another set, ${digestOf('5')}`,
   );
+  // Whoever strips a candidate of its companions does not get rid of what failed with them.
+  const stripped = alone([passed('a', ago(200)), failed('a', { ...other, ...ago(100) })]);
+  expect([stripped.verdict, stripped.jobs[0]?.state]).toEqual(['wait', 'unknown']);
   expect(alone([passed('a')])).not.toHaveProperty('companions');
 });

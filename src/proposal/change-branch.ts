@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { oneLine, ServiceError, UserError } from '../base/errors.js';
-import { readFailure } from '../store/git/failure.js';
+import { ServiceError, UserError } from '../base/errors.js';
+import { readRefusedPush } from '../store/git/failure.js';
 import { createGit, failed, type Git, type Remote, requireGit } from '../store/git/git.js';
 
 /** A repository of somebody else's, and the branch in it that carries our change. */
@@ -152,8 +152,9 @@ async function fetchBranches(
       const args = ['push', '--porcelain', '--no-verify', lease, 'origin', `${commit}:${branchRef}`];
       const answer = await git.remote(args, { codes: [1] });
       if (answer.code === 0) return 'pushed';
-      if (/\[rejected\]|cannot lock ref|incorrect old value/.test(answer.stdout.toString())) return 'moved';
-      throw pushFailed(where, answer.stdout.toString(), answer.stderr);
+      const refused = readRefusedPush(answer.stdout.toString(), answer.stderr);
+      if (refused === 'moved') return 'moved';
+      throw failed(where, refused);
     },
     async pushForReview(commit) {
       const args = ['push', '--porcelain', '--no-verify', 'origin', `${commit}:refs/for/${base}`];
@@ -163,17 +164,10 @@ async function fetchBranches(
       if (answer.code === 0) return { result: 'pushed', url };
       if (/no new changes/i.test(said)) return { result: 'unchanged', url };
       if (/change \S+ (?:is )?closed|\(closed\)/i.test(said)) return { result: 'closed', url };
-      throw pushFailed(where, answer.stdout.toString(), answer.stderr);
+      const refused = readRefusedPush(answer.stdout.toString(), answer.stderr);
+      if (refused === 'moved') throw new ServiceError('conflict', `${where}: another push into ${base} was first`);
+      throw failed(where, refused);
     },
     close: () => rm(home, { recursive: true, force: true }),
   };
-}
-
-/** The server's own words say whether it was a right that lacks, a hook or a protected branch. */
-function pushFailed(where: string, stdout: string, stderr: string): ServiceError {
-  const reason = /^!\t\S+\t\[remote rejected\] ?(?:\((.*)\))?/m.exec(stdout)?.[1];
-  if (reason === undefined) return failed(where, readFailure(stderr));
-  const said = stderr.split('\n').flatMap((line) => /^remote: (?:error: )?(.*\S)/.exec(line)?.[1] ?? []);
-  const line = oneLine(`the push was refused: ${[reason, ...said.slice(0, 3)].join(': ')}`, 400);
-  return failed(where, { kind: 'forbidden', line, hint: 'git-token' });
 }

@@ -27,8 +27,16 @@ export const DISPATCH = {
 
 type Inputs = Readonly<Record<string, string>>;
 
-/** Runs a committed bundle as its action.yml does: by node, with the inputs in the environment and nothing in argv. */
-export async function runBundle(action: string, inputs: Inputs, env: Inputs = {}): Promise<BundleRun> {
+/**
+ * Runs a committed bundle as its action.yml does: by node, with the inputs in the environment and nothing in argv.
+ * `started` gets a function that kills it and all that it started, as a runner does; the status is then null.
+ */
+export async function runBundle(
+  action: string,
+  inputs: Inputs,
+  env: Inputs = {},
+  started?: (kill: () => void) => void,
+): Promise<BundleRun> {
   const directory = await mkdtemp(join(tmpdir(), 'bundle-'));
   const [output, summary] = [join(directory, 'output'), join(directory, 'summary')];
   await Promise.all([writeFile(output, ''), writeFile(summary, '')]);
@@ -46,7 +54,11 @@ export async function runBundle(action: string, inputs: Inputs, env: Inputs = {}
       ...Object.fromEntries(variables),
     },
     stdio: ['ignore', 'pipe', 'pipe'],
+    // A process group of its own, so that all of it can be killed.
+    detached: started !== undefined,
   });
+  const { pid } = child;
+  if (pid !== undefined) started?.(() => process.kill(-pid, 'SIGKILL'));
   let log = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (log += chunk));
   const status = await new Promise<number | null>((resolve) => child.on('close', resolve));
@@ -57,7 +69,8 @@ export async function runBundle(action: string, inputs: Inputs, env: Inputs = {}
     log,
     errors: [...log.matchAll(/^::error::(.*)$/gm)].map(([, message = '']) => message),
   };
-  await rm(directory, { recursive: true, force: true });
+  // What was killed may still be ending, and writing.
+  await rm(directory, { recursive: true, force: true, maxRetries: 5 });
   return run;
 }
 

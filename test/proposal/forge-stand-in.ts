@@ -44,8 +44,8 @@ export interface ForgeStandIn {
   readonly violations: string[];
   /** `GET`, `POST` or `PATCH`, in order. */
   readonly requests: string[];
-  /** Ends the connection of the next request of this method, after it was carried out if `late`. */
-  fault: { readonly method: string; readonly late: boolean } | undefined;
+  /** Breaks the connection where it returns true: asked before a request is carried out, and before it is answered. */
+  fault: (when: 'before' | 'after', method: string) => boolean;
   stop(): Promise<void>;
 }
 
@@ -53,21 +53,22 @@ export async function startForge(provider: 'github' | 'gitea', repository: strin
   const api = APIS[provider];
   const prefix = provider === 'github' ? '' : '/api/v1';
   const http = createServer(async (request, response) => {
-    const answer = (status: number, body: unknown) =>
-      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    const method = request.method ?? '';
+    const answer = (status: number, body: unknown) => {
+      if (forge.fault('after', method)) return request.socket.destroy();
+      return response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    };
     const url = new URL(request.url ?? '', 'http://forge');
     const [, number] = new RegExp(`^${prefix}/repos/${repository}/pulls(?:/(\\d+))?$`).exec(url.pathname) ?? [];
     const text = await read(request);
-    forge.requests.push(request.method ?? '');
-    const fault = forge.fault?.method === request.method ? forge.fault : undefined;
-    if (fault !== undefined) forge.fault = undefined;
-    if (fault?.late === false) return request.socket.destroy();
+    forge.requests.push(method);
+    if (forge.fault('before', method)) return request.socket.destroy();
     if (request.headers.authorization !== `${api.authorization}${forge.token}`)
       return answer(401, { message: 'Bad credentials' });
     for (const [name, value] of Object.entries(api.headers)) {
       if (request.headers[name] !== value) forge.violations.push(`header ${name}: ${request.headers[name]}`);
     }
-    if (request.method === 'GET') {
+    if (method === 'GET') {
       checkQuery(url.searchParams);
       const size = Number(url.searchParams.get('per_page') ?? url.searchParams.get('limit') ?? 30);
       const page = Number(url.searchParams.get('page') ?? 1);
@@ -75,11 +76,11 @@ export async function startForge(provider: 'github' | 'gitea', repository: strin
       const found = forge.pulls.filter(({ head }) => wanted === undefined || head === wanted).reverse();
       return answer(200, found.slice((page - 1) * size, page * size).map(shown));
     }
-    const operation = request.method === 'POST' ? api.create : api.update;
+    const operation = method === 'POST' ? api.create : api.update;
     const body = v.parse(v.record(v.string(), v.string()), JSON.parse(text));
     checkBody(operation, body);
     let pull = forge.pulls.find((one) => one.number === Number(number));
-    if (request.method === 'POST') {
+    if (method === 'POST') {
       if (forge.pulls.some(({ head, state }) => head === body.head && state === 'open')) {
         return answer(provider === 'github' ? 422 : 409, { message: 'A pull request already exists' });
       }
@@ -99,7 +100,6 @@ export async function startForge(provider: 'github' | 'gitea', repository: strin
       pull,
       Object.fromEntries(Object.entries(body).filter(([name]) => ['title', 'body', 'state'].includes(name))),
     );
-    if (fault?.late) return request.socket.destroy();
     return answer(operation.status, shown(pull));
   });
   http.listen(0, '127.0.0.1').unref();
@@ -112,7 +112,7 @@ export async function startForge(provider: 'github' | 'gitea', repository: strin
     pulls: [],
     violations: [],
     requests: [],
-    fault: undefined,
+    fault: () => false,
     stop: async () => {
       http.close();
       http.closeAllConnections();

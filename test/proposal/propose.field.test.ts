@@ -1,5 +1,6 @@
 import { describe } from '@jest/globals';
-import { testChanges, testManyRuns } from './suite.js';
+import { testChanges, testKills, testManyRuns } from './suite.js';
 
 describe('a change on GitHub', () => testChanges('github'));
 describe.each(['github', 'gitea'] as const)('many runs on %s', testManyRuns);
+describe('killed', () => testKills('github'));

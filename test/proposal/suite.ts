@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { type BundleRun, runBundle } from '../e2e/bundle.js';
 import { digestOf } from '../ledger/fixture.js';
 import { type GitServer, makeBareRepository, startGitServer } from '../sandbox/git-server.js';
@@ -26,12 +26,20 @@ afterAll(async () => {
   await server.stop();
   rmSync(scratch, { recursive: true });
 });
-beforeEach(async () => {
+beforeEach(newRepository);
+
+async function newRepository(): Promise<void> {
   count += 1;
   repository = `owner/name${count}`;
   await makeBareRepository(scratch, repository);
   commit({ [FILE]: DEFAULTS, 'image.env': 'IMAGE=ceph:v1\n' });
-});
+}
+
+/** A forge that knows the repository of the test. */
+async function newForge(provider: 'github' | 'gitea'): Promise<void> {
+  forge = await startForge(provider, repository);
+  Object.assign(forge, { token: server.token });
+}
 
 const git = (...args: string[]) =>
   execFileSync('git', ['-C', join(scratch, repository), ...args], { encoding: 'utf8' });
@@ -59,8 +67,12 @@ function merge(): void {
   for (const pull of forge.pulls) if (pull.state === 'open') Object.assign(pull, { state: 'closed', merged: true });
 }
 
-function propose(tag: string, inputs: Readonly<Record<string, string>> = {}): Promise<BundleRun> {
-  return runBundle('propose-change', {
+function propose(
+  tag: string,
+  inputs: Readonly<Record<string, string>> = {},
+  started?: (kill: () => void) => void,
+): Promise<BundleRun> {
+  const settings = {
     reference: imageOf(tag),
     repository: `${server.url}/${repository}`,
     file: FILE,
@@ -70,15 +82,23 @@ function propose(tag: string, inputs: Readonly<Record<string, string>> = {}): Pr
     token: server.token,
     'api-url': forge.url,
     ...inputs,
-  });
+  };
+  return runBundle('propose-change', settings, {}, started);
+}
+
+/** There is one change, and its branch, title and text are for this tag. */
+function expectOneChange(tag: string): void {
+  expect(forge.pulls.filter(({ state }) => state === 'open')).toMatchObject([
+    { title: `Update ceph to ${tag} (current-ceph)`, body: expect.stringContaining(digestOf(tag)), head: BRANCH },
+  ]);
+  expect(show(FILE)).toBe(DEFAULTS.replace('v1 #', `${tag} #`));
+  expect(git('rev-list', '--count', `main..${BRANCH}`).trim()).toBe('1');
+  expect(forge.violations).toEqual([]);
 }
 
 /** What a change looks like after runs that end, break off and come again. */
 export function testChanges(provider: 'github' | 'gitea'): void {
-  beforeEach(async () => {
-    forge = await startForge(provider, repository);
-    Object.assign(forge, { token: server.token });
-  });
+  beforeEach(() => newForge(provider));
   const run = (tag: string, inputs = {}) => propose(tag, { provider, ...inputs });
 
   test('the same again changes nothing', async () => {
@@ -133,21 +153,62 @@ export function testChanges(provider: 'github' | 'gitea'): void {
   });
 
   test.each([
-    ['before it is opened', { method: 'POST', late: false }],
-    ['after it is opened', { method: 'POST', late: true }],
-  ])('a forge that breaks off %s: the next run leaves one change, right', async (_, fault) => {
-    forge.fault = fault;
+    ['before it is opened', 'before'],
+    ['after it is opened', 'after'],
+  ])('a forge that breaks off %s: the next run leaves one change, right', async (_, when) => {
+    forge.fault = (...at) => at.join() === [when, 'POST'].join();
     expect((await run('v2')).status).toBe(1);
     expect(show(FILE)).toContain('v2');
+    forge.fault = () => false;
     expect((await run('v2')).status).toBe(0);
     expect(forge.pulls).toMatchObject([{ state: 'open', title: 'Update ceph to v2 (current-ceph)' }]);
   });
 
-  test('a push whose answer is lost: the next run leaves one change, right', async () => {
+  test('a push whose answer is lost: curl sends it again, and the run finds its own commit', async () => {
     server.loseNextAnswer = true;
-    expect((await run('v2')).status).toBe(1);
-    expect((await run('v2')).outputs.changed).toBe('true');
-    expect(forge.pulls).toHaveLength(1);
+    expect(await run('v2')).toMatchObject({ status: 0, errors: [], outputs: { changed: 'true' } });
+    expect(server.loseNextAnswer).toBe(false);
+    expectOneChange('v2');
+  });
+
+  test.each(['push-refs', 'push'] as const)(
+    'a run of ours that pushes first, just before the %s of another: one change, right, and nothing overwritten',
+    async (step) => {
+      await run('v2');
+      const pushed: string[] = [];
+      let other: Promise<BundleRun> | undefined;
+      server.fault = async (kind) => {
+        if (kind !== step || other !== undefined) return false;
+        other = run('v4');
+        expect(await other).toMatchObject({ status: 0, outputs: { changed: 'true' } });
+        pushed.push(git('rev-parse', BRANCH).trim());
+        return false;
+      };
+      const late = await run('v3').finally(() => {
+        server.fault = () => false;
+      });
+      expect(late).toMatchObject({ status: 0, errors: [], outputs: { changed: 'true' } });
+      expect(late.log).toContain('somebody else has pushed to the branch of the change; looking again');
+      expect(pushed).toHaveLength(1);
+      expectOneChange('v3');
+    },
+  );
+
+  test('a person who pushes between the look and the push: nothing is overwritten', async () => {
+    await run('v2');
+    let theirs: string | undefined;
+    server.fault = (kind) => {
+      if (kind !== 'push-refs' || theirs !== undefined) return false;
+      commit({ 'more.yml': 'a: b\n' }, BRANCH);
+      theirs = git('rev-parse', BRANCH);
+      return false;
+    };
+    const late = await run('v3').finally(() => {
+      server.fault = () => false;
+    });
+    expect(late).toMatchObject({ status: 0, outputs: { changed: 'false' } });
+    expect(late.log).toContain('somebody has pushed to the branch of the change, so it is left as it is');
+    expect(git('rev-parse', BRANCH)).toBe(theirs);
   });
 
   test('a dry run changes nothing, and says what it would do', async () => {
@@ -155,16 +216,75 @@ export function testChanges(provider: 'github' | 'gitea'): void {
     expect(dry).toMatchObject({ status: 0, outputs: { changed: 'false' } });
     expect(dry.summary).toContain('would open a change: Update ceph to v2');
     expect(git('branch', '--list').trim()).toBe('* main');
-    expect(forge.requests).toEqual(provider === 'github' ? ['GET'] : ['GET']);
+    expect(forge.requests).toEqual(['GET']);
+  });
+}
+
+/** Runs that are killed, with all that they started, before or after each request that they send. */
+export function testKills(provider: 'github' | 'gitea'): void {
+  afterEach(() => {
+    server.fault = () => false;
+    server.carriedOut = () => undefined;
+  });
+  const inputs = { provider };
+
+  /** Calls `reached` before and after each request is carried out; where that returns true it is not, or not answered. */
+  function watch(reached: (step: string) => boolean): void {
+    server.fault = (kind, _, response) => {
+      const isOver = reached(`before ${kind}`);
+      if (isOver) response.destroy();
+      return isOver;
+    };
+    server.carriedOut = (kind) => void reached(`after ${kind}`);
+    forge.fault = (when, method) => reached(`${when} ${method}`);
+  }
+
+  /** Starts a run that is killed at its n-th step, from 0; the steps that it got to. */
+  async function killAt(tag: string, n: number): Promise<{ readonly status: number | null; readonly steps: string[] }> {
+    const steps: string[] = [];
+    let kill: () => void = () => undefined;
+    watch((step) => {
+      if (steps.length > n) return true;
+      steps.push(step);
+      if (steps.length <= n) return false;
+      kill();
+      return true;
+    });
+    const { status } = await propose(tag, inputs, (killer) => {
+      kill = killer;
+    });
+    watch(() => false);
+    return { status, steps };
+  }
+
+  test.each<[string, readonly string[], string, readonly string[]]>([
+    ['that opens a change', [], 'v2', ['push', 'POST']],
+    ['that updates a change', ['v2'], 'v3', ['push', 'PATCH']],
+    ['that closes a change', ['v2'], 'v1', ['PATCH']],
+  ])('a run %s: the next run leaves one change, right', async (_, earlier, tag, writes) => {
+    const killed: string[] = [];
+    for (let n = 0; ; n += 1) {
+      await newRepository();
+      await newForge(provider);
+      for (const before of earlier) await propose(before, inputs);
+      const { status, steps } = await killAt(tag, n);
+      if (status !== null) {
+        expect({ status, steps }).toEqual({ status: 0, steps: killed });
+        break;
+      }
+      killed.push(steps.at(-1) ?? '');
+      expect(await propose(tag, inputs)).toMatchObject({ status: 0, errors: [] });
+      if (tag === 'v1') expect(forge.pulls).toMatchObject([{ state: 'closed', merged: false }]);
+      else expectOneChange(tag);
+      expect(forge.pulls).toHaveLength(1);
+    }
+    for (const write of writes) expect(killed).toEqual(expect.arrayContaining([`before ${write}`, `after ${write}`]));
   });
 }
 
 /** Many runs in a row. */
 export function testManyRuns(provider: 'github' | 'gitea'): void {
-  beforeEach(async () => {
-    forge = await startForge(provider, repository);
-    Object.assign(forge, { token: server.token });
-  });
+  beforeEach(() => newForge(provider));
 
   test('ten promotions and two rollbacks leave one change, with the right content', async () => {
     const tags = ['v2', 'v3', 'v4', 'v5', 'v6', 'v5', 'v7', 'v8', 'v9', 'v8', 'v10', 'v11'];
@@ -185,10 +305,7 @@ export function testManyRuns(provider: 'github' | 'gitea'): void {
 /** What is refused, and several edits. */
 export function testEdits(): void {
   describe('what is refused', () => {
-    beforeEach(async () => {
-      forge = await startForge('gitea', repository);
-      Object.assign(forge, { token: server.token });
-    });
+    beforeEach(() => newForge('gitea'));
 
     test.each<[string, Readonly<Record<string, string>>, RegExp]>([
       ['no such file', { file: 'none.yml' }, /there is no file none\.yml in main; check the input file/],
@@ -225,8 +342,7 @@ export function testEdits(): void {
   });
 
   test('several edits are one change', async () => {
-    forge = await startForge('gitea', repository);
-    Object.assign(forge, { token: server.token });
+    await newForge('gitea');
     await propose('v2', { 'yaml-path': 'ceph_tag\nceph_image', value: '{tag}\n{repository}@{digest}' });
     expect(show(FILE)).toBe(
       DEFAULTS.replace('v1 #', 'v2 #').replace('quay.io/ceph/ceph ', `quay.io/ceph/ceph@${digestOf('v2')} `),

@@ -23,8 +23,10 @@ export interface GitServer extends Stoppable {
   /** May only read. */
   readonly readingToken: string;
   readonly requests: GitRequest[];
-  /** Answers a request in place of git where it returns true. */
-  fault: (kind: GitRequest['kind'], request: IncomingMessage, response: ServerResponse) => boolean;
+  /** Answers a request in place of git where it returns true. Git waits for it. */
+  fault: (kind: GitRequest['kind'], request: IncomingMessage, response: ServerResponse) => boolean | Promise<boolean>;
+  /** Is told of each request that git has carried out, before the answer is sent. */
+  carriedOut: (kind: GitRequest['kind']) => void;
   /** Breaks the connection of the next push once git has carried it out. */
   loseNextAnswer: boolean;
 }
@@ -36,13 +38,15 @@ export interface GitServer extends Stoppable {
 export async function startGitServer(root: string, isPublic = (_path: string) => false): Promise<GitServer> {
   const token = randomBytes(20).toString('hex');
   const readingToken = randomBytes(20).toString('hex');
-  const http = createServer((request, response) => {
+  const http = createServer(async (request, response) => {
     const kind = kindOf(request);
     const seen: GitRequest = { kind, bytes: 0 };
     const given = Buffer.from(request.headers.authorization?.replace(/^Basic /, '') ?? '', 'base64')
       .toString()
       .replace(/^[^:]*:/, '');
-    if (server.fault(kind, request, response)) return;
+    const isAnswered = server.fault(kind, request, response);
+    // Waits only where it must: a fault may have begun to listen to the request, and would get its first piece alone.
+    if (typeof isAnswered === 'boolean' ? isAnswered : await isAnswered) return;
     const isReading = kind === 'refs' || kind === 'fetch';
     if (given !== token && given !== readingToken && !(isReading && isPublic(request.url ?? ''))) {
       response.writeHead(401, { 'www-authenticate': 'Basic realm="forge"' }).end('log in');
@@ -55,7 +59,10 @@ export async function startGitServer(root: string, isPublic = (_path: string) =>
     }
     const losesAnswer = kind === 'push' && server.loseNextAnswer;
     if (losesAnswer) server.loseNextAnswer = false;
-    serve(root, request, response, seen, losesAnswer);
+    serve(root, request, response, seen, () => {
+      server.carriedOut(kind);
+      return losesAnswer;
+    });
   });
   http.listen(0, '127.0.0.1').unref();
   await once(http, 'listening');
@@ -68,6 +75,7 @@ export async function startGitServer(root: string, isPublic = (_path: string) =>
     readingToken,
     requests: [],
     fault: () => false,
+    carriedOut: () => undefined,
     loseNextAnswer: false,
     stop: async () => {
       http.close();
@@ -88,7 +96,7 @@ function serve(
   request: IncomingMessage,
   response: ServerResponse,
   seen: GitRequest,
-  losesAnswer: boolean,
+  losesAnswer: () => boolean,
 ): void {
   const { pathname, searchParams } = new URL(request.url ?? '', 'http://localhost');
   const backend = spawn('git', ['http-backend'], {
@@ -112,7 +120,7 @@ function serve(
   const pieces: Buffer[] = [];
   backend.stdout.on('data', (piece: Buffer) => pieces.push(piece));
   backend.on('close', () => {
-    if (losesAnswer) return response.destroy();
+    if (losesAnswer()) return response.destroy();
     const answer = Buffer.concat(pieces);
     const end = answer.indexOf('\r\n\r\n');
     const lines = answer.subarray(0, end).toString().split('\r\n');

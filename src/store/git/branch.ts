@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Clock, unixSeconds } from '../../base/clock.js';
 import { ServiceError, UserError } from '../../base/errors.js';
-import { readFailure } from './failure.js';
+import { readRefusedPush } from './failure.js';
 import { createGit, failed, type Git, type Remote, type RunOptions, requireGit } from './git.js';
 import {
   blobId,
@@ -263,11 +263,9 @@ async function createBranch(git: Git, home: string, options: BranchOptions): Pro
       await settleAt(next, withWrites(writes, next));
       return 'pushed';
     }
-    const [, remotely, reason = ''] =
-      /^!\t\S+\t\[(remote )?rejected\] ?(?:\((.*)\))?/m.exec(answer.stdout.toString()) ?? [];
-    if (reason === '') throw failed(where, readFailure(answer.stderr));
-    if (remotely === undefined || LOST_RACE.test(reason)) return 'moved';
-    throw refused(reason, answer.stderr);
+    const refused = readRefusedPush(answer.stdout.toString(), answer.stderr);
+    if (refused === 'moved') return 'moved';
+    throw failed(where, refused);
   }
 
   /**
@@ -293,20 +291,7 @@ async function createBranch(git: Git, home: string, options: BranchOptions): Pro
     }
     return files;
   }
-
-  /** The server's own words say whether it was a hook, a protected branch or a full disk. */
-  function refused(reason: string, stderr: string): ServiceError {
-    const said = stderr.split('\n').flatMap((line) => /^remote: (?:error: )?(.*\S)/.exec(line)?.[1] ?? []);
-    const words = [reason, ...said.slice(0, 3)].join(': ');
-    const { kind, hint } = readFailure(words);
-    const known = kind === 'server-error' ? { kind: 'forbidden' as const, hint: 'git-token' as const } : { kind, hint };
-    return failed(where, { ...known, line: `the push was refused: ${words}` });
-  }
 }
-
-/** What servers say if a push collides with another one. Only another look shows which one won. */
-const LOST_RACE =
-  /^(?:cannot lock ref|failed to update ref|failed to lock|reference already exists|incorrect old value|stale info|fetch first|non-fast-forward)/i;
 
 /** Parses `git cat-file --batch`: `<id> <type> <size>`, the content and a line end, for each object that is there. */
 function* parseBatch(output: Buffer): Generator<[string, Buffer]> {

@@ -74,6 +74,25 @@ export function readFailure(stderr: string): GitFailure {
   return { kind, line: line ?? `git failed: ${mainLine(stderr, symptom?.said)}`, hint };
 }
 
+/** What servers say if a push collides with another one. Only another look shows which one won. */
+const LOST_RACE =
+  /^(?:cannot lock ref|failed to update ref|failed to lock|reference already exists|incorrect old value|stale info|fetch first|non-fast-forward)/i;
+
+/**
+ * Reads what `git push --porcelain` of one ref said when it failed: `moved` if the ref is no longer what it was, and
+ * otherwise the server's own words, which say whether it was a hook, a protected branch or a full disk.
+ */
+export function readRefusedPush(stdout: string, stderr: string): 'moved' | GitFailure {
+  const [, remotely, reason = ''] = /^!\t\S+\t\[(remote )?rejected\] ?(?:\((.*)\))?/m.exec(stdout) ?? [];
+  if (reason === '') return readFailure(stderr);
+  if (remotely === undefined || LOST_RACE.test(reason)) return 'moved';
+  const said = stderr.split('\n').flatMap((line) => /^remote: (?:error: )?(.*\S)/.exec(line)?.[1] ?? []);
+  const words = [reason, ...said.slice(0, 3)].join(': ');
+  const { kind, hint } = readFailure(words);
+  const known = kind === 'server-error' ? { kind: 'forbidden' as const, hint: 'git-token' as const } : { kind, hint };
+  return { ...known, line: oneLine(`the push was refused: ${words}`, 400) };
+}
+
 /** The line that tells most: the one with the symptom, or the first that git or the server calls an error. */
 function mainLine(stderr: string, said: RegExp | undefined): string {
   const lines = stderr.split(/[\r\n]+/).filter((line) => line.trim() !== '');

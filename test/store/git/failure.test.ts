@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { readFailure } from '../../../src/store/git/failure.js';
+import { readFailure, readRefusedPush } from '../../../src/store/git/failure.js';
 
 /** What forges and git print, as they print it. */
 describe('a failure of git is read from its words', () => {
@@ -87,5 +87,37 @@ describe('a failure of git is read from its words', () => {
     const failure = readFailure(stderr);
     expect(failure.kind).toBe(kind);
     expect(failure.line).toMatch(/^.+$/);
+  });
+});
+
+describe('a push that was refused', () => {
+  const ref = (words: string) => `To http://forge.example/o/r\n!\tabc:refs/heads/b\t${words}\nDone\n`;
+  test.each([
+    ['git, the lease is out of date', '[rejected] (stale info)'],
+    ['git, the branch went on', '[rejected] (fetch first)'],
+    ['git 2.39, another push was first', '[remote rejected] (failed to update ref)'],
+    [
+      'git, the ref is locked or has moved',
+      "[remote rejected] (cannot lock ref 'refs/heads/b': is at 1 but expected 2)",
+    ],
+    ['git, the old value is another one', '[remote rejected] (incorrect old value provided)'],
+  ])('%s: the branch moved', (_, words) => {
+    expect(readRefusedPush(ref(words), '')).toBe('moved');
+  });
+
+  test('by a hook: its words are shown', () => {
+    expect(
+      readRefusedPush(ref('[remote rejected] (pre-receive hook declined)'), 'remote: error: no.\nremote: \n'),
+    ).toEqual({
+      kind: 'forbidden',
+      line: 'the push was refused: pre-receive hook declined: no.',
+      hint: 'git-token',
+    });
+  });
+
+  test('before a ref was looked at', () => {
+    expect(readRefusedPush('', 'fatal: unable to access: The requested URL returned error: 403')).toMatchObject({
+      kind: 'forbidden',
+    });
   });
 });

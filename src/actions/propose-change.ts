@@ -11,6 +11,7 @@ import {
 import type { Http } from '../http/policy.js';
 import { readHead } from '../ledger/head.js';
 import { promotedLabelSchema } from '../ledger/names.js';
+import { endOf } from '../promotion/reconcile.js';
 import { openChangeBranch } from '../proposal/change-branch.js';
 import { type Edit, type Place, parsePattern, parseYamlPath } from '../proposal/edits.js';
 import { createForge, type Forge } from '../proposal/forge.js';
@@ -254,26 +255,29 @@ async function readProposed(
     if (authority !== undefined)
       throw new UserError('input verify: needs url, whose ledger says which record is signed');
     if (reference === undefined) throw new UserError('input reference: not set, and url is not set either');
-    return accepted({ candidate: reference, label, record: undefined, store: undefined });
+    return accepted({ candidate: reference, label, record: undefined, position: undefined, store: undefined });
   }
-  const head = await withReader(url, settings, http, log, async (store) => {
-    const found = await readHead(ledgerOf(store, label), { label });
-    if (found === undefined || authority === undefined) return found;
-    const { digest } = found.record.candidate;
+  const found = await withReader(url, settings, http, log, async (store) => {
+    const ledger = ledgerOf(store, label);
+    const head = await readHead(ledger, { label });
+    if (head === undefined) return undefined;
+    const found = { record: head.record, position: await endOf(ledger, head) };
+    if (authority === undefined) return found;
+    const { digest } = head.record.candidate;
     const by = await withRegistry(settings, log, {}, (registry) =>
       requireSigned(store, registry, label, digest, authority),
     );
     log.info(`${digest}: its promotion is signed by ${by}`);
     return found;
   });
-  if (head === undefined) throw new UserError(`there is no ledger of ${label}`, { hint: 'url' });
-  const { candidate } = head.record;
+  if (found === undefined) throw new UserError(`there is no ledger of ${label}`, { hint: 'url' });
+  const { candidate } = found.record;
   if (reference !== undefined && formatCandidate(reference) !== formatCandidate(candidate)) {
     throw new UserError(`${formatCandidate(reference)} is not what is promoted: ${formatCandidate(candidate)}`, {
       hint: 'reference',
     });
   }
-  return accepted({ candidate, label, record: head.record, store: url instanceof URL ? url : undefined });
+  return accepted({ candidate, label, ...found, store: url instanceof URL ? url : undefined });
 }
 
 function forgeOf(

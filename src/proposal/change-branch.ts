@@ -10,6 +10,8 @@ export interface ChangeBranch {
   readBase(file: string): Promise<string>;
   /** Puts one commit on the base with these files changed, without pushing it. Undefined if nothing changes. */
   commit(files: ReadonlyMap<string, string>, message: string): Promise<string | undefined>;
+  /** The message of the branch's newest commit; undefined if there is no branch. */
+  readonly tipMessage: string | undefined;
   /** What the branch has, compared with the commit that we would push. */
   compare(commit: string | undefined): 'absent' | 'right' | 'ours' | 'foreign';
   /** Replaces the branch by the commit, if it is still what it was at the first look. */
@@ -83,7 +85,7 @@ async function fetchBranches(
   const idsOf = async (commit: string, files: Iterable<string>) =>
     (await git.local(['ls-tree', '-z', '--full-tree', commit, '--', ...files])).stdout.toString();
   const when = Number(await show(BASE, '%ct'));
-  const tip = tipId === undefined ? undefined : await show(TIP, '%cn <%ce>%n%B');
+  const tip = tipId === undefined ? undefined : { by: await show(TIP, '%cn <%ce>'), message: await show(TIP, '%B') };
 
   async function entry(file: string): Promise<{ readonly mode: string; readonly id: string }> {
     const { stdout } = await git.local(['ls-tree', '-z', '--full-tree', BASE, '--', file]);
@@ -96,6 +98,7 @@ async function fetchBranches(
 
   let wanted: { readonly isThere: boolean; readonly message: string } | undefined;
   return {
+    tipMessage: tip?.message,
     async readBase(file) {
       const { id } = await entry(file);
       const size = Number((await git.local(['cat-file', '-s', id])).stdout.toString());
@@ -142,10 +145,9 @@ async function fetchBranches(
     },
     compare(commit) {
       if (tip === undefined) return 'absent';
-      const [committer, ...message] = tip.split('\n');
-      if (committer !== own) return 'foreign';
+      if (tip.by !== own) return 'foreign';
       if (commit === undefined || wanted === undefined) return 'ours';
-      return wanted.isThere && message.join('\n').trim() === wanted.message ? 'right' : 'ours';
+      return wanted.isThere && tip.message === wanted.message ? 'right' : 'ours';
     },
     async push(commit) {
       const lease = `--force-with-lease=${branchRef}:${tipId ?? ''}`;

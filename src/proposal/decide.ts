@@ -1,4 +1,6 @@
 import type { Digest } from '../candidate/reference.js';
+import type { LedgerEnd } from '../ledger/proofs.js';
+import { isNewer, type Named, readRecordComment, withRecord } from './position.js';
 
 /** A change (pull request) that a forge has for our branch. */
 export interface Change {
@@ -21,6 +23,8 @@ export interface Situation {
     | 'ours'
     /** Somebody else has pushed to it. */
     | 'foreign';
+  /** Which record the newest commit of the branch says that it proposes. */
+  readonly record: Named;
   /** The changes of our branch into the base, newest first. */
   readonly changes: readonly Change[];
 }
@@ -35,6 +39,14 @@ export type Decision =
   | { readonly kind: 'close'; readonly change: Change }
   | { readonly kind: 'leave'; readonly why: string; readonly change: Change | undefined; readonly isWarning: boolean };
 
+/** What is to be proposed. */
+export interface Wanted {
+  readonly digest: Digest;
+  readonly text: ChangeText;
+  /** The record that it comes from; undefined if only a reference was given. */
+  readonly own: LedgerEnd | undefined;
+}
+
 /** The text of a change. */
 export interface ChangeText {
   readonly title: string;
@@ -43,9 +55,11 @@ export interface ChangeText {
 
 /**
  * What to do so that there is one open change with what is promoted. A change that a person closed is not opened again
- * for the same image, and a branch that a person pushed to is not overwritten.
+ * for the same image, a branch that a person pushed to is not overwritten, and a run that ends late does not replace
+ * what a newer record proposes.
  */
-export function decideChange({ baseIsRight, branch, changes }: Situation, digest: Digest, text: ChangeText): Decision {
+export function decideChange(situation: Situation, { digest, text, own }: Wanted): Decision {
+  const { baseIsRight, branch, changes } = situation;
   const open = changes.find(({ state }) => state === 'open');
   const leave = (why: string, isWarning = false): Decision => ({ kind: 'leave', why, change: open, isWarning });
   if (branch === 'foreign') {
@@ -53,6 +67,8 @@ export function decideChange({ baseIsRight, branch, changes }: Situation, digest
       ? leave('the base branch has it already')
       : leave('somebody has pushed to the branch of the change, so it is left as it is', true);
   }
+  const order = own === undefined ? undefined : compareRecords(situation, own);
+  if (order !== undefined) return leave(order.why, order.isWarning);
   if (baseIsRight) {
     return open === undefined ? leave('the base branch has it already') : { kind: 'close', change: open };
   }
@@ -74,6 +90,33 @@ export function decideChange({ baseIsRight, branch, changes }: Situation, digest
   return branch === 'right' ? { kind: 'open' } : { kind: 'push-and-open' };
 }
 
+/** Why what is there must not be replaced by our own record; undefined if it may be. */
+function compareRecords(
+  { branch, record, changes }: Situation,
+  own: LedgerEnd,
+): { readonly why: string; readonly isWarning: boolean } | undefined {
+  const open = changes.find(({ state }) => state === 'open');
+  const inTexts = changes.map(({ body }) => readRecordComment(body));
+  for (const named of [record, ...inTexts]) {
+    if (named === undefined || named === 'unclear' || isNewer(named, own) !== true) continue;
+    return { why: `record ${named.n} was proposed already, which is newer than record ${own.n}`, isWarning: false };
+  }
+  // Only what is open, or may be opened, counts here: a damaged text of long ago would stop all proposals for ever.
+  const inOpen = open === undefined ? undefined : readRecordComment(open.body);
+  if (branch === 'ours' && record === 'unclear') {
+    return { why: 'which record the branch proposes is not understood; delete the branch to go on', isWarning: true };
+  }
+  if (inOpen === 'unclear') {
+    const why =
+      'which record the change proposes is not understood; remove the comment ceph-promotion-record from its text';
+    return { why, isWarning: true };
+  }
+  const isOfOther = [record, inOpen].some((named) => typeof named === 'object' && isNewer(named, own) === 'unclear');
+  if (open === undefined || !isOfOther) return undefined;
+  const why = 'the change is of another ledger; close it and delete its branch to go on, or name another branch';
+  return { why, isWarning: true };
+}
+
 /** Forges change line ends, and may trim. */
 function sameText(one: string, other: string): boolean {
   const plain = (text: string) => text.replaceAll('\r\n', '\n').trim();
@@ -90,6 +133,7 @@ function readMarker(body: string): string | undefined {
 }
 
 /** The text of a change that we close, so that a later run does not take it for a person's decision. */
-export function withoutMarker(body: string): string {
-  return body.replaceAll(/<!-- ceph-promotion: \S+ -->/g, 'Closed, since the base branch has what is promoted.');
+export function closedText(body: string, own: LedgerEnd | undefined): string {
+  const said = body.replaceAll(/<!-- ceph-promotion: \S+ -->/g, 'Closed, since the base branch has what is promoted.');
+  return withRecord(said, own);
 }

@@ -1,9 +1,10 @@
 import { ServiceError, UserError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { ChangeBranch } from './change-branch.js';
-import { type ChangeText, decideChange, withoutMarker } from './decide.js';
+import { type ChangeText, closedText, decideChange } from './decide.js';
 import { type Edit, editText } from './edits.js';
 import type { Forge } from './forge.js';
+import { readTrailer } from './position.js';
 import { changeIdOf, commitMessage, describeChange, type Proposed, type Replaced } from './text.js';
 
 export interface Proposal {
@@ -83,26 +84,27 @@ async function pullRequest(
   forge: Forge,
   text: ChangeText,
 ): Promise<Proposing | 'moved'> {
-  const changes = await forge.list();
-  const situation = { baseIsRight: commit === undefined, branch: branch.compare(commit), changes };
-  const decision = decideChange(situation, proposed.candidate.digest, text);
+  const { candidate, position } = proposed;
+  const decision = decideChange(
+    {
+      baseIsRight: commit === undefined,
+      branch: branch.compare(commit),
+      record: branch.tipMessage === undefined ? undefined : readTrailer(branch.tipMessage),
+      changes: await forge.list(),
+    },
+    { digest: candidate.digest, text, own: position },
+  );
   if (decision.kind === 'leave') {
     const { why, change, isWarning } = decision;
     if (isWarning) log.warning(change === undefined ? why : `${change.url}: ${why}`);
     return { url: change?.url, changed: false, line: why };
   }
   const existing = 'change' in decision ? decision.change : undefined;
-  const would = {
-    close: 'close',
-    update: 'update',
-    'push-and-update': 'update',
-    open: 'open',
-    'push-and-open': 'open',
-  };
-  const what = `${would[decision.kind]} ${existing?.url ?? 'a change'}: ${text.title}`;
+  const verb = decision.kind.replace('push-and-', '');
+  const what = `${verb} ${existing?.url ?? 'a change'}: ${text.title}`;
   if (dryRun) return { url: existing?.url, changed: false, line: `would ${what}` };
   if (decision.kind === 'close') {
-    await forge.close(decision.change, withoutMarker(decision.change.body));
+    await forge.close(decision.change, closedText(decision.change.body, position));
     return { url: decision.change.url, changed: true, line: what };
   }
   if (decision.kind.startsWith('push') && commit !== undefined && (await branch.push(commit)) === 'moved')

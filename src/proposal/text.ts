@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
 import { oneLine } from '../base/errors.js';
-import { type Candidate, formatCandidate, formatRepository } from '../candidate/reference.js';
+import { type Candidate, formatCandidate } from '../candidate/reference.js';
 import { markdownText } from '../criteria/explain.js';
 import { recordPath } from '../ledger/paths.js';
+import type { LedgerEnd } from '../ledger/proofs.js';
 import { decisionOf, type LedgerRecord } from '../ledger/record.js';
 import { type ChangeText, marker } from './decide.js';
+import { formatTrailer, withRecord } from './position.js';
 
 /** A promotion to propose, and what is known of it. */
 export interface Proposed {
@@ -12,6 +14,8 @@ export interface Proposed {
   readonly label: string;
   /** The newest record of the label's ledger; undefined if only a reference was given. */
   readonly record: LedgerRecord | undefined;
+  /** Where that record is in which ledger. */
+  readonly position: LedgerEnd | undefined;
   /** Where anybody can read the store. */
   readonly store: URL | undefined;
 }
@@ -34,20 +38,23 @@ export function describeChange(proposed: Proposed, replaced: readonly Replaced[]
   );
   return {
     title: titleOf(proposed),
-    body: [
-      `${code(formatCandidate(candidate))} is promoted as ${code(proposed.label)}.`,
-      '',
-      '| file | from | to |',
-      '| --- | --- | --- |',
-      ...rows,
-      '',
-      ...why(proposed),
-      marker(candidate.digest),
-    ].join('\n'),
+    body: withRecord(
+      [
+        `${code(formatCandidate(candidate))} is promoted as ${code(proposed.label)}.`,
+        '',
+        '| file | from | to |',
+        '| --- | --- | --- |',
+        ...rows,
+        '',
+        ...why(proposed),
+        marker(candidate.digest),
+      ].join('\n'),
+      proposed.position,
+    ),
   };
 }
 
-function titleOf({ candidate, label }: Proposed): string {
+function titleOf({ candidate, label }: Pick<Proposed, 'candidate' | 'label'>): string {
   const name = candidate.repository.path.split('/').at(-1);
   return oneLine(`Update ${name} to ${candidate.tag} (${label})`, MAX_TITLE);
 }
@@ -62,7 +69,7 @@ function why({ record, store }: Proposed): string[] {
   return [
     `Why: ${markdownText(oneLine(record.reason, 500))}`,
     '',
-    `Ledger record ${link}, ${record.kind}, of ${record.when}${run}. Each target repository has the record attached to the image.`,
+    `Ledger record ${link}, ${record.kind}, of ${record.when}${run}.`,
     '',
     ...jobs.slice(0, MAX_JOBS).map(({ job, state, why: because, url }) => {
       const result = url === null ? '' : ` ([result](${linkTarget(url)}))`;
@@ -74,12 +81,16 @@ function why({ record, store }: Proposed): string[] {
 }
 
 /** The message of the one commit. It is the same for the same change. */
-export function commitMessage(proposed: Proposed, changeId: string | undefined): string {
+export function commitMessage({ position, ...proposed }: Proposed, changeId: string | undefined): string {
   const { candidate, record } = proposed;
   const source =
-    record === undefined ? [] : [`Ledger record ${record.n} (${record.kind}): ${oneLine(record.reason, 300)}`, ''];
-  const trailer = changeId === undefined ? [] : ['', `Change-Id: ${changeId}`];
-  return `${[titleOf(proposed), '', formatCandidate(candidate), '', ...source].join('\n').trimEnd()}\n${trailer.join('\n')}${trailer.length > 0 ? '\n' : ''}`;
+    record === undefined ? [] : [`Ledger record ${record.n} (${record.kind}): ${oneLine(record.reason, 300)}`];
+  const trailers = [
+    ...(position === undefined ? [] : [formatTrailer(position)]),
+    ...(changeId === undefined ? [] : [`Change-Id: ${changeId}`]),
+  ];
+  const paragraphs = [titleOf(proposed), formatCandidate(candidate), ...source, trailers.join('\n')];
+  return `${paragraphs.filter((text) => text !== '').join('\n\n')}\n`;
 }
 
 /**
@@ -105,9 +116,4 @@ function linkTarget(url: string): string {
   return url.replaceAll(/[()<>\s|]/g, (character) =>
     encodeURIComponent(character).replace('(', '%28').replace(')', '%29'),
   );
-}
-
-/** What a summary says about the image. */
-export function nameOf({ repository, tag }: Candidate): string {
-  return `${formatRepository(repository)}:${tag}`;
 }

@@ -1,10 +1,13 @@
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { type BundleRun, runBundle } from '../e2e/bundle.js';
-import { digestOf } from '../ledger/fixture.js';
+import { chainOf, digestOf } from '../ledger/fixture.js';
 import { type GitServer, makeBareRepository, startGitServer } from '../sandbox/git-server.js';
 import { type ForgeStandIn, startForge } from './forge-stand-in.js';
 
@@ -86,10 +89,28 @@ function propose(
   return runBundle('propose-change', settings, {}, started);
 }
 
+/** A web server with the records of a label, of which only the first ones can be seen. */
+async function serveLedger(records: readonly Buffer[]): Promise<{ readonly url: string; newest: number }> {
+  const http = createServer(({ url = '' }, response) => {
+    const n = Number(/\/ledger\/current-ceph\/(\d+)\.json$/.exec(url)?.[1]);
+    const bytes = n <= ledger.newest ? records[n - 1] : undefined;
+    response.writeHead(bytes === undefined ? 404 : 200).end(bytes);
+  });
+  http.listen(0, '127.0.0.1').unref();
+  await once(http, 'listening');
+  const { port } = http.address() as AddressInfo;
+  const ledger = { url: `http://127.0.0.1:${port}`, newest: records.length };
+  return ledger;
+}
+
 /** There is one change, and its branch, title and text are for this tag. */
 function expectOneChange(tag: string): void {
   expect(forge.pulls.filter(({ state }) => state === 'open')).toMatchObject([
-    { title: `Update ceph to ${tag} (current-ceph)`, body: expect.stringContaining(digestOf(tag)), head: BRANCH },
+    {
+      title: expect.stringMatching(`^Update (ceph|daemon) to ${tag} \\(current-ceph\\)$`),
+      body: expect.stringContaining(digestOf(tag)),
+      head: BRANCH,
+    },
   ]);
   expect(show(FILE)).toBe(DEFAULTS.replace('v1 #', `${tag} #`));
   expect(git('rev-list', '--count', `main..${BRANCH}`).trim()).toBe('1');
@@ -210,6 +231,33 @@ export function testChanges(provider: 'github' | 'gitea'): void {
     expect(late.log).toContain('somebody has pushed to the branch of the change, so it is left as it is');
     expect(git('rev-parse', BRANCH)).toBe(theirs);
   });
+
+  test.each(['refs', 'push-refs', 'push'] as const)(
+    'an older run, overtaken before its %s, leaves what a newer record proposes',
+    async (step) => {
+      const ledger = await serveLedger(chainOf([['v2'], ['v3']]));
+      const fromLedger = () => run('', { reference: '', url: ledger.url });
+      ledger.newest = 1;
+      let newer: BundleRun | undefined;
+      server.fault = async (kind) => {
+        if (kind !== step || ledger.newest === 2) return false;
+        ledger.newest = 2;
+        newer = await fromLedger();
+        return false;
+      };
+      const older = await fromLedger().finally(() => {
+        server.fault = () => false;
+      });
+      expect(newer).toMatchObject({ status: 0, errors: [], outputs: { changed: 'true' } });
+      expect(older).toMatchObject({ status: 0, errors: [], outputs: { changed: 'false', url: newer?.outputs.url } });
+      expect(older.summary).toContain('record 2 was proposed already, which is newer than record 1');
+      expect(git('log', '-1', '--format=%(trailers:key=Promotion-Record,valueonly)', BRANCH).trim()).toMatch(
+        /^2 [0-9a-f]{64}$/,
+      );
+      expectOneChange('v3');
+      expect((await fromLedger()).outputs.changed).toBe('false');
+    },
+  );
 
   test('a dry run changes nothing, and says what it would do', async () => {
     const dry = await run('v2', { 'dry-run': 'true' });

@@ -51,7 +51,7 @@ const inputs = {
 export const action = defineAction({
   description: 'Verifies what is promoted: the ledger with its decisions, the labels, and the images at the targets',
   needs:
-    'read access to the image server over HTTP and to the targets. It changes nothing. With `ledger-key` it also checks seals.',
+    'read access to the image server over HTTP and to the targets. It changes nothing there. With `ledger-key` it also checks seals.',
   inputs,
   outputs: {
     verified: '`true` or `false`',

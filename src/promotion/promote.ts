@@ -48,7 +48,7 @@ export interface Promoted {
   /** When another run last promoted an image. RFC 3339. */
   readonly lastPromotion: string | undefined;
   /** The repositories whose registry cannot keep the proof of `record`. */
-  readonly withoutProof: readonly string[];
+  readonly withoutReferrers: readonly string[];
 }
 
 /** How often another run may append first before we give up. */
@@ -64,7 +64,7 @@ export async function promote(promotion: Promotion, wish: Asked): Promise<Promot
   const { log, label, author, clock, dryRun } = promotion;
   await requireSafeRights(promotion);
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
-    const { head, unfinished, withoutProof } = await log.group('Reconcile', () => reconcile(promotion));
+    const { head, unfinished, withoutReferrers } = await log.group('Reconcile', () => reconcile(promotion));
     const asked = await withCompanions(promotion, wish);
     const facts = factsOf(promotion, asked, head);
     const setting = await settingOf(promotion, asked, head);
@@ -79,11 +79,11 @@ export async function promote(promotion: Promotion, wish: Asked): Promise<Promot
     if (change === undefined) {
       if (outcome.decision === 'unchanged' && before !== undefined) await copyLaterReferrers(promotion, before);
       const last = before && (await lastPromotion(facts.history));
-      return { outcome, record: before, before, lastPromotion: last, withoutProof };
+      return { outcome, record: before, before, lastPromotion: last, withoutReferrers };
     }
     if (head !== undefined && replaces && (await isOutdatedFor(promotion, head, change.candidate.digest))) continue;
     const record = nextRecord(head, label, change, author, unixSeconds(clock));
-    const done = { outcome, record, before, lastPromotion: undefined, withoutProof };
+    const done = { outcome, record, before, lastPromotion: undefined, withoutReferrers };
     if (dryRun) {
       await log.group('Plan', () => showPlan(promotion, record));
       return done;
@@ -94,7 +94,7 @@ export async function promote(promotion: Promotion, wish: Asked): Promise<Promot
       await promotion.store.flush();
       throw after.unfinished;
     }
-    return { ...done, withoutProof: after.withoutProof };
+    return { ...done, withoutReferrers: after.withoutReferrers };
   }
   throw new ServiceError(
     'conflict',

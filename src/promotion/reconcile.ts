@@ -26,7 +26,7 @@ export interface Reconciled {
   /** Why readers do not find everything that the head says. The head remains the head. */
   readonly unfinished?: ServiceError | undefined;
   /** The repositories whose registry cannot keep proofs. */
-  readonly withoutProof: readonly string[];
+  readonly withoutReferrers: readonly string[];
 }
 
 /**
@@ -49,7 +49,7 @@ export async function reconcile(promotion: Promotion, known?: number): Promise<R
     // Also where an older record is there: a store that was set back right after the append shows that one.
     if (least !== undefined && (head === undefined || head.n < least))
       throw distrust(least, 'it was there and is gone');
-    if (head === undefined) return { head, withoutProof: [] };
+    if (head === undefined) return { head, withoutReferrers: [] };
     requireOwnTarget(promotion, head);
     const end = await endOf(ledger, head);
     const sight = await look(placeOf(promotion), head.record, end);
@@ -64,12 +64,12 @@ export async function reconcile(promotion: Promotion, known?: number): Promise<R
     );
     for (const step of steps) log.info(`${dryRun ? 'would' : 'to do:'} ${describeStep(step, label)}`);
     const unfinished = targetError(sight.failures);
-    const withoutProof = [...new Set([...sight.withoutReferrers, ...withoutReferrers])];
-    if (steps.length === 0 || dryRun) return { head, unfinished, withoutProof };
+    const keepNone = [...new Set([...sight.withoutReferrers, ...withoutReferrers])];
+    if (steps.length === 0 || dryRun) return { head, unfinished, withoutReferrers: keepNone };
     const round = { promotion, head, end, lastLook: lookAt(ledger, head), withoutReferrers };
     const failure = await carryOut(round, steps, sight);
     if (failure === 'superseded') continue;
-    if (failure !== undefined) return { head, unfinished: failure, withoutProof };
+    if (failure !== undefined) return { head, unfinished: failure, withoutReferrers: keepNone };
   }
   const [undone] = steps;
   throw new ServiceError(

@@ -14,7 +14,7 @@ const outcome: Outcome = {
 
 test('the last decision says which promoted image has regressed, and by which jobs', () => {
   const before = recordOf('v1');
-  const promoted = { record: before, before, lastPromotion: undefined, withoutProof: [] };
+  const promoted = { record: before, before, lastPromotion: undefined, withoutReferrers: [] };
   expect(lastDecision({ ...promoted, outcome }, undefined)).not.toHaveProperty('regressed');
   const { 'aggregate-hash': _, ...told } = job;
   expect(lastDecision({ ...promoted, outcome: { ...outcome, regression: { jobs: [job] } } }, undefined)).toMatchObject({
@@ -27,8 +27,8 @@ test.each([
   ['by whom what is promoted is signed', [], 'key 0123', { reference: reference('v1'), by: 'key 0123' }],
   ['that it signed nothing', [], undefined, { reference: reference('v1'), by: null }],
   ['nothing of signatures where a target keeps none', ['quay.io/other/daemon'], 'key 0123', undefined],
-])('the last decision says %s', (_, withoutProof, signer, signed) => {
+])('the last decision says %s', (_, withoutReferrers, signer, signed) => {
   const record = recordOf('v1');
-  const promoted = { record, before: record, lastPromotion: undefined, withoutProof, outcome };
+  const promoted = { record, before: record, lastPromotion: undefined, withoutReferrers, outcome };
   expect(lastDecision(promoted, undefined, signer).signed).toEqual(signed);
 });

@@ -26,7 +26,7 @@ const short = (name: string) => `\`${name}\` (\`${image(name).digest.slice(7, 19
 function summaryOf(
   record: LedgerRecord | undefined,
   outcome: Partial<Outcome> & Pick<Outcome, 'decision'>,
-  { dryRun = false, context = CONTEXT, withoutProof = [] as string[] } = {},
+  { dryRun = false, context = CONTEXT, withoutReferrers = [] as string[] } = {},
 ): string {
   const head = record ?? OLD;
   const promoted: Promoted = {
@@ -40,7 +40,7 @@ function summaryOf(
     record: head,
     before: OLD,
     lastPromotion: undefined,
-    withoutProof,
+    withoutReferrers,
   };
   return summarizePromotion(promoted, dryRun, PLACES, context);
 }
@@ -77,6 +77,15 @@ test('a promotion says what, where to, what was before, and how to undo it', () 
   );
   expect(summary).toContain('| deploy | met | passed |');
   expect(summary).not.toContain('would promote if');
+});
+
+test('a dry run claims no record, no proof and no label that moved', () => {
+  const summary = summaryOf(PROMOTED, { decision: 'promote' }, { dryRun: true });
+  const rows = rowsOf(summary);
+  expect(summary.split('\n')[0]).toBe('## dry run: current-ceph: would promote v2');
+  expect(rows).not.toHaveProperty('Record');
+  expect(rows).not.toHaveProperty('Proof');
+  expect(rows).toMatchObject({ Label: '`current-ceph` would name `v2` at `sftp://ci@images.example/ceph`' });
 });
 
 test('each digest stands in full at most once', () => {
@@ -180,7 +189,7 @@ describe('each decision', () => {
       record: lift,
       before,
       lastPromotion: undefined,
-      withoutProof: [],
+      withoutReferrers: [],
     };
     const summary = summarizePromotion(promoted, false, PLACES, CONTEXT);
     expect(summary.split('\n')[0]).toBe('## current-ceph: lifted the hold on v5');
@@ -212,7 +221,7 @@ test('where gh cannot start the workflow, the inputs are named alone', () => {
 });
 
 test('a target that keeps no proof is named', () => {
-  const summary = summaryOf(PROMOTED, { decision: 'promote' }, { withoutProof: ['quay.io/a/b'] });
+  const summary = summaryOf(PROMOTED, { decision: 'promote' }, { withoutReferrers: ['quay.io/a/b'] });
   expect(rowsOf(summary).Proof).toBe('not kept by `quay.io/a/b`');
 });
 
@@ -237,7 +246,7 @@ test('what regressed has its way back', () => {
     report: undefined,
     regression,
   } as const;
-  const promoted = { outcome, record: before, before, lastPromotion: undefined, withoutProof: [] };
+  const promoted = { outcome, record: before, before, lastPromotion: undefined, withoutReferrers: [] };
   expect(summarizePromotion(promoted, false, PLACES, CONTEXT)).toMatch(
     /Go back to v0:\*\* [\s\S]* -f rollback-to=previous /,
   );

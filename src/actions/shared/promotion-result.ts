@@ -74,7 +74,7 @@ export function describeRegressed({ outcome: { regression }, before }: Promoted)
 
 /** The decision for the dashboard, decided now. `signer` is who signed what is promoted; undefined: nobody did. */
 export function lastDecision(
-  { outcome, before, record, withoutProof }: Promoted,
+  { outcome, before, record, withoutReferrers }: Promoted,
   runUrl: string | undefined,
   signer?: string,
 ): LastDecision {
@@ -91,6 +91,8 @@ export function lastDecision(
     ...(jobs !== undefined &&
       before !== undefined && { regressed: { reference: formatCandidate(before.candidate), jobs } }),
     ...(record !== undefined &&
-      withoutProof.length === 0 && { signed: { reference: formatCandidate(record.candidate), by: signer ?? null } }),
+      withoutReferrers.length === 0 && {
+        signed: { reference: formatCandidate(record.candidate), by: signer ?? null },
+      }),
   };
 }

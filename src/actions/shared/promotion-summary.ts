@@ -39,7 +39,7 @@ export function summarizePromotion(
 ): string {
   const { outcome, record, before } = promoted;
   const done = record !== undefined && record !== before ? record : undefined;
-  const rows = done === undefined ? undecidedRows(promoted, places) : doneRows(done, promoted, places);
+  const rows = done === undefined ? undecidedRows(promoted, places) : doneRows(done, promoted, dryRun, places);
   const evidence = outcome.report && explainMarkdown(outcome.report, { isPromoted: done !== undefined });
   return [
     `## ${plain(shortened(headline(promoted, places.label, dryRun)))}`,
@@ -91,9 +91,9 @@ function headline({ outcome, record, before }: Promoted, label: Label, dryRun: b
   }
 }
 
-/** What a record changed, and where it can be seen. */
-function doneRows(record: LedgerRecord, promoted: Promoted, places: SummaryPlaces): Row[] {
-  const { outcome, before, withoutProof } = promoted;
+/** What a record changed, and where it can be seen; in a dry run, what it would have changed. */
+function doneRows(record: LedgerRecord, promoted: Promoted, dryRun: boolean, places: SummaryPlaces): Row[] {
+  const { outcome, before, withoutReferrers } = promoted;
   const { candidate, targets, label, previous, holds } = record;
   const { skippedJobs = [], overridden = [] } = outcome;
   const moves = !keepsImage(record);
@@ -116,14 +116,20 @@ function doneRows(record: LedgerRecord, promoted: Promoted, places: SummaryPlace
           return ['Target', `${code(`${name}:${tag}`)} and ${code(`:${label}`)}, ${of}${from}`];
         })
       : []),
-    ['Label', `${code(label)} names ${code(candidate.tag)}${at}`],
+    ['Label', `${code(label)} ${dryRun ? 'would name' : 'names'} ${code(candidate.tag)}${at}`],
     ['Previous', previous === undefined ? 'nothing: there is no image to roll back to' : short(previous)],
     ['On hold', holds.length === 0 ? 'nothing' : holds.map(describeHold).join('; ')],
-    ['Record', recordLink(record, places)],
-    [
-      'Proof',
-      withoutProof.length === 0 ? 'attached at each target' : `not kept by ${withoutProof.map(code).join(', ')}`,
-    ],
+    ...(dryRun
+      ? []
+      : [
+          ['Record', recordLink(record, places)] as const,
+          [
+            'Proof',
+            withoutReferrers.length === 0
+              ? 'attached at each target'
+              : `not kept by ${withoutReferrers.map(code).join(', ')}`,
+          ] as const,
+        ]),
     ...dashboardRows(places),
   ];
 }

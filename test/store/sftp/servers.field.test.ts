@@ -151,6 +151,13 @@ describe('servers that are refused, with the reason', () => {
       'unsupported',
       /it said: "This account is currently not available\."/,
     ],
+    [
+      // sftp-server answers a write beyond this limit as it answers one beyond a disk quota: it failed, without a reason.
+      'a quota',
+      () => [EXTERNAL, `ForceCommand ${shell("trap '' XFSZ\nulimit -f 0\nexec /usr/lib/openssh/sftp-server")}`],
+      'server-error',
+      /the server does not say why \(a quota\?\)/,
+    ],
   ])('%s', async (_, lines, kind, why) => {
     const { kind: found, message } = await failure(publishOn(await start(lines())));
     expect(message).toMatch(why);

@@ -118,6 +118,33 @@ apt-get -qq -o DPkg::Lock::Timeout=300 install --no-install-recommends "$@"
   esac
 done`;
 
+/** Unpacks openssh-server with its libraries into $1. apt works with lists and a state of its own, so that nothing is installed. */
+const NEWER_OPENSSH = `
+set -e
+apt=$(mktemp -d)
+trap 'rm -rf "$apt"' EXIT
+mirror=$(sed -nE 's,^(URIs: |deb )(\\[[^]]*\\] )?(https?://[^ ]*/debian/?)( .*)?$,\\3,p' \
+  /etc/apt/sources.list.d/*.sources /etc/apt/sources.list 2>/dev/null | head -n 1)
+mkdir -p "$apt/etc/preferences.d" "$apt/lists/partial" "$apt/cache/archives/partial" "$1"
+echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror trixie main" >"$apt/etc/sources.list"
+touch "$apt/status"
+ours="-qq -o Dir::Etc::sourcelist=$apt/etc/sources.list -o Dir::Etc::sourceparts=/dev/null
+  -o Dir::Etc::preferencesparts=$apt/etc/preferences.d -o Dir::State=$apt -o Dir::State::lists=$apt/lists
+  -o Dir::State::status=$apt/status -o Dir::Cache=$apt/cache"
+apt-get $ours update
+apt-get $ours --yes --no-install-recommends --download-only install openssh-server
+for package in "$apt"/cache/archives/*.deb; do dpkg-deb --extract "$package" "$1"; done
+cd "$1"
+for directory in bin lib lib64 sbin; do ln -s "usr/$directory" "$directory"; done
+mkdir -p dev run/sshd var/empty
+mknod -m 666 dev/null c 1 3
+mknod -m 666 dev/urandom c 1 9
+echo 'root:x:0:0:root:/:/usr/sbin/sshd' >etc/passwd
+echo 'sshd:x:100:65534::/run/sshd:/usr/sbin/nologin' >>etc/passwd
+printf 'root:x:0:\\nnogroup:x:65534:\\n' >etc/group
+printf 'root:*:19000::::::\\nsshd:*:19000::::::\\n' >etc/shadow
+chroot . /usr/sbin/sshd -V`;
+
 /** Finds what the sandbox needs and installs what is missing, after saying what and why. Quick where all is there. */
 export async function install(say: Say): Promise<Tools> {
   await mkdir(toolsHome, { recursive: true });
@@ -236,6 +263,27 @@ export async function installSignaturePrograms(say: Say): Promise<Record<keyof t
       await rename(building, signaturesHome);
     }
     return { cosign: join(signaturesHome, 'cosign'), oras: join(signaturesHome, 'oras') };
+  } finally {
+    unlock();
+  }
+}
+
+/**
+ * A directory to chroot into, with the OpenSSH of Debian 13: it has PerSourcePenalties, which Debian 12's lacks.
+ * Needs root, on Debian.
+ */
+export async function installNewerOpenssh(say: Say): Promise<string> {
+  const home = join(toolsHome, `openssh-${shortHash(NEWER_OPENSSH)}`);
+  const unlock = await lock(join(toolsHome, 'lock-openssh'), say);
+  try {
+    if (!(await exists(home))) {
+      say(`  from Debian 13, into ${home}: openssh-server and what it needs`);
+      const building = `${home}.building`;
+      await rm(building, { recursive: true, force: true });
+      await run('sh', ['-c', NEWER_OPENSSH, 'sh', building]);
+      await rename(building, home);
+    }
+    return home;
   } finally {
     unlock();
   }

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { sandbox } from '../../sandbox/current.js';
 import { type ServerProcess, startServer } from '../../sandbox/process.js';
 
@@ -15,9 +15,25 @@ export interface OwnSshd extends ServerProcess {
   readonly knownHosts: string;
 }
 
+/** Where an sshd of another system is, and who may log in to it. */
+export interface Elsewhere {
+  /** The directory to chroot into. */
+  readonly root: string;
+  /** As lines of authorized_keys. */
+  readonly authorizedKeys: string;
+}
+
 /** An sshd with host keys and lines of configuration of its own; whoever may log in to the sandbox's may log in. */
-export async function startOwnSshd(lines: readonly string[], hostKeyTypes = ['ed25519']): Promise<OwnSshd> {
-  const directory = mkdtempSync(join(tmpdir(), 'own-sshd-'));
+export async function startOwnSshd(
+  lines: readonly string[],
+  hostKeyTypes = ['ed25519'],
+  elsewhere?: Elsewhere,
+): Promise<OwnSshd> {
+  const directory = mkdtempSync(join(elsewhere === undefined ? tmpdir() : elsewhere.root, 'own-sshd-'));
+  const inside = (file: string) => (elsewhere === undefined ? file : `/${relative(elsewhere.root, file)}`);
+  const authorizedKeys =
+    elsewhere === undefined ? sandbox().imageServer.sshd.authorizedKeys : join(directory, 'authorized_keys');
+  if (elsewhere !== undefined) writeFileSync(authorizedKeys, elsewhere.authorizedKeys);
   const publicKeys = hostKeyTypes.map((type) => {
     execFileSync('ssh-keygen', ['-q', '-t', type, '-N', '', '-C', '', '-f', join(directory, type)]);
     return readFileSync(join(directory, `${type}.pub`), 'utf8').trim();
@@ -28,15 +44,16 @@ export async function startOwnSshd(lines: readonly string[], hostKeyTypes = ['ed
     command: async (port) => {
       const config = [
         `ListenAddress 127.0.0.1:${port}`,
-        ...hostKeyTypes.map((type) => `HostKey ${join(directory, type)}`),
-        `AuthorizedKeysFile ${sandbox().imageServer.sshd.authorizedKeys}`,
+        ...hostKeyTypes.map((type) => `HostKey ${inside(join(directory, type))}`),
+        `AuthorizedKeysFile ${inside(authorizedKeys)}`,
         'StrictModes no',
         'PidFile none',
-        `UsePAM ${isRoot ? 'yes' : 'no'}`,
+        `UsePAM ${isRoot && elsewhere === undefined ? 'yes' : 'no'}`,
         ...lines,
       ];
       writeFileSync(join(directory, 'config'), `${config.join('\n')}\n`);
-      return [sandbox().tools.sshd, '-D', '-e', '-f', join(directory, 'config')];
+      const program = elsewhere === undefined ? [sandbox().tools.sshd] : ['chroot', elsewhere.root, '/usr/sbin/sshd'];
+      return [...program, '-D', '-e', '-f', inside(join(directory, 'config'))];
     },
     // Without a connection, which the server would count.
     ready: async (port) =>

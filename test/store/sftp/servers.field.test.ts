@@ -11,12 +11,13 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
 import { tagSchema } from '../../../src/candidate/reference.js';
 import type { Store } from '../../../src/store/store.js';
 import { freshImageDirectory, sandbox } from '../../sandbox/current.js';
+import { installNewerOpenssh } from '../../sandbox/install.js';
 import { candidateFile, failure, label, TESTING, withServer } from '../fixture.js';
 import { isRoot, type OwnSshd, startOwnSshd } from './own-sshd.js';
 
@@ -236,4 +237,29 @@ test('a server that ends idle sessions is logged in to again', async () => {
     expect(await promoter.readRecord(CURRENT, 2)).toBeUndefined();
     expect(await promoter.checkRights(CURRENT, TESTING)).toEqual([]);
   });
+});
+
+const isDebian = existsSync('/usr/share/keyrings/debian-archive-keyring.gpg');
+
+(isRoot && isDebian ? test : test.skip)('a server that penalises refused keys is waited for', async () => {
+  const root = await installNewerOpenssh((line) => process.stderr.write(`${line}\n`));
+  const good = generate('-t', 'ed25519');
+  const bad = generate('-t', 'ed25519');
+  const sshd = await startOwnSshd(
+    [INTERNAL, 'LogLevel VERBOSE', 'PerSourcePenalties authfail:3s min:1s max:10s'],
+    ['ed25519'],
+    { root, authorizedKeys: good.publicKey },
+  );
+  servers.push(sshd);
+  const directory = mkdtempSync(join(root, 'images-'));
+  try {
+    const url = `sftp://root@127.0.0.1:${sshd.port}/${relative(root, directory)}`;
+    const by = (privateKey: string) => withServer(url, publish, { knownHosts: sshd.knownHosts, privateKey });
+    expect((await failure(by(bad.privateKey))).kind).toBe('unauthorized');
+    await by(good.privateKey);
+    expectReadable(directory);
+    expect(readFileSync(sshd.log, 'utf8')).toMatch(/drop connection .* penalty: failed authentication/);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });

@@ -13,18 +13,29 @@ export interface ChangeBranch {
   /** The message of the branch's newest commit; undefined if there is no branch. */
   readonly tipMessage: string | undefined;
   /** What the branch has, compared with the commit that we would push. */
-  compare(commit: string | undefined): 'absent' | 'right' | 'ours' | 'foreign';
+  compare(commit: string | undefined): Promise<'absent' | 'right' | 'ours' | 'foreign'>;
   /** Replaces the branch by the commit, if it is still what it was at the first look. */
   push(commit: string): Promise<'pushed' | 'moved'>;
   /** Pushes to `refs/for/<base>` and returns what Gerrit says. */
   pushForReview(commit: string): Promise<GerritAnswer>;
+  /** The newest patch set of the change that has this commit; undefined if the server does not show it. */
+  newestPatchSet(commit: string): Promise<PatchSet | undefined>;
   close(): Promise<void>;
 }
 
 export interface GerritAnswer {
-  /** `closed`: the change with this Change-Id was abandoned or merged. */
+  /** `unchanged`: one of its patch sets is this commit. `closed`: the change with this Change-Id was abandoned or merged. */
   readonly result: 'pushed' | 'unchanged' | 'closed';
   readonly url: string | undefined;
+}
+
+export interface PatchSet {
+  readonly commit: string;
+  /** The committer is ours. */
+  readonly isOurs: boolean;
+  readonly message: string;
+  /** The named files are as in the newest commit that we made. */
+  readonly isRight: boolean;
 }
 
 export interface ChangeBranchOptions {
@@ -40,7 +51,12 @@ export interface ChangeBranchOptions {
 }
 
 const MAX_FILE_BYTES = 1024 * 1024;
-const [BASE, TIP, NEXT] = ['refs/promotion/base', 'refs/promotion/tip', 'refs/promotion/next'];
+const BASE = 'refs/promotion/base';
+const TIP = 'refs/promotion/tip';
+const NEXT = 'refs/promotion/next';
+const REVIEW = 'refs/promotion/review';
+/** Gerrit's refs of patch sets: the change's last two digits, its number, and the patch set's. */
+const PATCH_SET = /^([0-9a-f]+)\t(refs\/changes\/\d\d\/(\d+)\/(\d+))$/gm;
 const HASH = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
 const FETCH = [
   'fetch',
@@ -96,7 +112,10 @@ async function fetchBranches(
     throw new UserError(`${where}: ${file} is ${kind}, which is not followed`, { hint: 'change-file' });
   }
 
-  let wanted: { readonly isThere: boolean; readonly message: string } | undefined;
+  let wanted: { readonly files: string; readonly names: readonly string[]; readonly message: string } | undefined;
+  /** Only the named files count: the base may have moved on since. */
+  const hasWanted = async (commit: string) =>
+    wanted !== undefined && (await idsOf(commit, wanted.names)) === wanted.files;
   return {
     tipMessage: tip?.message,
     async readBase(file) {
@@ -138,16 +157,15 @@ async function fetchBranches(
       const other = changed.find((name) => !files.has(name));
       if (other !== undefined) throw new Error(`the change would touch ${other}, which is not named`);
       if (changed.length === 0) return undefined;
-      // Only the named files count: the base may have moved on since.
-      const isThere = tip !== undefined && (await idsOf(TIP, files.keys())) === (await idsOf(commit, files.keys()));
-      wanted = { isThere, message: await show(commit, '%B') };
+      const names = [...files.keys()];
+      wanted = { names, files: await idsOf(commit, names), message: await show(commit, '%B') };
       return commit;
     },
-    compare(commit) {
+    async compare(commit) {
       if (tip === undefined) return 'absent';
       if (tip.by !== own) return 'foreign';
       if (commit === undefined || wanted === undefined) return 'ours';
-      return wanted.isThere && tip.message === wanted.message ? 'right' : 'ours';
+      return tip.message === wanted.message && (await hasWanted(TIP)) ? 'right' : 'ours';
     },
     async push(commit) {
       const lease = `--force-with-lease=${branchRef}:${tipId ?? ''}`;
@@ -169,6 +187,20 @@ async function fetchBranches(
       const refused = readRefusedPush(answer.stdout.toString(), answer.stderr);
       if (refused === 'moved') throw new ServiceError('conflict', `${where}: another push into ${base} was first`);
       throw failed(where, refused);
+    },
+    async newestPatchSet(commit) {
+      const listed = (await git.remote(['ls-remote', 'origin', 'refs/changes/*'])).stdout.toString();
+      const all = [...listed.matchAll(PATCH_SET)].map(([, id = '', ref = '', change, n]) => ({ id, ref, change, n }));
+      const change = all.find(({ id }) => id === commit)?.change;
+      const [newest] = all.filter((one) => one.change === change).sort((a, b) => Number(b.n) - Number(a.n));
+      if (change === undefined || newest === undefined) return undefined;
+      await git.remote([...FETCH, '--depth=1', 'origin', `+${newest.ref}:${REVIEW}`]);
+      return {
+        commit: newest.id,
+        isOurs: (await show(REVIEW, '%cn <%ce>')) === own,
+        message: await show(REVIEW, '%B'),
+        isRight: await hasWanted(REVIEW),
+      };
     },
     close: () => rm(home, { recursive: true, force: true }),
   };

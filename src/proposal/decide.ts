@@ -1,6 +1,8 @@
 import type { Digest } from '../candidate/reference.js';
 import type { LedgerEnd } from '../ledger/proofs.js';
-import { isNewer, type Named, readRecordComment, withRecord } from './position.js';
+import type { LedgerPosition } from '../ledger/record.js';
+import type { PatchSet } from './change-branch.js';
+import { isNewer, type Named, readRecordComment, readTrailer, withRecord } from './position.js';
 
 /** A change (pull request) that a forge has for our branch. */
 export interface Change {
@@ -99,7 +101,7 @@ function compareRecords(
   const inTexts = changes.map(({ body }) => readRecordComment(body));
   for (const named of [record, ...inTexts]) {
     if (named === undefined || named === 'unclear' || isNewer(named, own) !== true) continue;
-    return { why: `record ${named.n} was proposed already, which is newer than record ${own.n}`, isWarning: false };
+    return { why: newerThan(named, own), isWarning: false };
   }
   // Only what is open, or may be opened, counts here: a damaged text of long ago would stop all proposals for ever.
   const inOpen = open === undefined ? undefined : readRecordComment(open.body);
@@ -115,6 +117,39 @@ function compareRecords(
   if (open === undefined || !isOfOther) return undefined;
   const why = 'the change is of another ledger; close it and delete its branch to go on, or name another branch';
   return { why, isWarning: true };
+}
+
+/**
+ * What to do where Gerrit has our commit already: `push` if its newest patch set proposes something else that may be
+ * replaced, and otherwise why it is left.
+ */
+export function decidePatchSet(
+  newest: PatchSet | undefined,
+  own: LedgerEnd | undefined,
+): 'push' | { readonly why: string; readonly isWarning: boolean } {
+  if (newest === undefined) {
+    const why = 'Gerrit has this commit already, and does not show whether it is the newest patch set';
+    return { why, isWarning: false };
+  }
+  // Whoever made it: a rebase in the browser has another committer.
+  if (newest.isRight)
+    return { why: 'Gerrit has this commit already, and its newest patch set is right', isWarning: false };
+  if (!newest.isOurs) {
+    return { why: 'somebody has pushed the newest patch set of the change, so it is left as it is', isWarning: true };
+  }
+  const record = readTrailer(newest.message);
+  if (own === undefined || record === undefined) return 'push';
+  const order = record === 'unclear' ? 'unclear' : isNewer(record, own);
+  if (record === 'unclear' || order === 'unclear') {
+    const why =
+      'the newest patch set is of another ledger, or its record is not understood; abandon the change to go on';
+    return { why, isWarning: true };
+  }
+  return order ? { why: newerThan(record, own), isWarning: false } : 'push';
+}
+
+function newerThan(there: LedgerPosition, own: LedgerPosition): string {
+  return `record ${there.n} was proposed already, which is newer than record ${own.n}`;
 }
 
 /** Forges change line ends, and may trim. */

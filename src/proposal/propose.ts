@@ -1,7 +1,7 @@
 import { ServiceError, UserError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { ChangeBranch } from './change-branch.js';
-import { type ChangeText, closedText, decideChange } from './decide.js';
+import { type ChangeText, closedText, decideChange, decidePatchSet } from './decide.js';
 import { type Edit, editText } from './edits.js';
 import type { Forge } from './forge.js';
 import { readTrailer } from './position.js';
@@ -55,10 +55,9 @@ export async function proposeChange(proposal: Proposal): Promise<Proposing> {
 async function propose(proposal: Proposal, branch: ChangeBranch): Promise<Proposing | 'moved'> {
   const { proposed, repository, base, forge } = proposal;
   const { before, after, replaced } = await editFiles(proposal, branch);
-  const changeId = forge === 'gerrit' ? changeIdOf(repository, base, proposed.label, before) : undefined;
-  const commit = await branch.commit(after, commitMessage(proposed, changeId));
-  const text = describeChange(proposed, replaced);
-  return forge === 'gerrit' ? review(proposal, branch, commit) : pullRequest(proposal, branch, commit, forge, text);
+  if (forge === 'gerrit') return review(proposal, branch, after, changeIdOf(repository, base, proposed.label, before));
+  const commit = await branch.commit(after, commitMessage(proposed, []));
+  return pullRequest(proposal, branch, commit, forge, describeChange(proposed, replaced));
 }
 
 async function editFiles({ edits, repository }: Proposal, branch: ChangeBranch) {
@@ -88,7 +87,7 @@ async function pullRequest(
   const decision = decideChange(
     {
       baseIsRight: commit === undefined,
-      branch: branch.compare(commit),
+      branch: await branch.compare(commit),
       record: branch.tipMessage === undefined ? undefined : readTrailer(branch.tipMessage),
       changes: await forge.list(),
     },
@@ -114,23 +113,44 @@ async function pullRequest(
 }
 
 async function review(
-  { dryRun, log, base }: Proposal,
+  { proposed, dryRun, log, base }: Proposal,
   branch: ChangeBranch,
-  commit: string | undefined,
+  files: ReadonlyMap<string, string>,
+  changeId: string,
 ): Promise<Proposing> {
-  if (commit === undefined) return { url: undefined, changed: false, line: 'the base branch has it already' };
-  if (dryRun) return { url: undefined, changed: false, line: `would push a change for review into ${base}` };
-  const { result, url } = await branch.pushForReview(commit);
-  switch (result) {
+  const trailer = `Change-Id: ${changeId}`;
+  const leave = (url: string | undefined, why: string, isWarning: boolean): Proposing => {
+    if (isWarning) log.warning(why);
+    return { url, changed: false, line: why };
+  };
+  const commit = await branch.commit(files, commitMessage(proposed, [trailer]));
+  if (commit === undefined) {
+    return leave(
+      undefined,
+      `the base branch has it already; if change ${changeId} is open, a person abandons it`,
+      false,
+    );
+  }
+  if (dryRun) return leave(undefined, `would push a change for review into ${base}`, false);
+  let answer = await branch.pushForReview(commit);
+  if (answer.result === 'unchanged') {
+    const newest = await branch.newestPatchSet(commit);
+    const decision = decidePatchSet(newest, proposed.position);
+    if (decision !== 'push') return leave(answer.url, decision.why, decision.isWarning);
+    // The same commit cannot become a patch set again; what it replaces makes it another one.
+    const message = commitMessage(proposed, [`Replaces-Patch-Set: ${newest?.commit}`, trailer]);
+    answer = await branch.pushForReview((await branch.commit(files, message)) ?? commit);
+  }
+  switch (answer.result) {
     case 'pushed':
-      return { url, changed: true, line: `pushed a change for review into ${base}` };
+      return { url: answer.url, changed: true, line: `pushed a change for review into ${base}` };
     case 'unchanged':
-      return { url, changed: false, line: 'the open change proposes it already' };
-    case 'closed': {
-      const why =
-        'the change was abandoned; it is not opened again before the files change, unless a person restores it';
-      log.warning(why);
-      return { url, changed: false, line: why };
-    }
+      return leave(answer.url, 'Gerrit has this commit already', false);
+    case 'closed':
+      return leave(
+        answer.url,
+        'the change was abandoned; it is not opened again before the files change, unless a person restores it',
+        true,
+      );
   }
 }

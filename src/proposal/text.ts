@@ -80,15 +80,12 @@ function why({ record, store }: Proposed): string[] {
   ];
 }
 
-/** The message of the one commit. It is the same for the same change. */
-export function commitMessage({ position, ...proposed }: Proposed, changeId: string | undefined): string {
+/** The message of the one commit. It is the same for the same change. The trailers come last, as Gerrit wants. */
+export function commitMessage({ position, ...proposed }: Proposed, more: readonly string[]): string {
   const { candidate, record } = proposed;
   const source =
     record === undefined ? [] : [`Ledger record ${record.n} (${record.kind}): ${oneLine(record.reason, 300)}`];
-  const trailers = [
-    ...(position === undefined ? [] : [formatTrailer(position)]),
-    ...(changeId === undefined ? [] : [`Change-Id: ${changeId}`]),
-  ];
+  const trailers = [...(position === undefined ? [] : [formatTrailer(position)]), ...more];
   const paragraphs = [titleOf(proposed), formatCandidate(candidate), ...source, trailers.join('\n')];
   return `${paragraphs.filter((text) => text !== '').join('\n\n')}\n`;
 }

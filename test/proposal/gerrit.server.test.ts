@@ -94,6 +94,61 @@ test('each promotion is a patch set of one change, until it is merged', async ()
   expect(git('show', `refs/changes/02/2/1:${FILE}`)).toBe('IMAGE=ceph:v4\n');
 });
 
+const newest = (change: number) =>
+  patchSets()
+    .filter((ref) => ref.startsWith(`refs/changes/0${change}/`))
+    .at(-1) ?? '';
+const proposedIn = (ref: string) => git('show', `${ref}:${FILE}`).trim();
+
+/** A person's commit on top of the base, as the newest patch set of a change. */
+function pushPatchSet(change: number, text: string): void {
+  const id = /^Change-Id: .*$/m.exec(git('log', '-1', '--format=%B', newest(change)))?.[0];
+  const n = Number(newest(change).split('/').at(-1)) + 1;
+  const message = `By hand\n\n${id}\n`;
+  const stream = `commit refs/changes/0${change}/${change}/${n}\ncommitter alice <alice@example.org> 3 +0000\ndata ${message.length}\n${message}\nfrom refs/heads/main^0\nM 644 inline ${FILE}\ndata ${text.length}\n${text}\n`;
+  execFileSync('git', ['-C', path, 'fast-import', '--quiet'], { input: stream });
+}
+
+test('what an older patch set proposed becomes the newest one again, once', async () => {
+  for (const tag of ['v10', 'v11', 'v10']) expect((await propose(tag)).outputs.changed).toBe('true');
+  expect(proposedIn(newest(2))).toBe('IMAGE=ceph:v10');
+  const count = patchSets().length;
+  const again = await propose('v10');
+  expect(again).toMatchObject({ status: 0, outputs: { changed: 'false' } });
+  expect(again.summary).toContain('Gerrit has this commit already, and its newest patch set is right');
+  expect(patchSets()).toHaveLength(count);
+  expect((await propose('v11')).outputs.changed).toBe('true');
+  expect(proposedIn(newest(2))).toBe('IMAGE=ceph:v11');
+});
+
+test('a patch set that a person rebased is right, and one with something else is left, with a warning', async () => {
+  pushPatchSet(2, 'IMAGE=ceph:v11\n');
+  expect((await propose('v11')).summary).toContain('its newest patch set is right');
+  pushPatchSet(2, 'IMAGE=ceph:mine\n');
+  const left = await propose('v11');
+  expect(left).toMatchObject({
+    status: 0,
+    outputs: { changed: 'false' },
+    log: expect.stringContaining('::warning::somebody has pushed the newest patch set'),
+  });
+  expect(proposedIn(newest(2))).toBe('IMAGE=ceph:mine');
+});
+
+test('a Gerrit that hides its patch sets: it is said that the newest one is not known', async () => {
+  git('config', 'uploadpack.hideRefs', 'refs/changes');
+  const run = await propose('v11');
+  git('config', '--unset', 'uploadpack.hideRefs');
+  expect(run).toMatchObject({ status: 0, errors: [], outputs: { changed: 'false' } });
+  expect(run.summary).toContain('Gerrit has this commit already, and does not show whether it is the newest patch set');
+});
+
+test('the base has it already: the change that a person abandons is named', async () => {
+  const id = /^Change-Id: (.*)$/m.exec(git('log', '-1', '--format=%B', 'refs/changes/02/2/1'))?.[1];
+  const run = await propose('v3');
+  expect(run.outputs.changed).toBe('false');
+  expect(run.summary).toContain(`the base branch has it already; if change ${id} is open, a person abandons it`);
+});
+
 test('over SSH, by the key', async () => {
   const { sshd } = sandbox().imageServer;
   const done = await propose('v5', {

@@ -34,7 +34,7 @@ import {
 import { formatStore, storeSchema } from '../store/server-url.js';
 import type { Store } from '../store/store.js';
 import { unseenStore } from '../store/unseen-store.js';
-import { readCandidateInput, sourceRepository } from './shared/candidate-input.js';
+import { type CandidateSettings, readCandidateInput, sourceRepository } from './shared/candidate-input.js';
 import { evidenceInputs, readEvaluation } from './shared/evidence-inputs.js';
 import { smallApis } from './shared/http.js';
 import { leaveManagedImages, releaseSchema } from './shared/managed-images.js';
@@ -52,7 +52,7 @@ import { registryInputs, targetInputs, withRegistry } from './shared/registry-in
 import { checkRef, parseRequest, requestInputs } from './shared/request-inputs.js';
 import { setInput } from './shared/set-inputs.js';
 import { readSigning, signingInputs } from './shared/signing-inputs.js';
-import { storeInputs, withStore } from './shared/store-inputs.js';
+import { readableSchema, storeInputs, withReader, withStore } from './shared/store-inputs.js';
 import { targetsDescription, targetsSchema } from './shared/targets-input.js';
 
 const inputs = {
@@ -61,7 +61,10 @@ const inputs = {
     candidateSchema,
   ),
   set: setInput,
-  url: optional('The URL of the directory that `label` is in', urlSchema),
+  url: optional(
+    'The store that `label` is in: the `https://` URL of its directory, or an address as for `server`, such as `git`',
+    readableSchema,
+  ),
   label: withDefault('The label of the candidate', 'ceph-ci-testing', candidateLabelSchema),
   image: list(
     'The only repositories whose images are accepted, one a line; empty: any that `reference` names. Required with `url`, and to force or adopt a tag without `reference`: it is looked up in the first',
@@ -166,7 +169,10 @@ async function run(settings: Settings, runner: Run): Promise<Promoted> {
   if (!dryRun) checkRef(settings['allowed-refs'], context);
   const signing = readSigning(settings, context);
   const evaluate = await readEvaluation(settings, runner, { request, label, http });
-  const candidate = await readCandidateInput(settings, { request, dryRun }, http, log);
+  const { url } = settings;
+  const withStoreAtUrl: CandidateSettings['withStoreAtUrl'] =
+    url && ((work) => withReader(url, settings, http, log, work));
+  const candidate = await readCandidateInput({ ...settings, withStoreAtUrl }, { request, dryRun }, log);
   const source = sourceRepository(candidate, settings.image, request);
   checkTargets(targets, source, label);
   runner.checkOutputs({
@@ -222,7 +228,7 @@ function placesOf(settings: Settings): SummaryPlaces {
   return {
     label: settings['promoted-label'],
     store: settings.server && formatStore(settings.server),
-    url: settings.url,
+    url: settings.url instanceof URL ? settings.url : undefined,
     dashboard: settings['dashboard-url'],
     workflow: settings.workflow,
     dispatchInputs: Object.fromEntries(settings['dispatch-inputs']),

@@ -2,17 +2,17 @@ import { UserError } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import type { ImageSet } from '../../candidate/image-set.js';
 import { type Candidate, formatRepository, type Repository, sameRepository } from '../../candidate/reference.js';
-import type { Http } from '../../http/policy.js';
 import type { Label } from '../../ledger/names.js';
 import type { Request } from '../../rules/request.js';
 import { noLabel, readCandidate } from '../../store/consume.js';
-import { httpReader } from '../../store/http-reader.js';
+import type { StoreReader } from '../../store/reader.js';
 import { givenSet } from './set-inputs.js';
 
-interface CandidateSettings {
+export interface CandidateSettings {
   readonly reference: Candidate | undefined;
   readonly set: ImageSet | undefined;
-  readonly url: URL | undefined;
+  /** Opens the store at `url` for the length of `work`; undefined where `url` is not set. */
+  readonly withStoreAtUrl: (<T>(work: (store: StoreReader) => Promise<T>) => Promise<T>) | undefined;
   readonly label: Label;
   /** The only repositories whose images are accepted; empty: all, where `reference` names the image. */
   readonly image: readonly Repository[];
@@ -23,24 +23,26 @@ interface CandidateSettings {
  * another image. Throws a UserError if it is missing, or from a repository that is not accepted.
  */
 export async function readCandidateInput(
-  { reference, set, url, label, image }: CandidateSettings,
+  { reference, set, withStoreAtUrl, label, image }: CandidateSettings,
   { request, dryRun }: { readonly request: Request; readonly dryRun: boolean },
-  http: Http,
   log: Log,
 ): Promise<ImageSet | undefined> {
   const given = givenSet({ reference, set });
   if (given !== undefined) return accepted(set === undefined ? 'reference' : 'set', given, image);
   if (request.kind !== 'evaluate') return undefined;
-  if (url === undefined) throw new UserError('input reference: required and not set; set it, or set, or url');
+  if (withStoreAtUrl === undefined)
+    throw new UserError('input reference: required and not set; set it, or set, or url');
   if (image.length === 0) {
     // The store at `url` is not trusted, since anyone who publishes candidates can write it.
     const why = 'not set, so candidates at url are accepted from any repository';
     if (!dryRun) throw new UserError(`input image: required with url; ${why}`);
     log.warning(`input image: ${why} in this dry run`);
   }
-  const store = httpReader(http, url);
-  const found = await readCandidate({ store, label, unpinnedRepository: undefined });
-  if (found === undefined) throw noLabel(store, label);
+  const found = await withStoreAtUrl(async (store) => {
+    const candidate = await readCandidate({ store, label, unpinnedRepository: undefined });
+    if (candidate === undefined) throw noLabel(store, label);
+    return candidate;
+  });
   const { repository, tag, digest, companions } = found;
   if (digest === undefined) throw new UserError(`input url: ${tag} has no digest`, { hint: 'allow-unpinned' });
   return accepted('url', { repository, tag, digest, companions }, image);

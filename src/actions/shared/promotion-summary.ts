@@ -14,7 +14,7 @@ export interface SummaryPlaces {
   readonly label: Label;
   /** The store, as its user writes it; undefined in a dry run without one. */
   readonly store: string | undefined;
-  /** The address at which anybody can read the store. */
+  /** The address at which a browser can read the store; undefined if it has none. */
   readonly url: URL | undefined;
   /** The page that shows this label. */
   readonly dashboard: URL | undefined;

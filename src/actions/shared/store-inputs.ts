@@ -63,9 +63,10 @@ const { server: _, ...loginInputs } = storeInputs;
 /** Of every action that only reads a store, besides the address. */
 export const readerInputs = loginInputs;
 
-type ReaderSettings = Omit<StoreSettings, 'server'>;
+/** `server` is the store that the same action writes, if it writes one. */
+type ReaderSettings = Omit<StoreSettings, 'server'> & { readonly server?: StoreAddress | undefined };
 
-/** Opens a store to read it, and runs `work`. */
+/** Opens a store to read it, and runs `work`. A token for the store that is written goes to no other host. */
 export function withReader<T>(
   where: URL | StoreAddress,
   settings: ReaderSettings,
@@ -74,7 +75,15 @@ export function withReader<T>(
   work: (store: StoreReader) => Promise<T>,
 ): Promise<T> {
   if (where instanceof URL) return work(httpReader(http, where));
-  return withStore({ ...settings, server: where }, log, work);
+  const { server } = settings;
+  const isForeign = server !== undefined && isInGit(server) && isInGit(where) && isTokenFrom(server, where);
+  return withStore({ ...settings, server: where, ...(isForeign && { 'git-token': undefined }) }, log, work);
+}
+
+/** Is the token one for the host of `server`, and not for that of `where`? By SSH no token is used. */
+function isTokenFrom(server: GitAddress, where: GitAddress): boolean {
+  const { protocol, origin } = repositoryOf(server, process.env);
+  return protocol !== 'ssh:' && origin !== repositoryOf(where, process.env).origin;
 }
 
 export type StoreSettings = ParsedInputs<typeof storeInputs> & Partial<ParsedInputs<typeof caInput>>;

@@ -75,6 +75,8 @@ async function gallop(reader: LedgerReader, known: number): Promise<{ n: number;
 export interface NewestRecords {
   /** Newest first, up to the first one that is wrong. */
   readonly records: readonly LedgerRecord[];
+  /** The hash of the newest record's bytes; undefined if there is none, or it is not trusted. */
+  readonly sha256: string | undefined;
   readonly problem: string | undefined;
 }
 
@@ -86,9 +88,10 @@ export async function readNewestRecords(
   readAll: (numbers: readonly number[]) => Promise<readonly (Buffer | undefined)[]>,
 ): Promise<NewestRecords> {
   const records: LedgerRecord[] = [];
+  let hash: string | undefined;
   try {
     const head = await findNewest(reader, 1);
-    if (head === undefined) return { records, problem: undefined };
+    if (head === undefined) return { records, sha256: hash, problem: undefined };
     // Reads one more than it returns, to check the oldest one against.
     const earlier = Array.from({ length: Math.min(head.n - 1, most) }, (_, index) => head.n - 1 - index);
     const bytes = [head.bytes, ...(await readAll(earlier))];
@@ -98,10 +101,11 @@ export async function readNewestRecords(
       const checked = checkRecord(n, own, bytes[index + 1], rules);
       if ('problem' in checked) throw distrust(n, checked.problem);
       records.push(checked.value);
+      hash ??= sha256(own);
     }
-    return { records, problem: undefined };
+    return { records, sha256: hash, problem: undefined };
   } catch (error) {
-    if (error instanceof LedgerError) return { records, problem: error.message };
+    if (error instanceof LedgerError) return { records, sha256: hash, problem: error.message };
     throw error;
   }
 }

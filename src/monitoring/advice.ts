@@ -3,7 +3,7 @@ import type { BranchModel, Step } from './model.js';
 import { candidateOf, seconds } from './words.js';
 
 /** Where the how-tos are; examples/monitoring/alerts.yml names the same pages. */
-const HOW_TO = 'https://github.com/rdo-infra/ceph-promotion-actions/blob/v1/docs/how-to';
+export const HOW_TO = 'https://github.com/rdo-infra/ceph-promotion-actions/blob/v1/docs/how-to';
 
 type Advised = Omit<BranchModel, 'next'>;
 

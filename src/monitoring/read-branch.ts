@@ -41,6 +41,8 @@ export interface BranchHistory {
   readonly failures: readonly Failure[];
   /** Newest first, each checked against the one before it, down to the first that is not trusted. */
   readonly records: readonly LedgerRecord[];
+  /** The hash of the newest record's bytes; the records after them name those of the others. */
+  readonly headSha256: string | undefined;
   /** The tag that the label names. */
   readonly labelTag: Tag | undefined;
   /** The tag that the label of the previous image names. */
@@ -86,6 +88,7 @@ export async function readBranch(branch: Branch, labels: Labels): Promise<Branch
     dlrn: branch.dlrn?.url,
     failures: asOneOutage(failures),
     records: read?.records ?? [],
+    headSha256: read?.headSha256,
     labelTag: read?.labelTag,
     previousTag: read?.previousTag,
     candidateTag: read?.candidateTag,
@@ -134,6 +137,7 @@ async function readFiles(
   );
   return {
     records,
+    headSha256: ledger?.sha256,
     ledgerProblem: ledger?.problem,
     labelTag,
     previousTag,

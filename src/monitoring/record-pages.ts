@@ -3,15 +3,19 @@ import { formatCandidate, formatRepository } from '../candidate/reference.js';
 import type { JobState } from '../criteria/decision-record.js';
 import { recordPath } from '../ledger/paths.js';
 import { decisionOf, type LedgerRecord, overriddenBy } from '../ledger/record.js';
+import { RECORD_TYPE } from '../proof/record-proof.js';
+import { HOW_TO } from './advice.js';
 import { renderDocument } from './document.js';
 import { filterStyle, recordKindFilter } from './history.js';
 import { type Content, type Markup, markup } from './markup.js';
 import type { DashboardModel } from './model.js';
 import {
   branchAddress,
+  command,
   image,
   kindBadge,
   link,
+  linkTo,
   names,
   RECORDS_A_PAGE,
   recordAddress,
@@ -31,6 +35,8 @@ export interface Recorded {
   readonly url: string;
   /** Newest first. */
   readonly records: readonly LedgerRecord[];
+  /** The hash of the newest record's bytes, if it is known. */
+  readonly headSha256: string | undefined;
 }
 
 /**
@@ -79,7 +85,7 @@ function article(record: LedgerRecord, branch: Recorded, view: View): Markup {
   return markup`<article class="record k-${kind}" id="n${n}">
 <h2><a href="#n${n}">Record ${n}</a> ${kindBadge(kind)} <span class="what">${image(candidate)}</span> <span class="soft at">${when(record.when)}</span></h2>
 <dl class="body">
-${row('Who', markup`<bdi>${record.who}</bdi>${record.event === '' ? undefined : markup`, by <code><bdi>${record.event}</bdi></code>`}${runLink(record.runUrl ?? null)}`)}${row('Why', record.reason === '' ? undefined : markup`<bdi>${oneLine(record.reason, 1000)}</bdi>`)}${row('Before', n === 1 ? 'nothing' : before === undefined ? markup`<a href="${recordAddress(branch.branch, n - 1)}">record ${n - 1}</a>` : markup`${image(before.candidate)}, <a href="${recordAddress(branch.branch, n - 1)}">record ${n - 1}</a>`)}${row('After', markup`<code class="full">${formatCandidate(candidate)}</code>`)}${row('Pull from', targets(record))}${row('Overrode', overridden.length === 0 ? undefined : overridden.join(', '))}${row('Skipped', skipped.length === 0 ? undefined : names(skipped))}${row('Evidence', evidence(record))}${row('On hold', bans(record.holds))}${row('Quarantined', bans(record.quarantine))}${row('Rollback goes to', record.previous === undefined ? 'nothing: it has no previous image' : image(record.previous))}${row('Links', markup`${link(raw, 'the record as JSON')}${newer === undefined ? undefined : markup`, <a href="${recordAddress(branch.branch, newer.n)}">the next record</a>`}, <a href="#top">all records of this page</a>`)}</dl>
+${row('Who', markup`<bdi>${record.who}</bdi>${record.event === '' ? undefined : markup`, by <code><bdi>${record.event}</bdi></code>`}${runLink(record.runUrl ?? null)}`)}${row('Why', record.reason === '' ? undefined : markup`<bdi>${oneLine(record.reason, 1000)}</bdi>`)}${row('Before', n === 1 ? 'nothing' : before === undefined ? markup`<a href="${recordAddress(branch.branch, n - 1)}">record ${n - 1}</a>` : markup`${image(before.candidate)}, <a href="${recordAddress(branch.branch, n - 1)}">record ${n - 1}</a>`)}${row('After', markup`<code class="full">${formatCandidate(candidate)}</code>`)}${row('Pull from', targets(record))}${row('Overrode', overridden.length === 0 ? undefined : overridden.join(', '))}${row('Skipped', skipped.length === 0 ? undefined : names(skipped))}${row('Evidence', evidence(record))}${row('On hold', bans(record.holds))}${row('Quarantined', bans(record.quarantine))}${row('Rollback goes to', record.previous === undefined ? 'nothing: it has no previous image' : image(record.previous))}${row('Proof', proof(record, newer === undefined ? branch.headSha256 : newer.prevSha256))}${row('Links', markup`${link(raw, 'the record as JSON')}${newer === undefined ? undefined : markup`, <a href="${recordAddress(branch.branch, newer.n)}">the next record</a>`}, <a href="#top">all records of this page</a>`)}</dl>
 </article>
 `;
 }
@@ -89,6 +95,21 @@ function targets({ targets }: LedgerRecord): Content {
     ({ repository, tag, digest }) =>
       markup`<div><code class="full">${formatRepository(repository)}:${tag}@${digest}</code></div>`,
   );
+}
+
+/**
+ * What is attached to the images, and the commands that show it. Only the targets know whether they keep it, and the
+ * dashboard does not ask them.
+ */
+function proof({ targets }: LedgerRecord, hash: string | undefined): Content {
+  const attached =
+    hash === undefined
+      ? 'This record is attached to its image in each target that keeps referrers.'
+      : markup`This record, <code class="full">sha256:${hash}</code>, is attached to its image in each target that keeps referrers.`;
+  const look = targets.map(({ repository, digest }) =>
+    command(`oras discover --format json --artifact-type ${RECORD_TYPE} ${formatRepository(repository)}@${digest}`),
+  );
+  return markup`${attached} To see which do:${look}${linkTo(`${HOW_TO}/verify-and-prune.md`, markup`Verify the ledger`)}, ${linkTo(`${HOW_TO}/verify-signatures.md`, markup`verify the signature`)}`;
 }
 
 function bans(all: LedgerRecord['holds']): Content {

@@ -169,6 +169,7 @@ export function emptyHistory(branch = 'master', changes: Partial<BranchHistory> 
     dlrn: undefined,
     failures: [],
     records: [],
+    headSha256: undefined,
     labelTag: undefined,
     previousTag: changes.records?.[0]?.previous?.tag,
     candidateTag: undefined,

@@ -385,6 +385,22 @@ describe('a page for each record', () => {
   });
 });
 
+test('a record says by which hash its proof is known, and how to see which targets have it', () => {
+  const first = record([], OLD, NOW - 9 * DAY);
+  const second = record([first], NEW, NOW - DAY, { kind: 'forced', reason: 'must' });
+  const history = emptyHistory('zed', { records: [second, first], headSha256: 'f'.repeat(64) });
+  const page = renderFiles(summarize([history], SETTINGS, NOW), [history]).get('records-zed-1.html') ?? '';
+  const [newest = '', oldest = ''] = page.split(' id="n1"').map(words);
+  const look = 'oras discover --format json --artifact-type application/vnd.ceph-promotion.record.v1+json';
+  expect(newest).toContain(`This record, sha256:${'f'.repeat(64)}, is attached`);
+  expect(newest).toContain(`${look} quay.example/tripleomastercentos9/daemon@${NEW.digest}`);
+  expect(oldest).toContain(`This record, sha256:${second.prevSha256}, is attached`);
+  expect(oldest).toContain(`${look} quay.example/tripleomastercentos9/daemon@${OLD.digest}`);
+  const unknown = { ...history, headSha256: undefined };
+  const without = renderFiles(summarize([unknown], SETTINGS, NOW), [unknown]).get('records-zed-1.html') ?? '';
+  expect(words(without)).toContain('This record is attached to its image');
+});
+
 test.each([
   [0, 0, false, []],
   [1, 1, false, [1]],

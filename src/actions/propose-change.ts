@@ -151,7 +151,8 @@ export const action = defineAction({
     'git on the runner, and a token (or for Gerrit a key) that may push a branch and open changes in `repository`. Where it fails, what is promoted stays promoted.',
   inputs,
   outputs: {
-    url: 'The change; empty if there is none',
+    url: 'The change; empty if there is none, or where Gerrit does not name it since nothing is new',
+    state: '`open`, `closed` or `merged`: the state of the change at `url`; empty without one',
     changed: '`true` where this run opened, updated or closed the change',
   },
   async run(settings, { log, context }) {
@@ -194,8 +195,8 @@ export const action = defineAction({
     });
     const line = `\`${formatCandidate(proposed.candidate)}\` in ${repository.href}: ${done.line}`;
     return {
-      outputs: { url: done.url ?? '', changed: String(done.changed) },
-      summary: `${line}${done.url === undefined ? '' : `\n\n${done.url}`}`,
+      outputs: { url: done.change?.url ?? '', state: done.change?.state ?? '', changed: String(done.changed) },
+      summary: `${line}${done.change === undefined ? '' : `\n\n${done.change.url}`}`,
     };
   },
 });

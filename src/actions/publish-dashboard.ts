@@ -65,6 +65,20 @@ const ownerLineSchema = v.pipe(
   }),
 );
 
+/** `<branch> <https URL>`. */
+const changeLineSchema = v.pipe(
+  v.string(),
+  v.regex(
+    /^\S+\s+https:\/\/\S+$/,
+    (issue) => `${issue.received} is not a branch and an https URL, such as \`master https://host/owner/name/pull/1\``,
+  ),
+  v.transform((line) => {
+    const [branch = '', url] = line.split(/\s+/);
+    return { branch, url };
+  }),
+  v.object({ branch: v.string(), url: urlSchema }),
+);
+
 const inputs = {
   branches: requiredList(
     'The branches, one a line: `<branch> <url> [<dlrn-url>]`. The URL is the directory of its labels and ledger, ' +
@@ -76,6 +90,10 @@ const inputs = {
   owners: list(
     'Whom to ask about each branch, one a line: `<branch> <name, channel or URL>`, as in `master Ceph CI, #rdo on OFTC`',
     ownerLineSchema,
+  ),
+  changes: list(
+    'The open changes that propose what is promoted, one a line: `<branch> <https URL>`, as propose-change says them; the page links to them',
+    changeLineSchema,
   ),
   workflow: withDefault(
     "The file name of the promotion workflow, for the page's commands that start it",
@@ -125,8 +143,10 @@ export const action = defineAction({
     metrics: 'The path of the metrics; empty in a dry run',
   },
   async run(inputs, { log, context }) {
-    const stray = inputs.owners.find(({ branch }) => !inputs.branches.some((line) => line.branch === branch));
-    if (stray !== undefined) throw new UserError(`input owners: ${stray.branch} is not among branches`);
+    for (const name of ['owners', 'changes'] as const) {
+      const stray = inputs[name].find(({ branch }) => !inputs.branches.some((line) => line.branch === branch));
+      if (stray !== undefined) throw new UserError(`input ${name}: ${stray.branch} is not among branches`);
+    }
     const output = path.resolve(context.workspace, inputs.output);
     const dryRun = inputs['dry-run'];
     const http = await smallApis(log, inputs);
@@ -192,6 +212,7 @@ function branchFrom(
     branch,
     url: where instanceof URL ? where.href : formatStore(where),
     owner: settings.owners.find((one) => one.branch === branch)?.owner,
+    changes: settings.changes.filter((one) => one.branch === branch).map(({ url }) => url.href),
     withStore: (read) => withReader(where, settings, http, log, read),
     dlrn: dlrn && { url: dlrnUrl.href, votes: (jobs) => dlrnEvidence(dlrn, scope, jobs, log) },
   };

@@ -42,7 +42,7 @@ function promoted(branch: BranchModel): Content {
   const others = targets.filter((target) => target !== first);
   return markup`${image(current)} ${kindBadge(current.kind)}
 <div class="soft">${when(current.when)}${by}, <a href="${recordAddress(branch.branch, current.n)}">record ${current.n}</a>${runLink(current['run-url'])}${signed(branch)}</div>
-${first === undefined ? undefined : command(pullCommand(first))}
+${proposed(branch)}${first === undefined ? undefined : command(pullCommand(first))}
 ${
   others.length === 0
     ? undefined
@@ -53,6 +53,13 @@ ${
 function signed({ signed: said }: BranchModel): Content {
   if (said === null) return undefined;
   return said.by === null ? ', not signed by the last run' : markup`, signed by <bdi>${said.by}</bdi>`;
+}
+
+function proposed({ changes }: BranchModel): Content {
+  if (changes.length === 0) return undefined;
+  const links = changes.map((url, index) => markup`${index > 0 ? ', ' : ''}${link(url, url)}`);
+  return markup`<div class="soft">Proposed in ${links}</div>
+`;
 }
 
 function pullCommand({ repository, digest }: BranchModel['targets'][number]): string {

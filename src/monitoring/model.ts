@@ -147,6 +147,10 @@ const branchSchema = v.strictObject({
   url: v.string(),
   dlrn: v.pipe(v.nullable(v.string()), v.description('The DLRN API whose votes are read too')),
   owner: v.pipe(v.nullable(v.string()), v.description('Whom to ask')),
+  changes: v.pipe(
+    v.array(v.pipe(v.string(), v.startsWith('https://'))),
+    v.description('The open changes that propose what is promoted to other repositories'),
+  ),
   state: v.pipe(
     v.picklist(['broken', 'regressed', 'silent', 'late', 'empty', 'ok']),
     v.description(

@@ -20,6 +20,8 @@ export interface Branch {
   readonly url: string;
   /** Whom to ask about it. */
   readonly owner: string | undefined;
+  /** The addresses of the open changes that propose what is promoted to other repositories. */
+  readonly changes: readonly string[];
   /** Opens its store, runs `read` on it, and closes it. */
   withStore<T>(read: (store: StoreReader) => Promise<T>): Promise<T>;
   /** The place of its jobs' votes, if they are read too. */
@@ -37,6 +39,7 @@ export interface BranchHistory {
   readonly branch: string;
   readonly url: string;
   readonly owner: string | undefined;
+  readonly changes: readonly string[];
   readonly dlrn: string | undefined;
   readonly failures: readonly Failure[];
   /** Newest first, each checked against the one before it, down to the first that is not trusted. */
@@ -85,6 +88,7 @@ export async function readBranch(branch: Branch, labels: Labels): Promise<Branch
     branch: branch.branch,
     url: branch.url,
     owner: branch.owner,
+    changes: branch.changes,
     dlrn: branch.dlrn?.url,
     failures: asOneOutage(failures),
     records: read?.records ?? [],

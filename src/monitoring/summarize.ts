@@ -96,6 +96,7 @@ function summarizeBranch(
     url: history.url,
     dlrn: history.dlrn ?? null,
     owner: history.owner ?? null,
+    changes: [...history.changes],
     state: stateOf(problems, health, success, heartbeat, settings, now),
     health,
     targets: targetsOf(head),

@@ -1,7 +1,7 @@
 import { ServiceError, UserError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { ChangeBranch } from './change-branch.js';
-import { type ChangeText, closedText, decideChange, decidePatchSet } from './decide.js';
+import { type Change, type ChangeText, closedText, decideChange, decidePatchSet } from './decide.js';
 import { type Edit, editText } from './edits.js';
 import type { Forge } from './forge.js';
 import { readTrailer } from './position.js';
@@ -22,8 +22,8 @@ export interface Proposal {
 }
 
 export interface Proposing {
-  /** The change; undefined if there is none. */
-  readonly url: string | undefined;
+  /** The change; undefined if there is none, or its address is not known. */
+  readonly change: Pick<Change, 'url' | 'state'> | undefined;
   readonly changed: boolean;
   /** What was done and why, in one line. */
   readonly line: string;
@@ -96,20 +96,20 @@ async function pullRequest(
   if (decision.kind === 'leave') {
     const { why, change, isWarning } = decision;
     if (isWarning) log.warning(change === undefined ? why : `${change.url}: ${why}`);
-    return { url: change?.url, changed: false, line: why };
+    return { change, changed: false, line: why };
   }
   const existing = 'change' in decision ? decision.change : undefined;
   const verb = decision.kind.replace('push-and-', '');
   const what = `${verb} ${existing?.url ?? 'a change'}: ${text.title}`;
-  if (dryRun) return { url: existing?.url, changed: false, line: `would ${what}` };
+  if (dryRun) return { change: existing, changed: false, line: `would ${what}` };
   if (decision.kind === 'close') {
     await forge.close(decision.change, closedText(decision.change.body, position));
-    return { url: decision.change.url, changed: true, line: what };
+    return { change: { url: decision.change.url, state: 'closed' }, changed: true, line: what };
   }
   if (decision.kind.startsWith('push') && commit !== undefined && (await branch.push(commit)) === 'moved')
     return 'moved';
   const change = existing === undefined ? await forge.open(text) : await forge.update(existing, text);
-  return { url: change.url, changed: true, line: what };
+  return { change, changed: true, line: what };
 }
 
 async function review(
@@ -119,38 +119,39 @@ async function review(
   changeId: string,
 ): Promise<Proposing> {
   const trailer = `Change-Id: ${changeId}`;
-  const leave = (url: string | undefined, why: string, isWarning: boolean): Proposing => {
+  const leave = (why: string, isWarning: boolean, url?: string): Proposing => {
     if (isWarning) log.warning(why);
-    return { url, changed: false, line: why };
+    // It is not known which change it is, unless Gerrit refuses one that is closed.
+    return { change: url === undefined ? undefined : { url, state: 'closed' }, changed: false, line: why };
   };
   const commit = await branch.commit(files, commitMessage(proposed, [trailer]));
   if (commit === undefined) {
-    return leave(
-      undefined,
-      `the base branch has it already; if change ${changeId} is open, a person abandons it`,
-      false,
-    );
+    return leave(`the base branch has it already; if change ${changeId} is open, a person abandons it`, false);
   }
-  if (dryRun) return leave(undefined, `would push a change for review into ${base}`, false);
+  if (dryRun) return leave(`would push a change for review into ${base}`, false);
   let answer = await branch.pushForReview(commit);
   if (answer.result === 'unchanged') {
     const newest = await branch.newestPatchSet(commit);
     const decision = decidePatchSet(newest, proposed.position);
-    if (decision !== 'push') return leave(answer.url, decision.why, decision.isWarning);
+    if (decision !== 'push') return leave(decision.why, decision.isWarning);
     // The same commit cannot become a patch set again; what it replaces makes it another one.
     const message = commitMessage(proposed, [`Replaces-Patch-Set: ${newest?.commit}`, trailer]);
     answer = await branch.pushForReview((await branch.commit(files, message)) ?? commit);
   }
   switch (answer.result) {
     case 'pushed':
-      return { url: answer.url, changed: true, line: `pushed a change for review into ${base}` };
+      return {
+        change: answer.url === undefined ? undefined : { url: answer.url, state: 'open' },
+        changed: true,
+        line: `pushed a change for review into ${base}`,
+      };
     case 'unchanged':
-      return leave(answer.url, 'Gerrit has this commit already', false);
+      return leave('Gerrit has this commit already', false);
     case 'closed':
       return leave(
-        answer.url,
         'the change was abandoned; it is not opened again before the files change, unless a person restores it',
         true,
+        answer.url,
       );
   }
 }

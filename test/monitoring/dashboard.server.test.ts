@@ -245,6 +245,7 @@ describe('the action', () => {
     const given = {
       branches: `master ${overWeb.url} ${dlrn.url}\nwallaby ${overSsh.server} ${dlrn.url}\nzed ${overSsh.server} http://127.0.0.1:1/dlrn`,
       owners: 'master Ceph CI, #rdo',
+      changes: '\nmaster https://forge.example/o/r/pull/1\nmaster https://forge.example/o/s/pull/2\n',
       server: there.server,
       ...login(),
     };
@@ -261,6 +262,11 @@ describe('the action', () => {
     }
     const { branches } = await published(there);
     expect(branches.map(({ owner }) => owner)).toEqual(['Ceph CI, #rdo', null, null]);
+    expect(branches.map(({ changes }) => changes)).toEqual([
+      ['https://forge.example/o/r/pull/1', 'https://forge.example/o/s/pull/2'],
+      [],
+      [],
+    ]);
     expect(branches.map(({ evaluations }) => evaluations.map(({ tag, outcome }) => [tag, outcome]))).toEqual([
       [
         [superseded.tag, 'undecided'],
@@ -278,13 +284,32 @@ describe('the action', () => {
     expect((await published(there)).branches[2]?.problems[0]?.since).toBe(since);
   });
 
-  test('an owner of an unknown branch is refused', async () => {
-    const given = { branches: 'master http://127.0.0.1:1/a', owners: 'mastre Ceph CI' };
-    expect(await failure(run(given))).toEqual({
-      kind: 'UserError',
-      message: 'input owners: mastre is not among branches',
-    });
+  test.each([
+    ['owners', 'mastre Ceph CI', 'input owners: mastre is not among branches'],
+    ['changes', 'mastre https://forge.example/1', 'input changes: mastre is not among branches'],
+  ])('%s of an unknown branch are refused', async (name, text, message) => {
+    const given = { branches: 'master http://127.0.0.1:1/a', [name]: text };
+    expect(await failure(run(given))).toEqual({ kind: 'UserError', message });
   });
+
+  test.each([
+    ['no branch', 'https://forge.example/1'],
+    ['no URL', 'master'],
+    ['more than a URL', 'master https://forge.example/1 2'],
+    ['http', 'master http://forge.example/1'],
+    ['a script', 'master javascript:alert(1)'],
+    ['an expression that the runner left', 'master ${{ needs.propose.outputs.url }}'],
+    ['a login', 'master https://me:secret@forge.example/1', /without credentials in it/],
+  ])(
+    'a change with %s is refused',
+    async (_, changes, message = /is not a branch and an https URL, such as `master /) => {
+      const running = async () => run({ branches: 'master http://127.0.0.1:1/a', changes });
+      const { kind, message: said } = await failure(running());
+      expect(kind).toBe('UserError');
+      expect(said).toMatch(/^input changes: line 1/);
+      expect(said).toMatch(message);
+    },
+  );
 
   test.each([
     ['server', { branches: 'master http://127.0.0.1:1/a', server: 'sftp://me@127.0.0.1/a' }],

@@ -166,6 +166,7 @@ export function emptyHistory(branch = 'master', changes: Partial<BranchHistory> 
     branch,
     url: `https://images.example/ceph/daemon/${branch}`,
     owner: undefined,
+    changes: [],
     dlrn: undefined,
     failures: [],
     records: [],

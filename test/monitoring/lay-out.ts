@@ -42,6 +42,7 @@ export function overHttp({ url }: { readonly url: string }): Branch {
     branch: 'master',
     url,
     owner: undefined,
+    changes: [],
     withStore: (read) => read(httpReader(http, new URL(url))),
     dlrn: undefined,
   };
@@ -50,5 +51,5 @@ export function overHttp({ url }: { readonly url: string }): Branch {
 /** The same over SFTP. */
 export function overSftp({ server }: { readonly server: string }, changes?: Partial<SftpStoreOptions>): Branch {
   const withStore: Branch['withStore'] = (read) => withServer(server, read, changes);
-  return { branch: 'master', url: server, owner: undefined, withStore, dlrn: undefined };
+  return { branch: 'master', url: server, owner: undefined, changes: [], withStore, dlrn: undefined };
 }

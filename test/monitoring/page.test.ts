@@ -348,6 +348,15 @@ describe('blocked by', () => {
   });
 });
 
+test('the open changes that propose it, escaped', () => {
+  const changes = ['https://forge.example/o/r/pull/1', 'https://forge.example/?a="><script>'];
+  const page = pageOf(promoted(OLD, { changes }));
+  expect(page).toContain('Proposed in <a href="https://forge.example/o/r/pull/1">');
+  expect(page).toContain('<a href="https://forge.example/?a=&quot;&gt;&lt;script&gt;">');
+  expect(branchPageOf(promoted(OLD, { changes }))).toContain('<a href="https://forge.example/o/r/pull/1">');
+  expect(words(pageOf(promoted(OLD)))).not.toContain('Proposed in');
+});
+
 test('who to ask', () => {
   expect(words(pageOf(promoted(OLD, { owner: 'Ceph CI, #rdo' })))).toContain('Ask Ceph CI, #rdo');
   expect(pageOf(promoted(OLD, { owner: 'https://chat.example/ceph' }))).toContain(

@@ -85,7 +85,7 @@ function propose(tag: string, inputs: Readonly<Record<string, string>> = {}) {
 
 test('each promotion is a patch set of one change, until it is merged', async () => {
   const url = 'https://gerrit.example/c/ceph/+/1';
-  for (const tag of ['v2', 'v3']) expect((await propose(tag)).outputs).toEqual({ url, changed: 'true' });
+  for (const tag of ['v2', 'v3']) expect((await propose(tag)).outputs).toEqual({ url, state: 'open', changed: 'true' });
   expect((await propose('v3')).outputs.changed).toBe('false');
   expect(patchSets()).toEqual(['refs/changes/01/1/1', 'refs/changes/01/1/2']);
   git('update-ref', 'refs/heads/main', 'refs/changes/01/1/2');

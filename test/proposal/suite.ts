@@ -126,7 +126,7 @@ export function testChanges(provider: 'github' | 'gitea'): void {
     const first = await run('v2');
     const before = git('rev-parse', BRANCH);
     const again = await run('v2');
-    expect(again.outputs).toEqual({ url: first.outputs.url, changed: 'false' });
+    expect(again.outputs).toEqual({ url: first.outputs.url, state: 'open', changed: 'false' });
     expect(git('rev-parse', BRANCH)).toBe(before);
     expect(forge.requests.filter((method) => method !== 'GET')).toEqual(['POST']);
   });
@@ -134,7 +134,7 @@ export function testChanges(provider: 'github' | 'gitea'): void {
   test('what is merged is left, and the way back is proposed', async () => {
     await run('v2');
     merge();
-    expect((await run('v2')).outputs).toEqual({ url: '', changed: 'false' });
+    expect((await run('v2')).outputs).toEqual({ url: '', state: '', changed: 'false' });
     expect((await run('v1')).outputs.changed).toBe('true');
     expect(forge.pulls).toHaveLength(2);
     expect(show(FILE)).toBe(DEFAULTS);
@@ -142,8 +142,10 @@ export function testChanges(provider: 'github' | 'gitea'): void {
 
   test('a change is closed where the base has what is promoted, and opened again later', async () => {
     await run('v2');
-    expect((await run('v1')).outputs.changed).toBe('true');
-    expect(forge.pulls).toMatchObject([{ state: 'closed', merged: false }]);
+    expect((await run('v1')).outputs).toMatchObject({ changed: 'true', state: 'closed' });
+    expect(forge.pulls).toMatchObject([
+      { state: 'closed', merged: false, body: expect.stringContaining('Closed, since the base') },
+    ]);
     expect((await run('v2')).outputs.changed).toBe('true');
     expect(forge.pulls.map(({ state }) => state)).toEqual(['closed', 'open']);
   });
@@ -153,7 +155,7 @@ export function testChanges(provider: 'github' | 'gitea'): void {
     Object.assign(forge.pulls[0] ?? {}, { state: 'closed' });
     expect(await run('v2')).toMatchObject({
       status: 0,
-      outputs: { changed: 'false' },
+      outputs: { changed: 'false', state: 'closed' },
       log: expect.stringContaining('::warning::'),
     });
     expect((await run('v3')).outputs.changed).toBe('true');

@@ -28,7 +28,7 @@ const PAGE = 100;
 const MAX_PAGES = 10;
 const MAX_PAGE_BYTES = 16 * 1024 * 1024;
 
-/** In UTC, although without a suffix that says so. */
+/** In UTC, although it has no time zone suffix. */
 const timeSchema = v.pipe(
   v.string(),
   v.regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?$/, (issue) => `${issue.received} is not a time`),

@@ -205,7 +205,7 @@ export async function listReferrers(
 /** Does the answer hold for the whole repository, and not only for this subject or because the repository is not there? */
 function lacksApi(answer: BytesResponse): boolean {
   if (answer.status === 405 || answer.status === 501) return true;
-  // A registry that has the API says what is missing by a code. One that has not knows no such path.
+  // A registry with this API names what is missing by an error code. One without it answers a plain 404.
   return answer.status === 404 && readSaid({ ...answer, body: answer.bytes }).codes.length === 0;
 }
 

@@ -22,7 +22,7 @@ export interface RunContext {
   /** `owner/name`. */
   readonly repository: string;
   readonly runId: string;
-  /** GitHub, or act, which behaves like it; `gh` knows no other forge. */
+  /** GitHub, or act, which behaves like it; `gh` supports no other forge. */
   readonly isGitHub: boolean;
   /** 1 for the first attempt; 0 for a change in Zuul, which anybody may enqueue again uncounted. */
   readonly attempt: number;

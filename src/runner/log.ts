@@ -58,8 +58,8 @@ export function secretParts(value: string): string[] {
 }
 
 /**
- * What a runner may be told to mask for the rest of the job. A runner splits a text of several lines and masks each,
- * however short; so it is told of the longer lines only.
+ * The parts of a secret that the runner should mask for the rest of the job. A runner splits a text of several lines
+ * and masks every line, however short, so we pass it the longer lines one by one.
  */
 export function runnerMasks(value: string): string[] {
   return secretParts(value).filter((part) => !/[\r\n]/.test(part));

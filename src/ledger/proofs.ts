@@ -15,14 +15,27 @@ export interface LedgerEnd extends Proof {
   readonly supersedes: readonly LedgerPosition[];
 }
 
-/** Why a proof contradicts the store's ledger; undefined if it does not. */
-export function contradiction(proof: Proof, end: LedgerEnd): string | undefined {
+/**
+ * Why a proof contradicts the store's ledger; undefined if it does not. `stored` is the hash of the store's record of
+ * the proof's number, where an earlier record was read: a ledger that was cut and has grown since has another one there.
+ */
+export function contradiction(proof: Proof, end: LedgerEnd, stored?: string): string | undefined {
   const { supersedes } = end;
   if (proof.ledger !== end.ledger) {
     if (supersedes.some(({ ledger, n }) => proof.ledger === ledger && proof.n <= n)) return undefined;
     return `it proves record ${proof.n} of another ledger, ${proof.ledger.slice(0, 12)}`;
   }
   if (proof.n > end.n) return `it proves record ${proof.n}, and the newest record in the store is ${end.n}`;
-  if (proof.n === end.n && proof.sha256 !== end.sha256) return `it proves another record ${proof.n} than the store has`;
+  const own = proof.n === end.n ? end.sha256 : stored;
+  if (own !== undefined && proof.sha256 !== own) return `it proves another record ${proof.n} than the store has`;
   return undefined;
+}
+
+/**
+ * The number of the earlier record that must be compared with the proofs on one image; undefined if none must. The
+ * newest is enough, since each record is chained to those before it.
+ */
+export function earlierRecord(proofs: readonly Proof[], end: LedgerEnd): number | undefined {
+  const newest = Math.max(0, ...proofs.filter(({ ledger }) => ledger === end.ledger).map(({ n }) => n));
+  return newest > 0 && newest < end.n ? newest : undefined;
 }

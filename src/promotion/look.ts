@@ -1,7 +1,8 @@
 import { errorLine, ServiceError } from '../base/errors.js';
 import { type Candidate, formatRepository, type Repository, sameRepository, type Tag } from '../candidate/reference.js';
+import { sha256 } from '../ledger/codec.js';
 import { type Label, movingTag, previousLabel } from '../ledger/names.js';
-import { contradiction, type LedgerEnd } from '../ledger/proofs.js';
+import { contradiction, earlierRecord, type LedgerEnd } from '../ledger/proofs.js';
 import type { LedgerRecord, LedgerTarget } from '../ledger/record.js';
 import type { Visible, VisibleImage } from '../ledger/steps.js';
 import { type FoundProofs, findProofs, isOwnProof } from '../proof/record-proof.js';
@@ -13,7 +14,7 @@ import type { StoreReader } from '../store/reader.js';
 
 /** Where to look. Registries that are not configured are never contacted. */
 export interface Place {
-  readonly reader: Pick<StoreReader, 'readLabel' | 'readCandidateFile'>;
+  readonly reader: Pick<StoreReader, 'readLabel' | 'readCandidateFile' | 'readRecord'>;
   readonly registry: Registry;
   readonly label: Label;
   readonly repositories: readonly Repository[];
@@ -81,11 +82,12 @@ type TargetLook =
     };
 
 async function lookAtTarget(
-  { registry, label, signing }: Place,
+  place: Place,
   record: LedgerRecord,
   target: LedgerTarget,
   end: LedgerEnd | undefined,
 ): Promise<TargetLook> {
+  const { registry, label, signing } = place;
   const repository = registry.repository(target.repository);
   try {
     const [versioned, moving] = await Promise.all(
@@ -107,7 +109,7 @@ async function lookAtTarget(
         unsigned.length > 0 ||
         (end !== undefined && own?.keeps !== false && !(own?.proofs ?? []).some((proof) => isOwnProof(proof, end))),
       keepsProofs: found.every(({ keeps }) => keeps),
-      contradictions: end === undefined ? [] : contradictionsOf(found, end, target.repository),
+      contradictions: end === undefined ? [] : await contradictionsOf(place, found, end, target.repository),
     };
   } catch (error) {
     if (error instanceof ServiceError) return { target, error };
@@ -116,16 +118,18 @@ async function lookAtTarget(
 }
 
 /** Finds images of other ledgers: a repository that the record does not name may hold what another ledger promoted. */
-async function findStrangers(
-  { registry, label }: Place,
-  repository: Repository,
-  end: LedgerEnd | undefined,
-): Promise<string[]> {
+async function findStrangers(place: Place, repository: Repository, end: LedgerEnd | undefined): Promise<string[]> {
+  const { registry, label } = place;
   if (end === undefined) return [];
   try {
     const moving = await registry.repository(repository).resolve(movingTag(label));
     if (moving === undefined) return [];
-    return contradictionsOf([await findProofs(registry, repository, moving.digest, label)], end, repository);
+    return await contradictionsOf(
+      place,
+      [await findProofs(registry, repository, moving.digest, label)],
+      end,
+      repository,
+    );
   } catch (error) {
     // The promotion to this repository will report the failure. Other targets do not depend on it.
     if (error instanceof ServiceError) return [];
@@ -133,15 +137,25 @@ async function findStrangers(
   }
 }
 
-export function contradictionsOf(found: readonly FoundProofs[], end: LedgerEnd, repository: Repository): string[] {
-  return found.flatMap(({ digest, proofs }) =>
-    proofs.flatMap((proof) => {
-      const problem = contradiction(proof, end);
-      return problem === undefined
-        ? []
-        : [`the proof at ${formatRepository(repository)}@${digest} contradicts the ledger: ${problem}`];
-    }),
-  );
+/** How the proofs on images of one repository contradict the ledger, one line each. */
+export async function contradictionsOf(
+  { reader, label }: Pick<Place, 'reader' | 'label'>,
+  found: readonly FoundProofs[],
+  end: LedgerEnd,
+  repository: Repository,
+): Promise<string[]> {
+  const problems: string[] = [];
+  for (const { digest, proofs } of found) {
+    const n = earlierRecord(proofs, end);
+    const bytes = n === undefined ? undefined : await reader.readRecord(label, n);
+    const earlier = bytes === undefined ? undefined : sha256(bytes);
+    for (const proof of proofs) {
+      const problem = contradiction(proof, end, proof.n === n ? earlier : undefined);
+      if (problem === undefined) continue;
+      problems.push(`the proof at ${formatRepository(repository)}@${digest} contradicts the ledger: ${problem}`);
+    }
+  }
+  return problems;
 }
 
 /** Combines the failures of targets into one error; undefined if there are none. */

@@ -87,6 +87,7 @@ export function placeOf({ store, registry, label, targets, signing }: Promotion)
 export function wholeArtifacts(store: Store): Place['reader'] {
   return {
     readLabel: (label) => store.readLabel(label),
+    readRecord: (label, n) => store.readRecord(label, n),
     readCandidateFile: async (tag) => {
       const artifact = await store.readArtifact(tag);
       return artifact === 'bare' ? undefined : artifact;
@@ -148,7 +149,12 @@ export async function isOutdatedFor(promotion: Promotion, head: Head, digest: Di
   const found = await Promise.all(
     targets.candidate.map(async (repository) => {
       try {
-        return contradictionsOf([await findProofs(registry, repository, digest, label)], end, repository);
+        return await contradictionsOf(
+          placeOf(promotion),
+          [await findProofs(registry, repository, digest, label)],
+          end,
+          repository,
+        );
       } catch (error) {
         // The copy to this repository will report the failure. A rollback to the others does not depend on it.
         if (error instanceof ServiceError) return [];

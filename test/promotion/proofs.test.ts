@@ -191,6 +191,25 @@ describe('a label without a ledger stops a run', () => {
   });
 });
 
+test('a ledger that was cut while a target was down, and has grown since, stops the run that reads that target again', async () => {
+  const world = newWorld();
+  const [, down = ''] = TARGETS;
+  await runIn(world, 'v1.0.1');
+  await runIn(world, '', { kind: 'quarantine', image: image('v1.0.2'), reason: 'evil' });
+  world.files.delete(recordPath(CURRENT, 2));
+  const others = { targets: parseTargets(TARGETS.filter((target) => target !== down)) };
+  // The other target is another's to write, who removed the proof there.
+  for (const name of [...world.attached.keys()].filter((one) => !one.startsWith(down))) world.attached.delete(name);
+  for (const reason of ['one', 'two']) {
+    await runIn(world, '', { kind: 'hold', image: image('v1.0.1').tag, reason }, others);
+  }
+  world.moves.length = 0;
+  expect(await refusal(runIn(world, 'v1.0.2'))).toMatch(
+    /b\/daemon@.* contradicts the ledger: it proves another record 2 than the store has/,
+  );
+  expect(world.moves).toEqual([]);
+});
+
 describe('a whole record that somebody wrote into the store', () => {
   /** Record 2: a force of v1.0.2 that nobody asked for, well-formed in all. */
   async function forged(ledgerKey: string | undefined): Promise<World> {

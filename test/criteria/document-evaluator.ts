@@ -10,11 +10,11 @@ export type Candidate = { repository: string; tag: string; digest: string; setDi
 
 /** One label's criteria, with the keys of the file; the durations in words. */
 export type Criteria = {
-  required?: string[];
-  'any-of'?: string[][];
-  attestations?: { type: string; name?: string }[];
-  'max-age'?: string;
-  'trusted-users'?: string[];
+  required?: string[] | undefined;
+  'any-of'?: string[][] | undefined;
+  attestations?: { type: string; name?: string }[] | undefined;
+  'max-age'?: string | undefined;
+  'trusted-users'?: string[] | undefined;
   'promoted-in'?: { label: string; for: string };
   waivers?: { job: string; until: string; reason: string }[];
   'across-hashes'?: boolean;
@@ -70,6 +70,9 @@ export type Stay = {
 
 export type State = 'met' | 'unmet' | 'unknown';
 
+/** "A waiver that has ended is an error" */
+export class EndedWaiver extends Error {}
+
 /** The verdict, and the state of each job as seen from each hash: `''` is the hash of the results without one. */
 export type Evaluation = {
   verdict: 'promote' | 'wait' | 'reject';
@@ -97,8 +100,12 @@ type Image =
   | { kind: 'unreadable' };
 
 const FIVE_MINUTES = 5 * 60;
-const TAG = '[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}';
-const DIGEST = 'sha256:[0-9a-f]{64}';
+const TAG = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
+/** `<tag>@<digest>`, and ` set=<set-digest>` for a set */
+const EXACT_NOTES = /^([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})@(sha256:[0-9a-f]{64})(?: set=(sha256:[0-9a-f]{64}))?$/;
+/** a repository with its registry, a tag and a digest */
+const REFERENCE = /^([^@/\s]+[.:][^@/\s]*\/[^@\s]+):([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})@(sha256:[0-9a-f]{64})$/;
 
 /**
  * "The criteria file … is … one mapping from labels to their criteria."
@@ -125,7 +132,7 @@ export function criteriaOf(file: Record<string, unknown>, label: string): Criter
 /**
  * The verdict on a candidate, and the state of each job.
  * @param now unix seconds, whole
- * @throws Error if a waiver has ended
+ * @throws EndedWaiver
  */
 export function evaluateByDocument(
   criteria: Criteria,
@@ -167,11 +174,18 @@ export function evaluateByDocument(
   return { verdict: 'wait', states };
 }
 
+/** The jobs that met a requirement, as seen from a hash. */
+export function jobsThatMet(criteria: Criteria, { states }: Evaluation, hash: string, now: number): string[] {
+  // "a requirement whose jobs are all waived is none, now as well as then."
+  const names = requirementsOf(criteria, waivedJobs(criteria, now)).flat();
+  return names.filter((name) => states.get(hash)?.get(name) === 'met');
+}
+
 /**
  * Whether what is promoted has regressed.
  * @param promoted the promoted image
  * @param reports all that is reported now
- * @param metAtPromotion the jobs that were met when it was promoted
+ * @param metAtPromotion the jobs that met a requirement when it was promoted
  */
 export function regressedByDocument(
   criteria: Criteria,
@@ -183,14 +197,13 @@ export function regressedByDocument(
   const waived = waivedJobs(criteria, now);
   const results = resultsOf(criteria, promoted, reports, now);
   const outcome = (name: string) => outcomeOf(criteria, promoted, reports, results, now, name);
-  // "a requirement whose jobs are all waived is none"
+  // "a requirement whose jobs are all waived is none, now as well as then."
   return requirementsOf(criteria, waived).some(
     (requirement) =>
       // "if a requirement is red now by results on the promoted image,"
       isRed(requirement, waived, outcome) &&
-      // "and one of the jobs that failed in it had met it when the image was promoted."
+      // "and one of the jobs that failed in it, waived or not, had met a requirement when the image was promoted."
       // "A job that is unknown, too old or skipped has not failed"
-      // Q: Is a waived job that failed, in a group that is red, one of "the jobs that failed in it"? Yes: it failed, and it had met it.
       requirement.some((name) => outcome(name) === 'failure' && metAtPromotion.includes(name)),
   );
 }
@@ -217,7 +230,7 @@ function waivedJobs(criteria: Criteria, now: number): string[] {
   const today = new Date(now * 1000).toISOString().slice(0, 10);
   return (criteria.waivers ?? []).map((waiver) => {
     // "The last day of the waiver, in UTC; afterwards it is an error"
-    if (waiver.until < today) throw new Error(`the waiver for ${waiver.job} has ended`);
+    if (waiver.until < today) throw new EndedWaiver(waiver.job);
     return waiver.job;
   });
 }
@@ -250,7 +263,7 @@ function resultsOf(criteria: Criteria, candidate: Candidate, reports: Report[], 
     let result: Result | undefined;
     // "No vote counts for an attestation, and no statement counts for a job."
     if (report.source === 'attestation' || report.source === 'ledger') continue;
-    if (report.source === 'dlrn') result = resultOfVote(report, criteria['across-hashes'] ?? false);
+    if (report.source === 'dlrn') result = resultOfVote(report);
     if (report.source === 'needs') result = resultOfNeeds(report, candidate, now);
     if (report.source === 'zuul') result = resultOfBuild(report);
     // "1. Its job is named in the criteria. Job names are equal or not: never substrings, never patterns."
@@ -259,17 +272,16 @@ function resultsOf(criteria: Criteria, candidate: Candidate, reports: Report[], 
   return results;
 }
 
-function resultOfVote(vote: Vote, acrossHashes: boolean): Result {
+function resultOfVote(vote: Vote): Result {
   // "A job **runs** while DLRN's vote is `in_progress` or has no `success`"
   const outcome = vote.inProgress || vote.success === undefined ? 'running' : vote.success ? 'success' : 'failure';
   return {
     source: 'dlrn',
     job: vote.job,
     outcome,
-    // Q: How are the notes of a running vote read? Like those of a pass: generosity is for failures.
     image: outcome === 'failure' ? imageOfFailedVote(vote.notes ?? '') : imageOfVote(vote.notes ?? ''),
-    // "Results without an aggregate hash share one hash of their own. With `across-hashes`, all results do."
-    hash: acrossHashes ? '' : (vote.aggregateHash ?? ''),
+    // "Results without an aggregate hash share one hash of their own."
+    hash: vote.aggregateHash ?? '',
     user: vote.user,
     // "Its time is the vote's" "Fractions of a second are cut off, downwards."
     time: Math.floor(vote.time),
@@ -278,32 +290,29 @@ function resultOfVote(vote: Vote, acrossHashes: boolean): Result {
 }
 
 /**
- * "The notes of a pass are exactly `<tag>@<digest>`, with ` set=<set-digest>` behind it for a set, or `<tag>` alone, which counts only with
+ * "The notes of a pass, and of a job that runs, are exactly `<tag>@<digest>`, with ` set=<set-digest>` behind it for a set, or `<tag>` alone, which counts only with
  * `bare-tags`; anything else names no image."
  */
 function imageOfVote(notes: string): Image {
-  const exact = new RegExp(`^(${TAG})@(${DIGEST})(?: set=(${DIGEST}))?$`).exec(notes);
+  const exact = EXACT_NOTES.exec(notes);
   if (exact) return { kind: 'digest', tag: String(exact[1]), digest: String(exact[2]), setDigest: exact[3] };
-  if (new RegExp(`^${TAG}$`).test(notes)) return { kind: 'tag', tag: notes };
+  if (TAG.test(notes)) return { kind: 'tag', tag: notes };
   return { kind: 'no-tag' };
 }
 
 /**
- * "The notes of a failure are read more generously: spaces around them are dropped, and if there are none within, the tag is what stands before
- * the first `@`, after its last `:`. The digest counts only in the exact form."
- * Q: With spaces around the exact form, does the digest count? No: then the notes are not in the exact form, which has no spaces around it.
+ * "The notes of a failure are read more generously: spaces around them are dropped, and then all from ` set=` on. If no space is left, the tag is
+ * what stands before the first `@`, after its last `:`."
  */
 function imageOfFailedVote(notes: string): Image {
+  // "The digest counts only in the exact form, which has no spaces around it."
   const exact = imageOfVote(notes);
   if (exact.kind === 'digest') return exact;
-  const text = notes.trim();
+  const text = String(notes.trim().split(' set=')[0]);
   if (/\s/.test(text)) return { kind: 'no-tag' };
   const beforeAt = String(text.split('@')[0]);
   const tag = beforeAt.slice(beforeAt.lastIndexOf(':') + 1);
-  // "or names no tag at all: no notes, text that is no tag, or one word without a digit."
-  // Q: Is the one word the notes, or the tag that is read from them? The tag: so it holds back, if the notes are `failed@host1`.
-  if (!new RegExp(`^${TAG}$`).test(tag) || !/[0-9]/.test(tag)) return { kind: 'no-tag' };
-  return { kind: 'tag', tag };
+  return TAG.test(tag) ? { kind: 'tag', tag } : { kind: 'no-tag' };
 }
 
 function resultOfNeeds(needed: Needed, candidate: Candidate, now: number): Result | undefined {
@@ -350,12 +359,12 @@ function resultOfBuild(build: Build): Result | undefined {
   return undefined;
 }
 
-/** "image:tag@digest, as the job found it on the machine that it tested", and the digest of the set; an empty output is none. */
+/** "A `reference` is whole: a repository with its registry, a tag and a digest." An empty output is none. */
 function imageOfReference(reference = '', setDigest = ''): Image {
-  const parts = new RegExp(`^([^@\\s]+):(${TAG})@(${DIGEST})$`).exec(reference);
+  const parts = REFERENCE.exec(reference);
   if (!parts) return { kind: 'unreadable' };
   // Q: Can an artifact be read if only its set-digest cannot? No: then nobody knows what was tested.
-  if (setDigest !== '' && !new RegExp(`^${DIGEST}$`).test(setDigest)) return { kind: 'unreadable' };
+  if (setDigest !== '' && !DIGEST.test(setDigest)) return { kind: 'unreadable' };
   const [, repository, tag, digest] = parts.map(String) as [string, string, string, string];
   return { kind: 'digest', repository, tag, digest, setDigest: setDigest || undefined };
 }
@@ -376,9 +385,7 @@ function isOnCandidate(criteria: Criteria, candidate: Candidate, result: Result)
     return criteria['bare-tags'] === true && image.tag === candidate.tag && candidate.setDigest === undefined;
   }
   if (image.kind !== 'digest') return false;
-  // "with `needs`: … its output `reference` is the candidate"
-  // Q: Is a reference with the same tag and digest in another repository the candidate? With needs no: the output has to be the candidate's
-  // reference. In Zuul yes: rule 2 names tag and digest only.
+  // "With `needs` it is compared whole. In Zuul its tag and digest count, in whatever repository."
   if (result.source === 'needs' && image.repository !== candidate.repository) return false;
   return (
     // "its tag is the candidate's tag, and its digest is the candidate's digest."
@@ -429,18 +436,21 @@ function isUnproven(criteria: Criteria, candidate: Candidate, counting: Result[]
   const image = result.image;
   // "In Zuul it is a failed build without an artifact, with one that cannot be read, or with several that differ."
   if (image.kind === 'unreadable') return true;
-  // "where a vote names the candidate's tag without a digest that can be read (without `bare-tags`)"
-  // Q: And with `bare-tags`, where the candidate has companions? It does not count then, as it names no set, and holds back all the same:
-  // "without a set where the candidate has companions".
-  if (image.kind === 'tag') return image.tag === candidate.tag;
-  // "A vote that names no tag holds back only a candidate on which, by a result that counts, the same job voted on the same aggregate hash."
-  // Q: Is "voted" DLRN only? No: a result of any source that counts, on the hash that results without a hash share.
-  // Q: With `across-hashes`, which hash is the same? All: "With `across-hashes`, all results do" share one.
-  if (image.kind === 'no-tag') return counting.some((other) => other.job === result.job && other.hash === result.hash);
-  // "or is on the candidate's digest in another set, or without a set where the candidate has companions"
-  // Q: Does the tag matter here? No: the digest alone is named.
-  // Q: Is a set "another set" where the candidate has no companions? Yes: the candidate may be to blame all the same.
-  return image.digest === candidate.digest && image.setDigest !== candidate.setDigest;
+  // "where a vote names the candidate's tag without a digest that can be read (without `bare-tags`, or where the candidate has companions)"
+  if (image.kind === 'tag' && image.tag === candidate.tag) return true;
+  // "or names no tag at all: no notes, text without a tag, or another word without a digit."
+  if (image.kind === 'no-tag' || (image.kind === 'tag' && !/[0-9]/.test(image.tag))) {
+    // "A vote that names no tag holds back only a candidate on which the same job has a result that counts on the same aggregate hash, even
+    // with `across-hashes`."
+    return counting.some((other) => other.job === result.job && other.hash === result.hash);
+  }
+  // "or is on the candidate's tag and digest in another set: also in none where the candidate has companions, and in one where it has none."
+  return (
+    image.kind === 'digest' &&
+    image.tag === candidate.tag &&
+    image.digest === candidate.digest &&
+    image.setDigest !== candidate.setDigest
+  );
 }
 
 // ---- The state of a job ----
@@ -488,7 +498,8 @@ function stateOfJob(
   if (newest(counting.filter((result) => result.outcome !== 'running'))?.outcome === 'failure') return 'unknown';
 
   // "unknown | the newest result that counts on this hash is not a pass, or there is none"
-  const newestHere = newest(counting.filter((result) => result.hash === hash));
+  // "With `across-hashes`, all results do" share one hash.
+  const newestHere = newest(counting.filter((result) => criteria['across-hashes'] || result.hash === hash));
   if (newestHere?.outcome !== 'success') return 'unknown';
 
   // "unknown | `max-age` is set, and that pass is older than `max-age`, or its age is not known"
@@ -525,7 +536,7 @@ function stateOfPromotedIn(criteria: Criteria, candidate: Candidate, reports: Re
 /** The hashes from which a job can be seen: those of the results, and the one of results without a hash. */
 function hashesOf(criteria: Criteria, results: Result[]): string[] {
   if (criteria['across-hashes']) return [''];
-  // Q: Is there a hash if there is no result at all, with attestations only? Yes: they count on every aggregate hash.
+  // "it counts on every aggregate hash, even without any result"
   return [...new Set(['', ...results.map((result) => result.hash)])];
 }
 

@@ -1,0 +1,13 @@
+import { expect, test } from '@jest/globals';
+import { expectAgreement, expectAgreementOnRegressions } from './comparison.js';
+
+/** What document-evaluator.test.ts does, often enough to find what is rare. */
+
+test('the product decides as the document says, also by what its record keeps', async () => {
+  const verdicts = await expectAgreement(20_000, 1000);
+  for (const verdict of ['promote', 'wait', 'reject', 'error']) expect(verdicts.get(verdict)).toBeGreaterThan(100);
+});
+
+test('the product finds the regressions that the document describes', async () => {
+  expect(await expectAgreementOnRegressions(2000, 500)).toBeGreaterThan(50);
+});

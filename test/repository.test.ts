@@ -136,6 +136,21 @@ describe('what a repository has to set is told, and nothing else', () => {
   });
 });
 
+test('promotion.yml takes, and hands to each branch, the secrets that branch-promotion.yml takes and uses', () => {
+  const called = readText(join(WORKFLOWS, 'branch-promotion.yml'));
+  const { on: calledOn } = parse(called);
+  const taken = Object.keys(calledOn.workflow_call.secrets).sort();
+  const used = [...called.matchAll(/\bsecrets\.([A-Z_]+)/g)].map(([, name = '']) => name);
+  expect([...new Set(used)].sort()).toEqual(taken);
+  const caller = parse(readText(join(WORKFLOWS, 'promotion.yml')));
+  expect(Object.keys(caller.on.workflow_call.secrets).sort()).toEqual(taken);
+  const jobs = Object.values<{ uses?: string; secrets?: object }>(caller.jobs).filter(({ uses }) => uses !== undefined);
+  expect(jobs.length).toBeGreaterThan(1);
+  for (const { secrets = {} } of jobs) {
+    expect(secrets).toEqual(Object.fromEntries(taken.map((name) => [name, `\${{ secrets.${name} }}`])));
+  }
+});
+
 describe('tests', () => {
   const files = readdirSync(join(projectRoot, 'test'), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.test.ts') && name !== 'repository.test.ts')

@@ -11,7 +11,10 @@ import { chainOf, digestOf } from '../ledger/fixture.js';
 import { type GitServer, makeBareRepository, startGitServer } from '../sandbox/git-server.js';
 import { type ForgeStandIn, startForge } from './forge-stand-in.js';
 
-/** The whole action against a real git server, and forges' APIs by a stand-in that checks each request. */
+/**
+ * The whole action against a real git server. The forges' APIs are a stand-in, which says in forge-stand-in.ts what of each
+ * request is checked against a digest of the published descriptions, and what is not.
+ */
 
 const BRANCH = 'ceph-promotion/current-ceph';
 const FILE = 'roles/ceph/defaults/main.yml';

@@ -15,20 +15,28 @@ export interface LedgerEnd extends Proof {
   readonly supersedes: readonly LedgerPosition[];
 }
 
+/** An earlier record of the store's ledger: its number, and the hash of its bytes; undefined if the store lacks it. */
+export interface EarlierRecord {
+  readonly n: number;
+  readonly sha256: string | undefined;
+}
+
 /**
- * Why a proof contradicts the store's ledger; undefined if it does not. `stored` is the hash of the store's record of
- * the proof's number, where an earlier record was read: a ledger that was cut and has grown since has another one there.
+ * Why a proof contradicts the store's ledger; undefined if it does not. A ledger that was cut and has grown since shows
+ * only in `earlier`: it has another record of that number, or none.
  */
-export function contradiction(proof: Proof, end: LedgerEnd, stored?: string): string | undefined {
+export function contradiction(proof: Proof, end: LedgerEnd, earlier?: EarlierRecord): string | undefined {
   const { supersedes } = end;
   if (proof.ledger !== end.ledger) {
     if (supersedes.some(({ ledger, n }) => proof.ledger === ledger && proof.n <= n)) return undefined;
     return `it proves record ${proof.n} of another ledger, ${proof.ledger.slice(0, 12)}`;
   }
   if (proof.n > end.n) return `it proves record ${proof.n}, and the newest record in the store is ${end.n}`;
-  const own = proof.n === end.n ? end.sha256 : stored;
-  if (own !== undefined && proof.sha256 !== own) return `it proves another record ${proof.n} than the store has`;
-  return undefined;
+  const stored = [end, earlier].find((record) => record?.n === proof.n);
+  if (stored === undefined || stored.sha256 === proof.sha256) return undefined;
+  return stored.sha256 === undefined
+    ? `it proves record ${proof.n}, which the store lacks`
+    : `it proves another record ${proof.n} than the store has`;
 }
 
 /**

@@ -47,9 +47,15 @@ export async function look(place: Place, record: LedgerRecord, end: LedgerEnd | 
     reader.readLabel(previousLabel(label)),
     Promise.all(images.map(({ tag }) => readPublished(reader, tag))),
     Promise.all(targets.map((target) => lookAtTarget(place, record, target, end))),
-    Promise.all(others.map((repository) => findStrangers(place, repository, end))),
+    Promise.all((end === undefined ? [] : others).map((repository) => findStrangers(place, repository))),
   ]);
   const seen = looks.filter((one) => 'image' in one);
+  const found = [...seen.map(({ target, found }) => ({ repository: target.repository, found })), ...strangers];
+  // Not with the targets: if the store cannot be read, that is no target's failure, and nothing may be believed.
+  const contradictions =
+    end === undefined
+      ? []
+      : await Promise.all(found.map(({ repository, found }) => contradictionsOf(place, found, end, repository)));
   return {
     visible: {
       label: current,
@@ -61,7 +67,7 @@ export async function look(place: Place, record: LedgerRecord, end: LedgerEnd | 
       ),
     },
     failures: looks.filter((one) => 'error' in one),
-    contradictions: [...seen.flatMap((one) => one.contradictions), ...strangers.flat()],
+    contradictions: contradictions.flat(),
     withoutReferrers: seen.filter((one) => !one.keepsProofs).map(({ target }) => formatRepository(target.repository)),
   };
 }
@@ -78,16 +84,15 @@ type TargetLook =
       readonly image: VisibleImage;
       readonly lacksProof: boolean;
       readonly keepsProofs: boolean;
-      readonly contradictions: readonly string[];
+      readonly found: readonly FoundProofs[];
     };
 
 async function lookAtTarget(
-  place: Place,
+  { registry, label, signing }: Place,
   record: LedgerRecord,
   target: LedgerTarget,
   end: LedgerEnd | undefined,
 ): Promise<TargetLook> {
-  const { registry, label, signing } = place;
   const repository = registry.repository(target.repository);
   try {
     const [versioned, moving] = await Promise.all(
@@ -109,7 +114,7 @@ async function lookAtTarget(
         unsigned.length > 0 ||
         (end !== undefined && own?.keeps !== false && !(own?.proofs ?? []).some((proof) => isOwnProof(proof, end))),
       keepsProofs: found.every(({ keeps }) => keeps),
-      contradictions: end === undefined ? [] : await contradictionsOf(place, found, end, target.repository),
+      found,
     };
   } catch (error) {
     if (error instanceof ServiceError) return { target, error };
@@ -118,26 +123,24 @@ async function lookAtTarget(
 }
 
 /** Finds images of other ledgers: a repository that the record does not name may hold what another ledger promoted. */
-async function findStrangers(place: Place, repository: Repository, end: LedgerEnd | undefined): Promise<string[]> {
-  const { registry, label } = place;
-  if (end === undefined) return [];
+async function findStrangers({ registry, label }: Place, repository: Repository): Promise<ProofsAt> {
   try {
     const moving = await registry.repository(repository).resolve(movingTag(label));
-    if (moving === undefined) return [];
-    return await contradictionsOf(
-      place,
-      [await findProofs(registry, repository, moving.digest, label)],
-      end,
-      repository,
-    );
+    const found = moving === undefined ? [] : [await findProofs(registry, repository, moving.digest, label)];
+    return { repository, found };
   } catch (error) {
     // The promotion to this repository will report the failure. Other targets do not depend on it.
-    if (error instanceof ServiceError) return [];
+    if (error instanceof ServiceError) return { repository, found: [] };
     throw error;
   }
 }
 
-/** How the proofs on images of one repository contradict the ledger, one line each. */
+interface ProofsAt {
+  readonly repository: Repository;
+  readonly found: readonly FoundProofs[];
+}
+
+/** How the proofs on images of one repository contradict the ledger, one line each. Throws what reading the store throws. */
 export async function contradictionsOf(
   { reader, label }: Pick<Place, 'reader' | 'label'>,
   found: readonly FoundProofs[],
@@ -148,9 +151,9 @@ export async function contradictionsOf(
   for (const { digest, proofs } of found) {
     const n = earlierRecord(proofs, end);
     const bytes = n === undefined ? undefined : await reader.readRecord(label, n);
-    const earlier = bytes === undefined ? undefined : sha256(bytes);
+    const earlier = n === undefined ? undefined : { n, sha256: bytes && sha256(bytes) };
     for (const proof of proofs) {
-      const problem = contradiction(proof, end, proof.n === n ? earlier : undefined);
+      const problem = contradiction(proof, end, earlier);
       if (problem === undefined) continue;
       problems.push(`the proof at ${formatRepository(repository)}@${digest} contradicts the ledger: ${problem}`);
     }

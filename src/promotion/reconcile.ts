@@ -149,20 +149,17 @@ export async function isOutdatedFor(promotion: Promotion, head: Head, digest: Di
   const found = await Promise.all(
     targets.candidate.map(async (repository) => {
       try {
-        return await contradictionsOf(
-          placeOf(promotion),
-          [await findProofs(registry, repository, digest, label)],
-          end,
-          repository,
-        );
+        return { repository, found: [await findProofs(registry, repository, digest, label)] };
       } catch (error) {
         // The copy to this repository will report the failure. A rollback to the others does not depend on it.
-        if (error instanceof ServiceError) return [];
+        if (error instanceof ServiceError) return { repository, found: [] };
         throw error;
       }
     }),
   );
-  const contradictions = found.flat();
+  const place = placeOf(promotion);
+  const lines = await Promise.all(found.map((one) => contradictionsOf(place, one.found, end, one.repository)));
+  const contradictions = lines.flat();
   if (contradictions.length > 0 && (await ledger.read(head.n + 1)) !== undefined) return true;
   refuseContradiction({ contradictions });
   return false;

@@ -69,15 +69,18 @@ describe('a proof', () => {
   const end: LedgerEnd = { ledger: 'ours', n: 5, sha256: 'five', supersedes: [{ ledger: 'lost', n: 9 }] };
   test.each([
     ['the head', 'ours', 5, 'five', undefined],
-    ['an earlier record', 'ours', 3, 'three', undefined],
+    ['an earlier record that was not read', 'ours', 3, 'three', undefined],
+    ['an earlier record that the store has', 'ours', 4, 'four', undefined],
     ['an earlier record that the store has otherwise', 'ours', 4, 'other', /another record 4/],
+    ['an earlier record that the store lacks', 'ours', 2, 'two', /record 2, which the store lacks/],
     ['a later record', 'ours', 6, 'six', /record 6, and the newest record in the store is 5/],
     ['another head', 'ours', 5, 'other', /another record 5/],
     ['another ledger', 'theirs', 1, 'one', /another ledger/],
     ['the ledger that was lost', 'lost', 9, 'nine', undefined],
     ['a record of it that nobody knew', 'lost', 10, 'ten', /another ledger/],
   ] as const)('of %s', (_, ledger, n, sha256, problem) => {
-    const found = contradiction({ ledger, n, sha256 }, end, n === 4 ? 'four' : undefined);
+    const earlier = { n, sha256: n === 4 ? 'four' : undefined };
+    const found = contradiction({ ledger, n, sha256 }, end, n === 3 ? undefined : earlier);
     if (problem === undefined) expect(found).toBeUndefined();
     else expect(found).toMatch(problem);
   });

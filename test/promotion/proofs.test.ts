@@ -74,6 +74,25 @@ test('a record that was removed before its tag moved: its image is not promoted 
     /contradicts the ledger: it proves record 2, and the newest record in the store is 1 \(and 1 more\); nothing was changed$/,
   );
   expect(world.appended).toHaveLength(2);
+
+  // Nor when the ledger has grown past it, also if the store does not answer when the record is compared.
+  for (const reason of ['one', 'two', 'three']) {
+    await runIn(world, '', { kind: 'hold', image: image('v1.0.1').tag, reason });
+  }
+  world.moves.length = 0;
+  expect(await refusal(runIn(world, 'v1.0.2'))).toMatch(/it proves another record 2 than the store has/);
+  const { store } = promotionIn(world, 0);
+  let reads = 0;
+  const readRecord: typeof store.readRecord = async (label, n) => {
+    // The history of what was promoted is read first.
+    reads += n === 2 ? 1 : 0;
+    if (n === 2 && reads === 2) throw new ServiceError('server-error', 'images.example: no answer');
+    return store.readRecord(label, n);
+  };
+  expect(await refusal(runIn(world, 'v1.0.2', undefined, { store: { ...store, readRecord } }))).toBe(
+    'images.example: no answer',
+  );
+  expect(world.moves).toEqual([]);
 });
 
 test('a record that was removed right after it was appended is noticed by its own run', async () => {
@@ -192,8 +211,8 @@ describe('a label without a ledger stops a run', () => {
 });
 
 test('a ledger that was cut while a target was down, and has grown since, stops the run that reads that target again', async () => {
-  const world = newWorld();
   const [, down = ''] = TARGETS;
+  const world = newWorld();
   await runIn(world, 'v1.0.1');
   await runIn(world, '', { kind: 'quarantine', image: image('v1.0.2'), reason: 'evil' });
   world.files.delete(recordPath(CURRENT, 2));

@@ -49,6 +49,8 @@ const buildSchema = v.object({
 });
 type Build = v.InferOutput<typeof buildSchema>;
 
+const anyCandidateSchema = v.object({ metadata: v.object({ type: v.literal('ceph_candidate') }) });
+
 /**
  * The artifact by which a job says what it tested, returned with zuul_return. The job's variables, which Zuul does not
  * list, would only say what it was given, and a job that ignores them has tested something else.
@@ -167,12 +169,12 @@ function toJobResult(build: Build): JobResult[] {
   ];
 }
 
-/** Undefined if a build names no image, or names several, since nobody knows which one it tested. */
+/** Undefined if nobody knows which image a build tested: it names none, several, or also one that cannot be read. */
 function testedImage({ artifacts }: Build): Pick<JobResult, 'candidate' | 'set-digest'> | undefined {
-  const tested = artifacts.flatMap((artifact) => {
-    const parsed = v.safeParse(candidateArtifactSchema, artifact);
-    return parsed.success ? [parsed.output.metadata] : [];
-  });
+  const named = artifacts.filter((artifact) => v.is(anyCandidateSchema, artifact));
+  const parsed = v.safeParse(v.array(candidateArtifactSchema), named);
+  if (!parsed.success) return undefined;
+  const tested = parsed.output.map(({ metadata }) => metadata);
   const names = tested.map(({ reference, 'set-digest': set }) => `${formatCandidate(reference)} ${set ?? ''}`);
   const [first] = tested;
   if (first === undefined || new Set(names).size > 1) return undefined;

@@ -223,7 +223,7 @@ const builds: fc.Arbitrary<Build> = fc
     ),
     artifacts: fc.oneof(
       { weight: 8, arbitrary: tested.map((one): Tested[] => [one]) },
-      { weight: 1, arbitrary: fc.array(readable, { minLength: 2, maxLength: 2 }) },
+      { weight: 1, arbitrary: fc.array(tested, { minLength: 2, maxLength: 2 }) },
       { weight: 1, arbitrary: fc.constant<Tested[]>([]) },
     ),
     start: fc.option(times, { freq: 9, nil: undefined }),

@@ -118,6 +118,7 @@ describe.each<[string, object]>([
   ['with null for artifacts', { artifacts: null }],
   ['that was only handed the image', { artifacts: [], variables: { docker_ceph_tag: CANDIDATE.tag } }],
   ['with a reference that is none', { artifacts: [artifact('v6.0.10')] }],
+  ['with one reference that cannot be read', { artifacts: [artifact(formatCandidate(CANDIDATE)), artifact('')] }],
   ['with a set that is none', { artifacts: [artifact(formatCandidate(CANDIDATE), 'all of it')] }],
   [
     'with two sets',

@@ -13,7 +13,7 @@ export const noticeInputs = {
     secret: true,
   },
   'silence-after': optional(
-    'How long nothing may be promoted until `webhook-url` is told so too, as in `14 days`',
+    'How long nothing may be promoted before a notice goes to `webhook-url`, too, as in `14 days`',
     durationSchema,
   ),
 };

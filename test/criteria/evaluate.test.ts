@@ -525,6 +525,15 @@ describe('nobody can make a record too large by reporting often', () => {
     expect(seen).toBeLessThanOrEqual(votes.length + 2);
   });
 
+  test('a vote without a tag holds back in the record, too, by an older vote on its hash that is no longer among the newest', () => {
+    const newest = flood(30, (n) => passed('a', { 'aggregate-hash': 'h2', ...ago(100 + n) }));
+    const oldest = passed('a', { 'aggregate-hash': 'h0', ...ago(2000) });
+    const older = [oldest, passed('a', ago(1000)), failed('a', { candidate: undefined, ...ago(50) })];
+    const record = decide(criteria, [...newest, passed('b', { 'aggregate-hash': 'h2', ...ago(60) }), ...older]);
+    expect(record.verdict).toBe('wait');
+    expect(replay(record)).toBe('wait');
+  });
+
   test('what does not count is a number and the newest few', () => {
     const votes = flood(50, (n) => passed('a', { user: 'mallory', ...ago(n) }));
     const record = decide(criteria, votes);

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { attestationEvidence, wantAttestations } from '../../src/evidence/attestations.js';
 import { formatRecord } from '../../src/ledger/codec.js';
+import { RECORD_TYPE } from '../../src/proof/record-proof.js';
 import { attachStatements } from '../../src/proof/signatures.js';
 import { PROMOTION_TYPE, SUMMARY_TYPE } from '../../src/proof/statement.js';
 import { recordOf } from '../ledger/fixture.js';
@@ -58,6 +59,28 @@ describe('on distribution v3', () => {
     const shown = await programs.oras('discover', '--plain-http', '--format', 'json', image);
     expect(shown).toMatchObject({ status: 0 });
     for (const type of [PROMOTION_TYPE, SUMMARY_TYPE]) expect(shown.stdout).toContain(type);
+  });
+
+  test('oras shows the record, by the command that the dashboard gives', async () => {
+    const { image } = await promote();
+    // As on a record's page, but for the registry without TLS.
+    const shown = await programs.oras(
+      'discover',
+      '--plain-http',
+      '--format',
+      'json',
+      '--artifact-type',
+      RECORD_TYPE,
+      image,
+    );
+    expect(shown).toMatchObject({ status: 0 });
+    const { referrers }: { referrers: unknown[] } = JSON.parse(shown.stdout);
+    expect(referrers).toEqual([
+      expect.objectContaining({
+        artifactType: RECORD_TYPE,
+        annotations: expect.objectContaining({ 'vnd.ceph-promotion.n': '1' }),
+      }),
+    ]);
   });
 
   test('a forced image is refused by who asks for the summary', async () => {

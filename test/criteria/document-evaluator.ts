@@ -359,7 +359,7 @@ function resultOfBuild(build: Build): Result | undefined {
   return undefined;
 }
 
-/** "A `reference` is whole: a repository with its registry, a tag and a digest." An empty output is none. */
+/** "A `reference` has a repository with its registry, a tag and a digest." An empty output is none. */
 function imageOfReference(reference = '', setDigest = ''): Image {
   const parts = REFERENCE.exec(reference);
   if (!parts) return { kind: 'unreadable' };
@@ -385,7 +385,7 @@ function isOnCandidate(criteria: Criteria, candidate: Candidate, result: Result)
     return criteria['bare-tags'] === true && image.tag === candidate.tag && candidate.setDigest === undefined;
   }
   if (image.kind !== 'digest') return false;
-  // "With `needs` it is compared whole. In Zuul its tag and digest count, in whatever repository."
+  // "With `needs` all of it is compared; in Zuul, the tag and the digest."
   if (result.source === 'needs' && image.repository !== candidate.repository) return false;
   return (
     // "its tag is the candidate's tag, and its digest is the candidate's digest."
@@ -436,15 +436,15 @@ function isUnproven(criteria: Criteria, candidate: Candidate, counting: Result[]
   const image = result.image;
   // "In Zuul it is a failed build without an artifact, with one that cannot be read, or with several that differ."
   if (image.kind === 'unreadable') return true;
-  // "where a vote names the candidate's tag without a digest that can be read (without `bare-tags`, or where the candidate has companions)"
+  // "if it names the candidate's tag without a digest that can be read (and `bare-tags` is off, or the candidate has companions)"
   if (image.kind === 'tag' && image.tag === candidate.tag) return true;
-  // "or names no tag at all: no notes, text without a tag, or another word without a digit."
+  // "or if it names no tag at all: no notes, text without a tag, or a word without a digit that is not the candidate's tag."
   if (image.kind === 'no-tag' || (image.kind === 'tag' && !/[0-9]/.test(image.tag))) {
     // "A vote that names no tag holds back only a candidate on which the same job has a result that counts on the same aggregate hash, even
     // with `across-hashes`."
     return counting.some((other) => other.job === result.job && other.hash === result.hash);
   }
-  // "or is on the candidate's tag and digest in another set: also in none where the candidate has companions, and in one where it has none."
+  // "or names the candidate's tag and digest with another set."
   return (
     image.kind === 'digest' &&
     image.tag === candidate.tag &&

@@ -35,13 +35,13 @@ export interface Pull {
 /**
  * A forge's pull requests, in memory. It stands in for the real ones, which the tests do not reach.
  *
- * Checked, against test/data/forge-apis.json, a digest of ours of the published API descriptions, written by hand: for
+ * Checked, against test/data/forge-apis.json, our own excerpt of the published API descriptions, written by hand: for
  * the three operations, which query parameters and fields there are, which fields are required, the values that
  * `state`, `sort` and `direction` may have, two headers, the form of the token, and the status of success.
  *
  * Not checked, but as we understand the forges: types and lengths of fields, how a list is ordered, filtered and paged,
  * what an answer holds (only what we read), that a second open change of a branch is refused and how, rights, rate
- * limits and redirects. An error in the digest would not be noticed here either.
+ * limits and redirects. An error in the excerpt would not be noticed here either.
  */
 export interface ForgeStandIn {
   readonly url: string;

@@ -13,7 +13,7 @@ import { type ForgeStandIn, startForge } from './forge-stand-in.js';
 
 /**
  * The whole action against a real git server. The forges' APIs are a stand-in, which says in forge-stand-in.ts what of each
- * request is checked against a digest of the published descriptions, and what is not.
+ * request is checked against an excerpt of the published descriptions, and what is not.
  */
 
 const BRANCH = 'ceph-promotion/current-ceph';

@@ -170,7 +170,7 @@ export function emptyHistory(branch = 'master', changes: Partial<BranchHistory> 
     dlrn: undefined,
     failures: [],
     records: [],
-    headSha256: undefined,
+    headSha256: changes.records?.[0] && sha256(formatRecord(changes.records[0], undefined)),
     labelTag: undefined,
     previousTag: changes.records?.[0]?.previous?.tag,
     candidateTag: undefined,

@@ -417,6 +417,13 @@ describe('what is recorded', () => {
 });
 
 describe('waivers', () => {
+  test('a group that is red blocks, also where its waived job had passed before it ran again', () => {
+    const again = [passed('c'), running('c', { 'aggregate-hash': 'h2' }), failed('d')];
+    const record = decide(WAIVED_IN_GROUP, again);
+    expect([record.verdict, record['blocked-by']]).toEqual(['reject', [{ 'aggregate-hash': 'h1', jobs: [['d']] }]]);
+    expect(decide(WAIVED_IN_GROUP, [...again, passed('d', ago(1))]).verdict).toBe('promote');
+  });
+
   test('that have ended are an error', () => {
     expect(() => decide(waive('b', '2026-11-23'), [])).toThrow(UserError);
     expect(() => decide(waive('b', '2026-11-23'), [])).toThrow(/waiver of b ended with 2026-11-23; remove it/);

@@ -1,3 +1,5 @@
+import { sha256 } from './codec.js';
+import type { LedgerReader } from './reader.js';
 import type { LedgerPosition } from './record.js';
 
 /**
@@ -40,10 +42,17 @@ export function contradiction(proof: Proof, end: LedgerEnd, earlier?: EarlierRec
 }
 
 /**
- * The number of the earlier record that must be compared with the proofs on one image; undefined if none must. The
- * newest is enough, since each record is chained to those before it.
+ * Reads the earlier record that must be compared with the proofs on one image; undefined if none must. The newest is
+ * enough, since each record is chained to those before it.
  */
-export function earlierRecord(proofs: readonly Proof[], end: LedgerEnd): number | undefined {
-  const newest = Math.max(0, ...proofs.filter(({ ledger }) => ledger === end.ledger).map(({ n }) => n));
-  return newest > 0 && newest < end.n ? newest : undefined;
+export async function readEarlier(
+  ledger: Pick<LedgerReader, 'read'>,
+  proofs: readonly Proof[],
+  end: LedgerEnd,
+): Promise<EarlierRecord | undefined> {
+  const older = proofs.filter((proof) => proof.ledger === end.ledger && proof.n < end.n);
+  const newest = Math.max(0, ...older.map(({ n }) => n));
+  if (newest === 0) return undefined;
+  const bytes = await ledger.read(newest);
+  return { n: newest, sha256: bytes && sha256(bytes) };
 }

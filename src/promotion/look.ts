@@ -1,8 +1,7 @@
 import { errorLine, ServiceError } from '../base/errors.js';
 import { type Candidate, formatRepository, type Repository, sameRepository, type Tag } from '../candidate/reference.js';
-import { sha256 } from '../ledger/codec.js';
 import { type Label, movingTag, previousLabel } from '../ledger/names.js';
-import { contradiction, earlierRecord, type LedgerEnd } from '../ledger/proofs.js';
+import { contradiction, type LedgerEnd, readEarlier } from '../ledger/proofs.js';
 import type { LedgerRecord, LedgerTarget } from '../ledger/record.js';
 import type { Visible, VisibleImage } from '../ledger/steps.js';
 import { type FoundProofs, findProofs, isOwnProof } from '../proof/record-proof.js';
@@ -149,9 +148,7 @@ export async function contradictionsOf(
 ): Promise<string[]> {
   const problems: string[] = [];
   for (const { digest, proofs } of found) {
-    const n = earlierRecord(proofs, end);
-    const bytes = n === undefined ? undefined : await reader.readRecord(label, n);
-    const earlier = n === undefined ? undefined : { n, sha256: bytes && sha256(bytes) };
+    const earlier = await readEarlier({ read: (n) => reader.readRecord(label, n) }, proofs, end);
     for (const proof of proofs) {
       const problem = contradiction(proof, end, earlier);
       if (problem === undefined) continue;

@@ -3,7 +3,8 @@ import { ServiceError } from '../base/errors.js';
 import { canonicalRepository, type Digest, formatRepository, type Repository } from '../candidate/reference.js';
 import { sha256 } from '../ledger/codec.js';
 import type { Label } from '../ledger/names.js';
-import { contradiction, type LedgerEnd } from '../ledger/proofs.js';
+import { contradiction, type LedgerEnd, readEarlier } from '../ledger/proofs.js';
+import type { LedgerReader } from '../ledger/reader.js';
 import type { Attached, Registry } from '../registry/registry.js';
 import { type Authority, BUNDLE_TYPE, MAX_BUNDLE, openBundle } from './bundle.js';
 import type { Signing } from './signer.js';
@@ -14,6 +15,7 @@ import {
   isOfClaim,
   PROMOTION_TYPE,
   readPromotion,
+  type StatedPromotion,
   typesOf,
 } from './statement.js';
 
@@ -106,8 +108,9 @@ const ownSchema = v.object({
 });
 
 /**
- * The bundles that may be a promotion of this label to this repository, except those that are older than `end` by their
- * annotations: who can write these could as well delete the bundle.
+ * The bundles that may be a promotion of this label to this repository. Of those that are older than `end` by their
+ * annotations, only the newest: it is enough to compare with the ledger, and who can write annotations could as well
+ * delete the bundle.
  */
 async function listPromotions(
   registry: Registry,
@@ -119,14 +122,17 @@ async function listPromotions(
   const attached = await listBundles(registry, repository, digest, PROMOTION_TYPE);
   if (attached === 'unsupported') return attached;
   const target = canonicalRepository(repository);
-  return attached.filter(({ annotations }) => {
-    const parsed = v.safeParse(ownSchema, annotations);
-    if (!parsed.success) return true;
+  const promotions = attached.flatMap((bundle) => {
+    const parsed = v.safeParse(ownSchema, bundle.annotations);
+    if (!parsed.success) return [{ bundle, older: undefined }];
     const own = parsed.output;
-    if ((own[`${OWN}label`] ?? label) !== label || (own[`${OWN}target`] ?? target) !== target) return false;
+    if ((own[`${OWN}label`] ?? label) !== label || (own[`${OWN}target`] ?? target) !== target) return [];
     const n = own[`${OWN}n`];
-    return own[`${OWN}ledger`] !== end.ledger || n === undefined || n >= end.n;
+    const isOlder = own[`${OWN}ledger`] === end.ledger && n !== undefined && n < end.n;
+    return [{ bundle, older: isOlder ? n : undefined }];
   });
+  const newest = Math.max(0, ...promotions.map(({ older = 0 }) => older));
+  return promotions.filter(({ older = newest }) => older === newest).map(({ bundle }) => bundle);
 }
 
 /** The bundles of both types that ledgers of this label left on an image, by their annotations. */
@@ -178,6 +184,7 @@ export async function findStatement(
 /** What is to be true of an image that a ledger's head promotes to a target. */
 export interface Signed {
   readonly label: Label;
+  readonly ledger: Pick<LedgerReader, 'read'>;
   readonly end: LedgerEnd;
   readonly target: Repository;
   readonly digest: Digest;
@@ -190,12 +197,13 @@ export type Trusted = { readonly by: string } | { readonly problem: string };
 
 /**
  * Verifies that somebody whom we trust signed the head's record as the promotion of this image to this target, and
- * that what the moving tag is on bears no newer statement, nor one of another ledger.
+ * that no statement on it, or on what the moving tag is on, contradicts the ledger: none is newer or of another ledger,
+ * and the newest older one is about the record that the ledger has.
  *
- * @throws ServiceError if the registry cannot be read.
+ * @throws ServiceError if the registry or the ledger cannot be read.
  */
 export async function verifySigned(registry: Registry, signed: Signed, authority: Authority): Promise<Trusted> {
-  const { target, digest, end, moving } = signed;
+  const { target, digest, end, moving, ledger } = signed;
   const where = `${formatRepository(target)}@${digest}`;
   const problems: string[] = [];
   let by: string | undefined;
@@ -205,18 +213,19 @@ export async function verifySigned(registry: Registry, signed: Signed, authority
     if (attached.length > MAX_READ) {
       throw new ServiceError('too-large', `${formatRepository(target)}@${image}: more than ${MAX_READ} promotions`);
     }
+    const believed: BelievedPromotion[] = [];
     for (const { digest: artifact } of attached) {
       const bytes = await registry.repository(target).readAttached(artifact, BUNDLE_TYPE, MAX_BUNDLE);
       const stated = await readStated(bytes, { ...signed, digest: image }, authority);
-      if ('problem' in stated) {
-        problems.push(stated.problem);
-        continue;
-      }
-      const newer = contradiction(stated, end);
-      if (newer !== undefined) {
-        return {
-          problem: `${formatRepository(target)}@${image}: a statement by ${stated.by} is newer, or of another ledger: ${newer}`,
-        };
+      if ('problem' in stated) problems.push(stated.problem);
+      else believed.push(stated);
+    }
+    const earlier = await readEarlier(ledger, believed, end);
+    for (const stated of believed) {
+      const problem = contradiction(stated, end, earlier);
+      if (problem !== undefined) {
+        const statement = `a statement by ${stated.by} contradicts the ledger`;
+        return { problem: `${formatRepository(target)}@${image}: ${statement}: ${problem}` };
       }
       if (image === digest && stated.ledger === end.ledger && stated.sha256 === end.sha256) by ??= stated.by;
       else problems.push(`it is about record ${stated.n}`);
@@ -228,11 +237,15 @@ export async function verifySigned(registry: Registry, signed: Signed, authority
   return { problem: `${where}: no valid statement that ledger record ${end.n} promotes it: ${why}` };
 }
 
+interface BelievedPromotion extends StatedPromotion {
+  readonly by: string;
+}
+
 async function readStated(
   bytes: Buffer | undefined,
   of: Pick<Claim, 'digest' | 'label' | 'target'>,
   authority: Authority,
-) {
+): Promise<BelievedPromotion | { readonly problem: string }> {
   if (bytes === undefined) return { problem: 'its bundle cannot be read' };
   const opened = await openBundle(bytes, authority);
   if ('problem' in opened) return opened;

@@ -32,7 +32,7 @@ export async function requireSigned(
   const end = await endOf(ledger, head);
   const said = await verifySigned(
     registry,
-    { label, end, target: target.repository, digest: target.digest, moving },
+    { label, ledger, end, target: target.repository, digest: target.digest, moving },
     authority,
   );
   if ('by' in said) return said.by;

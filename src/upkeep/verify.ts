@@ -40,7 +40,8 @@ export interface Verified {
  */
 export async function verifyPromotion(options: VerifyOptions): Promise<Verified> {
   const { reader, registry, label, ledgerKey, repositories, authority } = options;
-  const verification = await verifyLedger(ledgerOf(reader, label), { label, key: ledgerKey });
+  const ledger = ledgerOf(reader, label);
+  const verification = await verifyLedger(ledger, { label, key: ledgerKey });
   const { records, problem } = verification;
   const result = (
     wrong: string | undefined,
@@ -76,7 +77,7 @@ export async function verifyPromotion(options: VerifyOptions): Promise<Verified>
   for (const { repository, digest } of head.targets) {
     if (authority === undefined) break;
     const { moving } = sight.visible.images.get(formatRepository(repository)) ?? {};
-    const said = await verifySigned(registry, { label, end, target: repository, digest, moving }, authority);
+    const said = await verifySigned(registry, { label, ledger, end, target: repository, digest, moving }, authority);
     if ('problem' in said) return result(said.problem, sight.withoutReferrers);
     signedBy.push(`${formatRepository(repository)}@${digest} by ${said.by}`);
   }

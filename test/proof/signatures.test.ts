@@ -68,7 +68,8 @@ const BOTH = [PROMOTION_TYPE, SUMMARY_TYPE];
 
 function signed(records: readonly Buffer[], moving = claim(records).digest): Signed {
   const { label, position, target: where, digest: own } = claim(records);
-  return { label, end: { ...position, supersedes: [] }, target: where, digest: own, moving };
+  const ledger = { read: async (n: number) => records[n - 1] };
+  return { label, ledger, end: { ...position, supersedes: [] }, target: where, digest: own, moving };
 }
 
 const verify = async (records: readonly Buffer[], moving?: Signed['moving'], key = KEY.open) => {
@@ -209,6 +210,27 @@ describe('what is promoted is not believed if', () => {
     );
   });
 
+  test.each<[string, (records: readonly Buffer[]) => Buffer | undefined, RegExp]>([
+    ['has another record of that number', ([first]) => holdAfter(first, 'forged'), /proves another record 2 than the/],
+    ['lacks that record', () => undefined, /proves record 2, which the store lacks/],
+  ])('an older statement was signed, and the ledger, cut and grown since, %s', async (_, replaced, problem) => {
+    const [first] = promote(['v1']);
+    if (first === undefined) throw new Error('no record');
+    const second = holdAfter(first, 'cut');
+    const third = holdAfter(second, 'grown');
+    await attach([first]);
+    await attach([first, second]);
+    await attach([first, second, third]);
+    expect(await verify([first, second, third])).toBe(SIGNING.signer.who);
+    const known = signed([first, second, third]);
+    const read = async (n: number) => (n === 2 ? replaced([first]) : first);
+    const said = await verifySigned(client(), { ...known, ledger: { read } }, keysAuthority(KEY.open));
+    expect(said).toEqual({ problem: expect.stringMatching(problem) });
+    // A key that is not trusted stops nobody.
+    const unknown = await verifySigned(client(), { ...known, ledger: { read } }, keysAuthority(OTHER.open));
+    expect(unknown).toEqual({ problem: expect.stringMatching(/no valid statement that ledger record 3 promotes it/) });
+  });
+
   test('the moving tag bears a statement of another ledger', async () => {
     const [records, others] = [promote(['v1']), promote(['v2'])];
     await attach(records);
@@ -253,6 +275,13 @@ test('what prune removes with an image is what ledgers of its label signed, and 
   const other = v.parse(labelSchema, 'tripleo-ceph');
   expect(await findSignatures(client(), places(), claim(records).digest, other)).toEqual([]);
 });
+
+/** A hold on something else, after a record of one image. */
+function holdAfter(before: Buffer | undefined, reason: string): Buffer {
+  if (before === undefined) throw new Error('no record');
+  const { record } = claim([before]);
+  return formatRecord(recordOf('v1', record.n + 1, before, { ...sameImage([before], 'hold'), reason }), undefined);
+}
 
 function sameImage(records: readonly Buffer[], kind: 'hold'): Parameters<typeof recordOf>[3] {
   const { candidate, targets } = claim(records).record;

@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 
-/** Time and chance, passed in so that tests decide both. */
+/** Time and randomness. They are passed in, so that tests control both. */
 export interface Clock {
   /** Unix time in milliseconds. */
   now(): number;

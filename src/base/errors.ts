@@ -41,7 +41,7 @@ export type Hint =
   | 'ledger-key' // the key of the ledger's seals
   | 'signing-key' // the key that signs proofs
   | 'sign-off' // promote without a signature
-  | 'trusted-root' // whom to believe when an identity signs
+  | 'trusted-root' // the authorities that vouch for the identity that signs
   | 'verify' // whose signature an image must have
   | 'restore-ledger' // a record was changed, or is missing
   // Evidence
@@ -65,7 +65,7 @@ export type Hint =
   | 'hold'
   | 'lift-hold'
   | 'quarantine'
-  | 'adopt' // start a ledger for what is promoted already
+  | 'adopt' // start a ledger for an image that is promoted without one
   | 'dispatch-anew' // a re-run makes no decision for a person
   | 'freeze' // promotion is stopped
   // A change in another repository
@@ -77,10 +77,10 @@ export type Hint =
   | 'output' // the dashboard's directory
   | 'webhook';
 
-/** What an error carries besides its message. */
+/** The parts of an error besides its message. */
 export interface ErrorDetails extends ErrorOptions {
   readonly hint?: Hint | undefined;
-  /** `host` or `host:port` that could not be reached, for the action to say which input names it. */
+  /** `host` or `host:port` that could not be reached. The action adds the name of the input that it comes from. */
   readonly host?: string | undefined;
 }
 
@@ -98,23 +98,23 @@ export class UserError extends Error {
   }
 }
 
-/** How a service failed. It becomes the error's name, so that tests and callers can tell failures apart. */
+/** The ways in which a service fails, so that callers and tests can tell them apart. */
 export type ServiceErrorKind =
   | 'unreachable' // no connection, or a broken one
   | 'timeout' // one of our time limits ran out
   | 'unauthorized' // credentials missing or refused
-  | 'forbidden' // known to the server, and not allowed
+  | 'forbidden' // the server knows who asks, and does not permit it
   | 'not-found'
-  | 'conflict' // something else exists there already
+  | 'conflict' // something else is already there
   | 'bad-answer' // an answer that breaks its contract: a wrong type, half a document, nothing
-  | 'digest-mismatch' // bytes whose digest is another one
+  | 'digest-mismatch' // bytes that do not have the expected digest
   | 'too-large' // over one of our limits
   | 'full' // no space left to write
-  | 'host-key' // the SSH host has another key than the known one
+  | 'host-key' // the SSH host's key is not the known one
   | 'unsupported' // a capability that we need is missing
   | 'server-error'; // 5xx, after all retries
 
-/** A service that did not do what its contract says. The message names the service and what was asked; the hint names the way out. */
+/** A service that broke its contract. The message names the service and the request; the hint names the way out. */
 export class ServiceError extends Error {
   override readonly name = 'ServiceError';
   readonly hint: Hint | undefined;
@@ -160,7 +160,7 @@ export function hintOf(error: unknown): Hint | undefined {
   return isNativeError(error) && error.cause !== undefined ? hintOf(error.cause) : undefined;
 }
 
-/** The host that could not be reached, of an error or one of its causes; undefined if the error is about another matter. */
+/** The unreachable host that an error or one of its causes names; undefined for every other error. */
 export function hostOf(error: unknown): string | undefined {
   if (error instanceof ServiceError && error.host !== undefined) return error.host;
   return isNativeError(error) && error.cause !== undefined ? hostOf(error.cause) : undefined;

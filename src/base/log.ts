@@ -1,7 +1,7 @@
-/** The logger. src/runner implements it; all other code receives it as a parameter. */
-/** How a line is coloured where the log shows colours. */
+/** The colour of a line, in logs that show colours. */
 export type Tone = 'good' | 'bad' | 'unsure';
 
+/** The logger. src/runner implements it; all other code receives it as a parameter. */
 export interface Log {
   debug(message: string): void;
   info(message: string, tone?: Tone): void;

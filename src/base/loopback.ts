@@ -1,4 +1,4 @@
-/** Is this host name, as `URL.hostname` gives it, this machine? IPv6 addresses are in brackets. */
+/** True for a host name that means this machine. As in `URL.hostname`, IPv6 addresses are in brackets. */
 export function isLoopback(hostname: string): boolean {
   return (
     /^(?:.+\.)?localhost$/.test(hostname) ||

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { oneLine, UserError } from './errors.js';
 
-/** A value that fits the schema, or the first problem, as `path: what`. */
+/** A value that fits the schema, or the first problem, as `path: problem`. */
 type Parsed<T> = { readonly value: T } | { readonly problem: string };
 
 /**
@@ -50,7 +50,7 @@ export function parseUser<S extends v.GenericSchema>(schema: S, value: unknown, 
 
 const UNIT_SECONDS = { minute: 60, hour: 3600, day: 86_400 } as const;
 
-/** A duration as people write it, `<integer> minutes|hours|days`; in seconds. */
+/** A duration as people write it, `<integer> minutes|hours|days`, parsed to seconds. */
 export const durationSchema = v.pipe(
   v.string(),
   v.regex(/^\d{1,6} (?:minute|hour|day)s?$/, (issue) => `${issue.received} is not a duration such as "14 days"`),
@@ -63,7 +63,7 @@ export const durationSchema = v.pipe(
 
 const RFC_3339 = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:[Zz]|[+-]\d{2}:\d{2})$/;
 
-/** Unix seconds or RFC 3339; in unix seconds. */
+/** A time in unix seconds or RFC 3339, parsed to unix seconds. */
 export const timeSchema = v.pipe(
   v.string(),
   v.check(

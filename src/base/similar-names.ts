@@ -1,9 +1,9 @@
-/** How many names are offered. */
+/** More suggestions than this would not help. */
 const OFFERED = 3;
 
 /**
- * The existing names that are most like one that does not exist: those that share its longest beginning, of similar
- * length first. Empty if none begins like it.
+ * Suggests existing names for one that does not exist: those that share the longest prefix with it come first, then
+ * those of similar length. Empty if no name shares at least two characters.
  */
 export function similarNames(wanted: string, names: readonly string[]): string[] {
   const likeness = (name: string) => {

@@ -1,12 +1,12 @@
 import * as v from 'valibot';
 import { ServiceError } from '../base/errors.js';
+import { inParallel } from '../base/in-parallel.js';
 import type { Log } from '../base/log.js';
 import { type JobResult, linkSchema } from '../criteria/job-result.js';
 import type { Dlrn } from '../dlrn/client.js';
 import type { Subject } from '../dlrn/hashes.js';
 import { type Notes, parseNotes, tagInNotes } from '../dlrn/notes.js';
 import type { Vote } from '../dlrn/votes.js';
-import { inParallel } from './in-parallel.js';
 
 /** Where to look: at the hash that jobs have tested with, or at the newest aggregate hashes of a label. */
 export type DlrnScope = Subject | { readonly kind: 'label'; readonly label: string };

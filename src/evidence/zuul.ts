@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { ServiceError } from '../base/errors.js';
+import { inParallel } from '../base/in-parallel.js';
 import type { Log } from '../base/log.js';
 import { parseJson } from '../base/schema.js';
 import { candidateSchema, digestSchema, formatCandidate } from '../candidate/reference.js';
@@ -7,7 +8,6 @@ import { type JobResult, linkSchema } from '../criteria/job-result.js';
 import type { Http, TextResponse } from '../http/policy.js';
 import { readSaid } from '../http/said.js';
 import { kindOfStatus } from '../http/status.js';
-import { inParallel } from './in-parallel.js';
 
 export interface Zuul {
   readonly http: Http;

@@ -1,14 +1,14 @@
 import { ServiceError } from '../base/errors.js';
 import type { HttpResponse } from './transport.js';
 
-/** A time limit of ours that ran out. */
+/** One of our own time limits ran out. */
 export class TimeLimit extends Error {
   constructor(milliseconds: number) {
     super(`no answer within ${Math.round(milliseconds / 100) / 10} s`);
   }
 }
 
-/** In bytes. Reading this much is worth it to keep the connection. */
+/** In bytes. Reading this much costs less than a new connection. */
 const MOST_DISCARDED = 1024 * 1024;
 
 /** Reads the rest of a body and drops it, so that its connection can serve again. A long one is cut off. */

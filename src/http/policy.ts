@@ -10,7 +10,7 @@ import type { HttpRequest, HttpResponse, Transport } from './transport.js';
  * never carry credentials to another origin, and a User-Agent that names this project.
  */
 export interface HttpPolicy {
-  /** How often a request is sent at most, including the first time. */
+  /** A request is sent at most this often, including the first time. */
   readonly attempts: number;
   /** Milliseconds from sending a request, or the last piece of its body, to the head of the answer. */
   readonly answerMs: number;
@@ -36,7 +36,7 @@ const FIRST_WAIT_MS = 250;
 const MAX_REDIRECTS = 5;
 /** For requests with a fallback. */
 const FEW_ATTEMPTS = 3;
-/** A wrong address looks like a server that restarts, so connecting is retried only this often. */
+/** A refused connection means a server that restarts or a wrong address, so it is retried less often. */
 const CONNECT_ATTEMPTS = 5;
 
 export interface Http {
@@ -49,7 +49,7 @@ export interface Http {
 }
 
 export interface SendOptions {
-  /** May the request be sent again when its answer was lost? */
+  /** True if the request may be sent again when its answer was lost. */
   readonly idempotent: boolean;
   /** The caller can do without this request: give up after a few attempts. A 429 is still waited out. */
   readonly optional?: boolean;
@@ -89,8 +89,8 @@ function isWorthRepeating(status: number, idempotent: boolean): boolean {
 }
 
 /**
- * How long the server asks us to wait, in milliseconds. Retry-After is a number of seconds or a date. A date is
- * compared with the server's own clock, its Date header, if there is one.
+ * The wait that the server asks for, in milliseconds; undefined if it asks for none. Retry-After is a number of seconds
+ * or a date. A date is compared with the server's own clock, its Date header, if there is one.
  */
 export function retryAfterMs(headers: HttpResponse['headers'], now: number): number | undefined {
   const value = headers['retry-after']?.trim();
@@ -193,7 +193,7 @@ interface Failure {
   readonly kind: 'timeout' | 'unreachable' | 'server-error';
   readonly reason: string;
   readonly waitMs: number;
-  /** How many attempts this kind of failure gets. */
+  /** The number of attempts for this kind of failure. */
   readonly attempts: number;
 }
 
@@ -283,7 +283,7 @@ function isNobodyThere(error: unknown): boolean {
   return codes.some((code) => code === 'ECONNREFUSED' || code === 'ENOTFOUND');
 }
 
-/** How errors name a request, as in `GET https://host/path`. The query is left out, since it may hold a token. */
+/** The name of a request in errors, as in `GET https://host/path`. The query is left out, since it may hold a token. */
 export function describe(request: HttpRequest): string {
   return `${request.method} ${request.url.origin}${request.url.pathname}`;
 }

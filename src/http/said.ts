@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { oneLine } from '../base/errors.js';
 import { tryParse } from '../base/schema.js';
 
-/** How much of an error's body is read. The rest is cut off before any other processing. */
+/** In bytes or characters. The rest of an error's body is cut off before any other processing. */
 const MOST_READ = 16 * 1024;
 const MOST_SHOWN = 400;
 
@@ -23,7 +23,7 @@ const bodySchema = v.object({
   details: v.optional(v.unknown()),
 });
 
-/** What a server says about a request that it refuses. */
+/** A server's explanation of why it refuses a request. */
 export interface Said {
   /** One line of at most 400 characters; empty if the server says nothing that can be shown. */
   readonly text: string;

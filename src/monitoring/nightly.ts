@@ -1,6 +1,6 @@
 import { rfc3339 } from '../base/clock.js';
 import { errorLine } from '../base/errors.js';
-import { inParallel } from '../evidence/in-parallel.js';
+import { inParallel } from '../base/in-parallel.js';
 import { newestZuulBuilds, type Zuul, type ZuulBuild } from '../evidence/zuul.js';
 import type { NightlyJob } from './model.js';
 

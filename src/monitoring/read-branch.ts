@@ -1,8 +1,8 @@
 import { errorLine, ServiceError } from '../base/errors.js';
+import { inParallel } from '../base/in-parallel.js';
 import type { Tag } from '../candidate/reference.js';
 import type { DecisionRecord } from '../criteria/decision-record.js';
 import type { JobResult } from '../criteria/job-result.js';
-import { inParallel } from '../evidence/in-parallel.js';
 import { parseRecord } from '../ledger/codec.js';
 import { type NewestRecords, readNewestRecords } from '../ledger/head.js';
 import { type Label, previousLabel } from '../ledger/names.js';

@@ -76,7 +76,7 @@ async function listEntries(
   const listed = await listReferrers(access, repository, subject);
   if (listed !== undefined) {
     if (listed.isWhole) return listed.entries;
-    throw new ServiceError('too-large', `${named(repository, subject)}: more referrers than can be looked at`);
+    throw new ServiceError('too-large', `${named(repository, subject)}: more referrers than can be read`);
   }
   try {
     return (await listUnderTag(access, repository, subject)).entries;
@@ -120,7 +120,7 @@ export async function attach(
       await linkByTag(access, repository, subject, [entry]);
   } catch (error) {
     if (!(error instanceof ServiceError && REFUSALS.has(error.kind))) throw error;
-    const line = `${named(repository, subject)}: the registry does not take referrers: ${error.message}`;
+    const line = `${named(repository, subject)}: the registry does not accept referrers: ${error.message}`;
     throw new ServiceError('unsupported', line, { cause: error });
   }
 }

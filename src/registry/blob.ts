@@ -10,11 +10,11 @@ import type { Access } from './session.js';
 export interface BlobReader {
   /** The bytes from `offset` on. Everything before it must have been read already. */
   from(offset: number): AsyncGenerator<Uint8Array>;
-  /** How far the blob was read. */
+  /** The number of bytes read so far. */
   readonly end: number;
 }
 
-/** How often in a row a transfer may break without progress. */
+/** A transfer fails after this many breaks in a row without progress. */
 const ATTEMPTS = 5;
 const PROGRESS_BYTES = 64 * 1024;
 

@@ -1,6 +1,6 @@
 import { ServiceError } from '../base/errors.js';
 
-/** How a registry asks a client to identify itself. */
+/** A registry's request that the client identify itself. */
 export type Challenge = { readonly scheme: 'basic' } | BearerChallenge | UnknownChallenge;
 
 export interface BearerChallenge {
@@ -52,7 +52,7 @@ function parameter(challenge: string, name: string): string | undefined {
   return match?.[1]?.replace(/\\(.)/g, '$1') ?? match?.[2];
 }
 
-/** May a registry's login be sent to this token server? Only if it is on the registry's site, or the user lists it. */
+/** True if a registry's login may be sent to this token server: it is on the registry's site, or the user lists it. */
 export function isTrustedRealm(realm: URL, registry: URL, listed: readonly string[]): boolean {
   return siteOf(realm.hostname) === siteOf(registry.hostname) || listed.some((host) => isHost(host, realm));
 }

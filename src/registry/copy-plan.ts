@@ -19,12 +19,12 @@ export interface CopyOptions {
   readonly referrers: boolean;
 }
 
-/** The state of a copy at its target, and what copying would do. */
+/** The state of a copy at its target, and the work that is left. */
 export type PlannedCopy =
   | {
       readonly state: 'there';
       readonly copy: Copy;
-      /** How many referrers the target lacks. */
+      /** The number of referrers that the target lacks. */
       readonly referrers: number;
     }
   | { readonly state: 'conflict'; readonly copy: Copy; readonly found: Digest }
@@ -33,13 +33,13 @@ export type PlannedCopy =
       readonly copy: Copy;
       /** Within one registry blobs are mounted, which moves no bytes if the registry agrees. */
       readonly way: 'mount' | 'upload';
-      /** Empty if the image is no index, or names no platform. */
+      /** Empty if the image is not an index, or its index names no platform. */
       readonly platforms: readonly string[];
       readonly manifests: number;
       readonly blobs: number;
-      /** Of all blobs, including those that the target already has. */
+      /** The size of all blobs, including those that the target already has. */
       readonly bytes: number;
-      /** Their manifests and blobs are counted above. */
+      /** The number of referrers. Their manifests and blobs are counted above. */
       readonly referrers: number;
     };
 
@@ -78,8 +78,8 @@ export async function prepare(access: Access, copy: Copy, options: CopyOptions, 
   const { source, target } = copy;
   const looking = resolve(access, target.repository, target.tag);
   const read = () => recallManifest(access, source.repository, source.digest);
-  // In parallel, unless a login costs extra requests: then a copy that is already done should end with the target's
-  // answer.
+  // Both are read in parallel. With a login, which costs extra requests, the source waits for the target's answer, since
+  // most copies are already done.
   const reading = access.hasLogin(target.repository) ? undefined : read();
   // The error is thrown where this is awaited below. If the target has the image, the source is not needed.
   reading?.catch(() => undefined);
@@ -106,8 +106,8 @@ export async function prepare(access: Access, copy: Copy, options: CopyOptions, 
 function warnOfLeftBehind({ source, target }: Copy, { leftBehind }: Content, log: Log): void {
   if (leftBehind.length === 0) return;
   log.warning(
-    `${named(target.repository, target.tag)}: ${leftBehind.length} layers stay behind, since their type says that they ` +
-      `must not be distributed, as ${leftBehind[0]?.digest} of ${named(source.repository, source.digest)}`,
+    `${named(target.repository, target.tag)}: ${leftBehind.length} layers stay behind, since their type forbids ` +
+      `distribution, such as ${leftBehind[0]?.digest} of ${named(source.repository, source.digest)}`,
   );
 }
 
@@ -128,7 +128,7 @@ async function laterReferrers(
   } catch (error) {
     if (!(error instanceof ServiceError)) throw error;
     log.warning(
-      `${named(target.repository, target.tag)}: is there; not known if it was signed since: ${error.message}`,
+      `${named(target.repository, target.tag)}: is already there; newer signatures could not be read: ${error.message}`,
     );
     return NOTHING;
   }
@@ -142,7 +142,7 @@ function contentsOf(referrers: readonly Referrer[]): Content[] {
   return referrers.map(({ content }) => content);
 }
 
-/** The part of a preparation that people see. */
+/** The part of a preparation that plans show. */
 export function toPlan(prepared: Preparation): PlannedCopy {
   if (prepared.state === 'conflict') return prepared;
   const { copy, referrers, blobs } = prepared;
@@ -160,7 +160,7 @@ export function toPlan(prepared: Preparation): PlannedCopy {
   };
 }
 
-/** How many manifests will be put. */
+/** The number of manifests to push. */
 export function manifestsOf(prepared: Feasible): number {
   const contents = contentsOf(prepared.referrers);
   if (prepared.state === 'copy') contents.push(prepared.content);
@@ -176,8 +176,8 @@ export function withoutConflicts(prepared: readonly Preparation[]): readonly Fea
     const { source, target } = one.copy;
     throw new ServiceError(
       'conflict',
-      `${named(target.repository, target.tag)}: is ${one.found} there, and ${source.digest} was to be copied; ` +
-        'it is never overwritten: find out which is right, then delete it there, or exclude this tag',
+      `${named(target.repository, target.tag)}: is ${one.found} there, not ${source.digest}; a versioned tag is never ` +
+        'overwritten: find out which one is right, then delete it there, or exclude this tag',
     );
   });
 }

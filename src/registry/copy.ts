@@ -11,7 +11,7 @@ import { createSemaphore } from './semaphore.js';
 import type { Access } from './session.js';
 import { finishUpload, startUpload } from './upload.js';
 
-/** What was done for one copy. */
+/** The result of one copy. */
 export interface CopiedImage {
   readonly copy: Copy;
   /** The image's state. Referrers may have been copied even if the image was there. */
@@ -30,7 +30,7 @@ export interface Amount {
 
 export type CopyReport = readonly CopiedImage[];
 
-/** How many blobs are uploaded at once. Each costs two connections and the memory between them. */
+/** The number of blobs that are uploaded at once. Each needs two connections and the memory between them. */
 const UPLOADS = 16;
 
 /**

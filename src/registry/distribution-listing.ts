@@ -14,7 +14,7 @@ export interface TagPage {
 
 export interface DistributionListing {
   readonly names: readonly string[];
-  /** Does the list hold only the first page and the names that begin with the prefix? */
+  /** True if the list has only the first page and the names that begin with the prefix. */
   readonly narrowed: boolean;
 }
 
@@ -52,8 +52,8 @@ export async function listByDistribution(
 /**
  * Reads the first page, then jumps to the names that begin with the prefix. Undefined unless the order is proven: the
  * first page must ascend, and its Link must continue from its last name; asked to continue from the prefix, the
- * registry must answer with names above it; and every page must ascend from the end of the one before. Any order that
- * passes this puts no name with the prefix before the prefix itself.
+ * registry must answer with names above it; and every page must ascend from the end of the one before. In a listing that
+ * passes this, no name with the prefix comes before the prefix itself.
  */
 async function readRange(
   access: Access,
@@ -119,7 +119,7 @@ async function* pagesFrom(access: Access, repository: Repository, first: TagPage
     if (page.names.length > 0 && names.size === before) throw bad(`page ${count} has nothing new`);
     yield page.names;
     if (page.next === undefined) return;
-    if (page.names.length === 0) throw bad(`page ${count} is empty, and more are to follow`);
+    if (page.names.length === 0) throw bad(`page ${count} is empty, but links to another`);
     const { next } = page;
     page = await readPage(access, repository, next);
     if (page.names.length === 0 && page.next === undefined && !(await isEnd(access, repository, next, [...names]))) {
@@ -129,9 +129,9 @@ async function* pagesFrom(access: Access, repository: Repository, first: TagPage
 }
 
 /**
- * Is an empty page really the end? After a full last page, distribution links to an empty one, but an empty page for
- * another reason would cut the list short. Asked for the two names after the last but one, a registry must return the
- * last one and no more. An empty page after an opaque cursor is read once more, and then believed.
+ * Checks that an empty page really is the end. After a full last page, distribution links to an empty one, but a page
+ * that is empty for another reason would cut the list short. Asked for the two names after the last but one, a registry
+ * must return the last one and no more. An empty page after an opaque cursor is read once more, and then trusted.
  */
 async function isEnd(access: Access, repository: Repository, next: URL, names: readonly string[]): Promise<boolean> {
   const [last, lastButOne] = [names.at(-1), names.at(-2)];

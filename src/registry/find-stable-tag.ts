@@ -15,7 +15,7 @@ export interface FindOptions {
   readonly repository: Repository;
   readonly policy: Policy;
   readonly listing: ListOptions['listing'];
-  /** How many tags there were last time; 0: unknown. */
+  /** The number of tags that the last run read; 0 if unknown. */
   readonly knownTags: number;
   /** The time limit for everything, in milliseconds. */
   readonly limitMs: number;
@@ -86,8 +86,8 @@ async function find(options: FindOptions): Promise<Found> {
 const MAX_IMAGES = 50;
 
 /**
- * Chooses a tag, and reads only the images of tags that are about to be chosen, once each. An image that is gone, is no
- * image, or does not fit gives way to the next.
+ * Chooses a tag, and reads only the images of tags that are about to be chosen, once each. A tag gives way to the next if
+ * its image is gone, is not an image, or does not fit.
  */
 async function select(
   { registry, repository, policy, log }: FindOptions,
@@ -132,7 +132,7 @@ const HINTS: Readonly<Record<Nothing['reason'], Hint>> = {
 /** Reads as much about a tag's image as the policy needs. */
 async function readImage(image: RepositoryClient, tag: Tag, policy: Policy): Promise<KnownImage> {
   const manifest = await image.findManifest(tag);
-  if (manifest === undefined) return { problem: 'has no manifest any more' };
+  if (manifest === undefined) return { problem: 'no longer has a manifest' };
   if (!(await isImage(image, manifest))) {
     const problem =
       manifest.kind === 'index'
@@ -154,7 +154,7 @@ async function readImage(image: RepositoryClient, tag: Tag, policy: Policy): Pro
   };
 }
 
-/** A tag whose manifest or configuration is of no kind that is known, such as schema 1, gives way to the next. */
+/** A tag whose manifest or configuration has an unknown format, such as schema 1, gives way to the next. */
 function asProblem(error: unknown): KnownImage {
   if (!(error instanceof ServiceError && error.kind === 'unsupported')) throw error;
   return { problem: `cannot be read: ${error.message}` };

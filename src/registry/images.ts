@@ -10,11 +10,11 @@ export interface PlatformImage {
   config(): Promise<ImageConfig>;
 }
 
-/** How many children are read to learn their platforms. */
+/** At most this many children are read to learn their platforms. */
 const MAX_READ = 20;
 
 /**
- * Is this an image rather than an artifact such as a Helm chart? Reads children only if the index names no platform.
+ * True for an image, false for an artifact such as a Helm chart. Reads children only if the index names no platform.
  */
 export async function isImage(repository: RepositoryClient, manifest: Manifest): Promise<boolean> {
   if (manifest.kind === 'image') return isRunnable(manifest);

@@ -1,6 +1,6 @@
 import type { Hint } from '../base/errors.js';
 
-/** What proves to a registry who we are. */
+/** Credentials for a registry. */
 export type Login =
   | PasswordLogin
   /** A refresh token, which the token server exchanges for an access token (distribution's spec/auth/oauth.md). */
@@ -19,7 +19,7 @@ export interface Account {
   readonly login?: Login;
   /** How a person changes the login. */
   readonly hint: Hint;
-  /** Why there is no login although one is stored somewhere; a clause for errors. */
+  /** The reason why a stored login is not used, as a clause for errors. */
   readonly note?: string;
 }
 

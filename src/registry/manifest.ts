@@ -23,7 +23,7 @@ const IMAGE_CONFIG_TYPES: readonly string[] = [
   'application/vnd.docker.container.image.v1+json',
 ];
 
-/** What servers say of files that they do not know. */
+/** The types that servers give to files that they do not recognize. */
 const GENERIC_TYPES: readonly string[] = ['application/json', 'application/octet-stream', 'text/plain'];
 
 /** Layers that a registry need not hold: OCI's non-distributable ones, and Docker's foreign ones. */
@@ -35,7 +35,7 @@ export const ACCEPT_MANIFESTS = [...INDEX_TYPES, ...IMAGE_TYPES].join(', ');
 /** The size that the spec requires every registry to accept, and our limit. */
 export const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
 
-/** What identifies content: its type, its digest, and its size in bytes. */
+/** Identifies content by its type, its digest, and its size in bytes. */
 export interface Descriptor {
   readonly mediaType: string;
   readonly digest: Digest;
@@ -73,7 +73,7 @@ export interface Child extends Descriptor {
   readonly isAttestation?: true;
 }
 
-/** What the configuration of an image says about it. */
+/** The parts of an image's configuration that we use. */
 export interface ImageConfig {
   readonly platform: string;
   /** The build time in unix seconds, which a builder can set freely. Undefined if it is not stated. */
@@ -141,7 +141,7 @@ export function algorithmOf(digest: Digest): 'sha256' | 'sha512' {
   return digest.startsWith('sha512:') ? 'sha512' : 'sha256';
 }
 
-/** Is this reference a digest? A tag has no colon. */
+/** Tells a digest from a tag, which has no colon. */
 export function isDigest(reference: string): reference is Digest {
   return v.is(contentDigestSchema, reference);
 }
@@ -183,8 +183,8 @@ export function parseManifest(bytes: Buffer, contentType: string | undefined, wh
 }
 
 /**
- * The type of a document that does not name it, which OCI allows, from a server that sends files as they are: by its
- * fields, which no other kind of manifest has.
+ * The type of a document by its fields, which differ for each kind of manifest. OCI allows a document that does not name
+ * its type, and a server of plain files does not send the type either.
  */
 function typeByShape({ schemaVersion, manifests, config }: v.InferOutput<typeof typeSchema>): string | undefined {
   if (schemaVersion !== 2) return undefined;
@@ -196,7 +196,7 @@ export function isManifestType(mediaType: string): boolean {
   return INDEX_TYPES.includes(mediaType) || IMAGE_TYPES.includes(mediaType);
 }
 
-/** Is this the manifest of an image that can run? */
+/** True for an image that can run, false for an artifact. */
 export function isRunnable({ config }: ImageManifest): boolean {
   return IMAGE_CONFIG_TYPES.includes(config.mediaType);
 }
@@ -253,7 +253,7 @@ const configSchema = v.object({
 
 /** Parses an image's configuration (OCI image spec, config.md); `what` names it in errors. */
 export function parseConfig(bytes: Buffer, what: string): ImageConfig {
-  // Its bytes were checked against a digest, so this is no fault of the registry.
+  // The bytes match their digest, so the registry is not at fault.
   const bad = (problem: string) => new ServiceError('unsupported', `${what}: not an image configuration: ${problem}`);
   const { config, created, ...raw } = parseJson(configSchema, bytes.toString('utf8'), bad);
   const platform = platformName(raw);
@@ -275,8 +275,8 @@ export function parseConfig(bytes: Buffer, what: string): ImageConfig {
 }
 
 /**
- * Parses the entries of a list and leaves out those that do not fit the schema. If none fits, the list is not what it
- * should be, and the error that `fail` makes of the first problem is thrown.
+ * Parses the entries of a list and leaves out those that do not fit the schema. If none fits, it is a list of something
+ * else, and the error that `fail` makes of the first problem is thrown.
  */
 export function parseMost<S extends v.GenericSchema>(
   schema: S,

@@ -145,8 +145,8 @@ function contentDigest({ headers }: Pick<BytesResponse, 'headers'>, what: string
 }
 
 /**
- * Stores a manifest unchanged, under a tag or its own digest. Needs push. `linksSubject`: the registry adds it to its
- * subject's referrers.
+ * Stores a manifest unchanged, under a tag or its own digest. Needs push. `linksSubject` is true if the registry adds it
+ * to its subject's referrers.
  */
 export async function putManifest(
   access: Access,
@@ -187,10 +187,10 @@ export async function putManifest(
   return { linksSubject };
 }
 
-/** How often a tag is read back that does not yet show what was just stored. */
+/** A tag that does not yet show what was just stored is read back this often. */
 const LOOKS = 4;
 
-/** What a tag points at, given some time to become `wanted`: some registries answer reads from copies. */
+/** The digest that a tag points at, after some time to become `wanted`: some registries answer from a replica that lags. */
 async function settledDigestAt(
   access: Access,
   repository: Repository,

@@ -1,12 +1,12 @@
 import { type Digest, formatRepository, type Repository } from '../candidate/reference.js';
 
-/** What a run has learned, so that it does not ask twice for what cannot have changed. */
+/** Answers that a run keeps, since they cannot change while it runs. */
 export interface Memory {
-  /** A manifest that was read or stored in this run, in whatever repository. Does not show where it is. */
+  /** A manifest that was read or stored in this run, in any repository: another one may not have it. */
   recall(digest: Digest): Promise<ManifestBytes> | undefined;
   /** Keeps bytes that were checked against their digest. */
   keep(digest: Digest, manifest: ManifestBytes | Promise<ManifestBytes>): void;
-  /** Does the repository's registry have the referrers API? Undefined if this run has not seen it. */
+  /** True if the repository has the referrers API; undefined if this run does not know yet. */
   hasReferrers(repository: Repository): boolean | undefined;
   noteReferrers(repository: Repository, hasApi: boolean): void;
 }
@@ -17,7 +17,7 @@ export interface ManifestBytes {
   readonly mediaType: string | undefined;
 }
 
-/** How many bytes of manifests are kept. What does not fit is read again. */
+/** The limit for all kept manifests. One that does not fit is read again. */
 const MAX_KEPT_BYTES = 8 * 1024 * 1024;
 
 export function createMemory(): Memory {

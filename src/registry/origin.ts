@@ -7,7 +7,7 @@ import { canonicalRegistry } from '../candidate/reference.js';
  * If the user gives a CA, a loopback host may use TLS, so it is probed.
  */
 export async function originOf(registry: string, plainHttp: readonly string[], ownCa: boolean): Promise<URL> {
-  // Docker Hub's registry has another name than its images.
+  // Docker Hub's registry is on a different host than its images' names say.
   if (canonicalRegistry(registry) === 'docker.io') return new URL('https://registry-1.docker.io');
   const https = new URL(`https://${registry}`);
   const http = new URL(`http://${registry}`);
@@ -15,7 +15,7 @@ export async function originOf(registry: string, plainHttp: readonly string[], o
   return !isLoopback(https.hostname) || (ownCa && (await speaksTls(https))) ? https : http;
 }
 
-/** Does the server answer a TLS handshake? The certificate is not checked here, since each request checks it. */
+/** True if the server answers a TLS handshake. The certificate is not checked here, since each request checks it. */
 function speaksTls({ hostname, port }: URL): Promise<boolean> {
   const host = hostname.replace(/^\[|\]$/g, '');
   return new Promise((resolve) => {

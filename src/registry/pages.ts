@@ -27,8 +27,8 @@ export function nextPage(headers: Readonly<Record<string, string>>, page: URL, w
 }
 
 /**
- * The same page of the repository that was asked. A proxy may show a repository under another name than the registry
- * behind it, whose links do not know that.
+ * Puts the next page under the path that was requested. A proxy may show a repository under a name of its own, which is
+ * not in the links of the registry behind it.
  */
 function onOwnPath(next: URL, page: URL): URL {
   const isSameList = endOf(next.pathname) === endOf(page.pathname);
@@ -41,8 +41,8 @@ function endOf(pathname: string): string {
 }
 
 /**
- * Resolves a URL from a registry against the requested one. Behind a proxy a registry may give its http or inner
- * address. Such a URL is followed on the requested origin, so that nothing leaves TLS. Undefined if it is no URL.
+ * Resolves a URL from a registry against the requested one. Behind a proxy a registry may give its http or internal
+ * address. Such a URL is followed on the requested origin, so that nothing leaves TLS. Undefined if it is not a URL.
  */
 export function ownUrl(target: string, asked: URL): URL | undefined {
   if (!URL.canParse(target, asked.href)) return undefined;

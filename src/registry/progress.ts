@@ -15,7 +15,7 @@ export function createProgress(what: string, clock: Clock, log: Log): Progress {
   const started = clock.now();
   const positions = new Map<string, number>();
   let total = 0;
-  let told = started;
+  let lastLine = started;
 
   return {
     expect(size) {
@@ -24,8 +24,8 @@ export function createProgress(what: string, clock: Clock, log: Log): Progress {
     reached(blob, position) {
       positions.set(blob, position);
       const now = clock.now();
-      if (now - told < EVERY_MS) return;
-      told = now;
+      if (now - lastLine < EVERY_MS) return;
+      lastLine = now;
       const done = [...positions.values()].reduce((sum, bytes) => sum + bytes, 0);
       const perSecond = (done / (now - started)) * 1000;
       const left = perSecond > 0 ? `, ${Math.ceil((total - done) / perSecond)} s left` : '';

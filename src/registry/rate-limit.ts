@@ -5,7 +5,7 @@ import { createSemaphore } from './semaphore.js';
 /** Registries limit these kinds of requests separately. */
 export type Kind = 'blob' | 'manifest' | 'tags';
 
-/** How many requests of a kind run at once: few enough for Quay's own limits. */
+/** The number of requests of a kind that run at once: few enough for Quay's own limits. */
 export const WIDTH: Readonly<Record<Kind, number>> = { blob: 32, manifest: 10, tags: 2 };
 
 const DEFAULT_PAUSE_MS = 1000;

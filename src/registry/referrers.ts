@@ -39,9 +39,9 @@ const COSIGN_SUFFIXES = ['.sig', '.att', '.sbom'] as const;
 /** Proofs are about their own target, so a copy elsewhere would be wrong. */
 const NOT_COPIED: readonly unknown[] = ['application/vnd.ceph-promotion.record.v1+json'];
 
-/** How many referrers of one manifest are copied. */
+/** At most this many referrers of one manifest are copied. */
 const MAX_COPIED = 500;
-/** How much of a list is read. Pages are counted too, since empty pages could link to each other forever. */
+/** Limits on reading a list. Pages are counted too, since empty pages could link to each other forever. */
 const MAX_LISTED = 20_000;
 const MAX_PAGES = 100;
 
@@ -110,8 +110,8 @@ export async function findReferrers(
 }
 
 /**
- * The tags from our subjects' names on, as the registry lists them (spec, "Listing Tags"). They include every tag about
- * the subjects. Undefined if an answer is not clearly such a list, or is empty, which proves nothing.
+ * Lists the tags that follow each subject's name (spec, "Listing Tags"). Every tag about the subjects is among them.
+ * Undefined if an answer is not clearly such a list, or is empty, which proves nothing.
  */
 async function namesAbout(
   access: Access,
@@ -202,14 +202,14 @@ export async function listReferrers(
   return { entries, isWhole: false };
 }
 
-/** Does the answer hold for the whole repository, and not only for this subject or because the repository is not there? */
+/** True if the registry has no such API. False if it may only be that the subject, or the repository, is missing. */
 function lacksApi(answer: BytesResponse): boolean {
   if (answer.status === 405 || answer.status === 501) return true;
   // A registry with this API names what is missing by an error code. One without it answers a plain 404.
   return answer.status === 404 && readSaid({ ...answer, body: answer.bytes }).codes.length === 0;
 }
 
-/** The unparsed entries of a list; undefined if this is no list: without `manifests`, it is some other JSON. */
+/** The unparsed entries of a list; undefined for any other document, which has no `manifests`. */
 function rowsIn(bytes: Buffer): readonly unknown[] | undefined {
   try {
     const list: unknown = JSON.parse(bytes.toString('utf8'));
@@ -327,8 +327,8 @@ export async function putReferrers(
 }
 
 /**
- * Does the registry list referrers? Asked once a run: some, such as ECR, answer a PUT with OCI-Subject although they
- * have no API.
+ * True if the registry lists referrers. It is asked once a run: some, such as ECR, answer a PUT with OCI-Subject although
+ * they have no API.
  */
 export async function hasApi(access: Access, repository: Repository, subject: Digest): Promise<boolean> {
   return access.memory.hasReferrers(repository) ?? (await listReferrers(access, repository, subject)) !== undefined;
@@ -338,7 +338,7 @@ async function putTagged(access: Access, target: Repository, { tag, content }: T
   const there = await resolve(access, target, tag);
   if (there === undefined) await putManifest(access, target, tag, content.root);
   else if (there.digest !== content.root.digest) {
-    log.warning(`${named(target, tag)}: is another than the source's, and stays as it is`);
+    log.warning(`${named(target, tag)}: differs from the source's, and is left as it is`);
   }
 }
 

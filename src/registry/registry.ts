@@ -31,7 +31,7 @@ export interface RegistryOptions {
 
 /** A client for all registries of one run; it shares connections, tokens and rate limits. */
 export interface Registry {
-  /** A client for one repository. Costs nothing: requests start with its methods. */
+  /** A client for one repository. Creating it sends no request. */
   repository(repository: Repository): RepositoryClient;
   /** Plans what `copy` would do. Changes nothing, and requests no right to push. */
   planCopy(copies: readonly Copy[], options: CopyOptions): Promise<CopyPlan>;

@@ -5,7 +5,7 @@ import { type Candidate, formatCandidate, formatRepository } from '../candidate/
 import type { Registry } from './registry.js';
 
 /**
- * The companions with their digests. A tag is looked up once, here; a pinned digest must exist.
+ * Resolves companions to their digests. A tag is resolved only here, once; a pinned digest must exist.
  *
  * @throws UserError if a companion is named twice or does not exist; ServiceError if its registry fails.
  */

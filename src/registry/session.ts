@@ -29,7 +29,7 @@ export interface Access {
   fetch(request: RegistryRequest & { readonly maxBytes: number }): Promise<BytesResponse>;
   /** The error for an expected answer that turns out to be a refusal. */
   refusal(request: RegistryRequest, answer: BytesResponse): Promise<ServiceError>;
-  /** How the registry asks for a login, as far as is known; null: it does not. */
+  /** The registry's challenge; null if it asks for no login, undefined if that is not known yet. */
   challenge(repository: Repository): Promise<Challenge | null | undefined>;
   /** With a login the registry is asked for its challenge first, which costs requests. */
   hasLogin(repository: Repository): boolean;
@@ -63,24 +63,24 @@ export interface RegistryRequest {
 export interface SessionParts {
   readonly http: Http;
   readonly clock: Clock;
-  /** Who we are at a repository. */
+  /** The account for a repository. */
   readonly account: (repository: Repository) => Account;
   /** Registries as `host:port` that speak http. */
   readonly plainHttp: readonly string[];
-  /** Is there a CA of the user's own? Then loopback hosts may speak TLS. */
+  /** True if the user gives a CA. Then loopback hosts may use TLS. */
   readonly ownCa: boolean;
   /** Hosts besides a registry's own site that its login may be sent to for a token. */
   readonly tokenHosts: readonly string[];
 }
 
-/** What is known of one registry. */
+/** The state that is shared by all requests to one registry. */
 interface Host {
   readonly origin: URL;
   readonly rateLimits: Readonly<Record<Kind, Pace>>;
   readonly tokens: Tokens;
-  /** How it asks for a login; null: it does not. */
+  /** Null if it asks for no login. */
   challenge: Promise<Challenge | null> | undefined;
-  /** Scopes that it named beside our own, by the path of the repository. */
+  /** Scopes that it named besides our own, by the path of the repository. */
   readonly scopes: Map<string, readonly string[]>;
   /** Its tokens cover only one of several scopes, so each repository's scope is requested alone. */
   isNarrow: boolean;
@@ -218,7 +218,7 @@ async function dropBody({ body }: Answer): Promise<void> {
 }
 
 /**
- * How a registry asks for a login. Without a login its first refusal tells us. With one we ask first, so that no
+ * The registry's challenge. Without a login it comes with the first refusal. With one it is requested first, so that no
  * request has to be sent twice.
  */
 function challengeOf(http: Http, host: Host, { login }: Account): Promise<Challenge | null> | undefined {
@@ -293,7 +293,7 @@ function learnScopes(host: Host, { path, registry }: Repository, challenge: Bear
 
 const MAX_SCOPES = 4;
 
-/** How errors name a request, as in `quay.io/ceph/daemon: GET manifests/v6.0.7`. */
+/** The name of a request in errors, as in `quay.io/ceph/daemon: GET manifests/v6.0.7`. */
 function nameOf({ repository, method, path }: Pick<RegistryRequest, 'repository' | 'method' | 'path'>): string {
   const below = typeof path === 'string' ? path.split('?')[0] : path.pathname.split(`/${repository.path}/`)[1];
   return `${formatRepository(repository)}: ${method} ${below ?? ''}`;

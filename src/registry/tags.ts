@@ -15,7 +15,7 @@ export interface ListOptions {
   /** Only tags that begin with this text, besides the first page. Used if the server lists by name. */
   readonly prefix?: string;
   /**
-   * Are times needed? Then `auto` tries Quay's listing on each server, since a small one may not be recognized as Quay.
+   * If times are needed, `auto` tries Quay's listing on every server, since a small one may not be recognized as Quay.
    */
   readonly times?: boolean;
 }
@@ -25,7 +25,7 @@ export interface TagListing {
   readonly tags: readonly ListedTag[];
   /** The API that listed them; only Quay's gives digests and times. */
   readonly listing: 'quay' | 'distribution';
-  /** Was `filter` or `prefix` applied? */
+  /** True if `filter` or `prefix` was applied. */
   readonly narrowed: boolean;
 }
 

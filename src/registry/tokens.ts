@@ -17,13 +17,13 @@ export interface Grant {
   readonly actions: 'pull' | 'pull,push' | 'pull,push,delete';
 }
 
-/** What a token must cover. */
+/** The rights that a token must cover. */
 export interface Wanted {
-  /** What the request at hand needs. */
+  /** The right that the request at hand needs. */
   readonly own: Grant;
   /** All grants that one token should cover, including `own`. */
   readonly grants: readonly Grant[];
-  /** Must the token cover nothing else? Some servers issue a token for only one of several scopes. */
+  /** True if the token must cover nothing else: some servers issue a token for only one of several scopes. */
   readonly isAlone: boolean;
   /** Further scopes that the registry named for this request. */
   readonly scopes: readonly string[];
@@ -39,7 +39,7 @@ export interface Tokens {
 
 interface Token {
   readonly value: string;
-  /** When to request the next token, in unix milliseconds: before this one expires. */
+  /** Unix milliseconds. From then on a new token is requested, before this one expires. */
   readonly renewAt: number;
   /** It covers only what the request needed. */
   readonly isAlone: boolean;

@@ -18,6 +18,6 @@ declare module 'undici/lib/api/api-request.js' {
   interface Options extends Omit<Dispatcher.RequestOptions, 'body'> {
     readonly body: string | Uint8Array | AsyncIterable<Uint8Array> | null;
   }
-  /** What undici's index makes the method `request` of every dispatcher. */
+  /** undici's index makes this the method `request` of every dispatcher. */
   export default function request(this: Dispatcher, options: Options): Promise<Dispatcher.ResponseData>;
 }

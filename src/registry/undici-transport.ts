@@ -21,16 +21,16 @@ export interface UndiciTransport {
 export interface UndiciOptions {
   /** PEM certificates to trust in addition to Node's own. */
   readonly ca?: string;
-  /** How many milliseconds a body may take for its next 64 KiB. */
+  /** Milliseconds that a body may take for its next 64 KiB. */
   readonly bodyIdleMs?: number;
 }
 
-/** How requests to one origin are sent. */
+/** The connections to one origin. */
 interface Way {
   requests: Dispatcher;
   /** For bodies that are streams: on HTTP/2 undici sends these only while no other request runs. */
   readonly uploads: Dispatcher;
-  /** How often the server has ended an HTTP/2 connection (GOAWAY). */
+  /** The number of times that the server ended an HTTP/2 connection (GOAWAY). */
   goodbyes: number;
 }
 
@@ -48,7 +48,7 @@ const MANY_GOODBYES = 3;
 const BODY_IDLE_MS = 60_000;
 /** The least that a body must deliver within the idle limit. */
 const LEAST_BYTES = 64 * 1024;
-/** How often this is checked within that time. */
+/** The number of checks within that time. */
 const LOOKS = 20;
 
 /**

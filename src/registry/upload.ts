@@ -9,7 +9,7 @@ import type { Access } from './session.js';
 
 /** Writing blobs: OCI distribution spec v1.1, "Pushing blobs" and "Mounting a blob from another repository". */
 
-/** The address where an upload continues, and from which byte. */
+/** The address and the byte at which an upload continues. */
 export interface Upload {
   readonly location: URL;
   readonly offset: number;
@@ -134,7 +134,7 @@ async function put(
   }
 }
 
-/** How much of a broken upload the server has, if it says so; at most the `sent` bytes. */
+/** The part of a broken upload that the server has, if it says so; at most the `sent` bytes. */
 async function kept(
   access: Access,
   repository: Repository,

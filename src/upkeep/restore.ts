@@ -1,7 +1,7 @@
 import { ServiceError } from '../base/errors.js';
+import { inParallel } from '../base/in-parallel.js';
 import { tryParse } from '../base/schema.js';
 import { type Digest, formatRepository, type Repository, tagSchema } from '../candidate/reference.js';
-import { inParallel } from '../evidence/in-parallel.js';
 import { type Label, movingTag } from '../ledger/names.js';
 import type { LedgerReader } from '../ledger/reader.js';
 import { type AttachedProof, findProofs, readProvenRecord } from '../proof/record-proof.js';

@@ -81,16 +81,18 @@ export async function checkSetup(setup: Setup): Promise<Check[]> {
 async function checkReader({ withReader, candidateLabel, label }: Setup): Promise<Check[]> {
   const what = (name: Label) => `read label ${name} as a consumer`;
   if (withReader === undefined) return [notSet('the labels, as a consumer reads them', 'url')];
-  const read = (name: Label) =>
-    check(what(name), () =>
-      withReader(async (store) => {
-        const found = await readCandidate({ store, label: name, unpinnedRepository: undefined });
-        return found === undefined
-          ? `${store.where}: no label ${name} yet`
-          : `${store.where}: ${name} is ${found.tag}@${found.digest}`;
-      }),
-    );
-  return [await read(candidateLabel), await read(label)];
+  const read = (store: StoreReader, name: Label) =>
+    check(what(name), async () => {
+      const found = await readCandidate({ store, label: name, unpinnedRepository: undefined });
+      return found === undefined
+        ? `${store.where}: no label ${name} yet`
+        : `${store.where}: ${name} is ${found.tag}@${found.digest}`;
+    });
+  try {
+    return await withReader(async (store) => [await read(store, candidateLabel), await read(store, label)]);
+  } catch (error) {
+    return [wrong(what(candidateLabel), error), wrong(what(label), error)];
+  }
 }
 
 /** Reads the key, or fetches a token. Nothing is signed: a keyless signature would be in a public log for ever. */

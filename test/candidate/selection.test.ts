@@ -320,10 +320,10 @@ describe('what a tag turns out to be', () => {
   const [newest, older] = ['6.0.9 pacific centos-8', '6.0.8 pacific centos-8'].map(tag) as [string, string];
 
   test('no image, or gone: the next, with a warning that names it', () => {
-    const known = new Map<string, KnownImage>([[newest, { problem: 'has no manifest any more' }]]);
+    const known = new Map<string, KnownImage>([[newest, { problem: 'no longer has a manifest' }]]);
     const selection = chosen(selectCandidate(listed([older, newest]), policy({ flavor: 'pacific' }), known));
     expect(selection.chosen.tag).toBe(older);
-    expect(selection.warnings).toEqual([`${newest} is listed, and passed over: it has no manifest any more`]);
+    expect(selection.warnings).toEqual([`${newest} is listed, and passed over: it no longer has a manifest`]);
   });
 
   test.each<[string, string[], Partial<Policy>, string]>([

@@ -249,14 +249,14 @@ describe('what a tag turns out to be', () => {
     server.front.rules.push({ path: new RegExp(`manifests/${newer}$`), fault: { kind: 'answer', status: 404 } });
     const { candidate, selection } = await find(server.image);
     expect(candidate.tag).toBe(older);
-    expect(selection.warnings).toEqual([`${newer} is listed, and passed over: it has no manifest any more`]);
+    expect(selection.warnings).toEqual([`${newer} is listed, and passed over: it no longer has a manifest`]);
   });
 
   test('where all are gone it is an error that says so', async () => {
     const server = await pushed({ [older]: both, [newer]: both });
     server.front.rules.push({ path: /manifests/, fault: { kind: 'answer', status: 404 } });
     await expect(find(server.image)).rejects.toThrow(
-      `there is: 2 passed over because it has no manifest any more (${newer}, …)`,
+      `there is: 2 passed over because it no longer has a manifest (${newer}, …)`,
     );
   });
 

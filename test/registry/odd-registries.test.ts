@@ -347,7 +347,7 @@ describe('the finder', () => {
     for (const policy of [{}, { platforms: ['linux/amd64'] }]) {
       const { candidate, selection } = await search({ policy });
       expect(candidate.tag).toBe(OLD);
-      expect(selection.warnings).toEqual([`${NEW} is listed, and passed over: it has no manifest any more`]);
+      expect(selection.warnings).toEqual([`${NEW} is listed, and passed over: it no longer has a manifest`]);
     }
   });
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
-import { inParallel } from '../../src/evidence/in-parallel.js';
+import { inParallel } from '../../src/base/in-parallel.js';
 
 test('answers in the order asked, eight at once', async () => {
   let running = 0;

@@ -125,7 +125,15 @@ describe('what a repository has to set is told, and nothing else', () => {
     expect(missing).toEqual([]);
     const examples = ['minimal', 'downstream'].map((name) => used(`examples/${name}/.github/workflows`));
     const known = new Set([used(WORKFLOWS), ...examples].flatMap((names) => [...names]));
-    const outside = ['CEPH_REFERENCE', 'CEPH_EXTRA_VARS', 'GITHUB_OUTPUT', 'SSH_AUTH_SOCK', 'BRANCH', 'SCENARIO'];
+    const outside = [
+      'CEPH_REFERENCE',
+      'CEPH_SET',
+      'CEPH_EXTRA_VARS',
+      'GITHUB_OUTPUT',
+      'SSH_AUTH_SOCK',
+      'BRANCH',
+      'SCENARIO',
+    ];
     const inActions = actions.flatMap((name) => [...told(join('actions', name, 'README.md'))]);
     expect([...inReadme, ...inActions].filter((name) => !known.has(name) && !outside.includes(name))).toEqual([]);
   });

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Your deployment and its tests come here. This only holds the variables that they are given against the candidate's digest.
+# Put your deployment and its tests here. This only checks that the variables name the candidate's digest.
 set -euo pipefail
 
 cat ceph.yml

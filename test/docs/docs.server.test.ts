@@ -86,19 +86,6 @@ test.each(runnable)(
   180_000,
 );
 
-const below = ['.github', 'actions', 'docs', 'examples', 'roles'].flatMap((folder) =>
-  readdirSync(path.join(projectRoot, folder), { recursive: true, encoding: 'utf8' }).map((name) =>
-    path.join(folder, name),
-  ),
-);
-const everyPage = [...readdirSync(projectRoot), ...below].filter((name) => name.endsWith('.md'));
-
-test.each(everyPage)('the links of %s lead to files', (page) => {
-  const links = linksOf(readFileSync(path.join(projectRoot, page), 'utf8'));
-  const broken = links.filter((link) => !existsSync(path.join(projectRoot, path.dirname(page), link)));
-  expect(broken).toEqual([]);
-});
-
 test('the page on calling the workflow passes every input and secret, and has one pin', () => {
   const page = read('how-to/call-the-workflow.md');
   const caller = parse(blocksOf(page).find(({ info }) => info === 'yaml')?.text ?? '');

@@ -16,10 +16,30 @@ export function blocksOf(markdown: string): Block[] {
   });
 }
 
-/** The destinations of the links that lead to a file of the repository, without their fragments. */
+/** The destinations of the links that lead to a file or a heading of the repository, as they stand in the text. */
+export function destinationsOf(markdown: string): string[] {
+  const targets = [...markdown.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target);
+  return targets.filter((target) => !/^[a-z]+:/.test(target));
+}
+
+/** The files that links lead to, without their fragments. */
 export function linksOf(markdown: string): string[] {
-  const targets = [...markdown.matchAll(/\]\(([^)\s]+)\)/g)].flatMap(([, target = '']) => target.split('#')[0] ?? []);
-  return targets.filter((target) => target !== '' && !/^[a-z]+:/.test(target));
+  return destinationsOf(markdown).flatMap((target) => {
+    const file = target.split('#')[0];
+    return file === undefined || file === '' ? [] : [file];
+  });
+}
+
+/** The fragments that forges give the headings of a page. */
+export function anchorsOf(markdown: string): string[] {
+  const prose = markdown.replaceAll(/^```(?=\S)[\s\S]*?^```$/gm, '');
+  return [...prose.matchAll(/^#+ +(.*)$/gm)].map(([, heading = '']) =>
+    heading
+      .replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1')
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}_ -]/gu, '')
+      .replaceAll(' ', '-'),
+  );
 }
 
 /** The first line of what a page says is printed that is not printed; `…` stands for anything in a line. */

@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import fc from 'fast-check';
 import { UserError } from '../../src/base/errors.js';
 import { sandbox } from '../sandbox/current.js';
 import { runDirectory } from '../sandbox/process.js';
 import { startRegistry } from '../sandbox/registry.js';
 import { type Forge, startForge } from '../store/git/support.js';
-import { freshGitScene, losesAndRecovers, lossesOf, problemOf, stateOf, withRun } from './on-git.js';
+import { freshGitScene, losesAndRecovers, lossesOf, problemOf, stateOf, withCommit, withRun } from './on-git.js';
+import { checkLayout, operate, operations, TAGS } from './operations.js';
 import { publish, runOn } from './support.js';
 
 let forge: Forge;
@@ -52,4 +54,27 @@ test('of runs at once exactly one writes each record, and readers find the head'
   expect(await problemOf(forge, place)).toBeUndefined();
   await target.stop();
   await home.stop();
+});
+
+const OPERATIONS = 30;
+
+test(`every commit has the layout of RDO's image server after ${OPERATIONS} operations of any kind`, async () => {
+  await fc.assert(
+    fc.asyncProperty(operations(OPERATIONS), async (all) => {
+      const place = await freshGitScene(forge);
+      const { scene, repository } = place;
+      const candidates = await Promise.all(TAGS.map((name) => publish(scene, name)));
+      for (const one of all) await withRun(forge, place, (opened) => operate(scene, opened, candidates, one));
+
+      const commits = repository.git('rev-list', 'promotions').split('\n');
+      expect(commits.length).toBeGreaterThan(5);
+      for (const commit of commits) withCommit(repository, commit, checkLayout);
+      const { label, moving, records } = await stateOf(place);
+      expect(records).toBeGreaterThan(2);
+      const { candidate } = JSON.parse(repository.show(`ledger/current-ceph/${records}.json`));
+      expect(candidate).toMatch(new RegExp(`:${label}@${moving}$`));
+      expect(await problemOf(forge, place)).toBeUndefined();
+    }),
+    { numRuns: 1, endOnFailure: true },
+  );
 });

@@ -1,3 +1,7 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from '@jest/globals';
 import { formatCandidate } from '../../src/candidate/reference.js';
 import { openGitStore } from '../../src/store/git/git-store.js';
@@ -53,6 +57,19 @@ export async function stateOf({ scene, repository }: GitScene) {
     records: files.filter((file) => /ledger\/current-ceph\/\d+\.json$/.test(file)).length,
     moving: await digestAt(scene.target, scene.targetRepository, CURRENT),
   };
+}
+
+/** Shows the files of a commit as they lie on disk, as a clone has them. */
+export function withCommit({ git }: Repository, commit: string, look: (path: string) => void): void {
+  const path = mkdtempSync(join(tmpdir(), 'commit-'));
+  const archive = `${path}.tar`;
+  try {
+    git('archive', '--output', archive, commit);
+    execFileSync('tar', ['-xf', archive, '-C', path]);
+    look(path);
+  } finally {
+    for (const one of [path, archive]) rmSync(one, { recursive: true, force: true });
+  }
 }
 
 /** Where the forge goes away for good: before the n-th request of a promotion, or right after it has carried out the n-th push. */

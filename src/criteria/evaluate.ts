@@ -310,7 +310,7 @@ function sinceOf(result: JobResult, results: readonly JobResult[]): number {
   return runOf(result, results).run.at(-1)?.timestamp ?? result.timestamp;
 }
 
-/** How many of each job's newest results are recorded, whether or not they decide. */
+/** How many of each job's newest results are recorded, whether or not they decide: the dashboard counts a job's tries. */
 const NEWEST_COUNTED = 20;
 const NEWEST_REFUSED = 3;
 
@@ -331,18 +331,23 @@ function recordOf(
       for (const one of some) if (one !== undefined) kept.add(one);
     };
     const deciders = hashes.map((hash) => results.find((one) => hashOf(one, criteria) === hash));
-    const ended = (wanted: JobResult['outcome'][]) => results.find(({ outcome }) => wanted.includes(outcome));
     for (const one of [results[0], ...deciders]) {
       if (one === undefined) continue;
+      // Its state says since when.
       const { run, before } = runOf(one, results);
       keep(one, run.at(-1), before);
     }
-    keep(...results.slice(0, NEWEST_COUNTED), ended(['failure', 'success']), ended(['success']));
+    // A failure without proof is cleared by the newest pass.
+    keep(
+      ...results.slice(0, NEWEST_COUNTED),
+      results.find(({ outcome }) => outcome === 'success'),
+    );
 
     const holding = (['undated', 'unproven'] as const).map((how) => others.find(({ holds }) => holds === how));
     for (const one of [...holding, ...others.slice(0, NEWEST_REFUSED)]) if (one !== undefined) shown.add(one);
     // Without a vote that names the image, a vote that names none would hold nothing back.
     for (const one of holding) if (one !== undefined) keep(newestAlike(results, voteKey, one.result));
+    // Without what came later on its hash, an old pass would stand for that hash.
     for (const one of results) {
       if (kept.has(one)) keep(newestAlike(results, (other) => hashOf(other, criteria), one));
     }

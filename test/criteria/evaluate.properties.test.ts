@@ -156,6 +156,31 @@ test('any record, written and read, replays to its verdict, and its evidence giv
   );
 });
 
+/**
+ * What a record keeps of long histories: each result is one of 21 that a job gave in a row, so that the newest 20 of a
+ * job, which are always kept, end before the history gets old.
+ */
+test('of results in any number a record keeps what gives its verdict and its states, and no better verdict', () => {
+  const IN_A_ROW = 21;
+  let shortened = 0;
+  fc.assert(
+    fc.property(criteria, fc.oneof(results, mostlyGreen), (file, before) => {
+      const all = before.flatMap((one) =>
+        Array.from({ length: IN_A_ROW }, (_, n) => ({ ...one, timestamp: one.timestamp - n / IN_A_ROW })),
+      );
+      const record = decide(file, all);
+      const again = decide(file, record.evidence);
+      expect(replay(record)).toBe(record.verdict);
+      expect(again.jobs).toEqual(record.jobs);
+      expect(again['aggregate-hash']).toEqual(record['aggregate-hash']);
+      expect(again['blocked-by']).toEqual(record['blocked-by']);
+      if (record.evidence.length < all.length / 2) shortened += 1;
+    }),
+    { numRuns: 200 },
+  );
+  expect(shortened).toBeGreaterThan(100);
+});
+
 test('what blocks is enough to promote, and none of it can be left out', () => {
   let blocked = 0;
   fc.assert(

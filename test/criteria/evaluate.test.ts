@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
+import { rfc3339 } from '../../src/base/clock.js';
 import { UserError } from '../../src/base/errors.js';
 import { parseCriteria } from '../../src/criteria/criteria-file.js';
 import type { Verdict } from '../../src/criteria/decision-record.js';
@@ -540,6 +541,75 @@ describe('nobody can make a record too large by reporting often', () => {
     const record = decide(criteria, [...newest, passed('b', { 'aggregate-hash': 'h2', ...ago(60) }), ...older]);
     expect(record.verdict).toBe('wait');
     expect(replay(record)).toBe('wait');
+  });
+
+  test('of a job that reports often, what decides is kept, and the newest twenty, of which the dashboard counts the tries', () => {
+    const record = decide(
+      'current-ceph: [a]',
+      flood(50, (n) => passed('a', ago(n))),
+    );
+    expect(record.evidence.map(({ timestamp }) => NOW - timestamp)).toEqual([...Array(20).keys(), 49]);
+    // Its run of passes began with the oldest.
+    expect(record.jobs).toMatchObject([{ since: rfc3339(NOW - 49) }]);
+    expect(decide('current-ceph: [a]', record.evidence).jobs).toEqual(record.jobs);
+  });
+
+  test('an old pass is kept only with what the job said later on its hash', () => {
+    const on = (hash: string, job: string, outcome: JobResult['outcome'], seconds: number) =>
+      result(job, outcome, { 'aggregate-hash': hash, ...ago(seconds) });
+    const votes = [
+      ...flood(30, (n) => on('h2', 'a', 'success', n)),
+      on('h4', 'a', 'failure', 100),
+      on('h3', 'a', 'failure', 200),
+      on('h1', 'a', 'success', 300),
+      // Where its run of passes began.
+      on('h3', 'a', 'success', 400),
+      ...flood(30, (n) => on('h5', 'b', 'success', n)),
+      on('h1', 'b', 'success', 300),
+      on('h3', 'b', 'success', 400),
+      ...flood(30, (n) => on('h2', 'c', 'success', n)),
+      on('h5', 'c', 'success', 300),
+      on('h3', 'c', 'success', 400),
+    ];
+    const record = decide('current-ceph: [a, b, c]', votes);
+    expect(record.verdict).toBe('wait');
+    expect(record.evidence.length).toBeLessThan(votes.length);
+    expect(replay(record)).toBe('wait');
+  });
+
+  test('an old pass on the hash that promotes is kept', () => {
+    const newest = flood(30, (n) => passed('a', { 'aggregate-hash': 'h2', ...ago(n) }));
+    const oldest = passed('a', { 'aggregate-hash': 'h0', ...ago(200) });
+    const record = decide('current-ceph: [a, b]', [...newest, passed('a', ago(100)), oldest, passed('b')]);
+    expect(record).toMatchObject({ verdict: 'promote', 'aggregate-hash': 'h1' });
+    expect(replay(record)).toBe('promote');
+  });
+
+  test('what ended a run of passes is kept, also where no hash that is recorded has it', () => {
+    const votes = [
+      ...flood(30, (n) => passed('a', { 'aggregate-hash': 'h1', ...ago(n) })),
+      failed('a', { 'aggregate-hash': 'h2', ...ago(100) }),
+      passed('a', { 'aggregate-hash': 'h3', ...ago(200) }),
+      passed('b', { 'aggregate-hash': 'h3', ...ago(300) }),
+      passed('c', { 'aggregate-hash': 'h1', ...ago(300) }),
+    ];
+    const file = 'current-ceph: [a, b, c]';
+    const record = decide(file, votes);
+    expect(record['blocked-by'].map((one) => one['aggregate-hash'])).toEqual(['h1', 'h3']);
+    expect(record.jobs[0]?.since).toBe(rfc3339(NOW - 29));
+    expect(decide(file, record.evidence).jobs).toEqual(record.jobs);
+  });
+
+  test('the pass that cleared a failure without proof is kept', () => {
+    const votes = [
+      ...flood(30, (n) => result('a', 'running', ago(n))),
+      failed('a', ago(100)),
+      passed('a', ago(200)),
+      failed('a', { ...BARE_TAG, ...ago(300) }),
+    ];
+    const record = decide('current-ceph: [a]', votes);
+    expect(record.jobs).toMatchObject([{ state: 'unknown', why: 'failed, and is running again' }]);
+    expect(decide('current-ceph: [a]', record.evidence).jobs).toEqual(record.jobs);
   });
 
   test('what does not count is a number and the newest few', () => {

@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { systemClock } from '../base/clock.js';
 import { errorLine, UserError } from '../base/errors.js';
+import type { Log } from '../base/log.js';
 import { companionsOf, isNamed } from '../candidate/image-set.js';
 import { candidateSchema, formatCandidate, type Repository, repositorySchema } from '../candidate/reference.js';
 import { compareTags } from '../candidate/schemes.js';
@@ -37,7 +38,7 @@ import { unseenStore } from '../store/unseen-store.js';
 import { type CandidateSettings, readCandidateInput, sourceRepository } from './shared/candidate-input.js';
 import { evidenceInputs, readEvaluation } from './shared/evidence-inputs.js';
 import { smallApis } from './shared/http.js';
-import { leaveManagedImages, releaseSchema } from './shared/managed-images.js';
+import { excludeList, leaveManagedImages, releaseSchema } from './shared/managed-images.js';
 import { noticeInputs, noticeSilence, tell } from './shared/notice-inputs.js';
 import {
   describeOutcome,
@@ -175,6 +176,8 @@ async function run(settings: Settings, runner: Run): Promise<Promoted> {
   const candidate = await readCandidateInput({ ...settings, withStoreAtUrl }, { request, dryRun }, log);
   const source = sourceRepository(candidate, settings.image, request);
   checkTargets(targets, source, label);
+  const release = settings['managed-images-for'];
+  const list = release && excludeList(targets, release);
   runner.checkOutputs({
     reference: candidate === undefined ? '' : formatCandidate(candidate),
     'managed-images': managedImages(targets),
@@ -203,7 +206,7 @@ async function run(settings: Settings, runner: Run): Promise<Promoted> {
       const promoted = await promote(promotion, asked);
       for (const warning of companionWarnings(promoted, targets)) log.warning(warning);
       if (!dryRun) {
-        await leaveList(store, settings, runner);
+        if (list !== undefined) await leaveList(store, list, log);
         await leaveDecision(store, label, promoted, signing, runner);
       }
       return promoted;
@@ -254,10 +257,9 @@ function withTheStore<T>(settings: Settings, { dryRun, log }: Run, work: (store:
 }
 
 /** Writes which images others leave alone; leaveDecision flushes it. A failure is a warning, since the promotion stands. */
-async function leaveList(store: Store, settings: Settings, { log }: Runner): Promise<void> {
-  const { targets, 'managed-images-for': release } = settings;
+async function leaveList(store: Store, list: string, log: Log): Promise<void> {
   try {
-    if (release !== undefined) await leaveManagedImages(store, targets, release);
+    await leaveManagedImages(store, list);
   } catch (error) {
     log.warning(`managed-images.yaml was not written: ${errorLine(error)}`);
   }

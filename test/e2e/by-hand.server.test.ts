@@ -1,10 +1,11 @@
+import { execFileSync } from 'node:child_process';
 import { readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from '@jest/globals';
 import * as v from 'valibot';
-import { parse } from 'yaml';
 import { ledgerRecordSchema } from '../../src/ledger/codec.js';
 import { cephDaemonImage } from '../sandbox/ceph-daemon.js';
+import { sandbox } from '../sandbox/current.js';
 import { type BundleRun, runBundle } from './bundle.js';
 import { freshSettings, type Settings } from './settings.js';
 
@@ -55,6 +56,14 @@ const force = (tag: string, env: Readonly<Record<string, string>>) => {
   return decide({ reference, 'force-tag': tag, 'force-confirm': tag, 'skip-jobs': 'scenario001' }, env);
 };
 
+/** What RDO's promoter goes through, and what the distro's list is, by the YAML parser that RDO uses. */
+function excludedInPython(file: string): unknown {
+  const program =
+    'import json, sys, yaml; master = yaml.safe_load(open(sys.argv[1]))["exclude_containers"]["master"]; ' +
+    'print(json.dumps([[name for name in master], master["centos9"]]))';
+  return JSON.parse(execFileSync(sandbox().tools.python, ['-c', program, file], { encoding: 'utf8' }));
+}
+
 async function record(n: number) {
   const text = await readFile(join(settings.directory.path, `ledger/current-ceph/${n}.json`), 'utf8');
   return v.parse(ledgerRecordSchema, JSON.parse(text));
@@ -82,9 +91,10 @@ test('an operator forces, a person in Zuul rolls back and holds, and the ledger 
   expect(await record(3)).toMatchObject({ kind: 'rollback', ...zuul, event: 'zuul/ceph-decision/12346,1' });
   expect(await record(4)).toMatchObject({ kind: 'lift', who: 'alice', 'run-url': null });
   expect(await readlink(join(settings.directory.path, 'current-ceph'))).toBe(OLDER);
-  expect(parse(await readFile(join(settings.directory.path, 'managed-images.yaml'), 'utf8'))).toEqual({
-    exclude_containers: { master: { centos9: ['daemon'] } },
-  });
+  expect(excludedInPython(join(settings.directory.path, 'managed-images.yaml'))).toEqual([
+    ['centos9', 'daemon'],
+    ['daemon'],
+  ]);
 });
 
 test.each<[string, Readonly<Record<string, string>>, string]>([

@@ -134,6 +134,27 @@ test("the scenario's own deployment runs the digest, and asks which digest runs"
   await rm(folder, { recursive: true });
 });
 
+test('DLRN is told what was proved, and not what was to be tested', async () => {
+  const proved = `sha256:${'1'.repeat(64)}`;
+  const { status, returned, said } = await runPlaybook(join(PLAYBOOKS, 'report.yaml'), {
+    ...project,
+    ceph_promotion: { find_stable_tag: { 'set-digest': `sha256:${'2'.repeat(64)}` } },
+    ceph_promotion_proved: reference(),
+    ceph_promotion_proved_set: proved,
+    ceph_promotion_zuul_url: 'https://zuul.example',
+    ceph_dlrn: sandbox().dlrn.login,
+    ceph_report_dlrn: {
+      'dlrn-url': sandbox().dlrn.branches.master.url,
+      'aggregate-hash': sandbox().dlrn.branches.master.hashes[0],
+      'dry-run': true,
+    },
+    zuul: { job: 'scenario001', tenant: 'storage', build: 'b1', pipeline: 'periodic' },
+    zuul_success: true,
+  });
+  expect({ status, said: status === 0 ? '' : said }).toEqual({ status: 0, said: '' });
+  expect(returned).toMatchObject({ ceph_promotion: { report_dlrn: { notes: `${TAG}@${digest} set=${proved}` } } });
+});
+
 describe('the artifact by which a build is evidence', () => {
   test.each([
     ['', {}],

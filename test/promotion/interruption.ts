@@ -1,0 +1,130 @@
+import { readdirSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from '@jest/globals';
+import { formatCandidate } from '../../src/candidate/reference.js';
+import { httpReader } from '../../src/store/http-reader.js';
+import { verifyPromotion } from '../../src/upkeep/verify.js';
+import { http } from '../store/fixture.js';
+import { keepReading, readAsConsumer } from './consumer.js';
+import { type Interruption, type Lane, NEW, OLD, type Start, startLane } from './lane.js';
+import { CURRENT, ledger, runOn, verdict } from './support.js';
+
+/** Promotions that are interrupted at any step, several at once. */
+
+/** How many promotions run at once. */
+const LANES = 6;
+
+export async function startLanes(): Promise<readonly [Lane, ...Lane[]]> {
+  return [await startLane(), ...(await Promise.all(Array.from({ length: LANES - 1 }, startLane)))];
+}
+
+/** How many pieces a promotion that nobody interrupts sends to registries, and what it asks of the SFTP server. */
+export interface Steps {
+  readonly registry: number;
+  readonly sftp: readonly string[];
+}
+
+/** Promotes while consumers read, in this process. */
+export async function rehearse(lane: Lane, start: Start): Promise<Steps> {
+  lane.reset(start);
+  const reading = keepReading(lane, start);
+  const sftp = await lane.promote().ended;
+  await reading.stop();
+  return { registry: lane.sent(), sftp };
+}
+
+export function steps(at: Interruption['at'], count: number): Interruption[] {
+  return Array.from({ length: count }, (_, index) => ({ at, step: index + 1 }));
+}
+
+/** Takes the places by as many as there are lanes, each on servers that are as at the start. What went wrong where. */
+export async function inLanes(
+  lanes: readonly Lane[],
+  start: Start,
+  places: readonly Interruption[],
+  work: (lane: Lane, place: Interruption) => Promise<void>,
+): Promise<string[]> {
+  const rest = places.values();
+  const problems: string[] = [];
+  const take = async (lane: Lane) => {
+    for (const place of rest) {
+      lane.reset(start);
+      problems.push(...(await problemAt(place, () => work(lane, place))));
+    }
+  };
+  await Promise.all(lanes.map(take));
+  return problems;
+}
+
+export async function problemAt({ at, step }: Interruption, work: () => Promise<void>): Promise<string[]> {
+  try {
+    await work();
+    return [];
+  } catch (error) {
+    return [`at ${at} ${step}: ${error}`];
+  }
+}
+
+/** Everything that there is of a promotion, on both servers. */
+export async function stateOf(lane: Lane) {
+  const label = await readAsConsumer(lane);
+  const { directory } = lane.scene;
+  const names = readdirSync(directory.path);
+  const hasLedger = names.includes('ledger') && readdirSync(join(directory.path, 'ledger')).includes(CURRENT);
+  return {
+    label,
+    previous: names.includes(`previous-${CURRENT}`) ? readlinkSync(join(directory.path, `previous-${CURRENT}`)) : '',
+    records: hasLedger ? ledger(lane.scene).map(({ candidate }) => formatCandidate(candidate)) : [],
+  };
+}
+
+/**
+ * Whatever a kill leaves, a run that promotes nothing finishes what was begun, or leaves what was not; and a promotion
+ * afterwards finds it done, or does it once. What was left before was seen recovered before.
+ */
+export async function recovers(lane: Lane, start: Start, recovered: Set<string>): Promise<void> {
+  const left = lane.state();
+  const reading = keepReading(lane, start);
+  if (!recovered.has(left)) {
+    recovered.add(left);
+    await finishes(lane, start);
+  }
+  await reading.stop();
+  await readAsConsumer(lane);
+}
+
+async function finishes(lane: Lane, start: Start): Promise<void> {
+  const { scene, opened, old, candidate } = lane;
+  const [first, second] = [formatCandidate(old), formatCandidate(candidate)];
+  const isEarlier = start !== 'nothing';
+  const before = { label: isEarlier ? OLD : undefined, previous: '', records: isEarlier ? [first] : [] };
+  const after = { label: NEW, previous: isEarlier ? OLD : '', records: [...before.records, second] };
+  await runOn(scene, opened, { candidate, with: { evaluate: verdict('wait') } });
+  expect([before, after]).toContainEqual(await stateOf(lane));
+  await runOn(scene, opened, { candidate });
+  expect(await stateOf(lane)).toEqual(after);
+  const { problem } = await verifyPromotion({
+    reader: httpReader(http, new URL(scene.directory.url)),
+    registry: opened.registry,
+    label: CURRENT,
+    ledgerKey: undefined,
+    repositories: [],
+  });
+  expect(problem).toBeUndefined();
+}
+
+/** Kills a promotion before each of its steps, in this process, while consumers read. What the kills left, each once. */
+export async function killAtEveryStep(lanes: readonly Lane[], start: Start, { registry, sftp }: Steps) {
+  expect(registry).toBeGreaterThan(15);
+  expect(sftp.length).toBeGreaterThan(50);
+  const kills = [...steps('registry', registry), ...steps('sftp', sftp.length)];
+  const recovered = new Set<string>();
+  const wrong = await inLanes(lanes, start, kills, async (lane, place) => {
+    const promoting = lane.promote(place);
+    await promoting.reached;
+    await promoting.kill();
+    await recovers(lane, start, recovered);
+  });
+  expect(wrong).toEqual([]);
+  return recovered;
+}

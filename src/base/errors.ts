@@ -38,6 +38,7 @@ export type Hint =
   | 'private-key' // the SSH key
   | 'known-hosts' // the SSH host's key
   | 'git-token' // the token for a store in git
+  | 'branch-rules' // what the forge requires of a push to the branch
   | 'ledger-key' // the key of the ledger's seals
   | 'signing-key' // the key that signs proofs
   | 'sign-off' // promote without a signature

@@ -70,6 +70,7 @@ const WORDINGS: Readonly<Record<Hint, readonly [string, ...string[]]>> = {
   ],
   'known-hosts': ['check {ssh-known-hosts}', 'check the known hosts of the store'],
   'git-token': ['check {token}', 'check {git-token}', 'check the token for the git store'],
+  'branch-rules': ['check the rules for the branch: this job pushes to it directly, without a review'],
   'ledger-key': ['check {ledger-key}', 'check {evaluate-and-promote.ledger-key}'],
   'signing-key': ['check {sign}, and {signing-key+signing-key-password}', 'check {evaluate-and-promote.signing-key}'],
   'sign-off': ['set {sign} to off to promote without a signature', 'set {evaluate-and-promote.sign} to off'],

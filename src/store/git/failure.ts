@@ -18,6 +18,9 @@ interface Symptom {
 /** What `run` says in place of a git that it ended. */
 export const TOOK_TOO_LONG = 'git was ended by the time limit';
 
+/** What forges and git say where the rules for a branch refuse a push: GitHub, GitLab and Gitea, `receive.deny…`. */
+const RULES = /protected branch|\bGH0(?:06|13)\b|rule violations|denying (?:non-fast-forward|ref deletion)/i;
+
 /** The first that fits counts. Servers differ in their words; git's own client writes most of these. */
 const SYMPTOMS: readonly Symptom[] = [
   { said: new RegExp(TOOK_TOO_LONG), kind: 'timeout' },
@@ -45,6 +48,14 @@ const SYMPTOMS: readonly Symptom[] = [
     line: 'the server wants a login, or refused the token',
     hint: 'git-token',
   },
+  // What a server says about its own disk has `remote:` before it.
+  { said: /^(?!remote: |error: remote ).*No space left/im, kind: 'full', line: 'no space left on the runner' },
+  {
+    said: /failed to write new configuration file/,
+    kind: 'full',
+    line: 'git cannot write on the runner: is its disk full?',
+  },
+  { said: RULES, kind: 'forbidden', hint: 'branch-rules' },
   {
     said: /returned error: 403|Permission to .* denied|not allowed to push|write access .* not granted|insufficient permission/i,
     kind: 'forbidden',
@@ -76,7 +87,7 @@ export function readFailure(stderr: string): GitFailure {
 
 /** What servers say if a push collides with another one. Only another look shows which one won. */
 const LOST_RACE =
-  /^(?:cannot lock ref|failed to update ref|failed to lock|reference already exists|incorrect old value|stale info|fetch first|non-fast-forward)/i;
+  /^(?:cannot lock ref|failed to update ref|failed to lock|reference already exists|incorrect old value)/i;
 
 /**
  * Reads what `git push --porcelain` of one ref said when it failed: `moved` if the ref is no longer what it was, and
@@ -89,7 +100,8 @@ export function readRefusedPush(stdout: string, stderr: string): 'moved' | GitFa
   const said = stderr.split('\n').flatMap((line) => /^remote: (?:error: )?(.*\S)/.exec(line)?.[1] ?? []);
   const words = [reason, ...said.slice(0, 3)].join(': ');
   const { kind, hint } = readFailure(words);
-  const known = kind === 'server-error' ? { kind: 'forbidden' as const, hint: 'git-token' as const } : { kind, hint };
+  const otherwise = /hook declined/.test(reason) ? 'branch-rules' : 'git-token';
+  const known = kind === 'server-error' ? ({ kind: 'forbidden', hint: otherwise } as const) : { kind, hint };
   return { ...known, line: oneLine(`the push was refused: ${words}`, 400) };
 }
 

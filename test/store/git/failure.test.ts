@@ -81,6 +81,8 @@ describe('a failure of git is read from its words', () => {
       'server-error',
     ],
     ['a full disk', 'remote: fatal: write error: No space left on device\nerror: remote unpack failed', 'full'],
+    ['a full disk here', 'fatal: unable to write loose object file: No space left on device', 'full'],
+    ['a full disk here, to git-config', 'error: failed to write new configuration file /tmp/x/config.lock', 'full'],
     ['words that nobody knows', 'fatal: the moon is in the wrong phase', 'server-error'],
     ['nothing', '', 'server-error'],
   ])('%s', (_, stderr, kind) => {
@@ -88,6 +90,12 @@ describe('a failure of git is read from its words', () => {
     expect(failure.kind).toBe(kind);
     expect(failure.line).toMatch(/^.+$/);
   });
+});
+
+test('a full disk is said to be on the runner or at the server', () => {
+  const said = 'fatal: write error: No space left on device';
+  expect(readFailure(said).line).toBe('no space left on the runner');
+  expect(readFailure(`remote: ${said}\nerror: remote unpack failed`).line).toMatch(/^git failed: remote: /);
 });
 
 describe('a push that was refused', () => {
@@ -111,8 +119,37 @@ describe('a push that was refused', () => {
     ).toEqual({
       kind: 'forbidden',
       line: 'the push was refused: pre-receive hook declined: no.',
-      hint: 'git-token',
+      hint: 'branch-rules',
     });
+  });
+
+  test.each([
+    [
+      'GitHub, a protected branch',
+      '[remote rejected] (protected branch hook declined)',
+      'remote: error: GH006: Protected branch update failed for refs/heads/b.        \nremote: \nremote: - Changes must be made through a pull request.        \n',
+      'the push was refused: protected branch hook declined: GH006: Protected branch update failed for refs/heads/b.: - Changes must be made through a pull request.',
+    ],
+    [
+      'GitHub, a ruleset',
+      '[remote rejected] (push declined due to repository rule violations)',
+      'remote: error: GH013: Repository rule violations found for refs/heads/b.\n',
+      'the push was refused: push declined due to repository rule violations: GH013: Repository rule violations found for refs/heads/b.',
+    ],
+    [
+      'Gitea, a protected branch',
+      '[remote rejected] (pre-receive hook declined)',
+      'remote: \nremote: Gitea: Not allowed to push to protected branch b\n',
+      'the push was refused: pre-receive hook declined: Gitea: Not allowed to push to protected branch b',
+    ],
+    [
+      'git, receive.denyNonFastForwards',
+      '[remote rejected] (non-fast-forward)',
+      'remote: error: denying non-fast-forward refs/heads/b (you should pull first)\n',
+      'the push was refused: non-fast-forward: denying non-fast-forward refs/heads/b (you should pull first)',
+    ],
+  ])('by the rules for the branch: %s', (_, words, stderr, line) => {
+    expect(readRefusedPush(ref(words), stderr)).toEqual({ kind: 'forbidden', line, hint: 'branch-rules' });
   });
 
   test('before a ref was looked at', () => {

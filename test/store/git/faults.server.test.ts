@@ -1,4 +1,14 @@
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +19,7 @@ import { sandbox } from '../../sandbox/current.js';
 import { runDirectory } from '../../sandbox/process.js';
 import { startSshd } from '../../sandbox/sshd.js';
 import { candidateFile, failure, label } from '../fixture.js';
+import { mountTmpfs, testWithMounts, unmount } from '../mounts.js';
 import {
   type Changes,
   type Forge,
@@ -52,6 +63,22 @@ async function goesOn(): Promise<void> {
   forge.fault = () => false;
   expect(await withGitStore(forge, repository, (store) => append(store))).toBe('won');
   expect(repository.show('ledger/current-ceph/1.json')).toBe(record(1).toString().trimEnd());
+}
+
+function writeHook(name: 'pre-receive' | 'update', script: string): string {
+  const hook = join(repository.path, 'hooks', name);
+  mkdirSync(join(repository.path, 'hooks'), { recursive: true });
+  writeFileSync(hook, `#!/bin/sh\n${script}\n`);
+  chmodSync(hook, 0o755);
+  return hook;
+}
+
+/** Fills a file system up to so many bytes, by a file that it returns. */
+function leaveFree(path: string, bytes: number): string {
+  const { bavail, bsize } = statfsSync(path);
+  const file = join(path, 'filler');
+  writeFileSync(file, Buffer.alloc(bavail * bsize - bytes));
+  return file;
 }
 
 describe('one clear line, and nothing lost, where', () => {
@@ -114,16 +141,85 @@ describe('one clear line, and nothing lost, where', () => {
       'forbidden',
       'Not allowed to push to protected branch',
     ],
-    ['the disk is full', 'echo "fatal: write error: No space left on device" >&2', 'full', 'No space left'],
   ])('%s', async (_, says, kind, message) => {
     repository = await freshRepository(forge);
-    const hook = join(repository.path, 'hooks/pre-receive');
-    mkdirSync(join(repository.path, 'hooks'), { recursive: true });
-    writeFileSync(hook, `#!/bin/sh\n${says}\nexit 1\n`);
-    chmodSync(hook, 0o755);
+    const hook = writeHook('pre-receive', `${says}\nexit 1`);
     expect(await failureOf()).toEqual({ kind, message: expect.stringContaining(message) });
     rmSync(hook);
     await goesOn();
+  });
+
+  test('the branch is protected, and no other', async () => {
+    repository = await freshRepository(forge);
+    const says = 'GH006: Protected branch update failed for $1.';
+    const hook = writeHook('update', `[ "$1" != refs/heads/promotions ] || { echo "error: ${says}" >&2; exit 1; }`);
+    expect(await failureOf()).toEqual({
+      kind: 'forbidden',
+      message: expect.stringMatching(/: the push was refused: hook declined: GH006: .* for refs\/heads\/promotions\./),
+    });
+    await withGitStore(forge, repository, (store) => append(store), { branch: 'other' });
+    rmSync(hook);
+    await goesOn();
+  });
+
+  test('the branch must keep its commits: a store does, and a dashboard that is amended is refused', async () => {
+    repository = await freshRepository(forge);
+    for (const rule of ['denyNonFastForwards', 'denyDeletes']) repository.git('config', `receive.${rule}`, 'true');
+    await goesOn();
+    await withGitStore(forge, repository, (store) => append(store, 2));
+    expect(repository.git('rev-list', '--count', 'promotions')).toBe('2');
+
+    const pages = { branch: 'gh-pages', history: 'amend' } as const;
+    const publish = (text: string) =>
+      withGitStore(forge, repository, (store) => store.writePage('index.html', text), pages);
+    await publish('1');
+    expect(await failure(publish('2'))).toEqual({
+      kind: 'forbidden',
+      message: expect.stringContaining('the push was refused: non-fast-forward: denying non-fast-forward'),
+    });
+    expect(repository.git('show', 'gh-pages:index.html')).toBe('1');
+  });
+
+  testWithMounts("the server's disk is full", async () => {
+    repository = await freshRepository(forge);
+    const { path } = repository;
+    const copy = mkdtempSync(join(tmpdir(), 'copy-'));
+    cpSync(path, copy, { recursive: true });
+    mountTmpfs(path, '512k');
+    try {
+      cpSync(copy, path, { recursive: true });
+      for (const blocks of [0, 3]) {
+        const fill = leaveFree(path, blocks * 4096);
+        expect(await failureOf()).toEqual({ kind: 'full', message: expect.stringMatching(/refused: .*No space left/) });
+        expect(repository.git('for-each-ref', '--format=%(refname)')).toBe('refs/heads/main');
+        rmSync(fill);
+      }
+      await goesOn();
+    } finally {
+      unmount(path);
+      rmSync(copy, { recursive: true });
+    }
+  });
+
+  testWithMounts("the runner's disk is full", async () => {
+    repository = await freshRepository(forge);
+    mountTmpfs(forge.temporary, '512k');
+    try {
+      for (const [free, message] of [
+        [0, /: no space left on the runner$/],
+        [4096, /: git cannot write on the runner: is its disk full\?$/],
+        [16_384, /: no space left on the runner$/],
+      ] as const) {
+        const fill = leaveFree(forge.temporary, free);
+        expect(await failureOf()).toEqual({ kind: 'full', message: expect.stringMatching(message) });
+        rmSync(fill);
+      }
+      expect(repository.git('for-each-ref', '--format=%(refname)')).toBe('refs/heads/main');
+      await goesOn();
+      expect(readdirSync(forge.temporary)).toEqual([]);
+    } finally {
+      unmount(forge.temporary);
+    }
   });
 
   test('the server takes no pack of that size', async () => {

@@ -95,8 +95,8 @@ async function testedTarget(
 }
 
 /**
- * The companion of a candidate that was tested alone. Versioned tags never move, so it stays on the digest that it was
- * promoted with.
+ * The companion of a candidate that was tested alone. No job has tested what its tag names now, so it takes the digest
+ * that it is pinned to or was promoted with, and no other.
  */
 async function untestedTarget(
   companion: Companion,
@@ -105,11 +105,14 @@ async function untestedTarget(
 ): Promise<LedgerTarget | Refused> {
   const { source, repository } = companion;
   if (source.digest !== undefined) return targetOf(repository, { ...source, digest: source.digest });
-  const before = await promotedBefore(companion, head, facts);
-  if (before !== undefined) return before;
-  const digest = await facts.resolve(source.repository, source.tag);
-  if (digest !== undefined) return targetOf(repository, { ...source, digest });
-  return refuse(`companion ${formatRepository(source.repository)}:${source.tag} does not exist`);
+  const name = `companion ${formatRepository(source.repository)}:${source.tag}`;
+  return (
+    (await promotedBefore(companion, head, facts)) ??
+    refuse(
+      `${name} was not tested with the candidate, and was never promoted; find a candidate with it, or pin it to a digest`,
+      'companions',
+    )
+  );
 }
 
 /** The target of the newest record that promoted this tag of the companion there. */

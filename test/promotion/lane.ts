@@ -235,8 +235,9 @@ async function sceneOf(front: StepProxy, back: StepProxy): Promise<Scene> {
   const place = ({ port }: StepProxy) => ({ url: `http://127.0.0.1:${port}`, host: `127.0.0.1:${port}` });
   const scene = await freshScene({ source: place(front), target: place(back) });
   const companion = `${scene.repository}-companion`;
-  await pushImage({ url: scene.source.url, repository: companion }, tinyImage('companion'), [COMPANION]);
-  const line = `${scene.source.host}/${companion}:${COMPANION} -> ${scene.target.host}/${scene.targetRepository}-companion`;
+  const image = tinyImage('companion');
+  await pushImage({ url: scene.source.url, repository: companion }, image, [COMPANION]);
+  const line = `${scene.source.host}/${companion}:${COMPANION}@${image.digest} -> ${scene.target.host}/${scene.targetRepository}-companion`;
   return { ...scene, targets: [...scene.targets, line] };
 }
 

@@ -671,10 +671,15 @@ describe('companions', () => {
   const source = { repository: v.parse(repositorySchema, 'quay.io/prometheus/prometheus'), tag: tag('v2.33.4') };
   const recorded = targetOf(prometheus, { ...source, digest: digestOf('as promoted') });
 
-  test('are resolved when they are first promoted', async () => {
-    const result = await run(evaluating, { candidate: 1, setting: { targets } });
-    expect(result).toMatchObject({
-      change: { targets: [{}, { repository: prometheus, digest: digestOf('v2.33.4') }] },
+  test.each([
+    ['evaluated', evaluating],
+    ['forced', forcing(1)],
+  ])('that no job tested and nobody promoted or pinned are refused, where the candidate is %s', async (_, request) => {
+    expect(await run(request, { candidate: 1, setting: { targets } })).toEqual({
+      refused:
+        'companion quay.io/prometheus/prometheus:v2.33.4 was not tested with the candidate, and was never promoted; ' +
+        'find a candidate with it, or pin it to a digest',
+      hint: 'companions',
     });
   });
 
@@ -682,12 +687,6 @@ describe('companions', () => {
     const before = { targets: [targetOf(TARGET, at(1)), recorded] };
     const result = await run(evaluating, { ledger: [[1, before]], candidate: 2, setting: { targets } });
     expect(result).toMatchObject({ change: { targets: [{ tag: V(2) }, recorded] } });
-  });
-
-  test('that do not exist are named', async () => {
-    const moved: Record<string, Digest | undefined> = { 'prometheus/prometheus:v2.33.4': undefined };
-    const line = summary(await run(evaluating, { candidate: 1, setting: { targets }, moved }));
-    expect(line).toBe('refused: companion quay.io/prometheus/prometheus:v2.33.4 does not exist');
   });
 
   test('that are pinned take no other digest', async () => {

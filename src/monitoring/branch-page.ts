@@ -1,7 +1,7 @@
 import type { JobState } from '../criteria/decision-record.js';
 import { lastDecisionPath } from '../store/last-decision.js';
 import { answers, everyPromotion } from './answers.js';
-import { renderDocument } from './document.js';
+import { renderStatus } from './document.js';
 import { changeList, filterStyle, kindFilter } from './history.js';
 import { type Content, type Markup, markup } from './markup.js';
 import type { BranchModel, Cell, Evaluation } from './model.js';
@@ -42,7 +42,7 @@ ${answers(branch, markup`<h2 id="answers">At a glance</h2>`, view)}</section>
 <section class="panel history" aria-labelledby="history"><h2 id="history">History</h2>
 ${history(branch, view)}</section>
 `;
-  return renderDocument({ title: `${branch.branch}: ${model.title}`, lead, main, style: filterStyle([]) }, view);
+  return renderStatus({ title: `${branch.branch}: ${model.title}`, lead, main, style: filterStyle([]) }, view);
 }
 
 function blockedBy(branch: BranchModel, view: View): Content {

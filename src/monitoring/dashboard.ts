@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import { type Clock, unixSeconds } from '../base/clock.js';
 import { errorLine, UserError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
+import { sha256 } from '../ledger/codec.js';
 import { renderBadge } from './badge.js';
 import { renderBranchPage } from './branch-page.js';
 import { renderFeed } from './feed.js';
@@ -11,7 +12,7 @@ import { renderMetrics } from './metrics.js';
 import { type BranchModel, type DashboardModel, dashboardSchema } from './model.js';
 import type { NightlyHistory } from './nightly.js';
 import { renderPage } from './page.js';
-import { branchAddress, RECORDS_A_PAGE, recordPageAddress, slugOf } from './page-parts.js';
+import { branchAddress, slugOf } from './page-parts.js';
 import { type Branch, readBranch } from './read-branch.js';
 import { type Recorded, renderRecordPages } from './record-pages.js';
 import { type DashboardSettings, summarize } from './summarize.js';
@@ -22,19 +23,25 @@ export const MAX_DATA_BYTES = 16 * 1024 * 1024;
 
 /** The dashboard's files by their names; the records of `recorded` get pages. */
 export function renderFiles(model: DashboardModel, recorded: readonly Recorded[]): ReadonlyMap<string, string> {
+  const recordPages = recorded.flatMap((branch) => renderRecordPages(branch, model));
+  const data: DashboardModel = { ...model, 'record-pages': hashesOf(recordPages) };
   return new Map([
     ['index.html', renderPage(model)],
     ...model.branches.map((branch): [string, string] => [
       branchAddress(branch.branch),
       renderBranchPage(branch, model),
     ]),
-    ...recorded.flatMap((branch) => renderRecordPages(branch, model)),
+    ...recordPages,
     ['metrics.prom', renderMetrics(model)],
     ['badge.json', renderBadge(model)],
     ['feed.atom', renderFeed(model)],
     // Last, so that its presence shows the next run that the rest was published.
-    [DATA_FILE, `${JSON.stringify(model)}\n`],
+    [DATA_FILE, `${JSON.stringify(data)}\n`],
   ]);
+}
+
+function hashesOf(pages: readonly (readonly [string, string])[]): Record<string, string> {
+  return Object.fromEntries(pages.map(([name, text]) => [name, sha256(Buffer.from(text))]));
 }
 
 export interface PublishOptions {
@@ -77,20 +84,17 @@ export async function publishDashboard(options: PublishOptions): Promise<Dashboa
     log.info(`${dryRun ? 'would write' : 'writing'} ${file}: ${Buffer.byteLength(text)} bytes`);
     if (!dryRun) await writeWhole(file, text);
   }
-  const settled = settledPages(model, before);
-  if (!dryRun) await upload?.(new Map([...files].filter(([name]) => !settled.has(name))));
+  if (!dryRun) await upload?.(changedFiles(files, before));
   return model;
 }
 
-/** Pages of records that are already published and will not change: they had newer records after them at that time. */
-function settledPages(model: DashboardModel, before: DashboardModel | undefined): ReadonlySet<string> {
-  if (before?.label !== model.label) return new Set();
-  const pages = model.branches.flatMap(({ branch, url }) => {
-    const head = before.branches.find((one) => one.branch === branch && one.url === url)?.head ?? 0;
-    const whole = Math.max(0, Math.floor((head - 1) / RECORDS_A_PAGE));
-    return Array.from({ length: whole }, (_, index) => recordPageAddress(branch, index + 1));
-  });
-  return new Set(pages);
+/** All files but the pages of records that the run before published like this. They change when their form does, too. */
+function changedFiles(
+  files: ReadonlyMap<string, string>,
+  before: DashboardModel | undefined,
+): ReadonlyMap<string, string> {
+  const published = before?.['record-pages'] ?? {};
+  return new Map([...files].filter(([name, text]) => published[name] !== sha256(Buffer.from(text))));
 }
 
 /** The previous run's dashboard. Without it, all problems count as new. */

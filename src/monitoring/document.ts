@@ -1,8 +1,7 @@
 import { type Content, type Markup, markup, render } from './markup.js';
-import type { View } from './page-parts.js';
-import { time } from './page-parts.js';
+import { time, type View } from './page-parts.js';
 import { iconShapes } from './pictures.js';
-import { STYLE } from './style.js';
+import { RECORDS_STYLE, STYLE } from './style.js';
 
 export interface DocumentOptions {
   readonly title: string;
@@ -13,11 +12,23 @@ export interface DocumentOptions {
   readonly style?: Markup | undefined;
 }
 
+/** A page that says how things are now. */
+export function renderStatus({ style, ...options }: DocumentOptions, { model }: View): string {
+  const about = markup`Label <code>${model.label}</code>, as of ${time(model['generated-at'])} UTC.`;
+  return renderDocument({ ...options, style: markup`${STYLE}${style}` }, about, iconShapes());
+}
+
+/** A page of what was. It does not name the time of writing, so that it stays the same until its records change. */
+export function renderArchive({ style, ...options }: DocumentOptions, { model }: View): string {
+  const about = markup`Label <code>${model.label}</code>. Times are in UTC.`;
+  return renderDocument({ ...options, style: markup`${RECORDS_STYLE}${style}` }, about);
+}
+
 /**
  * One page: a file that loads and runs nothing. Its content security policy enforces that, so text from outside can do
  * no harm. Without scripts all times must be absolute.
  */
-export function renderDocument({ title, lead, main, style }: DocumentOptions, { model }: View): string {
+function renderDocument({ title, lead, main, style }: DocumentOptions, about: Content, shapes?: Markup): string {
   return render(markup`<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -28,12 +39,12 @@ export function renderDocument({ title, lead, main, style }: DocumentOptions, { 
 <title>${title}</title>
 <link rel="icon" href="data:,">
 <link rel="alternate" type="application/atom+xml" title="Promotions" href="feed.atom">
-<style>${STYLE}${style}</style>
+<style>${style}</style>
 </head>
 <body id="top">
-${iconShapes()}
+${shapes}
 <header><h1><bdi>${title}</bdi></h1>
-<p class="soft">Label <code>${model.label}</code>, as of ${time(model['generated-at'])} UTC.</p>
+<p class="soft">${about}</p>
 ${lead}</header>
 <main>
 ${main}</main>

@@ -75,7 +75,7 @@ function radios(
 /** The CSS rules of the filters: they hide what does not have the chosen class. */
 export function filterStyle(branches: readonly BranchModel[]): Markup {
   const hide = (name: string, value: string) =>
-    markup`main:has(#${name}-${value}:checked) :is(.changes li, .record):not(.${name}-${value}) { display: none; }
+    markup`main:has(#${name}-${value}:checked) :is(.changes li, article):not(.${name}-${value}) { display: none; }
 `;
   return markup`${branches.map((_, place) => hide('b', String(place)))}${FILTERED.map((kind) => hide('k', kind))}`;
 }

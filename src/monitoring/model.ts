@@ -201,7 +201,7 @@ const branchSchema = v.strictObject({
   ),
   jobs: v.pipe(v.array(jobNameSchema), v.description('The columns of `evaluations`')),
   evaluations: v.pipe(v.array(evaluationSchema), v.description('The newest of each candidate, newest first')),
-  promotions: v.pipe(v.array(promotionSchema), v.description('Newest first')),
+  promotions: v.pipe(v.array(promotionSchema), v.description('The newest 50, newest first')),
   figures: figuresSchema,
   'job-figures': v.array(jobFiguresSchema),
   waivers: v.array(waiverSchema),
@@ -245,5 +245,9 @@ export const dashboardSchema = v.strictObject({
   'heartbeat-age': v.pipe(secondsSchema, v.description('How long ago the newest run may be')),
   branches: v.array(branchSchema),
   nightly: v.pipe(v.array(nightlyJobSchema), v.description('Jobs that test development builds; they promote nothing')),
+  'record-pages': v.pipe(
+    v.optional(v.record(v.string(), v.string())),
+    v.description('The SHA-256 of each page of records by its name. The next run publishes those that differ'),
+  ),
 });
 export type DashboardModel = v.InferOutput<typeof dashboardSchema>;

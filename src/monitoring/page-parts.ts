@@ -97,11 +97,12 @@ export function recordPageAddress(branch: string, page: number): string {
 
 /**
  * The pages of records, newest first, given that the newest `read` of `head` records were read. If not all were read,
- * an incomplete page is left out, so that it does not replace the complete one that was published before.
+ * a page needs all its records and the one before them. Otherwise it is left out, so that it does not replace the page
+ * that was published when they were read.
  */
 export function recordPages(head: number, read: number, isCut: boolean): number[] {
   const oldest = head - read + 1;
-  const first = Math.ceil((isCut ? oldest + RECORDS_A_PAGE - 1 : oldest) / RECORDS_A_PAGE);
+  const first = Math.ceil((isCut && oldest > 1 ? oldest + RECORDS_A_PAGE : oldest) / RECORDS_A_PAGE);
   const last = Math.ceil(head / RECORDS_A_PAGE);
   return Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => last - index);
 }

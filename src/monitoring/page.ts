@@ -1,5 +1,5 @@
 import { answers } from './answers.js';
-import { renderDocument } from './document.js';
+import { renderStatus } from './document.js';
 import { groupBy } from './group-by.js';
 import { branchFilter, changeList, filterStyle, kindFilter } from './history.js';
 import { type Content, type Markup, markup } from './markup.js';
@@ -14,7 +14,7 @@ export function renderPage(model: DashboardModel): string {
   const shared = outages(model.branches);
   const main = markup`${problems(shared.map(({ problem }) => problem))}${contents(model.branches, view)}${[...model.branches].sort(byUrgency).map((branch) => card(branch, view, shared))}
 ${nightlySection(model)}${historySection(view)}`;
-  return renderDocument({ title: model.title, main, style: filterStyle(model.branches) }, view);
+  return renderStatus({ title: model.title, main, style: filterStyle(model.branches) }, view);
 }
 
 /** Worst first. */

@@ -32,7 +32,7 @@ export interface DashboardSettings {
 }
 
 /** How many promotions data.json lists; the figures count all that were read. */
-const MAX_PROMOTIONS = 100;
+const MAX_PROMOTIONS = 50;
 /** Over how many weeks the promotions a week are counted. */
 const RATE_WEEKS = 12;
 

@@ -2,7 +2,7 @@ import { renderFiles } from '../../src/monitoring/dashboard.js';
 import { summarize } from '../../src/monitoring/summarize.js';
 import { busyHistory, DAY, NOW, SETTINGS } from '../monitoring/fixture.js';
 
-/** Summarizes and renders five branches of a thousand promotions: processor time, and the largest file. */
+/** Summarizes and renders five branches of a thousand promotions: processor time, and the size of the files. */
 
 const BRANCHES = ['master', 'zed', 'yoga', 'xena', 'wallaby'];
 const PROMOTIONS = 1000;
@@ -24,10 +24,13 @@ for (let run = 0; run < RUNS; run += 1) {
     .sort((a, b) => b.bytes - a.bytes);
 }
 const [largest] = sizes;
-const total = sizes.reduce((sum, { bytes }) => sum + bytes, 0);
+const sum = (some: typeof sizes) => some.reduce((total, { bytes }) => total + bytes, 0);
+/** The newest page of records of each branch: the others have been published by an earlier run. */
+const newest = Math.max(...sizes.map(({ name }) => Number(/^records-.*-(\d+)\.html$/.exec(name)?.[1] ?? 0)));
+const changing = sizes.filter(({ name }) => !name.startsWith('records-') || name.endsWith(`-${newest}.html`));
 const index = sizes.find(({ name }) => name === 'index.html');
 console.log(`${BRANCHES.length} branches of ${PROMOTIONS} promotions: ${best.toFixed(2)} s (limit ${MAX_SECONDS} s)`);
 console.log(
-  `${sizes.length} files of ${total} bytes; index.html ${index?.bytes}; the largest, ${largest?.name}, ${largest?.bytes} (limit ${MAX_BYTES})`,
+  `${sizes.length} files of ${sum(sizes)} bytes, of which a later run publishes ${sum(changing)}; index.html ${index?.bytes}; the largest, ${largest?.name}, ${largest?.bytes} (limit ${MAX_BYTES})`,
 );
 if (best > MAX_SECONDS || (largest?.bytes ?? 0) > MAX_BYTES) process.exitCode = 1;

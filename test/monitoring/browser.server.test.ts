@@ -181,11 +181,11 @@ test('history is filtered by branch and kind, and a record is shown alone, witho
   await page.getByRole('radio', { name: 'wallaby' }).check();
   expect(await visible('.changes li')).toBeLessThan(rollbacks);
   await page.goto(`${directory}/records-master-1.html`);
-  expect(await visible('.record')).toBe(22);
+  expect(await visible('article')).toBe(22);
   await page.getByRole('link', { name: 'Record 17' }).click();
-  expect(await visible('.record')).toBe(1);
+  expect(await visible('article')).toBe(1);
   expect(page.url()).toBe(`${directory}/records-master-1.html#n17`);
-  expect(await visible('#n17 .body')).toBe(1);
+  expect(await visible('#n17 dl')).toBe(1);
   await page.close();
 });
 

@@ -45,6 +45,10 @@ function branchPageOf(history: BranchHistory): string {
   return branch === undefined ? '' : renderBranchPage(branch, model);
 }
 
+function recordPageOf(history: BranchHistory): string {
+  return renderFiles(summarize([history], SETTINGS, NOW), [history]).get('records-zed-1.html') ?? '';
+}
+
 /** The text of a page, in one line. */
 function words(page: string): string {
   const entities = new Map([
@@ -56,7 +60,7 @@ function words(page: string): string {
   ]);
   return page
     .replace(/<(style|title)>.*?<\/\1>/gs, '')
-    .replace(/<br>|<div|<ul|<code class="command">|<\/(?:dt|dd|td|th|li|p|div|h\d|summary)>/g, ' $&')
+    .replace(/<br>|<div|<[ou]l|<(?:dt|dd|li)\b|<code class="command">|<\/(?:dt|dd|td|th|li|p|div|h\d|summary)>/g, ' $&')
     .replace(/<[^>]*>/g, '')
     .replace(/&[#\w]+;/g, (entity) => entities.get(entity) ?? entity)
     .replace(/\s+/g, ' ');
@@ -385,12 +389,16 @@ describe('a page for each record', () => {
     const page = files.get(`records-stable-zed-${Math.ceil(n / 50)}.html`) ?? '';
     const text = words(page.slice(page.indexOf(`id="n${n}"`), page.indexOf(`id="n${n - 1}"`)));
     expect(text).toMatch(
-      /Who bob.*Why OSDs do not start after an update Before v6.*After quay\.io.*Pull from quay\.example.*Evidence none/,
+      /^id="n\d+">Record \d+ rolled back quay\.io\/ceph\/daemon:v6\.\S+@\w{12} 20.* Who bob, by schedule, run Why OSDs do not start after an update Before record \d+, v6\.\S+@\w{12} .*Pull from quay\.example\/tripleomastercentos9\/daemon@sha256:\w{64} Evidence none: nothing was evaluated On hold v6.* alice: OSDs do not start after an update/,
     );
     expect(page).toContain(`href="https://images.example/ceph/daemon/stable/zed/ledger/current-ceph/${n}.json"`);
     const earned = words(files.get('records-stable-zed-1.html') ?? '');
-    expect(earned).toContain('Evidence promote evaluated');
-    expect(earned).toContain('met: passed, since');
+    expect(earned).toMatch(
+      /Evidence promote, evaluated 20[-\d]+ [:\d]+ met: scenario001 since 20[-\d]+ [:\d]+, scenario004 since/,
+    );
+    expect(earned).toContain(
+      'Jobs scenario001 is tripleo-ci-centos-9-scenario001-standalone-ceph-updates-stable/zed scenario004 is',
+    );
   });
 });
 
@@ -398,16 +406,80 @@ test('a record says by which hash its proof is known, and how to see which targe
   const first = record([], OLD, NOW - 9 * DAY);
   const second = record([first], NEW, NOW - DAY, { kind: 'forced', reason: 'must' });
   const history = emptyHistory('zed', { records: [second, first], headSha256: 'f'.repeat(64) });
-  const page = renderFiles(summarize([history], SETTINGS, NOW), [history]).get('records-zed-1.html') ?? '';
+  const page = recordPageOf(history);
   const [newest = '', oldest = ''] = page.split(' id="n1"').map(words);
-  const look = 'oras discover --format json --artifact-type application/vnd.ceph-promotion.record.v1+json';
-  expect(newest).toContain(`This record, sha256:${'f'.repeat(64)}, is attached`);
-  expect(newest).toContain(`${look} quay.example/tripleomastercentos9/daemon@${NEW.digest}`);
-  expect(oldest).toContain(`This record, sha256:${second.prevSha256}, is attached`);
-  expect(oldest).toContain(`${look} quay.example/tripleomastercentos9/daemon@${OLD.digest}`);
-  const unknown = { ...history, headSha256: undefined };
-  const without = renderFiles(summarize([unknown], SETTINGS, NOW), [unknown]).get('records-zed-1.html') ?? '';
-  expect(words(without)).toContain('This record is attached to its image');
+  expect(newest).toContain(`Pull from quay.example/tripleomastercentos9/daemon@${NEW.digest}`);
+  expect(newest).toContain(`Proof sha256:${'f'.repeat(64)} of the record as JSON`);
+  expect(oldest).toContain(`Pull from quay.example/tripleomastercentos9/daemon@${OLD.digest}`);
+  expect(oldest).toContain(`Proof sha256:${second.prevSha256} of the record as JSON`);
+  expect(oldest).toContain(
+    'To see which do, add what the record says at Pull from: oras discover --format json --artifact-type application/vnd.ceph-promotion.record.v1+json',
+  );
+  expect(words(recordPageOf({ ...history, headSha256: undefined }))).toContain('Proof the record as JSON');
+});
+
+describe('a record says in full what others do not', () => {
+  test('a companion whose tag is another, and a target that has another digest', () => {
+    const target = (repository: string, image: Candidate) => ({
+      repository,
+      tag: image.tag,
+      digest: image.digest,
+      source: formatCandidate(image),
+    });
+    const other = candidate('grafana-9');
+    const targets = [target('quay.example/n/daemon', NEW), target('quay.example/n/grafana', other)];
+    const page = words(recordPageOf(promoted(NEW, { branch: 'zed' }, { targets })));
+    expect(page).toContain(
+      `Pull from quay.example/n/daemon@${NEW.digest} quay.example/n/grafana:grafana-9@${other.digest} Evidence`,
+    );
+    const changed = recordPageOf(
+      promoted(NEW, { branch: 'zed' }, { targets: [target('quay.example/n/daemon', candidate('v6.0.8-new', 'x'))] }),
+    );
+    expect(words(changed)).toContain(`; the candidate was ${NEW.digest}`);
+  });
+
+  test('bans where they change, and otherwise the record since which they are the same', () => {
+    const holds = [ban(NEW, NOW - 5 * DAY)];
+    const first = record([], OLD, NOW - 9 * DAY);
+    const second = record([first], OLD, NOW - 5 * DAY, { kind: 'hold', holds });
+    const third = record([second, first], OLD, NOW - 4 * DAY, { kind: 'quarantine', quarantine: [ban(NEW, NOW)] });
+    const fourth = record([third, second, first], OLD, NOW - 3 * DAY, { kind: 'lift', holds: [] });
+    const records = [fourth, third, second, first];
+    const parts = recordPageOf(emptyHistory('zed', { records }))
+      .split('<article')
+      .map((part) =>
+        [...part.matchAll(/<dt>(On hold|Quarantined)<dd>([^\n]*)/g)].map(([, what, text]) => [what, words(text ?? '')]),
+      );
+    const said = `${NEW.tag}@${NEW.digest.slice(7, 19)} since`;
+    expect(parts.slice(1)).toEqual([
+      [['Quarantined', 'as since record 3']],
+      [
+        ['On hold', 'as since record 2'],
+        ['Quarantined', expect.stringContaining(said)],
+      ],
+      [['On hold', expect.stringContaining(said)]],
+      [],
+    ]);
+  });
+
+  test('bans that began before the records that were read', () => {
+    const first = record([], OLD, NOW - 9 * DAY, { kind: 'hold', holds: [ban(NEW, NOW - 9 * DAY)] });
+    const second = record([first], OLD, NOW - 5 * DAY);
+    expect(words(recordPageOf(emptyHistory('zed', { records: [second] })))).toContain(`On hold ${NEW.tag}@`);
+  });
+
+  test('names of jobs that would be too short to recognize', () => {
+    const jobs = ['ceph-1', 'ceph-2'];
+    const decision = decide(
+      NEW,
+      criteriaOf(jobs),
+      jobs.map((job) => result(job, NEW, 'success', NOW - DAY)),
+      NOW,
+    );
+    const page = words(recordPageOf(promoted(NEW, { branch: 'zed' }, { kind: 'earned', decision })));
+    expect(page).toContain('met: ceph-1 since 2026-11-23 11:34, ceph-2 since 2026-11-23 11:34 (passed)');
+    expect(page).not.toContain('Jobs');
+  });
 });
 
 test.each([
@@ -464,6 +536,12 @@ describe('what others wrote', () => {
   });
 });
 
+/** Does this tag end an open dt, dd or li that has no end tag? */
+function isEndOf(open: string, close: string | undefined, name: string): boolean {
+  if (close === '/') return name === (open === 'li' ? 'ul' : 'dl');
+  return open === 'li' ? name === 'li' : name === 'dt' || name === 'dd';
+}
+
 describe('the document', () => {
   const histories = [busyHistory('master', 20), busyHistory('wallaby', 20, 7 * DAY, 2), emptyHistory('zed')];
   const files = renderFiles(summarize(histories, SETTINGS, NOW, nightlyJobs()), histories);
@@ -489,6 +567,8 @@ describe('the document', () => {
     test('closes what it opens, in order', () => {
       const open: string[] = [];
       for (const [, close, name = '', , self] of page.matchAll(/<(\/?)([a-z][a-z0-9]*)((?:\s[^<>]*?)?)(\/?)>/g)) {
+        // HTML closes these by itself.
+        while (['dt', 'dd', 'li'].includes(open.at(-1) ?? '') && isEndOf(open.at(-1) ?? '', close, name)) open.pop();
         if (close === '/') expect(open.pop()).toBe(name);
         else if (self !== '/' && !['meta', 'link', 'br', 'input'].includes(name)) open.push(name);
       }
@@ -521,4 +601,14 @@ test('no file of five branches of a thousand promotions has more than 1 MB', () 
   for (const [name, text] of renderFiles(summarize(histories, SETTINGS, NOW), histories)) {
     expect([name, Buffer.byteLength(text) < 1_000_000]).toEqual([name, true]);
   }
+});
+
+test('a thousand promotions of five branches', () => {
+  const { model, histories } = sceneOf('thousand');
+  const files = [...renderFiles(model, histories)].map(([name, text]) => ({ name, bytes: Buffer.byteLength(text) }));
+  const sum = (some: typeof files) => some.reduce((total, { bytes }) => total + bytes, 0);
+  const old = /^records-\w+-[1-4]\.html$/;
+  expect(files.filter(({ name }) => old.test(name)).length).toBe(20);
+  // The first run publishes all, later ones only what can change.
+  expect([sum(files) < 2_400_000, sum(files.filter(({ name }) => !old.test(name))) < 1_000_000]).toEqual([true, true]);
 });

@@ -65,10 +65,14 @@ export const action = defineAction({
     const restoreTo = settings['restore-to'];
     if (restoreTo !== undefined) return restore(settings, path.resolve(context.workspace, restoreTo), http, log);
     const authority = await readAuthority(settings, context.workspace);
-    const { records, problem, signedBy } = await withRegistry(settings, log, { targets: repositories }, (registry) =>
-      withReader(url, settings, http, log, (reader) =>
-        verifyPromotion({ reader, registry, label, ledgerKey: settings['ledger-key'], repositories, authority }),
-      ),
+    const { records, problem, signedBy, withoutReferrers } = await withRegistry(
+      settings,
+      log,
+      { targets: repositories },
+      (registry) =>
+        withReader(url, settings, http, log, (reader) =>
+          verifyPromotion({ reader, registry, label, ledgerKey: settings['ledger-key'], repositories, authority }),
+        ),
     );
     const head = records.at(-1);
     const where =
@@ -83,6 +87,10 @@ export const action = defineAction({
               '',
               ...where,
               ...signedBy.map((line) => `- signed: ${line}`),
+              ...withoutReferrers.map(
+                (name) =>
+                  `- \`${name}\` keeps no referrers, so nothing there would show that the ledger was cut or replaced`,
+              ),
             ].join('\n')
           : `\`${label}\`: ${problem}`,
       ...(problem !== undefined && { failure: problem }),

@@ -186,7 +186,7 @@ const branchSchema = v.strictObject({
   ),
   decision: v.nullable(
     v.strictObject({
-      ...v.omit(lastDecisionSchema, ['version', 'report', 'regressed', 'signed']).entries,
+      ...v.omit(lastDecisionSchema, ['version', 'report', 'regressed', 'signed', 'without-referrers']).entries,
       blocked: v.pipe(v.boolean(), v.description('The candidate is still not promoted')),
       jobs,
       'blocked-by': blockedBy,

@@ -289,7 +289,7 @@ function candidateUnderTest(
 
 function decisionOf({ lastDecision }: BranchHistory, current: Promotion | null): BranchModel['decision'] {
   if (lastDecision === undefined) return null;
-  const { version: _, regressed: __, signed: ___, report, decision, ...rest } = lastDecision;
+  const { version: _, regressed: __, signed: ___, 'without-referrers': ____, report, decision, ...rest } = lastDecision;
   const isWaiting = decision === 'wait' || decision === 'reject' || decision === 'frozen';
   // A person may have promoted it after the decision.
   const isPromotedSince = current?.reference === rest.reference && current.when >= rest['decided-at'];

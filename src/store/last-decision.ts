@@ -1,10 +1,15 @@
 import * as v from 'valibot';
 import { ServiceError } from '../base/errors.js';
 import { parseJson, runUrlSchema, timestampSchema } from '../base/schema.js';
-import { referenceSchema } from '../candidate/reference.js';
+import { referenceSchema, repositorySchema } from '../candidate/reference.js';
 import { decisionRecordSchema } from '../criteria/decision-record.js';
 import { jobNameSchema, linkSchema } from '../criteria/job-result.js';
 import type { Label } from '../ledger/names.js';
+
+const repositoryNameSchema = v.pipe(
+  v.string(),
+  v.check((text) => v.is(repositorySchema, text), 'is not an image repository with its registry'),
+);
 
 /**
  * The newest run's decision about a label, whether or not it promoted. Every run replaces it, so it shows that the
@@ -42,6 +47,13 @@ export const lastDecisionSchema = v.strictObject({
       v.description(
         'What was promoted when the run ended, and who signed that; absent if a target keeps no signatures',
       ),
+    ),
+  ),
+  'without-referrers': v.exactOptional(
+    v.pipe(
+      v.array(repositoryNameSchema),
+      v.minLength(1),
+      v.description('The targets that kept no proof of what is promoted; absent if each did'),
     ),
   ),
 });

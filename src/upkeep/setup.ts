@@ -16,6 +16,7 @@ import type { Registry } from '../registry/registry.js';
 import { readCandidate } from '../store/consume.js';
 import { ledgerOf, type StoreReader } from '../store/reader.js';
 import type { Store } from '../store/store.js';
+import { possibleSteps } from './refused-proofs.js';
 
 /** What to check. Anything undefined is not set. */
 export interface Setup {
@@ -130,7 +131,7 @@ async function checkTargets(setup: Setup): Promise<Check[]> {
       return [
         isSure ? 'allowed' : 'not refused, but the registry does not say',
         `tag ${label} is ${found}`,
-        ...(keeps ? [] : ['it keeps no referrers, so nothing there would show that the ledger was cut or replaced']),
+        ...(keeps ? [] : [`it ${KEEPS_NONE}`]),
       ].join('; ');
     });
     checks.push(
@@ -172,6 +173,8 @@ async function checkRights(server: Store, { label, candidateLabel }: Setup): Pro
   }
 }
 
+const KEEPS_NONE = 'keeps no referrers, so nothing there would show that the ledger was cut or replaced';
+
 /** Throws if readers do not find what the ledger's head says. */
 async function describeLedger(store: Store, { label, rules, registry, targets }: Setup): Promise<string> {
   const head = await readHead(ledgerOf(store, label), rules);
@@ -187,8 +190,9 @@ async function describeLedger(store: Store, { label, rules, registry, targets }:
   const { visible, contradictions } = await look(place, record, await endOf(ledgerOf(store, label), head));
   const [contradiction] = contradictions;
   if (contradiction !== undefined) throw new ServiceError('bad-answer', contradiction, { hint: 'adopt' });
-  const [step] = stepsTo(record, visible);
-  if (step === undefined) return said;
+  const { steps, refusedBy } = await possibleSteps(stepsTo(record, visible), store, label);
+  const [step] = steps;
+  if (step === undefined) return [said, ...refusedBy.map((name) => `${name} ${KEEPS_NONE}`)].join('; ');
   throw new ServiceError('conflict', `${said}; the next run of evaluate-and-promote will ${describeStep(step, label)}`);
 }
 

@@ -8,6 +8,7 @@ import type { Authority } from '../proof/bundle.js';
 import { verifySigned } from '../proof/signatures.js';
 import type { Registry } from '../registry/registry.js';
 import { ledgerOf, type StoreReader } from '../store/reader.js';
+import { possibleSteps } from './refused-proofs.js';
 
 export interface VerifyOptions {
   readonly reader: StoreReader;
@@ -69,19 +70,21 @@ export async function verifyPromotion(options: VerifyOptions): Promise<Verified>
   if (failure !== undefined) throw failure;
   const [contradiction] = sight.contradictions;
   if (contradiction !== undefined) return result(contradiction, sight.withoutReferrers);
-  const [step] = stepsTo(head, sight.visible);
+  const { steps, refusedBy } = await possibleSteps(stepsTo(head, sight.visible), reader, label);
+  const keepNone = [...sight.withoutReferrers, ...refusedBy];
+  const [step] = steps;
   const todo =
     step && `readers do not find what ledger record ${head.n} says; still to do: ${describeStep(step, label)}`;
-  if (todo !== undefined) return result(todo, sight.withoutReferrers);
+  if (todo !== undefined) return result(todo, keepNone);
   const signedBy: string[] = [];
   for (const { repository, digest } of head.targets) {
     if (authority === undefined) break;
     const { moving } = sight.visible.images.get(formatRepository(repository)) ?? {};
     const said = await verifySigned(registry, { label, ledger, end, target: repository, digest, moving }, authority);
-    if ('problem' in said) return result(said.problem, sight.withoutReferrers);
+    if ('problem' in said) return result(said.problem, keepNone);
     signedBy.push(`${formatRepository(repository)}@${digest} by ${said.by}`);
   }
-  return result(await lostWayBack(registry, records), sight.withoutReferrers, signedBy);
+  return result(await lostWayBack(registry, records), keepNone, signedBy);
 }
 
 /** The image that a rollback would go to, if it is gone from a target. */

@@ -94,5 +94,6 @@ export function lastDecision(
       withoutReferrers.length === 0 && {
         signed: { reference: formatCandidate(record.candidate), by: signer ?? null },
       }),
+    ...(withoutReferrers.length > 0 && { 'without-referrers': [...withoutReferrers] }),
   };
 }

@@ -392,7 +392,7 @@ export function createGitStore(branch: Branch, clock: Clock, log: Log): Store {
 class Lost extends Error {}
 
 function saysTheSame(before: LastDecision | undefined, now: LastDecision): boolean {
-  const words = ({ decision, reason, reference, regressed }: LastDecision) =>
-    JSON.stringify([decision, reason, reference, regressed]);
+  const words = ({ decision, reason, reference, regressed, 'without-referrers': keepNone }: LastDecision) =>
+    JSON.stringify([decision, reason, reference, regressed, keepNone]);
   return before !== undefined && words(before) === words(now);
 }

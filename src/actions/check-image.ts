@@ -8,19 +8,19 @@ import { namedBy, registryInputs, withRegistry } from './shared/registry-inputs.
 
 export const action = defineAction({
   description:
-    'Checks that an image is what its tag says: its platforms, and what its configuration tells of the build',
+    'Checks that an image is what its tag says: its platforms, and what its configuration says about the build',
   needs: 'read access to the registry.',
   inputs: {
     reference: required('The image, as `image:tag@digest`; it is read by the digest', candidateSchema),
     expect: list(
-      'What its configuration must say too, as `env NAME=value` or `label NAME=value`; replaces the check of that name that the tag implies',
+      'What its configuration must also say, as `env NAME=value` or `label NAME=value`, one per line; replaces the check of that name that the tag implies',
       expectationSchema,
     ),
     ...registryInputs,
   },
   outputs: {
-    outcome: '`success`, `failure`, or `unknown` where the image does not say enough',
-    'tested-digest': 'The digest that was checked; empty where the outcome is unknown',
+    outcome: '`success`, `failure`, or `unknown` if the image does not say enough',
+    'tested-digest': 'The digest that was checked; empty if the outcome is unknown',
   },
   async run(inputs, { log }) {
     const { reference } = inputs;

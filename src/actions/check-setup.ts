@@ -52,7 +52,7 @@ const inputs = {
   password: secret('Its password'),
   criteria: optional('The criteria: a file, or YAML', textSchema),
   workflows: list(
-    'Workflow files whose inputs are compared with those that our actions have, one a line; empty: all in `.github/workflows`',
+    'Workflow files, one per line, whose inputs are compared with those that our actions have; empty: all in `.github/workflows`',
     lineSchema,
   ),
   ...signingInputs,

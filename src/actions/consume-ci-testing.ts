@@ -31,7 +31,7 @@ const RDO_IMAGE = v.parse(repositorySchema, 'quay.io/ceph/daemon');
 export const action = defineAction({
   description: 'Reads which image a test job must test, with its digest',
   needs:
-    'nothing. It reads the image server over HTTP and, with `verify`, the registry that the image was promoted to.',
+    'read access to the store at `url`, which over HTTP needs no login. With `verify`, also to the registry that the image was promoted to.',
   inputs: {
     url: required(
       'The store that the label is in: the `https://` URL of its directory, or an address as for `server` of evaluate-and-promote, such as `git`',
@@ -45,15 +45,15 @@ export const action = defineAction({
     'if-missing': choice('What to do if the label does not exist yet.', ['error', 'ignore'], 'error'),
     'extra-vars-file': optional('A file to write Ansible variables to, for `ansible-playbook -e @file`', lineSchema),
     'extra-vars': list(
-      `The variables in that file, as \`name=template\`, one a line, where ${placeholders.map((name) => `\`{${name}}\``).join(', ')} stand for what was read; empty: the names that RDO's jobs read, \`cephadm_repository\` and \`openstack_repository\`, and for a set \`ceph_set\` and \`ceph_set_digest\``,
+      `The variables in that file, as \`name=template\`, one per line, where ${placeholders.map((name) => `\`{${name}}\``).join(', ')} stand for what was read; empty: the names that RDO's jobs read, \`cephadm_repository\` and \`openstack_repository\`, and for a set \`ceph_set\` and \`ceph_set_digest\``,
       variableTemplateSchema,
     ),
     'allow-unpinned': flag(
-      "Accept a tag whose digest the image server does not know, as RDO's tools leave it",
+      "Accept a tag whose digest the image server does not have, as RDO's tools leave it",
       'false',
     ),
     image: list(
-      'The only repositories whose images are accepted, one a line; empty: any. A tag that is accepted without its digest is of the first (`quay.io/ceph/daemon` where this is empty)',
+      'The only repositories whose images are accepted, one per line; empty: any. With `allow-unpinned`, a tag without a digest is taken to be in the first one, or in `quay.io/ceph/daemon` if this is empty',
       repositorySchema,
     ),
     branch: withDefault('The OpenStack branch, for `openstack-repository`', 'master', lineSchema),

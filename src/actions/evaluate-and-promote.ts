@@ -58,7 +58,7 @@ import { targetsDescription, targetsSchema } from './shared/targets-input.js';
 
 const inputs = {
   reference: optional(
-    'The candidate, as `image:tag@digest`; empty: what `set`, or `label` at `url`, names. Its companions are those that the store has for it',
+    'The candidate, as `image:tag@digest`; empty: what `set`, or `label` at `url`, names. Its companions are read from the store',
     candidateSchema,
   ),
   set: setInput,
@@ -68,14 +68,14 @@ const inputs = {
   ),
   label: withDefault('The label of the candidate', 'ceph-ci-testing', candidateLabelSchema),
   image: list(
-    'The only repositories whose images are accepted, one a line; empty: any that `reference` names. Required with `url`, and to force or adopt a tag without `reference`: it is looked up in the first',
+    'The only repositories whose images are accepted, one per line; empty: any that `reference` names. Required with `url`, and to force or adopt a tag without `reference`: the tag is looked up in the first one',
     repositorySchema,
   ),
   ...evidenceInputs,
   targets: required(targetsDescription, targetsSchema),
   ...registryInputs,
   ...targetInputs,
-  referrers: choice('Do signatures and other referrers follow?', ['on', 'off'], 'on'),
+  referrers: choice('Whether signatures and other referrers are copied too.', ['on', 'off'], 'on'),
   'promoted-label': withDefault(
     'The label that is moved, and the moving tag at the targets',
     'current-ceph',
@@ -86,33 +86,36 @@ const inputs = {
   'ledger-key': secret("Key of the HMAC that seals the ledger's records; empty: they are not sealed"),
   ...signingInputs,
   'if-criteria-unmet': choice(
-    'What to do where the decision is to wait or to reject, or where what is promoted fails.',
+    'What to do if the decision is to wait or to reject, or if what is promoted has regressed.',
     ['warn', 'error', 'ignore'],
     'warn',
   ),
   'on-regression': choice(
-    'What to do where a job that the promoted image had passed fails now.',
+    'What to do if a job that the promoted image had passed fails now.',
     ['warn', 'hold', 'rollback'],
     'warn',
   ),
   'report-file': optional('A file to write the decision record to, as JSON', lineSchema),
   ...requestInputs,
   'managed-images-for': optional(
-    'What RDO calls this branch, a release and a distro as in `master centos9`: the store then gets `managed-images.yaml`, a list of the images that other promoters leave alone',
+    "RDO's names of this branch's release and distro, as in `master centos9`. If set, each run writes `managed-images.yaml` into the store, a list of the images that other promoters must leave alone",
     releaseSchema,
   ),
-  freeze: optional('A reason; while it is set, nothing changes but a hold that is lifted', lineSchema),
+  freeze: optional(
+    'The reason for a freeze; while it is set, nothing is promoted, and a person can only lift holds',
+    lineSchema,
+  ),
   ...noticeInputs,
   'dashboard-url': optional('The page of this label on the dashboard, for the summary', urlSchema),
   workflow: optional(
-    "The file of your workflow that takes a person's decisions, such as `promotion.yml`, for the command in the summary that undoes a decision",
+    "The workflow file that takes a person's decisions, such as `promotion.yml`; the summary names it in the command that undoes a decision",
     lineSchema,
   ),
   'dispatch-inputs': list(
-    'Inputs that a dispatch of `workflow` needs besides the decision, such as `branch=master`, one a line',
+    'Inputs that a dispatch of `workflow` needs besides the decision, such as `branch=master`, one per line',
     assignmentSchema,
   ),
-  'dry-run': flag('Only show what would be done; always so on pull_request', 'false'),
+  'dry-run': flag('Only show what would be done; always on in a run for a pull request', 'false'),
 };
 
 type Settings = ParsedInputs<typeof inputs>;
@@ -120,8 +123,8 @@ type Settings = ParsedInputs<typeof inputs>;
 export const action = defineAction({
   description: 'Evaluates the evidence about a candidate against the criteria, and promotes it if they are met',
   needs:
-    'an account that may write the store at `server`, its `ledger/` and the promoted label; an account that may push to the targets; ' +
-    '`ssh-keygen` or `git` on the runner; a concurrency group that never cancels. For a decision by a person (force, rollback, hold, ' +
+    'an account that may write to the store at `server`, with its `ledger/` and the promoted label; an account that may push to the targets; ' +
+    '`ssh-keygen` (SFTP) or `git` on the runner; a concurrency group that never cancels. For a decision by a person (force, rollback, hold, ' +
     'lifted hold, quarantine, adoption): `workflow_dispatch`, a Zuul build in one of `manual-pipelines`, or a [command line](../../docs/how-to/decide-from-a-command-line.md).',
   inputs,
   outputs: promotionOutputs,

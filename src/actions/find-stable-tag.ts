@@ -23,29 +23,29 @@ export const action = defineAction({
   inputs: {
     image: withDefault('The image', 'quay.io/ceph/ceph', repositorySchema),
     scheme: optional(
-      `What its tags mean: ${schemeNames.join(', ')}; empty: by the repository's name, which is known for \`…/ceph/ceph\` and \`…/ceph/daemon\``,
+      `How its tags are read: ${schemeNames.join(', ')}; empty: by the repository's name, which is known for \`…/ceph/ceph\` and \`…/ceph/daemon\``,
       schemeNameSchema,
     ),
     pattern: optional(
-      'Scheme `pattern`: a regular expression that matches a whole tag, with the groups `version`, and where there are such `build`, `flavor`, `arch`, as in `v(?<version>\\d+\\.\\d+)-r(?<build>\\d+)`',
+      'Scheme `pattern`: a regular expression that matches a whole tag, with the group `version` and optionally `build`, `flavor` and `arch`, as in `v(?<version>\\d+\\.\\d+)-r(?<build>\\d+)`',
       lineSchema,
     ),
     flavor: optional(
       'The Ceph release to stay on, by its name or its major version, as in `squid` or `19`; empty: the highest version of all',
       flavorSchema,
     ),
-    arch: optional('`x86_64` or `aarch64`; empty: a tag that names no architecture first', archSchema),
+    arch: optional('`x86_64` or `aarch64`; empty: tags that name no architecture are preferred', archSchema),
     distro: optional(
       'A family such as `centos`, or one distribution such as `centos-stream9`; empty: `centos`',
       distroSchema,
     ),
     exclude: list('What must not be chosen: a tag, a version with all its builds, or a digest', lineSchema),
     'minimum-age': optional(
-      'How long a tag must have been there, as in `7 days`; where the listing has no times, how long ago its image says that it was built',
+      'How old a tag must be, as in `7 days`; if the listing has no times, the build time in the image counts',
       durationSchema,
     ),
     'minimum-age-unknown': choice(
-      'What becomes of a tag of which neither the listing nor its image tells an age.',
+      'What to do with a tag whose age neither the listing nor its image tells.',
       ['refuse', 'pass'],
       'refuse',
     ),
@@ -65,7 +65,7 @@ export const action = defineAction({
       countSchema,
     ),
     companions: list(
-      'Images that are tested and promoted with it, as `image:tag` or, pinned, as `image:tag@digest`; each tag is looked up once, here; `-> repository` behind it, as in `targets`, is not read',
+      'Images that are tested and promoted with it, one per line, as `image:tag` or, pinned, as `image:tag@digest`. Their digests are looked up here, and not again. `-> repository` after it, as in `targets`, is ignored',
       companionNameSchema,
     ),
     ...registryInputs,
@@ -77,7 +77,7 @@ export const action = defineAction({
     digest: 'Its digest',
     version: 'Its version, such as `6.0.7`',
     flavor: 'Its Ceph release; empty if the tag names none',
-    aliases: 'Other tags of the same digest, one a line, if the registry says so',
+    aliases: 'Other tags of the same digest, one per line, if the registry lists digests',
     ...setOutputs,
     'tags-read':
       "How many tags were read: the next run's `known-tags`. If the registry can filter, or lists by name, " +

@@ -101,7 +101,7 @@ const inputs = {
     readableSchema,
   ),
   'promoted-label': renamed(withDefault('The promoted label', 'current-ceph', promotedLabelSchema), 'label'),
-  image: list('The only repositories whose images are accepted, one a line; empty: any', repositorySchema),
+  image: list('The only repositories whose images are accepted, one per line; empty: any', repositorySchema),
   ...readerInputs,
   ...verifyInputs,
   'plain-http': plainHttp,
@@ -111,36 +111,36 @@ const inputs = {
     targetSchema,
   ),
   committer: withDefault(
-    'By whom the commits are. Gerrit takes only an address of the account that pushes. A commit by anybody else on the branch is not overwritten',
+    "The committer of the change's commits. Gerrit accepts only an address of the account that pushes. A commit by anybody else on the branch is not overwritten",
     'ceph-promotion-actions <ceph-promotion-actions@localhost>',
     committerSchema,
   ),
   base: withDefault('The branch that the change goes into', 'main', branchSchema),
   branch: optional('The branch that carries the change; empty: `ceph-promotion/<promoted-label>`', branchSchema),
-  file: requiredList('The files to edit, one a line: one for all edits, or one for each', fileSchema),
+  file: requiredList('The files to edit, one per line: one for all edits, or one for each', fileSchema),
   'yaml-path': list(
-    'What to edit in YAML, one a line: keys and indexes, as in `spec.images[0].tag` or `data["ceph.conf"]`. Comments, order and style stay',
+    'What to edit in YAML, one per line: keys and indexes, as in `spec.images[0].tag` or `data["ceph.conf"]`. Comments, order and style are kept',
     lineSchema,
   ),
   pattern: list(
-    'What to edit in any other file, in place of `yaml-path`: regular expressions with one group, which is replaced, one a line',
+    'What to edit in any other file, instead of `yaml-path`: regular expressions, one per line, with one group; what it matches is replaced',
     lineSchema,
   ),
-  matches: choice('How often a pattern may match: exactly once, or as often as it does', ['one', 'all'], 'one'),
+  matches: choice('How often a pattern may match: exactly once, or any number of times.', ['one', 'all'], 'one'),
   value: requiredList(
-    `The new values, one for all edits or one for each, where ${placeholders.map((name) => `\`{${name}}\``).join(', ')} stand for what is promoted`,
+    `The new values, one per line: one for all edits, or one for each, where ${placeholders.map((name) => `\`{${name}}\``).join(', ')} stand for what is promoted`,
     templateSchema,
   ),
-  provider: choice('Where the change is opened', ['github', 'gitea', 'gerrit'], 'github'),
+  provider: choice('Where the change is opened.', ['github', 'gitea', 'gerrit'], 'github'),
   token: secret(
-    'A token that may write contents and pull requests there; it goes to the host of `repository` and to `api-url` only. With `ssh://` the branch is pushed by the SSH key',
+    'A token that may write contents and pull requests there; it is sent only to the host of `repository` and to `api-url`. With `ssh://` the branch is pushed with the SSH key',
   ),
   'api-url': optional(
     "The forge's API; empty: `https://api.github.com`, `/api/v3` of another GitHub, `/api/v1` of a Gitea",
     urlSchema,
   ),
   'ca-file': caFile,
-  'dry-run': flag('Only show what would be done; always so on pull_request', 'false'),
+  'dry-run': flag('Only show what would be done; always on in a run for a pull request', 'false'),
 };
 
 type Settings = ParsedInputs<typeof inputs>;
@@ -148,10 +148,10 @@ type Settings = ParsedInputs<typeof inputs>;
 export const action = defineAction({
   description: 'Proposes a promoted image to a repository that pins it: edits files, and keeps one change open',
   needs:
-    'git on the runner, and a token (or for Gerrit a key) that may push a branch and open changes in `repository`. Where it fails, what is promoted stays promoted.',
+    'git on the runner, and a token (or for Gerrit a key) that may push a branch and open changes in `repository`. If it fails, what is promoted stays promoted.',
   inputs,
   outputs: {
-    url: 'The change; empty if there is none, or where Gerrit does not name it since nothing is new',
+    url: 'The change; empty if there is none, or if Gerrit does not name it because nothing was pushed',
     state: '`open`, `closed` or `merged`: the state of the change at `url`; empty without one',
     changed: '`true` where this run opened, updated or closed the change',
   },

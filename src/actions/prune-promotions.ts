@@ -15,8 +15,8 @@ export const action = defineAction({
   description:
     'Lists the artifacts and target tags that no rollback needs any more, and deletes them if a person asks for it',
   needs:
-    'an SFTP user that may read the directory of `server`, and read access to the targets. To delete: `workflow_dispatch` by one of ' +
-    '`allowed-actors`, the right to write both, and the concurrency group of evaluate-and-promote.',
+    'an account that may read the store at `server`, and one that may read the targets. To delete: `workflow_dispatch` by one of ' +
+    '`allowed-actors`, the right to write to both, and the concurrency group of evaluate-and-promote.',
   inputs: {
     ...storeInputs,
     targets: required(
@@ -29,7 +29,7 @@ export const action = defineAction({
     'ca-file': caFile,
     'ledger-key': secret("Key of the HMAC that seals the ledgers' records; empty: seals are not checked"),
     keep: withDefault(
-      'How many images of each label to keep: the newest that are not quarantined. The promoted image, the one before it, images on hold and images that a label names are always kept',
+      'How many images of each label to keep: the newest ones that are not quarantined. The promoted image, the one before it, images on hold and images that a label names are always kept',
       '10',
       v.pipe(countSchema, v.minValue(1, 'at least 1 image is kept')),
     ),
@@ -38,9 +38,9 @@ export const action = defineAction({
     'manual-pipelines': requestInputs['manual-pipelines'],
   },
   outputs: {
-    artifacts: 'The tags whose artifacts no rollback needs, one a line',
-    images: 'The images at the targets that no rollback needs, one a line, as `repository:tag@digest`',
-    removed: 'What was deleted, one a line; a registry may refuse to delete tags',
+    artifacts: 'The tags whose artifacts no rollback needs, one per line',
+    images: 'The images at the targets that no rollback needs, one per line, as `repository:tag@digest`',
+    removed: 'What was deleted, one per line; a registry may refuse to delete tags',
   },
   async run(inputs, { log, context }) {
     if (inputs.delete) authorise('delete', inputs, context);

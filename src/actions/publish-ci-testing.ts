@@ -17,7 +17,7 @@ const inputs = {
   reference: optional('The candidate, as `image:tag@digest`; or name `set`', candidateSchema),
   set: setInput,
   companions: list(
-    'Beside `reference`: images that are tested and promoted with it, as `image:tag` or, pinned, as `image:tag@digest`; each tag is looked up once, here; `-> repository` behind it, as in `targets`, is not read',
+    'With `reference`: images that are tested and promoted with it, one per line, as `image:tag` or, pinned, as `image:tag@digest`. Their digests are looked up here, and not again. `-> repository` after it, as in `targets`, is ignored',
     companionNameSchema,
   ),
   ...storeInputs,
@@ -32,10 +32,10 @@ const inputs = {
 };
 
 export const action = defineAction({
-  description: 'Points a label on the image server at the candidate, for the test jobs',
+  description: 'Points a label in the store at the candidate, for the test jobs',
   needs:
-    'an SFTP user that may write into the directory of `server`, but needs no right to write `ledger/` or the promoted label; ' +
-    "`ssh-keygen` on the runner. No permissions of the workflow's token.",
+    'an account that may write to the store at `server`; it needs no right to write `ledger/` or the promoted label. With an SFTP server, ' +
+    '`ssh-keygen` on the runner. With a store in git, `git` on the runner and the permission `contents: write`.',
   inputs,
   outputs: {
     ...setOutputs,

@@ -81,18 +81,18 @@ const changeLineSchema = v.pipe(
 
 const inputs = {
   branches: requiredList(
-    'The branches, one a line: `<branch> <url> [<dlrn-url>]`. The URL is the directory of its labels and ledger, ' +
+    'The branches, one per line: `<branch> <url> [<dlrn-url>]`. The URL is the directory of its labels and ledger, ' +
       '`https://…`, `sftp://…` or git as for `server`; with the URL of its DLRN API, its votes are shown too',
     branchLineSchema,
   ),
   'promoted-label': renamed(withDefault('The promoted label', 'current-ceph', promotedLabelSchema), 'label'),
   'candidate-label': withDefault('The label of the candidate under test', 'ceph-ci-testing', candidateLabelSchema),
   owners: list(
-    'Whom to ask about each branch, one a line: `<branch> <name, channel or URL>`, as in `master Ceph CI, #rdo on OFTC`',
+    'Whom to ask about each branch, one per line: `<branch> <name, channel or URL>`, as in `master Ceph CI, #rdo on OFTC`',
     ownerLineSchema,
   ),
   changes: list(
-    'The open changes that propose what is promoted, one a line: `<branch> <https URL>`, as propose-change says them; the page links to them',
+    'The open changes that propose what is promoted, one per line: `<branch> <https URL>`, with the output `url` of propose-change; the page links to them',
     changeLineSchema,
   ),
   workflow: withDefault(
@@ -113,13 +113,13 @@ const inputs = {
   'zuul-url': optional('With `nightly-jobs`: the URL above `/api/tenant/…`', urlSchema),
   'zuul-tenant': optional('With `nightly-jobs`: the tenant', lineSchema),
   'nightly-jobs': list(
-    'Zuul jobs that test development builds, one a line; the page shows their newest builds',
+    'Zuul jobs that test development builds, one per line; the page shows their newest builds',
     jobNameSchema,
   ),
   output: withDefault('The directory to write to', 'dashboard', lineSchema),
   ...storeInputs,
   server: optional(
-    `${storeInputs.server.description}, to publish the files to as well; not the directory of a branch of Ceph. In git, such as \`git@gh-pages#ceph\`, all runs amend one commit`,
+    `${storeInputs.server.description}. The files are published there too; it must not hold labels and a ledger. In git, such as \`git@gh-pages#ceph\`, all runs amend one commit`,
     storeSchema,
   ),
   'ssh-private-key': {

@@ -10,9 +10,9 @@ export const action = defineAction({
     'Tests criteria: evaluates votes that you make up, and compares the verdict with the one that you expect',
   needs: 'nothing. It only reads files.',
   inputs: {
-    criteria: requiredList('Criteria files, one a line', lineSchema),
+    criteria: requiredList('Criteria files, one per line', lineSchema),
     tests: list(
-      'Their tests, one a line in the same order; empty: the file beside each, such as `criteria.test.yml` beside `criteria.yml`',
+      'Their tests, one per line in the same order; empty: the file next to each, such as `criteria.test.yml` next to `criteria.yml`',
       lineSchema,
     ),
   },

@@ -41,7 +41,7 @@ const inputs = {
   'token-hosts': tokenHosts,
   'ca-file': caFile,
   'restore-to': optional(
-    'A directory to write a lost ledger to, from the proofs at `targets`: `ledger/<label>/<n>.json`, to look at and to copy into the store. Nothing else is verified then',
+    'A directory to write a lost ledger to, from the proofs at `targets`: `ledger/<label>/<n>.json`, to check and to copy into the store. If it is set, nothing else is verified',
     lineSchema,
   ),
   'ledger-key': secret("Key of the HMAC that seals the ledger's records; empty: seals are not checked"),
@@ -51,7 +51,7 @@ const inputs = {
 export const action = defineAction({
   description: 'Verifies what is promoted: the ledger with its decisions, the labels, and the images at the targets',
   needs:
-    'read access to the image server over HTTP and to the targets. It changes nothing there. With `ledger-key` it also checks seals.',
+    'read access to the store at `url` and to the targets. It changes nothing there. With `ledger-key` it also checks seals.',
   inputs,
   outputs: {
     verified: '`true` or `false`',

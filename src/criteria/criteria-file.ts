@@ -69,7 +69,7 @@ const attestationSchema = v.pipe(
   mapping({
     type: v.pipe(nameSchema, v.description('The type of its predicate, such as `https://slsa.dev/provenance/v1`')),
     name: v.exactOptional(
-      v.pipe(nameSchema, v.description('What waivers, skips and explanations call it; `type` if absent')),
+      v.pipe(nameSchema, v.description('What waivers, `skip-jobs` and explanations call it; `type` if absent')),
     ),
     key: v.exactOptional(
       v.pipe(
@@ -80,7 +80,7 @@ const attestationSchema = v.pipe(
         ),
       ),
     ),
-    issuer: v.exactOptional(v.pipe(lineSchema, v.description('Instead of `key`: the OIDC issuer of who signed it'))),
+    issuer: v.exactOptional(v.pipe(lineSchema, v.description('Instead of `key`: the OIDC issuer of the signer'))),
     identity: v.exactOptional(
       v.pipe(
         lineSchema,
@@ -96,7 +96,7 @@ const attestationSchema = v.pipe(
           ),
         ),
         v.maxLength(10, 'has more than 10'),
-        v.description("Where else than in the candidate's own repository it may be attached to the same digest"),
+        v.description("Other repositories, besides the candidate's own, where it may be attached to the same digest"),
       ),
     ),
   }),
@@ -141,14 +141,14 @@ const keysSchema = mapping({
   'any-of': v.exactOptional(
     v.pipe(
       v.array(v.pipe(jobsSchema, v.minLength(1, 'is empty'))),
-      v.description('Of each of these groups one job must have passed'),
+      v.description('One job of each of these groups must have passed'),
     ),
   ),
   attestations: v.exactOptional(
     v.pipe(
       v.array(attestationSchema),
       v.maxLength(20, 'has more than 20'),
-      v.description('Each of these signed statements about the digest must be there, besides the jobs'),
+      v.description('Each of these signed statements about the digest must be attached, besides the jobs'),
     ),
   ),
   'max-age': v.exactOptional(
@@ -163,7 +163,7 @@ const keysSchema = mapping({
     v.pipe(
       v.array(lineSchema),
       v.minLength(1, 'is empty: nobody could report'),
-      v.description("The users of DLRN whose reports count; without it everyone's do"),
+      v.description("The users of DLRN whose votes count; if absent, everyone's do"),
     ),
   ),
   'promoted-in': v.exactOptional(

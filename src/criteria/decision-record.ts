@@ -6,7 +6,7 @@ import { jobNameSchema, jobResultSchema, linkSchema } from './job-result.js';
 
 const aggregateHashSchema = v.pipe(
   v.nullable(v.string()),
-  v.description('The aggregate hash; null for results that name none, and where nothing was tested yet'),
+  v.description('The aggregate hash; null if the results name none, or if nothing was tested yet'),
 );
 
 const jobSchema = v.strictObject({
@@ -19,7 +19,7 @@ const jobSchema = v.strictObject({
   since: v.pipe(v.nullable(timestampSchema), v.description('Since when the job has given the outcome that decides')),
   url: v.pipe(v.nullable(linkSchema), v.description('The page of the result that decides')),
   'aggregate-hash': aggregateHashSchema,
-  'way-out': v.exactOptional(v.pipe(v.string(), v.description('What helps the job where a new pass does not'))),
+  'way-out': v.exactOptional(v.pipe(v.string(), v.description('What helps the job if a new pass does not'))),
 });
 export type JobState = v.InferOutput<typeof jobSchema>;
 
@@ -36,7 +36,9 @@ export type Blockers = v.InferOutput<typeof blockersSchema>;
 export const decisionRecordSchema = v.strictObject({
   version: v.pipe(
     v.picklist([1, 2]),
-    v.description('2; by the rules of 1, which old records replay by, a failure without proof held nothing back'),
+    v.description(
+      '2. Old records have 1 and are evaluated by older rules, where a failure without proof held nothing back',
+    ),
   ),
   candidate: v.pipe(
     v.string(),
@@ -48,19 +50,19 @@ export const decisionRecordSchema = v.strictObject({
       v.array(referenceSchema),
       v.minLength(1),
       v.maxLength(MAX_COMPANIONS),
-      v.description('The companions that the jobs must have tested with it, sorted; absent where there are none'),
+      v.description('The companions that the jobs must have tested with it, sorted; absent if there are none'),
     ),
   ),
   'evaluated-at': timestampSchema,
   criteria: v.strictObject({
     label: tagSchema,
-    sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/), v.description('Of the content, in UTF-8')),
+    sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/), v.description('The SHA-256 of `content` in UTF-8')),
     content: v.pipe(v.string(), v.description('The criteria file as it was')),
   }),
   evidence: v.pipe(
     v.array(jobResultSchema),
     v.description(
-      'What the jobs of the criteria have said of this image: all that decides, and the newest of the rest',
+      'What the jobs of the criteria said about this image: every result that decides, and the newest of the others',
     ),
   ),
   'not-counted': v.pipe(
@@ -75,11 +77,11 @@ export const decisionRecordSchema = v.strictObject({
   jobs: v.pipe(v.array(jobSchema), v.description('Each job of the criteria, once')),
   'aggregate-hash': v.pipe(
     v.nullable(v.string()),
-    v.description('The hash that meets the criteria, or comes nearest; null where results name no hash'),
+    v.description('The hash that meets the criteria, or comes nearest; null if the results name no hash'),
   ),
   'blocked-by': v.pipe(
     v.array(blockersSchema),
-    v.description('The smallest sets of jobs that block, nearest first, at most ten; empty where it promotes'),
+    v.description('The smallest sets of jobs that block, nearest first, at most ten; empty if the verdict is promote'),
   ),
   warnings: v.array(v.string()),
 });

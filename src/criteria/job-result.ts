@@ -18,18 +18,23 @@ export const jobResultSchema = v.strictObject({
   candidate: v.exactOptional(
     v.pipe(
       v.strictObject({ tag: tagSchema, digest: v.exactOptional(digestSchema) }),
-      v.description('The image that the job says it tested; a bare tag says little about the bytes'),
+      v.description(
+        'The image that the job says it tested; without a digest it is not known which image the tag named',
+      ),
     ),
   ),
   'set-digest': v.exactOptional(
-    v.pipe(digestSchema, v.description('The set that the job says it tested; absent where it names none')),
+    v.pipe(digestSchema, v.description('The set that the job says it tested; absent if it names none')),
   ),
   'aggregate-hash': v.exactOptional(
     v.pipe(v.string(), v.description("DLRN's hash of the OpenStack repositories that the job tested with")),
   ),
   timestamp: v.pipe(v.number(), v.safeInteger(), v.description("Unix seconds, by the reporter's clock")),
   'age-unknown': v.exactOptional(
-    v.pipe(v.literal(true), v.description('The job may have ended long before `timestamp`: max-age refuses its pass')),
+    v.pipe(
+      v.literal(true),
+      v.description('The job may have ended long before `timestamp`: with `max-age` its pass does not count'),
+    ),
   ),
   // Only http and https, since pages link to it.
   url: v.exactOptional(linkSchema),
@@ -37,12 +42,12 @@ export const jobResultSchema = v.strictObject({
     v.pipe(
       v.number(),
       v.safeInteger(),
-      v.description('From the ledger: when another image took its place, in unix seconds'),
+      v.description('Only from `ledger`: when another image took its place, in unix seconds'),
     ),
   ),
   source: v.pipe(
     v.picklist(['dlrn', 'needs', 'zuul', 'attestation', 'ledger']),
-    v.description('`ledger`: what the ledger of `promoted-in` says; a failure is a ban there'),
+    v.description('`ledger`: what the ledger of the label in `promoted-in` says; a failure is a ban there'),
   ),
   user: v.exactOptional(v.pipe(v.string(), v.description('Who reported it to DLRN'))),
   attestation: v.exactOptional(
@@ -51,9 +56,13 @@ export const jobResultSchema = v.strictObject({
         type: v.pipe(v.string(), v.description('The type of its predicate')),
         by: v.pipe(v.string(), v.description('The key or the identity that signed it')),
         repository: v.pipe(v.string(), v.description('Where it is attached')),
-        sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/), v.description('Of the bundle, which was verified')),
+        sha256: v.pipe(
+          v.string(),
+          v.regex(/^[0-9a-f]{64}$/),
+          v.description('The SHA-256 of the bundle that was verified'),
+        ),
       }),
-      v.description('Only of an attestation: what was verified of it'),
+      v.description('Only for an attestation: what was verified'),
     ),
   ),
 });

@@ -18,13 +18,16 @@ const voteSchema = mapping({
     '0 minutes',
   ),
   'aggregate-hash': v.optional(
-    v.pipe(v.string(), v.description('The hash that it is on, any text; the same for all if absent')),
+    v.pipe(
+      v.string(),
+      v.description('The aggregate hash that it is on, as any text; the same for all votes if absent'),
+    ),
     'one',
   ),
   image: v.optional(
     v.pipe(
       v.picklist(['candidate', 'bare-tag', 'other-digest', 'other-tag', 'none']),
-      v.description('What it is on; the candidate if absent'),
+      v.description('The image that it is on; the candidate if absent'),
     ),
     'candidate',
   ),
@@ -35,7 +38,7 @@ const caseSchema = mapping({
   name: v.pipe(v.string(), v.nonEmpty('is empty'), v.description('The case, in words')),
   day: v.exactOptional(v.pipe(daySchema, v.description('The day of the evaluation, for waivers; today if absent'))),
   votes: v.pipe(v.array(voteSchema), v.description('The votes that there are; may be empty')),
-  verdict: v.pipe(v.picklist(['promote', 'wait', 'reject']), v.description('What must come of them')),
+  verdict: v.pipe(v.picklist(['promote', 'wait', 'reject']), v.description('The verdict that they must lead to')),
 });
 
 /** A whole test file: labels, each with its cases. */

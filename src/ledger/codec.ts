@@ -51,14 +51,14 @@ const targetSchema = v.strictObject({
   ),
   tag: v.pipe(tagSchema, v.description('The versioned tag, which never moves')),
   digest: digestSchema,
-  source: referenceSchema,
+  source: v.pipe(referenceSchema, v.description('Where it was copied from')),
 });
 
 const banSchema = v.strictObject({
   digest: digestSchema,
   tag: tagSchema,
-  reason: lineSchema,
-  who: lineSchema,
+  reason: v.pipe(lineSchema, v.description('Why it is banned')),
+  who: v.pipe(lineSchema, v.description('Who banned it')),
   since: timestampSchema,
   contents: v.exactOptional(
     v.pipe(
@@ -74,42 +74,57 @@ export const ledgerRecordSchema = v.strictObject({
   version: v.literal(1),
   id: v.pipe(recordIdSchema, v.description('run/attempt/uuid, different for every attempt to append')),
   n: v.pipe(numberSchema, v.description('From 1, without a gap')),
-  kind: v.picklist(['earned', 'forced', 'rollback', 'adopted', 'hold', 'lift', 'quarantine']),
+  kind: v.pipe(
+    v.picklist(['earned', 'forced', 'rollback', 'adopted', 'hold', 'lift', 'quarantine']),
+    v.description('What the run did. Earned: it promoted an image that met the criteria'),
+  ),
   when: v.pipe(timestampSchema, v.description('RFC 3339 in UTC')),
-  who: lineSchema,
-  'run-url': runUrlSchema,
+  who: v.pipe(lineSchema, v.description('Who started the run')),
+  'run-url': v.pipe(runUrlSchema, v.description('The page of the run; null outside a runner')),
   event: v.pipe(lineSchema, v.description('What started the run, as in `schedule`; empty outside a runner')),
-  reason: lineSchema,
-  label: labelSchema,
+  reason: v.pipe(lineSchema, v.description("The verdict's reason, or that of the person who decided")),
+  label: v.pipe(labelSchema, v.description('The promoted label')),
   candidate: v.pipe(referenceSchema, v.description('What is promoted after this record: repository:tag@digest')),
   companions: v.exactOptional(
     v.pipe(
       v.array(referenceSchema),
       v.minLength(1),
       v.maxLength(MAX_COMPANIONS),
-      v.description('The images that were tested with the candidate, sorted; absent where it was tested alone'),
+      v.description('The images that were tested with the candidate, sorted; absent if it was tested alone'),
     ),
   ),
-  targets: v.pipe(v.array(targetSchema), v.description("The candidate's, then the companions'")),
-  decision: v.pipe(v.nullable(decisionRecordSchema), v.description('What earned it, or what a force overrode')),
+  targets: v.pipe(
+    v.array(targetSchema),
+    v.description('Where each image was promoted to: the candidate first, then the companions'),
+  ),
+  decision: v.pipe(
+    v.nullable(decisionRecordSchema),
+    v.description('The decision record of what was promoted or forced; null if the criteria were not evaluated'),
+  ),
   'skipped-jobs': v.pipe(v.array(lineSchema), v.description('The unmet jobs that a force named')),
   overridden: v.pipe(
     v.array(v.picklist(['downgrade', 'hold', 'reject', 'wait'])),
     v.description('What a force overrode'),
   ),
-  previous: v.pipe(v.nullable(referenceSchema), v.description('What previous-<label> names after this record')),
-  holds: v.pipe(v.array(banSchema), v.description('Not to be promoted until lifted, after this record')),
-  quarantine: v.pipe(v.array(banSchema), v.description('Never to be promoted, after this record')),
+  previous: v.pipe(v.nullable(referenceSchema), v.description('What `previous-<label>` names after this record')),
+  holds: v.pipe(v.array(banSchema), v.description('The images that are on hold after this record')),
+  quarantine: v.pipe(v.array(banSchema), v.description('The images that are quarantined after this record')),
   supersedes: v.exactOptional(
     v.pipe(
       v.array(v.strictObject({ ledger: sha256Schema, n: numberSchema })),
       v.minLength(1),
-      v.description('Only of an adopted record: the ledgers that were lost, each with its newest known record'),
+      v.description('Only in an adopted record: the ledgers that were lost, each with its newest known record'),
     ),
   ),
-  'prev-sha256': v.pipe(v.nullable(sha256Schema), v.description('Of the bytes of record n-1; null for record 1')),
+  'prev-sha256': v.pipe(
+    v.nullable(sha256Schema),
+    v.description('The SHA-256 of the bytes of record n-1; null for record 1'),
+  ),
   hmac: v.exactOptional(
-    v.pipe(sha256Schema, v.description('HMAC-SHA256 by ledger-key over the canonical bytes without this')),
+    v.pipe(
+      sha256Schema,
+      v.description('The seal: HMAC-SHA256 with `ledger-key` over the canonical bytes without this key'),
+    ),
   ),
 });
 type RecordFile = v.InferOutput<typeof ledgerRecordSchema>;

@@ -32,7 +32,7 @@ const promotionSchema = v.strictObject({
   'first-result': v.pipe(v.nullable(timestampSchema), v.description('When the first result on it arrived')),
   'lead-time': v.pipe(
     v.nullable(secondsSchema),
-    v.description('From found to earned, for the first promotion of an image; otherwise null'),
+    v.description('From when it was found until it was earned, for the first promotion of an image; otherwise null'),
   ),
 });
 export type Promotion = v.InferOutput<typeof promotionSchema>;
@@ -104,7 +104,7 @@ const sourceSchema = v.picklist([
 export type Source = v.InferOutput<typeof sourceSchema>;
 
 const problemSchema = v.strictObject({
-  source: v.pipe(sourceSchema, v.description('What could not be read or trusted; at most one problem a source')),
+  source: v.pipe(sourceSchema, v.description('What could not be read or trusted; at most one problem for each source')),
   since: v.pipe(timestampSchema, v.description('When a dashboard first reported it; every one since did too')),
   why: v.string(),
 });
@@ -154,7 +154,7 @@ const branchSchema = v.strictObject({
   state: v.pipe(
     v.picklist(['broken', 'regressed', 'silent', 'late', 'empty', 'ok']),
     v.description(
-      'The worst that is true, in this order. broken: the ledger or the last decision cannot be read or trusted; ' +
+      'The worst of these that is true, in this order. broken: the ledger or the last decision cannot be read or trusted; ' +
         'regressed: see health; silent: no run within heartbeat-age; late: no promotion within target-age; ' +
         'empty: nothing is promoted',
     ),

@@ -36,7 +36,10 @@ export const promotionPredicateSchema = v.strictObject({
   ledger: v.pipe(sha256Schema, v.description("The ledger's id: the SHA-256 of the bytes of its record 1")),
   label: v.pipe(labelSchema, v.description('The promoted label')),
   n: v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.description("The record's number")),
-  sha256: v.pipe(sha256Schema, v.description("Of the record's bytes: `record` with an indent of two and a final LF")),
+  sha256: v.pipe(
+    sha256Schema,
+    v.description("The SHA-256 of the record's bytes: `record` as JSON with an indent of two and a final LF"),
+  ),
   target: v.pipe(v.string(), v.description('The repository that the image was promoted to')),
   record: v.pipe(ledgerRecordSchema, v.description('The whole record, as in ledger/<label>/<n>.json')),
 });
@@ -48,12 +51,12 @@ export const summaryPredicateSchema = v.strictObject({
   resourceUri: v.pipe(v.string(), v.description('The image as a package URL (purl), with its target repository')),
   policy: v.strictObject({
     uri: v.pipe(v.string(), v.description('Where the criteria file is, in the store')),
-    digest: v.pipe(digestSetSchema, v.description('Of the criteria file')),
+    digest: v.pipe(digestSetSchema, v.description('Its digest')),
   }),
   inputAttestations: v.array(
     v.strictObject({
       uri: v.pipe(v.string(), v.description('Where the decision record is, in the store')),
-      digest: v.pipe(digestSetSchema, v.description('Of the decision record, as `report-file` is written')),
+      digest: v.pipe(digestSetSchema, v.description('Its digest, as `report-file` writes it')),
     }),
   ),
   verificationResult: v.literal('PASSED'),

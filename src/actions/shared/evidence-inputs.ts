@@ -43,9 +43,9 @@ export const evidenceInputs = {
   ),
   ...dlrnInputs,
   needs: optional('Evidence `needs`: `toJSON(needs)`', textSchema),
-  'zuul-url': optional('Evidence `zuul`: what `/api/tenant/…` is below', urlSchema),
+  'zuul-url': optional('Evidence `zuul`: the URL above `/api/tenant/…`', urlSchema),
   'zuul-tenant': optional('Evidence `zuul`: the tenant', lineSchema),
-  'zuul-pipelines': list('Evidence `zuul`: the pipelines whose builds count; required there', lineSchema),
+  'zuul-pipelines': list('Evidence `zuul`, required: the pipelines whose builds count', lineSchema),
   'trusted-root': verifyInputs['trusted-root'],
 };
 

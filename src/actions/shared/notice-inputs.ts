@@ -9,11 +9,11 @@ import { optional, type ParsedInputs, urlSchema } from '../../runner/inputs.js';
 /** Who is told of decisions and errors. */
 export const noticeInputs = {
   'webhook-url': {
-    ...optional('Where each decision and error is posted, as JSON with `text`', urlSchema),
+    ...optional('The URL that each decision and error is posted to, as JSON with a field `text`', urlSchema),
     secret: true,
   },
   'silence-after': optional(
-    'How long nothing may be promoted before a notice goes to `webhook-url`, too, as in `14 days`',
+    'How long nothing may be promoted before a notice goes to `webhook-url`, as in `14 days`',
     durationSchema,
   ),
 };

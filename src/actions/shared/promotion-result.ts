@@ -9,14 +9,14 @@ import type { LastDecision } from '../../store/last-decision.js';
 /** The outputs of evaluate-and-promote. */
 export const promotionOutputs = {
   decision: '`promote`, `wait`, `reject`, `force`, `rollback`, `adopt`, `unchanged` or `frozen`',
-  promoted: '`true` where this run promoted an image: by its evidence, a force, a rollback or an adoption',
+  promoted: '`true` if this run promoted an image: by its evidence, a force, a rollback or an adoption',
   reference: 'What the decision is about',
-  previous: 'What was promoted before; empty where nothing was',
-  regressed: '`true` where a job that the promoted image had passed has failed since',
-  record: "The number of the ledger's newest record; empty where there is none",
-  targets: 'What is promoted, as `repository:tag@digest`, a target a line',
-  report: 'The decision record, as JSON; empty where nothing was evaluated',
-  'managed-images': 'What this pipeline owns in the target namespaces, a repository a line: other promoters skip these',
+  previous: 'What was promoted before; empty if nothing was',
+  regressed: '`true` if a job that the promoted image had passed has failed since',
+  record: "The number of the ledger's newest record; empty if there is none",
+  targets: 'What is promoted, as `repository:tag@digest`, one target per line',
+  report: 'The decision record, as JSON; empty if nothing was evaluated',
+  'managed-images': 'The repositories that this pipeline promotes to, one per line: other promoters must skip them',
 };
 
 interface Line {

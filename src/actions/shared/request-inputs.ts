@@ -14,18 +14,18 @@ export const requestInputs = {
     'The reason for a force, rollback, hold, lifted hold, quarantine or adoption; it goes into the ledger',
     lineSchema,
   ),
-  'skip-jobs': words('Every unmet job that a force skips, and no other; one a line, or separated by spaces'),
+  'skip-jobs': words('Every unmet job that a force skips, and no other; one per line, or separated by spaces'),
   'rollback-to': optional('`previous`, or a tag that was promoted before', lineSchema),
   hold: optional('A tag or digest that must not be promoted until the hold is lifted', lineSchema),
   'lift-hold': optional('A tag or digest that is on hold', lineSchema),
   quarantine: optional('A tag, or `image:tag@digest`, that must never be promoted', lineSchema),
   adopt: optional(
-    'Start a ledger for what is promoted already, as `<tag>@<digest>`: the digest of the moving tags, or, where there is none, of the tag at `image`',
+    'Start a ledger for what is promoted already, as `<tag>@<digest>`: the digest of the moving tags, or, if there is none, of the tag at `image`',
     lineSchema,
   ),
   'allowed-actors': words('Logins that may force, roll back, hold, lift a hold, quarantine and adopt; empty: nobody'),
   'manual-pipelines': words(
-    'In Zuul: the pipelines that only a person can enqueue to. A build of any other makes no decision; empty: none does',
+    "In Zuul: the pipelines that only a person can enqueue to. Only their builds make a person's decision; empty: none does",
   ),
   'allowed-refs': words(
     'Branches, or full refs such as `refs/tags/v1`, that a run may promote from; empty: the default branch. A schedule counts as the default branch',

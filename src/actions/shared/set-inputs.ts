@@ -13,7 +13,7 @@ const setSchema = v.pipe(
 );
 
 export const setInput = optional(
-  'The candidate and its companions, as the output `set` of find-stable-tag; in place of `reference`, or beside it where both name one candidate',
+  'The candidate and its companions, as the output `set` of find-stable-tag; instead of `reference`, or in addition if both name the same candidate',
   setSchema,
 );
 

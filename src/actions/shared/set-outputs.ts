@@ -2,7 +2,7 @@ import { formatSet, type ImageSet, setDigest } from '../../candidate/image-set.j
 
 /** The outputs that name a set. */
 export const setOutputs = {
-  set: 'The candidate and its companions, a reference a line: the candidate first, the companions sorted',
+  set: 'The candidate and its companions, one reference per line: the candidate first, the companions sorted',
   'set-digest': 'The digest of `set`, by which evidence names the set; empty without companions',
 };
 

@@ -9,15 +9,19 @@ import { choice, type ParsedInputs, secret, urlSchema, withDefault } from '../..
 /** The inputs that say who signs what is promoted. */
 export const signingInputs = {
   'signing-key': secret(
-    'Private key that signs what is promoted: PKCS #8 in PEM, EC P-256 or Ed25519; empty: nothing is signed by a key',
+    'Private key that signs what is promoted: PKCS #8 in PEM, EC P-256 or Ed25519; empty: nothing is signed with a key',
   ),
   'signing-key-password': secret('Its password; empty: it has none'),
   sign: choice(
-    'How what is promoted is signed: by `signing-key`, if it is set; by the identity of the run, with the permission `id-token: write`; or not at all, such as for a rollback while Fulcio is down.',
+    'How what is promoted is signed: with `signing-key`, if it is set; keyless, with the identity of the run (permission `id-token: write`); or not at all, as for a rollback while Fulcio is down.',
     ['key', 'keyless', 'off'],
     'key',
   ),
-  'fulcio-url': withDefault('With `sign: keyless`: what issues certificates', 'https://fulcio.sigstore.dev', urlSchema),
+  'fulcio-url': withDefault(
+    'With `sign: keyless`: the service that issues certificates',
+    'https://fulcio.sigstore.dev',
+    urlSchema,
+  ),
   'rekor-url': withDefault('With `sign: keyless`: the log of signatures', 'https://rekor.sigstore.dev', urlSchema),
 };
 

@@ -23,10 +23,13 @@ import { openSftpStore } from '../../store/sftp/sftp-store.js';
 import type { Store } from '../../store/store.js';
 import type { caInput } from './ca-input.js';
 
+function describeToken(right: string): string {
+  return `With a store in git over https: a token that may ${right}. The default is sent only to this forge; empty: anonymous`;
+}
+
 /** The job's own token. Outside a forge the expression arrives unevaluated. */
 const gitToken: Input<string | undefined> = {
-  description:
-    'With a store in git over https: a token that may write there. The default goes to this forge only; empty: anonymous',
+  description: describeToken('write to it'),
   default: '${{ github.token }}',
   secret: true,
   schema: v.pipe(
@@ -40,14 +43,14 @@ const gitToken: Input<string | undefined> = {
 export const storeInputs = {
   server: required(
     'The store: `git` (a branch of this repository), `git+https://host/owner/repository` or `git+ssh://git@host/owner/repository`, ' +
-      'each with `@branch` (default `promotions`) and `#directory` where wanted; or `sftp://user@host[:port]/absolute/directory`',
+      'each optionally with `@branch` (default `promotions`) and `#directory`; or `sftp://user@host[:port]/absolute/directory`',
     storeSchema,
   ),
   'ssh-private-key': secret(
-    'With a store over SSH: private key of that user, of any type that OpenSSH writes; empty: the agent at SSH_AUTH_SOCK',
+    'With a store over SSH: the private key of the user in its address, of any type that OpenSSH writes; empty: the agent at SSH_AUTH_SOCK',
   ),
   'ssh-known-hosts': optional(
-    "With a store over SSH, required: the host's keys as lines of known_hosts (`[host]:port` off port 22); an unknown or other key is refused",
+    "Required with a store over SSH: the host's keys as lines of known_hosts (`[host]:port` if the port is not 22); an unknown or different key is refused",
     textSchema,
   ),
   'git-token': gitToken,
@@ -61,7 +64,10 @@ export const readableSchema: v.GenericSchema<string, URL | StoreAddress> = v.laz
 const { server: _, ...loginInputs } = storeInputs;
 
 /** Of every action that only reads a store, besides the address. */
-export const readerInputs = loginInputs;
+export const readerInputs = {
+  ...loginInputs,
+  'git-token': { ...gitToken, description: describeToken('read it') },
+};
 
 /** `server` is the store that the same action writes, if it writes one. */
 type ReaderSettings = Omit<StoreSettings, 'server'> & { readonly server?: StoreAddress | undefined };

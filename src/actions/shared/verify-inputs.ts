@@ -9,7 +9,7 @@ import { readInputFile } from './input-file.js';
 /** The inputs that say whose signature what is promoted must have. */
 export const verifyInputs = {
   verify: optional(
-    'Whose signature what is promoted must have: public keys in PEM, or two lines `issuer: <OIDC issuer>` and `identity: <workflow>@<ref>`; or a file with either. Empty: signatures are not looked at',
+    'Whose signature what is promoted must have: public keys in PEM, or two lines `issuer: <OIDC issuer>` and `identity: <workflow>@<ref>`; or a file with either. Empty: signatures are not checked',
     textSchema,
   ),
   'trusted-root': optional(

@@ -17,6 +17,7 @@ export async function hold(
   const candidate = await findImage(image, setting, facts);
   if (candidate === undefined)
     return refuse(`${image} is not known: neither the ledger nor the store nor the source has it`);
+  if ('refused' in candidate) return candidate;
   const { digest, tag } = candidate;
   const quarantined = banByDigest(head.quarantine, digest);
   if (quarantined !== undefined) return refuse(describeBan({ kind: 'quarantine', ban: quarantined }));

@@ -1,24 +1,30 @@
-import type { Candidate, Digest, Tag } from '../candidate/reference.js';
+import { type Candidate, type Digest, formatCandidate, type Tag } from '../candidate/reference.js';
 import type { Facts, Setting } from './facts.js';
+import { type Refused, refuse } from './outcome.js';
 
 /**
  * Finds the image that a person means by a tag or digest. Looks in the ledger first, since only the promoter can write
- * it, then at the candidate, the store's candidate files, and the source.
+ * it, then at the candidate, the store's candidate files, and the source. Refuses a tag that is one image in the store
+ * and another at the source: whoever publishes candidates must not choose what a person's decision is about.
  */
 export async function findImage(
   named: Tag | Digest,
   { candidate, source }: Setting,
   facts: Facts,
-): Promise<Candidate | undefined> {
+): Promise<Candidate | Refused | undefined> {
   const isNamed = (image: Candidate) => image.digest === named || image.tag === named;
   const record = await facts.history((one) => isNamed(one.candidate));
   if (record !== undefined) return record.candidate;
   if (candidate !== undefined && isNamed(candidate)) return candidate;
   if (isDigest(named)) return undefined;
-  const published = await facts.published(named);
-  if (published !== undefined) return published;
-  const digest = await facts.resolve(source, named);
-  return digest && { repository: source, tag: named, digest };
+  const [published, digest] = [await facts.published(named), await facts.resolve(source, named)];
+  const found = digest && { repository: source, tag: named, digest };
+  if (published === undefined || found === undefined) return published ?? found;
+  if (published.digest === found.digest) return published;
+  return refuse(
+    `${named} is published as ${formatCandidate(published)}, and is ${digest} at the source: say which one is meant, by its digest`,
+    'reference',
+  );
 }
 
 function isDigest(named: Tag | Digest): named is Digest {

@@ -16,6 +16,7 @@ export async function quarantine(
 ): Promise<Decided | Refused> {
   const candidate = typeof image === 'string' ? await findImage(image, setting, facts) : image;
   if (candidate === undefined) return refuse(`${image} is not known; name it as <image>:<tag>@<digest>`);
+  if ('refused' in candidate) return candidate;
   const { digest, tag } = candidate;
   if (digest === head.candidate.digest) {
     return refuse(`${tag} is what ${setting.label} points at; roll back first`);

@@ -578,6 +578,23 @@ describe('a hold, its end, and a quarantine', () => {
     expect(result).toMatchObject({ change: { quarantine: [{ digest: digestOf(V(1)) }] } });
   });
 
+  // Else whoever publishes candidates could turn a ban to another image, and publish the bad one again afterwards.
+  test.each([
+    ['hold', holding(3)],
+    ['quarantine', quarantining(3)],
+  ])('a %s of a tag that is another image in the store than at the source needs a digest', async (_, request) => {
+    const published = { [V(3)]: { ...at(9), tag: tag(V(3)) } };
+    expect(await run(request, { ledger: [[1]], published })).toEqual({
+      refused: expect.stringMatching(/^v1\.0\.3 is published as .*, and is sha256:.* at the source: say which one/),
+      hint: 'reference',
+    });
+    expect(await run(holding(3), { ledger: [[1]], candidate: 3, published })).toMatchObject({
+      change: { holds: [{ digest: digestOf(V(3)) }] },
+    });
+    const gone = { ledger: [[1]], published, moved: { [`ceph/daemon:${V(3)}`]: undefined } } as const;
+    expect(await run(holding(3), gone)).toMatchObject({ change: { holds: [{ digest: digestOf(V(9)) }] } });
+  });
+
   test('the way back follows: not to what is banned', async () => {
     const ledger: Situation['ledger'] = [[1], [2, previous(1)], [3, previous(2)]];
     expect(await run(quarantining(2), { ledger })).toMatchObject({ change: { previous: at(1) } });

@@ -4,15 +4,15 @@ import { distroName, type StableTag } from './policy.js';
 import { formatVersion } from './scheme.js';
 import { type Chosen, formatCounts, formatGroups, type NearMiss, type Selection } from './selection.js';
 
-/** How many entries of a list are named. The rest is only counted. */
+/** At most this many entries of a list are named. The rest is only counted. */
 const NAMED = 10;
 
 /** Formats a name that comes from outside. */
 type Show = (name: string) => string;
 
 /**
- * For the log: the chosen tag or what there was instead, the tags that lost and why, and the tags that were not
- * understood.
+ * Lines for the log: the chosen tag or what there is instead, the tags that look stable but do not parse, and why the
+ * others were not chosen.
  */
 export function explain(selection: Selection): readonly string[] {
   return lines(selection, (name) => (/^[\w.-]+$/.test(name) ? shorten(name) : JSON.stringify(shorten(name))));
@@ -68,7 +68,7 @@ function describe({ version, flavor, distro, arch, build, startedAt }: StableTag
 }
 
 function nearMiss({ name, why, looksNewer }: NearMiss, show: Show): string {
-  return `${show(name)} looks ${looksNewer ? 'newer' : 'stable'}, and ${why}`;
+  return `${show(name)} looks ${looksNewer ? 'newer' : 'stable'}, but ${why}`;
 }
 
 function some<T>(all: readonly T[], line: (one: T) => string, what: string): readonly string[] {

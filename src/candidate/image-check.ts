@@ -4,9 +4,9 @@ import type { Tag } from './reference.js';
 import { type Build, formatVersion } from './scheme.js';
 import { readStable } from './schemes.js';
 
-/** What each platform's configuration says about the image. */
+/** The parts of an image that its tag is compared with. */
 export interface ImageFacts {
-  /** Is the tag on an index, which may serve several platforms? */
+  /** True if the tag is on an index, which may serve several platforms. */
   readonly isIndex: boolean;
   readonly configs: readonly {
     /** For example `linux/amd64`. */
@@ -72,7 +72,7 @@ export function checkImage(tag: Tag, image: ImageFacts, expected: readonly Expec
   if (findings.length > 0) return { outcome: outcomeOf(findings), findings };
   return {
     outcome: 'unknown',
-    findings: [{ state: 'absent', what: `${tag} is no stable tag of Ceph, and nothing is expected` }],
+    findings: [{ state: 'absent', what: `${tag} is not a stable tag of Ceph, and no value is expected` }],
   };
 }
 

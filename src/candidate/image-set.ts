@@ -83,7 +83,7 @@ export function isNamed(
   return a.tag === tag && sameRepository(a.repository, repository);
 }
 
-/** The set of its references, one an item, the candidate first. Throws a UserError if they are no set. */
+/** Makes a set of its references, of which the first is the candidate. Throws a UserError if they are not a set. */
 export function parseSet([candidate, ...companions]: readonly Candidate[]): ImageSet {
   if (candidate === undefined) throw new UserError('is empty: the first line of a set is the candidate');
   return imageSet(candidate, companions);

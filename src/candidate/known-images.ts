@@ -1,6 +1,6 @@
 import type { Digest } from './reference.js';
 
-/** A registry's answer for a tag: facts about its image, or why it has none. */
+/** A registry's answer for a tag: facts about its image, or the reason why it has none. */
 export type KnownImage =
   | {
       readonly digest: Digest;

@@ -6,7 +6,7 @@ export interface ListedTag {
   /** As received: it may not be a valid tag. */
   readonly name: string;
   readonly digest?: Digest;
-  /** When the tag was set on this registry, in unix seconds. Suitable for an age, but not for ordering versions. */
+  /** Unix seconds at which the tag was set on this registry. Good for its age, but not for ordering versions. */
   readonly startedAt?: number;
   /** Listed, but deleted since. */
   readonly expired?: boolean;
@@ -16,7 +16,7 @@ export interface ListedTag {
 export function checkListing(count: number, knownTags: number): void {
   if ((knownTags - count) * 5 <= knownTags) return;
   throw new UserError(
-    `${count} tags were listed where ${knownTags} were known, which looks like a part of the listing`,
+    `${count} tags were listed where ${knownTags} were known, so the listing seems to be incomplete`,
     { hint: 'known-tags' },
   );
 }

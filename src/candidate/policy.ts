@@ -8,21 +8,21 @@ import { type Arch, type Build, compareVersions, type Distro, parseVersion, type
 /** The requirements on a candidate. */
 export interface Policy {
   readonly scheme: Scheme;
-  /** A release of Ceph, by name or major version. Undefined: any, and the highest version is preferred. */
+  /** A release of Ceph, by name or major version. If undefined, any fits, and the highest version is preferred. */
   readonly flavor: string | undefined;
-  /** Undefined: any, and a tag that names no architecture is preferred. */
+  /** If undefined, any fits, and a tag that names no architecture is preferred. */
   readonly arch: Arch | undefined;
-  /** A family such as `centos`, or exactly one release such as `centos-stream9`; undefined: centos. */
+  /** A family such as `centos`, or exactly one release such as `centos-stream9`; centos if undefined. */
   readonly distro: string | undefined;
   /** Tags, digests, or versions, which exclude all their builds. */
   readonly exclude: readonly string[];
-  /** In seconds; 0: none. */
+  /** In seconds; 0 for none. */
   readonly minimumAge: number;
-  /** Does a tag of unknown age pass? */
+  /** True if a tag of unknown age passes. */
   readonly unknownAgePasses: boolean;
   /** Unix seconds. */
   readonly now: number;
-  /** Prefer a day's build to the tag that moves with each rebuild? */
+  /** True if a day's build is preferred to the tag that moves with each rebuild. */
   readonly preferDated: boolean;
   /** The image's index must include all of these. */
   readonly platforms: readonly string[];
@@ -46,7 +46,7 @@ export const distroSchema = v.pipe(
 
 const DEFAULT_DISTRO = 'centos';
 
-/** A stable tag, and what the registry says about it. */
+/** A stable tag, with the registry's data on it. */
 export interface StableTag extends Build {
   readonly tag: Tag;
   readonly digest: Digest | undefined;
@@ -62,7 +62,7 @@ export interface Rule {
   /** The requirement in words, as in `of flavor pacific`. */
   readonly asks: string;
   readonly admits: (tag: StableTag) => boolean;
-  /** What a failing tag has instead, as in `of flavor quincy`. */
+  /** The property that a failing tag has instead, as in `of flavor quincy`. */
   readonly instead: (tag: StableTag) => string;
 }
 
@@ -139,7 +139,7 @@ export function rulesOf(policy: Policy, tags: readonly StableTag[], known: Known
   return rules;
 }
 
-/** Does the policy ask something that the image says and the tag does not? */
+/** True if the policy asks for something that only the image shows, not the tag. */
 export function needsReading(tag: StableTag, policy: Policy): boolean {
   const { arch, exclude, minimumAge, unknownAgePasses, platforms } = policy;
   return (
@@ -169,12 +169,12 @@ function problemOf({ tag }: StableTag, known: KnownImages): string | undefined {
   return image !== undefined && 'problem' in image ? image.problem : undefined;
 }
 
-/** When a tag was set, according to the listing; otherwise when its image was built, if the image says so. */
+/** The time at which a tag was set or, if the listing has no times, its image's build time. Unix seconds. */
 export function sinceOf(tag: StableTag, known: KnownImages): number | undefined {
   return tag.startedAt ?? createdOf(known, tag.tag);
 }
 
-/** Is this the image of one architecture that hardly anybody would want by default? */
+/** True for an image of one architecture that hardly anybody wants by default. */
 export function isForeign(tag: StableTag, known: KnownImages): boolean {
   if (tag.arch !== undefined) return tag.arch !== 'x86_64';
   const platforms = platformsOf(known, tag.tag);

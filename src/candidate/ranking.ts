@@ -6,14 +6,14 @@ import { compareBuilds, compareText, compareVersions, type Distro, seriesOf, typ
 interface Preference {
   /** Negative if a comes first. */
   readonly compare: (a: StableTag, b: StableTag) => number;
-  /** Says why the tag that comes second is not preferred. */
+  /** The reason why the second tag is not preferred. */
   readonly why: (second: StableTag, first: StableTag) => string;
 }
 
 /** Orders candidates under a policy. The order is total, so the order of the listing does not matter. */
 export interface Ranking {
   readonly compare: (a: StableTag, b: StableTag) => number;
-  /** Why `second` ranks below `first`. */
+  /** The reason why `second` ranks below `first`. */
   readonly why: (second: StableTag, first: StableTag) => string;
 }
 

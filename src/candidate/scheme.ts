@@ -32,13 +32,13 @@ export type NotStable = 'prerelease' | 'unreleased' | 'devel' | 'alias';
 
 export type TagKind = Reading['kind'];
 
-/** What a stable tag says about its image; undefined for anything that it does not say. */
+/** The parts of a stable tag. Those that the tag does not name are undefined. */
 export interface Build {
   readonly version: Version;
   /** The release of Ceph, such as `pacific`. */
   readonly flavor: string | undefined;
   readonly distro: Distro | undefined;
-  /** Undefined: the tag names no architecture, like the tag of an index. */
+  /** Undefined if the tag names no architecture, like the tag of an index. */
   readonly arch: Arch | undefined;
   /** The build of the version, such as `20230410`, if the tag names one. Builds are ordered by their numbers. */
   readonly build: string | undefined;
@@ -156,7 +156,7 @@ export function checkTag(name: string, reading: Reading): ReadTag {
   if (reading.kind !== 'stable' && reading.kind !== 'near-miss') return reading;
   if (!isTag(name)) {
     const version = reading.kind === 'stable' ? reading.build.version : reading.version;
-    return { kind: 'near-miss', why: 'is no tag: those are 1 to 128 of A-Z a-z 0-9 _ . -', version };
+    return { kind: 'near-miss', why: 'is not a tag: tags are 1 to 128 of A-Z a-z 0-9 _ . -', version };
   }
   return reading.kind === 'stable' ? { kind: 'stable', tag: name, build: reading.build } : reading;
 }

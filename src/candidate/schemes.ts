@@ -14,7 +14,7 @@ export const schemeNames: readonly string[] = [...schemes.map(({ name }) => name
 
 export const schemeNameSchema = v.picklist(
   schemeNames,
-  (issue) => `${issue.received} is none of ${schemeNames.join(', ')}`,
+  (issue) => `${issue.received} is not one of ${schemeNames.join(', ')}`,
 );
 
 /**
@@ -32,7 +32,7 @@ export function schemeFor(
   if (pattern !== undefined) throw new UserError(`the scheme ${name} takes no pattern`, { hint: 'pattern' });
   const scheme = name === undefined ? byRepository(repository) : schemes.find((one) => one.name === name);
   if (scheme !== undefined) return scheme;
-  const what = `nothing says what the tags of ${formatRepository(repository)} mean; schemes are ${schemeNames.join(', ')}`;
+  const what = `no scheme is known for the tags of ${formatRepository(repository)}; schemes are ${schemeNames.join(', ')}`;
   throw new UserError(what, { hint: 'scheme' });
 }
 
@@ -58,7 +58,7 @@ export function compareTags(a: Tag, b: Tag): number | undefined {
   return undefined;
 }
 
-/** What a stable tag says about its image, by the first scheme that reads it as stable; undefined if none does. */
+/** Reads a stable tag by the first scheme in which it is stable; undefined if there is none. */
 export function readStable(tag: Tag): Build | undefined {
   for (const scheme of schemes) {
     const reading = scheme.read(tag);

@@ -30,7 +30,7 @@ import {
 export type Selection = Chosen | Unread | Nothing;
 
 interface Survey {
-  /** How many tags of each kind were listed, counting each name once. Expired tags are counted only as expired. */
+  /** The number of listed tags of each kind. Each name counts once, and an expired tag only as expired. */
   readonly counts: Readonly<Record<TagKind | 'expired', number>>;
   /** Newest first. */
   readonly nearMisses: readonly NearMiss[];
@@ -41,7 +41,7 @@ interface Survey {
 export interface Chosen extends Survey {
   readonly kind: 'chosen';
   readonly chosen: StableTag;
-  /** The other tags that would do, best first. */
+  /** The other tags that fit, best first. */
   readonly runnersUp: readonly RunnerUp[];
   readonly warnings: readonly string[];
 }
@@ -65,7 +65,7 @@ export interface NearMiss {
   /** As listed: it can be any text. */
   readonly name: string;
   readonly why: string;
-  /** Is its version above the chosen tag's? Also true if nothing was chosen. */
+  /** True if its version is above the chosen tag's, or if nothing was chosen. */
   readonly looksNewer: boolean;
 }
 
@@ -115,7 +115,7 @@ export function selectCandidate(
   };
 }
 
-/** Either tag could be the newer one, and as far as we can tell they are different images. */
+/** True if either tag could be the newer one, and they may be different images. */
 function isRival(a: StableTag, b: StableTag): boolean {
   const isEqual =
     compareVersions(a.version, b.version) === 0 && compareBuilds(a.build, b.build) === 0 && a.arch === b.arch;
@@ -237,7 +237,7 @@ function warningsOn(
     warnings.push(
       sinceOf(chosen, known) === undefined
         ? `minimum-age: nothing says how old ${chosen.tag} is; it passes unchecked`
-        : `minimum-age: the registry does not say when ${chosen.tag} was set; it counts from when its image says that it was built, which a builder can set`,
+        : `minimum-age: the registry does not say when ${chosen.tag} was set, so its age counts from the build time in its image, which a builder can set`,
     );
   }
   if (flavor === undefined && new Set(stable.map((tag) => tag.flavor)).size > 1) {
@@ -262,7 +262,7 @@ function warningsOn(
     const alike = excluded.find(
       (tag) => compareVersions(tag.version, chosen.version) === 0 && isSameRelease(tag, chosen),
     );
-    if (excluded.length === 0) warnings.push(`exclude: nothing stable is ${JSON.stringify(entry)}`);
+    if (excluded.length === 0) warnings.push(`exclude: no stable tag is ${JSON.stringify(entry)}`);
     else if (alike !== undefined) {
       warnings.push(`exclude: ${alike.tag} is excluded, and ${chosen.tag} is of the same version`);
     }

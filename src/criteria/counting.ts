@@ -4,7 +4,7 @@ import type { Criteria } from './criteria-file.js';
 import type { DecisionRecord } from './decision-record.js';
 import type { JobResult } from './job-result.js';
 
-/** How far a reporter's clock may be ahead of ours, in seconds. */
+/** In seconds. A reporter's clock may be this far ahead of ours. */
 export const CLOCK_SKEW = 5 * 60;
 
 /** The rules in force when a record was made. A record replays by its own rules. */
@@ -65,7 +65,7 @@ export function voteKey({ job, 'aggregate-hash': hash }: JobResult): string {
   return JSON.stringify([job, hash ?? null]);
 }
 
-/** Returns a function that says why a result does not count; undefined if it does. */
+/** Returns a function that gives the reason why a result does not count, or undefined if it counts. */
 function refuser(criteria: Criteria, candidate: ImageSet, now: number, rules: Rules) {
   const trusted = criteria.trustedUsers;
   const set = setDigest(candidate);
@@ -73,7 +73,7 @@ function refuser(criteria: Criteria, candidate: ImageSet, now: number, rules: Ru
   return ({ outcome, source, user, timestamp, ...result }: JobResult): Omit<Refused, 'result'> | undefined => {
     const type = types.get(result.job);
     if (type !== undefined && source !== 'attestation')
-      return { why: `only a signed statement counts, and it is by ${source}` };
+      return { why: `only a signed statement counts, and this is from ${source}` };
     if (source === 'attestation' && result.attestation?.type !== type)
       return { why: 'it is a statement of another type' };
     // Only the ledger says where an image is promoted, whatever a job calls itself.
@@ -91,7 +91,7 @@ function refuser(criteria: Criteria, candidate: ImageSet, now: number, rules: Ru
     }
     const isFailure = outcome === 'failure';
     const time = timeProblem(timestamp, now);
-    // In another set the image may be to blame all the same, so a failure there holds it back.
+    // A failure in another set holds the image back too, since the image may be to blame.
     if (isUnproven || testedSet !== set) {
       const why = testedSet === undefined ? whyUnproven(tested) : `it is on another set, ${testedSet}`;
       const holds = time === undefined ? 'unproven' : 'undated';

@@ -6,7 +6,7 @@ import { durationSchema, parseUser } from '../base/schema.js';
 import { type Repository, repositorySchema, type Tag, tagSchema } from '../candidate/reference.js';
 import { jobNameSchema } from './job-result.js';
 
-/** Which jobs must have passed before a label moves. */
+/** The jobs that must have passed before a label moves. */
 export interface Criteria {
   readonly label: Tag;
   /** The whole file, unchanged. */
@@ -17,12 +17,12 @@ export interface Criteria {
   readonly requirements: readonly (readonly string[])[];
   /** The signed statements among the requirements. */
   readonly attestations: readonly Attestation[];
-  /** In seconds; undefined: a pass never expires. */
+  /** In seconds; undefined if a pass never expires. */
   readonly maxAge: number | undefined;
-  /** Undefined: everyone is trusted. */
+  /** Undefined if everyone is trusted. */
   readonly trustedUsers: readonly string[] | undefined;
   readonly waivers: readonly Waiver[];
-  /** Undefined: it need not have been promoted anywhere. */
+  /** Undefined if the candidate need not have been promoted elsewhere. */
   readonly promotedIn: PromotedIn | undefined;
   readonly acrossHashes: boolean;
   readonly bareTags: boolean;
@@ -30,12 +30,12 @@ export interface Criteria {
 
 /** A requirement on another ledger: the candidate has been promoted under that label for some time. */
 export interface PromotedIn {
-  /** The name by which explanations, waivers and forces speak of this requirement, as in `promoted-in:staging`. */
+  /** The name of this requirement in explanations, waivers and forces, as in `promoted-in:staging`. */
   readonly job: string;
   readonly label: Tag;
   /** In seconds. */
   readonly for: number;
-  /** The store that the label is in, as written; undefined: the one that is promoted to. */
+  /** The store that the label is in, as written; undefined for the store that is promoted to. */
   readonly url: string | undefined;
 }
 
@@ -58,8 +58,8 @@ export const daySchema = v.pipe(
 const waiverSchema = mapping({
   job: v.pipe(jobNameSchema, v.description('The job that need not pass')),
   until: v.pipe(daySchema, v.description('The last day of the waiver, in UTC; afterwards it is an error')),
-  reason: v.pipe(lineSchema, v.description('Why')),
-  issue: v.exactOptional(v.pipe(lineSchema, v.description('Where it is worked on'))),
+  reason: v.pipe(lineSchema, v.description('The reason')),
+  issue: v.exactOptional(v.pipe(lineSchema, v.description('The issue in which it is worked on'))),
 });
 export type Waiver = v.InferOutput<typeof waiverSchema>;
 
@@ -113,7 +113,7 @@ const attestationSchema = v.pipe(
 export interface Attestation {
   readonly name: string;
   readonly type: string;
-  /** Whose signature counts: keys in PEM, or an identity. */
+  /** The keys in PEM, or the identity, whose signature counts. */
   readonly by: { readonly keys: string } | { readonly issuer: string; readonly identity: string };
   readonly repositories: readonly Repository[];
 }
@@ -156,7 +156,7 @@ const keysSchema = mapping({
       v.string(),
       v.description('How long a pass counts, such as `14 days`; a failure never ages'),
       durationSchema,
-      v.minValue(1, 'is no time at all'),
+      v.minValue(1, 'must be longer than zero'),
     ),
   ),
   'trusted-users': v.exactOptional(
@@ -174,12 +174,12 @@ const keysSchema = mapping({
           v.string(),
           v.description('How long it must have been promoted there, such as `7 days`'),
           durationSchema,
-          v.minValue(1, 'is no time at all'),
+          v.minValue(1, 'must be longer than zero'),
         ),
         url: v.exactOptional(
           v.pipe(
             lineSchema,
-            v.description('The store that the label is in, as in `url` of consume-ci-testing; absent: this one'),
+            v.description('The store that the label is in, as in `url` of consume-ci-testing; this store if absent'),
           ),
         ),
       }),
@@ -222,7 +222,7 @@ function problemOf(criteria: LabelCriteria): string | undefined {
   return undefined;
 }
 
-/** No blank in it: a force names what it skips in one line. */
+/** Has no blank in it, since a force names the jobs that it skips in one line. */
 function nameOf({ label }: Pick<PromotedIn, 'label'>): string {
   return `promoted-in:${label}`;
 }
@@ -282,7 +282,7 @@ const rdoLabelSchema = v.pipe(
 /** The other keys of that file, such as `release` and `api_url`, are the promoter's own settings. */
 const rdoFileSchema = v.object({ promotions: v.record(tagSchema, rdoLabelSchema) });
 
-/** Whether a file is RDO's, and not one with a label named `promotions`. */
+/** True for RDO's file, false for a file with a label named `promotions`. */
 function isRdoFile(file: unknown): boolean {
   const parsed = v.safeParse(v.object({ promotions: v.looseObject({}) }), file);
   if (!parsed.success || v.is(v.object({ promotions: v.array(v.unknown()) }), file)) return false;
@@ -296,8 +296,8 @@ const MAX_DEPTH = 100;
 const MAX_PROPERTIES = 100;
 
 /**
- * Text that would keep the YAML parser busy for minutes, or exhaust its stack: it also comes from ledgers that others
- * can write. Counts marks without regard to quotes, so the limits are far above what any criteria need.
+ * Finds what would keep the YAML parser busy for minutes, or exhaust its stack, since criteria also come from ledgers
+ * that others can write. Quoted characters are counted too, so the limits are far above what any criteria need.
  */
 function excessOf(text: string): string | undefined {
   let depth = 0;

@@ -16,7 +16,10 @@ const jobSchema = v.strictObject({
     v.description('Unmet: its newest result is a failure. Unknown is neither pass nor fail: no vote, running, too old'),
   ),
   why: v.pipe(v.string(), v.description('The state in words, as in `failed`')),
-  since: v.pipe(v.nullable(timestampSchema), v.description('Since when the job has given the outcome that decides')),
+  since: v.pipe(
+    v.nullable(timestampSchema),
+    v.description('The time since which the job has had the outcome that decides'),
+  ),
   url: v.pipe(v.nullable(linkSchema), v.description('The page of the result that decides')),
   'aggregate-hash': aggregateHashSchema,
   'way-out': v.exactOptional(v.pipe(v.string(), v.description('What helps the job if a new pass does not'))),
@@ -70,7 +73,7 @@ export const decisionRecordSchema = v.strictObject({
     v.description('Results that do not count, and why: the newest few of each job'),
   ),
   'not-counted-total': v.exactOptional(
-    v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.description('How many results do not count in all')),
+    v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.description('The number of all results that do not count')),
   ),
   verdict: v.picklist(['promote', 'wait', 'reject']),
   reason: v.pipe(v.string(), v.description('The verdict in one sentence')),

@@ -19,8 +19,8 @@ export interface EvaluateOptions {
 }
 
 /**
- * Evaluates results on a set against criteria. Their order makes no difference. Results of other jobs or images may be included,
- * so that one reading serves several candidates. Throws a UserError for an expired waiver.
+ * Evaluates results on a set against criteria. Their order makes no difference. Results of other jobs or images may be
+ * included, so that one reading serves several candidates. Throws a UserError for an expired waiver.
  *
  * A job passes on an aggregate hash if its newest result there is a pass, and the last run that ended on this digest,
  * on any hash, did not fail. The verdict is to promote if there is one hash on which every requirement has a job that
@@ -68,7 +68,7 @@ export function evaluate(
   };
 }
 
-/** How requirements and their jobs are judged. */
+/** The requirements, and the functions that judge them and their jobs by the given rules. */
 function judging(criteria: Criteria, histories: readonly History[], now: number, rules: Rules) {
   const judge = (history: History, hash: Hash) => stateOn(history, hash, criteria, now);
   return {
@@ -95,7 +95,7 @@ export interface Standing {
   readonly failed: readonly string[];
 }
 
-/** Evaluates a record's evidence again, and says how each of its requirements stood. Waived jobs are included. */
+/** Evaluates a record's evidence again, and gives the standing of each requirement. Waived jobs are included. */
 export function standingsOf(record: DecisionRecord): Standing[] {
   const criteria = parseCriteria(record.criteria.content, record.criteria.label);
   const candidate = setOf(record);
@@ -113,16 +113,17 @@ export function standingsOf(record: DecisionRecord): Standing[] {
 export function replay(record: DecisionRecord): Verdict {
   const { label, sha256, content } = record.criteria;
   const criteria = parseCriteria(content, label);
-  if (criteria.sha256 !== sha256) throw new UserError('decision record: its criteria have another hash than it says');
+  if (criteria.sha256 !== sha256)
+    throw new UserError('decision record: its criteria do not have the hash that it names');
   const candidate = setOf(record);
   const evaluatedAt = Date.parse(record['evaluated-at']) / 1000;
   return evaluate(criteria, record.evidence, candidate, { evaluatedAt, rules: record.version }).verdict;
 }
 
 const NEWEST_RULES: Rules = 2;
-/** Requirements on hashes, of which DLRN is asked for 50; but a record that somebody else wrote may hold any number. */
+/** Limits requirements times hashes. DLRN is asked for 50 hashes, but a record by somebody else may have any number. */
 const MAX_STATES = 500_000;
-/** How many gaps are recorded. */
+/** At most this many gaps are recorded. */
 const MAX_GAPS = 10;
 
 /** An aggregate hash; null for results without one, and for all results if hashes add up. */
@@ -132,7 +133,7 @@ function hashOf(result: JobResult, { acrossHashes }: Criteria): Hash {
   return acrossHashes ? null : (result['aggregate-hash'] ?? null);
 }
 
-/** Newest first. Without any result of a job, only the hash that the next result will have. */
+/** The hashes with results, newest first; only null if there is no result yet. */
 function hashesOf({ counted }: Counting, criteria: Criteria): Hash[] {
   const ofJobs = counted.filter(({ source }) => source !== 'attestation' && source !== 'ledger');
   const hashes = new Set(ofJobs.map((result) => hashOf(result, criteria)));
@@ -226,11 +227,7 @@ function stateOn(history: History, hash: Hash, criteria: Criteria, now: number):
       if (here.attestation !== undefined) return decider('met', `signed by ${here.attestation.by}`, here);
       if (criteria.maxAge === undefined) return decider('met', 'passed', here);
       if (here['age-unknown']) {
-        return decider(
-          'unknown',
-          'passed, perhaps in an earlier attempt of this run, whose age max-age cannot tell',
-          here,
-        );
+        return decider('unknown', 'passed, perhaps in an earlier attempt of this run, so its age is unknown', here);
       }
       return now - here.timestamp > criteria.maxAge
         ? decider('unknown', 'passed, longer ago than max-age', here)
@@ -238,7 +235,7 @@ function stateOn(history: History, hash: Hash, criteria: Criteria, now: number):
   }
 }
 
-/** How far a set has come under the other label. An aggregate hash makes no difference to it. */
+/** The state of a set under the other label, with its reason. It is the same on every aggregate hash. */
 function soakOf(
   newest: JobResult | undefined,
   { refused, remark }: History,
@@ -273,7 +270,7 @@ function holdOf({ job, results, refused }: History, now: number): JobState | und
   const undated = refused.find(({ holds }) => holds === 'undated');
   if (undated !== undefined) {
     const { result, why } = undated;
-    return held(result, `has a failure whose time cannot be: ${why}`, wayOutOf(result, now));
+    return held(result, `has a failure with an impossible time: ${why}`, wayOutOf(result, now));
   }
   const unproven = refused.find(({ holds }) => holds === 'unproven');
   const pass = results.find(({ outcome }) => outcome === 'success');
@@ -305,12 +302,12 @@ function runOf(result: JobResult, results: readonly JobResult[]): { run: JobResu
   return end < 0 ? { run: older, before: undefined } : { run: older.slice(0, end), before: older[end] };
 }
 
-/** When that run began, in unix seconds. */
+/** The start of that run, in unix seconds. */
 function sinceOf(result: JobResult, results: readonly JobResult[]): number {
   return runOf(result, results).run.at(-1)?.timestamp ?? result.timestamp;
 }
 
-/** How many of each job's newest results are recorded, whether or not they decide: the dashboard counts a job's tries. */
+/** This many of each job's newest results are recorded, even if they do not decide: the dashboard counts tries. */
 const NEWEST_COUNTED = 20;
 const NEWEST_REFUSED = 3;
 
@@ -352,10 +349,10 @@ function recordOf(
       if (kept.has(one)) keep(newestAlike(results, (other) => hashOf(other, criteria), one));
     }
   }
-  const told = refused.filter((one) => shown.has(one));
+  const listed = refused.filter((one) => shown.has(one));
   return {
-    evidence: [...counted.filter((one) => kept.has(one)), ...told.map(({ result }) => result)],
-    'not-counted': told.map(({ result, why }) => ({ job: result.job, url: result.url ?? null, why })),
+    evidence: [...counted.filter((one) => kept.has(one)), ...listed.map(({ result }) => result)],
+    'not-counted': listed.map(({ result, why }) => ({ job: result.job, url: result.url ?? null, why })),
     'not-counted-total': refused.length,
   };
 }
@@ -389,9 +386,9 @@ function decide(
   if (red.length > 0) return { verdict: 'reject', reason: red.map(describeFailed).join(', ') };
   const on = nearest === undefined ? '' : onHash(nearest.hash);
   if (nearest?.unmet.length === 0) return { verdict: 'promote', reason: `every requirement is met${on}` };
-  const told = (job: string) => `${job} (${jobs.find((state) => state.job === job)?.why})`;
+  const describeJob = (job: string) => `${job} (${jobs.find((state) => state.job === job)?.why})`;
   const missing = nearest?.unmet.map(({ members }) => {
-    const names = namesOf(members).map(told);
+    const names = namesOf(members).map(describeJob);
     return names.length === 1 ? names.join() : `one of ${names.join(' or ')}`;
   });
   return { verdict: 'wait', reason: `not met${on}: ${(missing ?? []).join(', ')}` };
@@ -421,7 +418,7 @@ function idleOptions(criteria: Criteria, source: Evidence['source'] | undefined)
 }
 
 const DAY = 86_400;
-/** How long before its end a waiver is announced, in seconds. */
+/** In seconds. The end of a waiver is announced this long before. */
 const WAIVER_NOTICE = 7 * DAY;
 
 /** Warns of waivers that end soon. Throws a UserError for one that has ended. `now` in unix seconds. */
@@ -429,8 +426,8 @@ export function checkWaivers({ waivers }: Criteria, now: number): string[] {
   return waivers.flatMap(({ job, until, reason }) => {
     const left = Date.parse(until) / 1000 + DAY - now;
     if (left <= 0) {
-      throw new UserError(`criteria: the waiver of ${job} ended with ${until}; remove it, or give it a later date`);
+      throw new UserError(`criteria: the waiver of ${job} ended on ${until}; remove it, or give it a later date`);
     }
-    return left > WAIVER_NOTICE ? [] : [`the waiver of ${job} ends with ${until}: ${reason}`];
+    return left > WAIVER_NOTICE ? [] : [`the waiver of ${job} ends on ${until}: ${reason}`];
   });
 }

@@ -33,7 +33,8 @@ export function explain(record: DecisionRecord): Line[] {
 }
 
 /**
- * The evidence of a decision as Markdown for a summary. What would get the candidate promoted is left out where it was.
+ * The evidence of a decision as Markdown for a summary. If the candidate was promoted, the ways to get it promoted are
+ * left out.
  */
 export function explainMarkdown(record: DecisionRecord, { isPromoted }: { readonly isPromoted: boolean }): string {
   const link = (url: string | null) => (url === null || /[()|]/.test(url) ? '' : `[result](${url})`);
@@ -63,7 +64,7 @@ export function blockingJobs(record: DecisionRecord): string[] {
   return record['blocked-by'][0]?.jobs.flat() ?? [];
 }
 
-/** Says what would get the candidate promoted, and what helps a job that a pass does not help. */
+/** The ways to get the candidate promoted, and the way out for each job that a new pass does not help. */
 function waysOut({ jobs, 'blocked-by': blockedBy }: DecisionRecord): string[] {
   const stuck = jobs.filter((state) => state['way-out'] !== undefined);
   const canPass = (job: string) => stuck.every((state) => state.job !== job);
@@ -78,7 +79,7 @@ function waysOut({ jobs, 'blocked-by': blockedBy }: DecisionRecord): string[] {
   ];
 }
 
-/** Says how many results that do not count are left out. */
+/** Names the number of results that do not count and are not shown. */
 function uncounted({ 'not-counted': shown, 'not-counted-total': total = shown.length }: DecisionRecord): string[] {
   return total > shown.length ? [`not counted: ${total - shown.length} more`] : [];
 }

@@ -68,11 +68,11 @@ export const jobResultSchema = v.strictObject({
 });
 export type JobResult = v.InferOutput<typeof jobResultSchema>;
 
-/** What a source says about the jobs of the criteria. It is read once, for every candidate that it may mention. */
+/** A source's results for the jobs of the criteria. They are read once, for every candidate that they may mention. */
 export interface Evidence {
   readonly source: Exclude<JobResult['source'], 'attestation' | 'ledger'>;
   /** In any order. Results of other jobs or images may be included. */
   readonly results: readonly JobResult[];
-  /** By job: why a source that knows the job has no result for it, such as `was skipped`. */
+  /** By job: the reason why a source that knows the job has no result for it, such as `was skipped`. */
   readonly remarks: ReadonlyMap<string, string>;
 }

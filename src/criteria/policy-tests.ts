@@ -12,7 +12,7 @@ import { type JobResult, jobNameSchema } from './job-result.js';
 
 const voteSchema = mapping({
   job: v.pipe(jobNameSchema, v.description('The job')),
-  outcome: v.pipe(v.picklist(['success', 'failure', 'running']), v.description('How it ended')),
+  outcome: v.pipe(v.picklist(['success', 'failure', 'running']), v.description('Its outcome')),
   age: v.optional(
     v.pipe(v.string(), v.description('How long ago, as in `3 days`; now if absent'), durationSchema),
     '0 minutes',
@@ -66,7 +66,7 @@ const IMAGES: Record<v.InferOutput<typeof voteSchema>['image'], Pick<JobResult, 
 
 /** A statement that somebody signed. Tests of criteria verify no signature. */
 function attested(type: string): NonNullable<JobResult['attestation']> {
-  return { type, by: 'whom the criteria name', repository: 'registry.example/ceph/daemon', sha256: '0'.repeat(64) };
+  return { type, by: 'the signer in the criteria', repository: 'registry.example/ceph/daemon', sha256: '0'.repeat(64) };
 }
 
 /** Runs the tests of a criteria file. `now` in unix seconds. Throws a UserError if a file does not parse. */
@@ -96,6 +96,6 @@ export function policyTestFile(criteriaFile: string): string {
 }
 
 export function explainPolicyTest({ label, name, expected, verdict, reason, passed }: PolicyTest): string {
-  const got = passed ? verdict : `expected ${expected}, and it is ${verdict}: ${reason}`;
+  const got = passed ? verdict : `expected ${expected}, got ${verdict}: ${reason}`;
   return `${passed ? '✅' : '❌'} ${label}: ${name}: ${got}`;
 }

@@ -40,7 +40,7 @@ export interface Answer {
   readonly text: string;
   /** Throws a ServiceError if the body does not fit. */
   parse<S extends v.GenericSchema>(schema: S): v.InferOutput<S>;
-  /** The status, and what the body says about it, as an error. */
+  /** The error for an unexpected status, with the explanation in the body. */
   refusal(): ServiceError;
 }
 
@@ -93,7 +93,7 @@ function basicAuthorization({ username, password }: Credentials): string {
 function parseAnswer<S extends v.GenericSchema>(schema: S, asked: HttpRequest, answer: TextResponse): v.InferOutput<S> {
   return parseJson(schema, answer.text, (problem) => {
     const said = describeOther(answer, problem);
-    return new ServiceError('bad-answer', `${describe(asked)}: ${said}; this is no DLRN API`, { hint: 'dlrn-url' });
+    return new ServiceError('bad-answer', `${describe(asked)}: ${said}; this is not a DLRN API`, { hint: 'dlrn-url' });
   });
 }
 

@@ -20,9 +20,9 @@ export interface Dlrn {
   jobVotes(jobIds: readonly string[]): Promise<Vote[] | undefined>;
   /** Throws if DLRN does not know the subject and so would accept no vote on it. */
   checkKnown(subject: Subject): Promise<void>;
-  /** One page of the promotions to a label, newest first. `offset` is how many to skip. */
+  /** One page of the promotions to a label, newest first. `offset` is the number of rows to skip. */
   promotions(label: string, offset: number): Promise<Promotion[]>;
-  /** What the server says about itself. */
+  /** The server's own report of its health, as one line. */
   health(): Promise<string>;
   /** Throws if the credentials are refused. Changes nothing. */
   checkCredentials(): Promise<void>;

@@ -42,7 +42,7 @@ export async function readAggregateHash(http: Http, labelDirectory: URL): Promis
   const fail = (kind: ServiceErrorKind, what: string) =>
     new ServiceError(kind, `${url.href} ${what}`, { hint: 'dlrn-repository' });
   const { status, text } = await http.sendForText({ method: 'GET', url }, { idempotent: true, maxBytes: 4096 });
-  if (status === 404) throw fail('not-found', "is not there; a label's directory ends as in …/current-tripleo");
+  if (status === 404) throw fail('not-found', "is not there; a label's directory has a path such as …/current-tripleo");
   if (status !== 200) throw fail(kindOfStatus(status), `answered ${status}`);
   return parseWith(aggregateHashSchema, text.trim(), () => fail('bad-answer', 'holds no md5 sum'));
 }

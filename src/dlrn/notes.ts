@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { type Digest, digestSchema, type Tag, tagSchema } from '../candidate/reference.js';
 
-/** What a vote's `notes` name as tested: `<tag>@<digest>`, `<tag>@<digest> set=<digest>` for a set, or only a tag. */
+/** The image that a vote's `notes` name: `<tag>@<digest>`, `<tag>@<digest> set=<digest>` for a set, or only a tag. */
 export interface Notes {
   readonly tag: Tag;
   readonly digest?: Digest;

@@ -32,9 +32,9 @@ const ATTEMPTS = 6;
 const CLOCK_SKEW = 5 * 60;
 
 /**
- * Reports a result, unless the newest vote of this job on this hash and image, by anybody, is the same report. Older
- * votes do not matter, since the job has reported something else after them. True if this call has posted it. DLRN has no ids and
- * always inserts, so after a lost answer this looks for the vote before it posts again.
+ * Reports a result, unless the newest vote of this job on this hash and image, by anybody, is the same report. An older
+ * vote does not matter, since the job has reported something else after it. True if this call has posted the report.
+ * DLRN has no ids and always inserts, so after a lost answer this looks for the vote before it posts again.
  */
 export async function postReport({ api, username, clock, log }: PostParts, report: Report): Promise<boolean> {
   let lost: ServiceError | undefined;
@@ -46,12 +46,12 @@ export async function postReport({ api, username, clock, log }: PostParts, repor
     if (lost !== undefined && attempt > ATTEMPTS) throw lost;
     lost = await post(api, report);
     if (lost === undefined) return true;
-    log.debug(`${lost.message}; looking whether it was stored (attempt ${attempt} of ${ATTEMPTS})`);
+    log.debug(`${lost.message}; checking if it was stored (attempt ${attempt} of ${ATTEMPTS})`);
     await clock.sleep(backoffMs(attempt, clock.random()));
   }
 }
 
-/** The error after which nobody knows whether the vote was stored; undefined if DLRN has confirmed it. */
+/** Returns an error that leaves open if the vote was stored, or undefined if DLRN has confirmed it. Throws any other. */
 async function post(api: DlrnApi, report: Report): Promise<ServiceError | undefined> {
   let answer: Answer;
   try {
@@ -81,15 +81,15 @@ function reportBody({ subject, jobId, jobUrl, success, timestamp, notes }: Repor
   };
 }
 
-/** Is it a vote of this job on this image, whoever reported it, or one that does not say clearly what it is on? */
+/** True for votes of this job on this image, whoever reported them, and for those that name no image clearly. */
 function mayBeAbout({ job_id: job, notes }: Vote, report: Report): boolean {
   if (job !== report.jobId) return false;
   const [said, own] = [parseNotes(notes), parseNotes(report.notes)];
-  // In whatever set the image was tested.
+  // The set that the image was tested in makes no difference.
   return said?.digest === undefined || (said.digest === own?.digest && said.tag === own.tag);
 }
 
-/** Would a person see two equal reports? Ignores their times. */
+/** True if a person would see two equal reports. Their times may differ. */
 function isSame(vote: Vote, { jobUrl, success, notes }: Report): boolean {
   return vote.url === jobUrl && vote.success === success && vote.notes === notes && !vote.in_progress;
 }

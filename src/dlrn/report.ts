@@ -6,10 +6,10 @@ import type { Dlrn } from './client.js';
 import type { Subject } from './hashes.js';
 import { formatNotes } from './notes.js';
 
-/** How a job ended, in the words of `${{ job.status }}` and step outcomes. */
+/** The outcome of a job, in the words of `${{ job.status }}` and step outcomes. */
 export const outcomeSchema = v.picklist(
   ['success', 'failure', 'cancelled', 'skipped'],
-  (issue) => `${issue.received} is none of success, failure, cancelled, skipped`,
+  (issue) => `${issue.received} is not one of success, failure, cancelled, skipped`,
 );
 export type Outcome = v.InferOutput<typeof outcomeSchema>;
 
@@ -40,7 +40,7 @@ export interface Reported {
 const MAX_URL = 1024;
 const CLOCK_SKEW = 5 * 60;
 
-/** Reports how a job ended on a candidate. A cancelled or skipped job says nothing, so nothing is reported. */
+/** Reports a job's outcome on a candidate. A cancelled or skipped job says nothing, so nothing is reported. */
 export async function reportOutcome(request: ReportRequest): Promise<Reported> {
   const { dlrn, subject, jobId, jobUrl, outcome, candidate, setDigest, timestamp, dryRun, log } = request;
   const notes = formatNotes({ ...candidate, setDigest });
@@ -55,11 +55,11 @@ export async function reportOutcome(request: ReportRequest): Promise<Reported> {
     return { notes, reported: false };
   }
   const posted = await dlrn.reportResult({ subject, jobId, jobUrl, notes, success: outcome === 'success', timestamp });
-  log.info(`${posted ? 'reported' : 'was reported before'}: ${outcome} of ${jobId} on ${notes}`);
+  log.info(`${posted ? 'reported' : 'already reported'}: ${outcome} of ${jobId} on ${notes}`);
   return { notes, reported: true };
 }
 
-/** Refuses what DLRN would accept although nobody could use it. */
+/** Refuses values that DLRN would accept but nobody could use. */
 function checkRequest({ jobId, jobUrl, timestamp, now }: ReportRequest): void {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this refuses
   if (!/^[^\u0000-\u001f\u007f]{1,256}$/.test(jobId)) {

@@ -26,7 +26,7 @@ export async function readVotes(api: DlrnApi, subject: Subject): Promise<Vote[]>
     : api.ask(v.array(voteSchema), 'repo_status', commitParameters(subject)));
   // A cache that ignores the query answers with the votes of another hash.
   if (votes.every((vote) => isOn(vote, subject))) return votes;
-  throw new ServiceError('bad-answer', 'DLRN answered with votes on another hash than asked for');
+  throw new ServiceError('bad-answer', 'DLRN answered with votes on a different hash');
 }
 
 export function commitParameters({ commit, distro, extended }: Commit): Readonly<Record<string, string>> {

@@ -6,14 +6,15 @@ import { type Authority, keysAuthority } from '../proof/bundle.js';
 import { findStatement } from '../proof/signatures.js';
 import type { Registry } from '../registry/registry.js';
 
-/** An attestation of the criteria, and whose signature of it counts. */
+/** An attestation that the criteria want, with the authority whose signature counts. */
 export interface WantedAttestation {
   readonly wanted: Attestation;
   readonly authority: Authority;
 }
 
 /**
- * Whose signatures the criteria's attestations need. `readRoot` reads the trusted root, which identities need.
+ * Adds to each attestation the authority whose signature counts. `readRoot` reads the trusted root, which is needed to
+ * check identities.
  *
  * @throws UserError if a key or the trusted root cannot be read.
  */

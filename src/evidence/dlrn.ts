@@ -8,7 +8,7 @@ import type { Subject } from '../dlrn/hashes.js';
 import { type Notes, parseNotes, tagInNotes } from '../dlrn/notes.js';
 import type { Vote } from '../dlrn/votes.js';
 
-/** Where to look: at the hash that jobs have tested with, or at the newest aggregate hashes of a label. */
+/** The votes to read: on the hash that jobs have tested with, or on the newest aggregate hashes of a label. */
 export type DlrnScope = Subject | { readonly kind: 'label'; readonly label: string };
 
 const NEWEST_AGGREGATES = 50;
@@ -53,7 +53,7 @@ async function newestAggregates(dlrn: Dlrn, label: string): Promise<string[]> {
   if (hashes.size > 0) return [...hashes].slice(0, NEWEST_AGGREGATES);
   throw new ServiceError(
     'not-found',
-    `DLRN has no aggregate hash that was promoted to ${label}; is that a label there?`,
+    `DLRN has no aggregate hash that was promoted to ${label}; check the name of the label`,
     { hint: 'dlrn-hash' },
   );
 }

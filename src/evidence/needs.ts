@@ -31,9 +31,9 @@ export interface NeedsParts {
 }
 
 /**
- * What the jobs of this workflow run say about the candidate. Failure is a failure. Success is a pass if the job's
- * output `reference` says that it tested the candidate, and its output `set-digest` that it tested its companions too. Anything else (skipped, cancelled) is no result, and a remark
- * says why.
+ * Reads the results of this workflow run's jobs on the candidate. A failure always counts. A success counts as a pass if
+ * the job's output `reference` names the candidate, and its output `set-digest` the set with its companions. Anything
+ * else (skipped, cancelled) is no result, and a remark says why.
  */
 export function needsEvidence({ needs, attempt, jobs, candidate, now }: NeedsParts): Evidence {
   const given = parseJson(needsSchema, needs, (problem) => new UserError(`needs: ${problem}`, { hint: 'needs' }));
@@ -64,7 +64,7 @@ export function needsEvidence({ needs, attempt, jobs, candidate, now }: NeedsPar
   return { source: 'needs', results, remarks };
 }
 
-/** The image that a job says it tested or, if its pass is not a result for any image, why not. */
+/** The image that a job says it tested, or the reason why its pass counts for no image. */
 function testedImage({ reference, 'set-digest': set }: Outputs, candidate: ImageSet): Candidate | string {
   const expected = formatCandidate(candidate);
   if (reference === expected) return otherSet(set ?? '', setDigest(candidate) ?? '') ?? candidate;
@@ -76,7 +76,7 @@ function testedImage({ reference, 'set-digest': set }: Outputs, candidate: Image
   return `its output \`reference\` is ${JSON.stringify(oneLine(reference, 200))}, not the candidate ${expected}`;
 }
 
-/** Why a pass on the candidate is none on its set; undefined if it is. */
+/** The reason why a pass on the candidate does not count for its set; undefined if it does. */
 function otherSet(tested: string, expected: string): string | undefined {
   if (tested === expected) return undefined;
   if (tested === '') return `its output \`set-digest\` is empty, and the set is ${expected}`;
@@ -84,7 +84,7 @@ function otherSet(tested: string, expected: string): string | undefined {
   return `its output \`set-digest\` is ${JSON.stringify(oneLine(tested, 100))}, and ${wanted}`;
 }
 
-/** How many of the existing jobs an error names. */
+/** An error names at most this many of the existing jobs. */
 const NAMED = 5;
 
 function describeAbsent(job: string, there: readonly string[]): string {

@@ -9,12 +9,12 @@ import type { Label } from '../ledger/names.js';
 import type { LedgerReader } from '../ledger/reader.js';
 import type { LedgerRecord } from '../ledger/record.js';
 
-/** How far back an image is looked for: what was replaced longer ago is not what is about to be promoted. */
+/** The number of records to search. An image that was replaced before all of them is not about to be promoted here. */
 const MAX_LOOKED_AT = 500;
 
 /**
- * What another label's ledger says of a set: the newest time that it was promoted there, from when until when, or that
- * it is banned there now; nothing if it was never promoted.
+ * Reads another label's ledger as evidence about a set. The result is a failure if the set is banned there now, and else
+ * a success with the newest time span in which it was promoted there. There is no result if it was never promoted.
  *
  * @throws ServiceError if the ledger cannot be read, or is not trusted.
  */

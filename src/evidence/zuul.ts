@@ -52,8 +52,8 @@ type Build = v.InferOutput<typeof buildSchema>;
 const anyCandidateSchema = v.object({ metadata: v.object({ type: v.literal('ceph_candidate') }) });
 
 /**
- * The artifact by which a job says what it tested, returned with zuul_return. The job's variables, which Zuul does not
- * list, would only say what it was given, and a job that ignores them has tested something else.
+ * A job returns this artifact with zuul_return to name the image that it tested. The job's variables would only show the
+ * image that it was given, and a job may ignore them. Zuul does not list them either.
  */
 const candidateArtifactSchema = v.object({
   metadata: v.object({
@@ -83,7 +83,7 @@ export async function zuulEvidence(parts: ZuulParts): Promise<JobResult[]> {
   return builds.flat().flatMap(toJobResult);
 }
 
-/** A build, whatever it tested. */
+/** A build on any image, or on none. */
 export interface ZuulBuild {
   readonly outcome: JobResult['outcome'] | 'unknown';
   /** Zuul's own result, such as `SUCCESS` or `NODE_FAILURE`; null while it runs. */
@@ -111,7 +111,7 @@ async function buildsOf({ pipelines, log, ...zuul }: ZuulParts, job: string): Pr
     builds.push(...ofJob(rows, job).filter(({ pipeline }) => pipelines.includes(pipeline)));
     if (rows.length < PAGE) return builds;
   }
-  log.debug(`Zuul: only the newest ${MAX_PAGES * PAGE} builds of ${job} were looked at`);
+  log.debug(`Zuul: only the newest ${MAX_PAGES * PAGE} builds of ${job} were read`);
   return builds;
 }
 
@@ -130,7 +130,7 @@ async function readPage(
   return parseJson(v.array(buildSchema), answer.text, (problem) => {
     const { elsewhere } = answer;
     const said = elsewhere === undefined ? problem : `${elsewhere}, after a redirect, sent something else`;
-    return new ServiceError('bad-answer', `${what}: ${said}; this is no Zuul`, { hint: 'zuul' });
+    return new ServiceError('bad-answer', `${what}: ${said}; this is not Zuul's API`, { hint: 'zuul' });
   });
 }
 
@@ -146,7 +146,7 @@ function refusal(what: string, answer: TextResponse): ServiceError {
   return new ServiceError(kindOfStatus(status), `${what} answered ${status}${said === '' ? '' : `: ${said}`}`);
 }
 
-/** An impossible time: nobody knows whether a pass is newer. */
+/** An impossible time, for a failure of which nobody knows when it ended. */
 const NO_TIME = -1;
 
 function toJobResult(build: Build): JobResult[] {
@@ -169,7 +169,7 @@ function toJobResult(build: Build): JobResult[] {
   ];
 }
 
-/** Undefined if nobody knows which image a build tested: it names none, several, or also one that cannot be read. */
+/** Undefined if it is unclear which image a build tested: it names none, several, or one that cannot be parsed. */
 function testedImage({ artifacts }: Build): Pick<JobResult, 'candidate' | 'set-digest'> | undefined {
   const named = artifacts.filter((artifact) => v.is(anyCandidateSchema, artifact));
   const parsed = v.safeParse(v.array(candidateArtifactSchema), named);

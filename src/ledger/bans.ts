@@ -1,7 +1,7 @@
 import type { Digest } from '../candidate/reference.js';
 import type { Ban, LedgerRecord } from './record.js';
 
-/** Holds and quarantine: which images must not be promoted. */
+/** Bans, which are holds and quarantines: they keep images from being promoted. */
 
 export interface Banned {
   readonly kind: 'hold' | 'quarantine';
@@ -12,12 +12,12 @@ export function banByDigest(bans: readonly Ban[], digest: Digest): Ban | undefin
   return bans.find((ban) => ban.digest === digest);
 }
 
-/** Does the ban cover this image, by its digest or by its contents (platform manifests and configs)? */
+/** True if the ban covers this image, by its digest or by its contents (platform manifests and configs). */
 export function isBannedBy(ban: Ban, digest: Digest, contents: readonly Digest[]): boolean {
   return ban.digest === digest || ban.contents.some((one) => contents.includes(one));
 }
 
-/** Why an image must not be promoted after `head`. A quarantine takes precedence over a hold. */
+/** Finds the ban in `head` that covers an image. A quarantine takes precedence over a hold. */
 export function findBan(
   head: Pick<LedgerRecord, 'holds' | 'quarantine'> | undefined,
   digest: Digest,

@@ -34,49 +34,52 @@ function chainProblem(record: LedgerRecord, n: number, before: Uint8Array | unde
   return record.prevSha256 === expected ? undefined : `its prev-sha256 is not that of record ${n - 1}`;
 }
 
-/** What is wrong with a record on its own. */
+/** Returns the problem with a record on its own, if there is one. */
 function contentProblem(record: LedgerRecord): string | undefined {
   const { candidate, targets, previous, kind, reason } = record;
   const wrong = targets.find(({ source, digest }) => source.digest !== digest);
-  if (wrong !== undefined) return `its target ${formatRepository(wrong.repository)} has another digest than its source`;
+  if (wrong !== undefined)
+    return `its target ${formatRepository(wrong.repository)} does not have the digest of its source`;
   if (!targets.some(({ digest }) => digest === candidate.digest)) return 'none of its targets is the candidate';
   if (previous?.digest === candidate.digest) return 'its previous image is its candidate';
   if (kind === 'adopted' && record.n !== 1) return 'only record 1 can be adopted';
-  if (kind === 'earned' && record.decision.verdict !== 'promote') return 'it was earned, and nothing decided so';
+  if (kind === 'earned' && record.decision.verdict !== 'promote')
+    return 'it is earned, but its decision does not promote';
   if (reason === '' && kind !== 'earned' && kind !== 'adopted') return 'it has no reason';
   return undefined;
 }
 
-/** What is wrong with a record after the one before it. A record that is written directly must not bypass a guard. */
+/** Returns the problem with a record after the one before it. Even one that is written by hand must not bypass a guard. */
 function successionProblem(record: LedgerRecord, before: Uint8Array | undefined): string | undefined {
   if (before === undefined) return undefined;
   const parsed = parseRecord(before);
-  if ('problem' in parsed) return `record ${record.n - 1} is none: ${parsed.problem}`;
+  if ('problem' in parsed) return `record ${record.n - 1} is not valid: ${parsed.problem}`;
   const { record: last }: ReadRecord = parsed.value;
   const released = last.quarantine.find(({ digest, contents }) => {
     const still = banByDigest(record.quarantine, digest);
     return still === undefined || !contents.every((one) => still.contents.includes(one));
   });
-  if (released !== undefined) return `it takes ${released.tag} out of quarantine, or part of it, which never ends`;
+  if (released !== undefined)
+    return `it takes ${released.tag} out of quarantine, or a part of it, and quarantine never ends`;
   const { digest } = record.candidate;
   if (keepsImage(record)) {
-    return digest === last.candidate.digest ? undefined : 'it changes the image, which its kind does not';
+    return digest === last.candidate.digest ? undefined : 'it changes the image, although its kind does not';
   }
-  if (banByDigest(last.quarantine, digest) !== undefined) return 'it promotes what is quarantined';
+  if (banByDigest(last.quarantine, digest) !== undefined) return 'it promotes a quarantined image';
   if (banByDigest(last.holds, digest) !== undefined && !overriddenBy(record).includes('hold')) {
-    return 'it promotes what is on hold';
+    return 'it promotes an image on hold';
   }
   return undefined;
 }
 
-/** What is wrong with a record after all those before it. */
+/** Returns the problem with a record after all those before it. */
 export function historyProblem(record: LedgerRecord, before: readonly LedgerRecord[]): string | undefined {
   const wasPromoted = (digest: string) => before.some(({ candidate }) => candidate.digest === digest);
   if (record.previous !== undefined && !wasPromoted(record.previous.digest)) {
     return `its previous ${record.previous.tag} was never promoted`;
   }
   if (record.kind === 'rollback' && !wasPromoted(record.candidate.digest)) {
-    return 'it rolls back to what was never promoted';
+    return 'it rolls back to an image that was never promoted';
   }
   return undefined;
 }

@@ -104,7 +104,7 @@ export const ledgerRecordSchema = v.strictObject({
   'skipped-jobs': v.pipe(v.array(lineSchema), v.description('The unmet jobs that a force named')),
   overridden: v.pipe(
     v.array(v.picklist(['downgrade', 'hold', 'reject', 'wait'])),
-    v.description('What a force overrode'),
+    v.description('The verdict and the guards that a force overrode'),
   ),
   previous: v.pipe(v.nullable(referenceSchema), v.description('What `previous-<label>` names after this record')),
   holds: v.pipe(v.array(banSchema), v.description('The images that are on hold after this record')),
@@ -141,7 +141,7 @@ export interface ReadRecord {
   readonly hmac: string | undefined;
 }
 
-/** Parses a file's bytes, or says what is wrong with them. Bytes that are not in canonical form are refused. */
+/** Parses a file's bytes, or returns the problem with them. Bytes that are not in canonical form are refused. */
 export function parseRecord(bytes: Uint8Array): Checked<ReadRecord> {
   let json: unknown;
   try {
@@ -169,9 +169,9 @@ export function formatRecord(record: LedgerRecord, key: string | undefined): Buf
   return canonical(key === undefined ? file : { ...file, hmac: hmacOf(file, key) });
 }
 
-/** What is wrong with a record's seal. */
+/** Returns the problem with a record's seal, if there is one. */
 export function sealProblem({ record, hmac }: ReadRecord, key: string): string | undefined {
-  if (hmac === undefined) return 'it has no HMAC, and a ledger key is set';
+  if (hmac === undefined) return 'it has no HMAC, although a ledger key is set';
   const expected = hmacOf(v.parse(ledgerRecordSchema, toFile(record)), key);
   return timingSafeEqual(Buffer.from(hmac), Buffer.from(expected)) ? undefined : 'its HMAC is not by the ledger key';
 }
@@ -248,12 +248,12 @@ function fromFile(file: RecordFile): Checked<LedgerRecord> {
   }
   if (kind !== 'adopted' && supersedes.length > 0) return { problem: 'only an adopted record supersedes a ledger' };
   if (kind === 'earned' || kind === 'forced') {
-    if (decision === null) return { problem: `it is ${kind}, and has no decision` };
+    if (decision === null) return { problem: `it is ${kind}, but has no decision` };
     if (kind === 'earned') return { value: { ...common, kind, decision } };
     const { 'skipped-jobs': skippedJobs, overridden } = file;
     return { value: { ...common, kind, decision, skippedJobs, overridden } };
   }
-  if (decision !== null) return { problem: `it is of kind ${kind}, and has a decision` };
+  if (decision !== null) return { problem: `it is of kind ${kind}, but has a decision` };
   return { value: kind === 'adopted' ? { ...common, kind, supersedes } : { ...common, kind } };
 }
 

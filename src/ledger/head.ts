@@ -45,7 +45,7 @@ async function findNewest(reader: LedgerReader, known: number): Promise<{ n: num
   if (missing <= n) throw distrust(missing, `it is missing, and record ${n} is there`);
   if (n === 0) return undefined;
   const bytes = await reader.read(n);
-  if (bytes === undefined) throw distrust(n, 'it is listed, and is not there');
+  if (bytes === undefined) throw distrust(n, 'it is listed, but is not there');
   return { n, bytes };
 }
 
@@ -92,7 +92,7 @@ export async function readNewestRecords(
   try {
     const head = await findNewest(reader, 1);
     if (head === undefined) return { records, sha256: hash, problem: undefined };
-    // Reads one more than it returns, to check the oldest one against.
+    // Reads one record more than it returns, to check the oldest one against it.
     const earlier = Array.from({ length: Math.min(head.n - 1, most) }, (_, index) => head.n - 1 - index);
     const bytes = [head.bytes, ...(await readAll(earlier))];
     for (const [index, own] of bytes.slice(0, most).entries()) {

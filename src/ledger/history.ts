@@ -5,8 +5,8 @@ import { distrust, type LedgerReader } from './reader.js';
 import type { Ban, LedgerRecord } from './record.js';
 
 /**
- * Searches backwards from a record for the newest one that matches; undefined if none does. Each step is checked
- * against the hash in the record after it.
+ * Searches backwards from a record for the newest one that matches; undefined if none does. Each record that is read is
+ * checked against the hash in the record after it.
  */
 export async function findBack(
   reader: Pick<LedgerReader, 'read'>,
@@ -25,13 +25,13 @@ async function readBefore(reader: Pick<LedgerReader, 'read'>, record: LedgerReco
   const n = record.n - 1;
   const bytes = await reader.read(n);
   if (bytes === undefined) throw distrust(n, 'it is missing');
-  if (sha256(bytes) !== record.prevSha256) throw distrust(n, `it is not what record ${record.n} was written after`);
+  if (sha256(bytes) !== record.prevSha256) throw distrust(n, `it is not the record that record ${record.n} follows`);
   const parsed = parseRecord(bytes);
   if ('problem' in parsed) throw distrust(n, parsed.problem);
   return parsed.value.record;
 }
 
-/** Can a run roll back from the image `digest` to `record`? It can if `record` has another image that is not banned. */
+/** True if a run can roll back from the image `digest` to `record`, which has a different image that is not banned. */
 export function isWayBack({ candidate }: LedgerRecord, digest: Digest, bans: readonly Ban[]): boolean {
   return candidate.digest !== digest && banByDigest(bans, candidate.digest) === undefined;
 }
@@ -50,7 +50,7 @@ export async function findPrevious(
   return (await history((record) => isWayBack(record, digest, bans)))?.candidate;
 }
 
-/** When an image was last promoted, not counting rollbacks. RFC 3339. */
+/** The time of the last promotion, not counting rollbacks. RFC 3339. */
 export async function lastPromotion(history: History): Promise<string | undefined> {
   const promoted = await history(({ kind }) => kind === 'earned' || kind === 'forced' || kind === 'adopted');
   return promoted?.when;

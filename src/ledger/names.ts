@@ -6,7 +6,7 @@ import { type Tag, tagSchema } from '../candidate/reference.js';
  * `ledger/`. No two kinds of name can be confused, and no name can point outside the directory.
  */
 
-/** Refused as tags and labels: what a broken script passes for "nothing", and our own directory and file. */
+/** Refused as tags and labels: the words that a broken script passes for "nothing", and our own directory and file. */
 const RESERVED = new Set(['null', 'undefined', 'none', 'ledger', 'managed-images.yaml']);
 const DEFAULT_PROMOTED_LABEL = 'current-ceph';
 const PREVIOUS = 'previous-';
@@ -58,7 +58,7 @@ export function isPromotedLabel(label: Label): label is PromotedLabel {
   return v.is(promotedLabelSchema, label);
 }
 
-/** `previous-<label>`: what was promoted before. */
+/** `previous-<label>`, which names the image that was promoted before. */
 export function previousLabel(label: Label): Label {
   return `${PREVIOUS}${label}` as Label;
 }

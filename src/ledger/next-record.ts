@@ -3,13 +3,13 @@ import type { Head } from './head.js';
 import type { Label } from './names.js';
 import type { AdoptedRecord, EarnedRecord, ForcedRecord, LedgerRecord, PlainRecord } from './record.js';
 
-/** Who writes a record, and from which run. */
+/** The person or schedule that writes a record, and the run. */
 export interface Author {
   /** `run/attempt/uuid`. */
   readonly id: string;
   readonly who: string;
   readonly runUrl: string | undefined;
-  /** What started the run; empty outside a runner. */
+  /** The event that started the run; empty outside a runner. */
   readonly event: string;
 }
 

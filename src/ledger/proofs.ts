@@ -24,8 +24,8 @@ export interface EarlierRecord {
 }
 
 /**
- * Why a proof contradicts the store's ledger; undefined if it does not. A ledger that was cut and has grown since shows
- * only in `earlier`: it has another record of that number, or none.
+ * Returns how a proof contradicts the store's ledger, or undefined if it does not. A ledger that was cut and has grown
+ * since is recognized only by `earlier`, where it has a different record, or none.
  */
 export function contradiction(proof: Proof, end: LedgerEnd, earlier?: EarlierRecord): string | undefined {
   const { supersedes } = end;
@@ -33,12 +33,12 @@ export function contradiction(proof: Proof, end: LedgerEnd, earlier?: EarlierRec
     if (supersedes.some(({ ledger, n }) => proof.ledger === ledger && proof.n <= n)) return undefined;
     return `it proves record ${proof.n} of another ledger, ${proof.ledger.slice(0, 12)}`;
   }
-  if (proof.n > end.n) return `it proves record ${proof.n}, and the newest record in the store is ${end.n}`;
+  if (proof.n > end.n) return `it proves record ${proof.n}, but the newest record in the store is ${end.n}`;
   const stored = [end, earlier].find((record) => record?.n === proof.n);
   if (stored === undefined || stored.sha256 === proof.sha256) return undefined;
   return stored.sha256 === undefined
     ? `it proves record ${proof.n}, which the store lacks`
-    : `it proves another record ${proof.n} than the store has`;
+    : `it proves a different record ${proof.n} than the store has`;
 }
 
 /**

@@ -12,7 +12,7 @@ export interface LedgerReader {
 /** The rules for a record, besides the chain. */
 export interface LedgerRules {
   readonly label: Label;
-  /** Every record must be sealed with this key; undefined: seals are not checked. */
+  /** The key that must have sealed every record. Without it, seals are not checked. */
   readonly key?: string | undefined;
 }
 
@@ -30,10 +30,10 @@ export function distrust(n: number, problem: string): LedgerError {
 /** No real ledger gets this long. The limit stops us at a server that answers for every number. */
 export const MAX_RECORDS = 1_000_000;
 
-/** How far past the end to look for records if the store cannot list them: a hole would have hidden them. */
+/** The distances past the end at which to look for records that a hole hides, if the store cannot list them. */
 const BEYOND_END = [1, 2, 3, 4, 5, 6, 7, 8, 16, 32, 64, 128, 256, 512, 1024];
 
-/** A record that lies past a hole after record `end`. */
+/** The number of a record that lies past a hole after record `end`; undefined if there is none. */
 export async function laterRecord(reader: LedgerReader, end: number): Promise<number | undefined> {
   const numbers = await reader.list();
   if (numbers === undefined) return recordBeyond(reader, end);
@@ -45,7 +45,7 @@ export async function laterRecord(reader: LedgerReader, end: number): Promise<nu
 export async function recordBeyond(reader: LedgerReader, end: number): Promise<number | undefined> {
   const later = BEYOND_END.map((step) => end + 1 + step);
   const found = await Promise.all(later.map(async (n) => (await reader.read(n)) !== undefined));
-  // A record that another run appended in the meantime is no hole.
+  // There is no hole if another run has appended the next record in the meantime.
   const n = later.find((_, index) => found[index]);
   return n === undefined || (await reader.read(end + 1)) !== undefined ? undefined : n;
 }

@@ -97,7 +97,7 @@ export interface PlainRecord extends Common {
 /** One record of the ledger, stored as `ledger/<label>/<n>.json`. */
 export type LedgerRecord = EarnedRecord | ForcedRecord | AdoptedRecord | PlainRecord;
 
-/** Does the record change only what may be promoted, and not what is? */
+/** True if the record keeps the promoted image, and only changes which images may be promoted. */
 export function keepsImage({ kind }: LedgerRecord): boolean {
   return kind === 'hold' || kind === 'lift' || kind === 'quarantine';
 }

@@ -4,7 +4,7 @@ import { formatCandidate } from '../candidate/reference.js';
 import { replay } from '../criteria/evaluate.js';
 import { decisionOf, type LedgerRecord } from './record.js';
 
-/** Evaluates a ledger record's decision again, and says what is wrong with it. */
+/** Evaluates a ledger record's decision again. Returns the problem with it, if there is one. */
 export function replayProblem(record: LedgerRecord): string | undefined {
   const decision = decisionOf(record);
   if (decision === undefined) return undefined;
@@ -19,7 +19,7 @@ export function replayProblem(record: LedgerRecord): string | undefined {
     const verdict = replay(decision);
     return verdict === decision.verdict
       ? undefined
-      : `its decision evaluates to ${verdict}, and it says ${decision.verdict}`;
+      : `its decision evaluates to ${verdict}, but says ${decision.verdict}`;
   } catch (error) {
     return `its decision: ${errorLine(error)}`;
   }

@@ -42,7 +42,7 @@ export async function verifyLedger(reader: LedgerReader, rules: LedgerRules): Pr
   return end(problem, records.length + 1);
 }
 
-/** What proofs are compared with; undefined if there is no record. */
+/** The end of a verified ledger, to compare proofs with; undefined if there is no record. */
 export function endOfVerified({ records, newest, id }: Verification): LedgerEnd | undefined {
   const [first] = records;
   if (first === undefined || newest === undefined || id === undefined) return undefined;

@@ -66,7 +66,7 @@ export function parsePattern(text: string): RegExp | { readonly problem: string 
   try {
     pattern = new RegExp(text, 'dgm');
   } catch (error) {
-    return { problem: error instanceof Error ? oneLine(error.message) : 'is no regular expression' };
+    return { problem: error instanceof Error ? oneLine(error.message) : 'is not a regular expression' };
   }
   const groups = (new RegExp(`${text}|`).exec('')?.length ?? 1) - 1;
   return groups === 1 ? pattern : { problem: `has ${groups} groups, and needs one: what is replaced` };

@@ -7,7 +7,8 @@ export interface Amendment {
   readonly kind: 'hold' | 'lift' | 'quarantine';
   /** The reason that the person gave. */
   readonly reason: string;
-  readonly told: string;
+  /** The outcome in one sentence. */
+  readonly summary: string;
   readonly holds: readonly Ban[];
   readonly quarantine: readonly Ban[];
 }
@@ -15,13 +16,13 @@ export interface Amendment {
 /** Writes a record that changes what may be promoted, and perhaps `previous`, but keeps the promoted image. */
 export async function amend(
   head: LedgerRecord,
-  { kind, reason, told, holds, quarantine }: Amendment,
+  { kind, reason, summary, holds, quarantine }: Amendment,
   facts: Facts,
 ): Promise<Decided> {
   const { candidate, companions, targets } = head;
   const previous = await findPrevious(facts.history, candidate.digest, [...holds, ...quarantine]);
   return {
-    outcome: { decision: 'unchanged', reason: told, candidate, previous, report: undefined },
+    outcome: { decision: 'unchanged', reason: summary, candidate, previous, report: undefined },
     // A target that was added since waits for the next promotion, because these decisions copy nothing.
     change: { kind, reason, candidate, companions, targets, previous, holds, quarantine },
   };

@@ -14,7 +14,7 @@ import { rollBack } from './roll-back.js';
 
 const NOUNS = { rollback: 'to roll back to', hold: 'to hold', lift: 'on hold', quarantine: 'to quarantine' } as const;
 
-/** Decides about one label from its ledger's head (undefined: it has no ledger). Changes nothing. */
+/** Decides about one label from its ledger's head, which is undefined if it has no ledger. Changes nothing. */
 export async function decide(
   request: Request,
   setting: Setting,
@@ -45,7 +45,7 @@ export async function decide(
 
 /**
  * A person decided about the state that they saw, so a re-run only finishes that decision and never decides again.
- * Undefined where this may be the first attempt.
+ * Undefined if this may be the first attempt.
  */
 async function finishOwn(
   { label, run, attempt }: Setting,

@@ -6,7 +6,7 @@ import type { Label } from '../ledger/names.js';
 import type { LedgerPosition } from '../ledger/record.js';
 import type { Targets } from './targets.js';
 
-/** What the rules know without reading anything. */
+/** The values that the rules get without reading anything. */
 export interface Setting {
   readonly label: Label;
   /** The repository that candidates come from. */
@@ -14,14 +14,15 @@ export interface Setting {
   readonly targets: Targets;
   /** The candidate that the evidence is about; undefined if a person names another image. */
   readonly candidate: ImageSet | undefined;
-  /** Why promotion is frozen; undefined if it is not. */
+  /** The reason for a freeze; undefined if there is none. */
   readonly freeze: string | undefined;
   /** The lost ledgers that proofs at the targets name; empty if the label has a ledger. */
   readonly supersedes: readonly LedgerPosition[];
   readonly onRegression: 'warn' | 'hold' | 'rollback';
   readonly who: string;
-  /** The id of the run, which is the same in all its attempts, and the number of this attempt; 0 where nobody counts them. */
+  /** The id of the run, which is the same in all its attempts. */
   readonly run: string;
+  /** The number of this attempt, from 1; 0 if nobody counts attempts. */
   readonly attempt: number;
   /** RFC 3339. */
   readonly now: string;

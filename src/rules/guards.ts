@@ -51,7 +51,7 @@ export function describePromoted({ candidate, n }: LedgerRecord): string {
 
 /**
  * Creates a ban on an image. It covers the image's contents, except those shared with `kept`, the image that stays
- * promoted; and what earlier bans on it cover, since its contents can be read no more once the image is deleted.
+ * promoted; and what earlier bans on it cover, since its contents can no longer be read once the image is deleted.
  */
 export async function banOn(
   image: Candidate,

@@ -22,6 +22,6 @@ export async function hold(
   const quarantined = banByDigest(head.quarantine, digest);
   if (quarantined !== undefined) return refuse(describeBan({ kind: 'quarantine', ban: quarantined }));
   const holds = withBan(head.holds, await banOn(candidate, head.candidate, reason, setting, head, facts));
-  const told = `${tag} (${digest}) is on hold: ${reason}`;
-  return amend(head, { kind: 'hold', reason, told, holds, quarantine: head.quarantine }, facts);
+  const summary = `${tag} (${digest}) is on hold: ${reason}`;
+  return amend(head, { kind: 'hold', reason, summary, holds, quarantine: head.quarantine }, facts);
 }

@@ -16,6 +16,6 @@ export async function liftHold(
     return refuse(`${image} is not on hold; on hold: ${held || 'nothing'}`);
   }
   const holds = head.holds.filter((ban) => !isMeant(ban));
-  const told = `${image} is no longer on hold: ${reason}`;
-  return amend(head, { kind: 'lift', reason, told, holds, quarantine: head.quarantine }, facts);
+  const summary = `${image} is no longer on hold: ${reason}`;
+  return amend(head, { kind: 'lift', reason, summary, holds, quarantine: head.quarantine }, facts);
 }

@@ -27,7 +27,7 @@ export async function quarantine(
     {
       kind: 'quarantine',
       reason,
-      told: `${tag} (${digest}) is quarantined: ${reason}`,
+      summary: `${tag} (${digest}) is quarantined: ${reason}`,
       holds: withoutDigest(head.holds, digest),
       quarantine: withBan(head.quarantine, ban),
     },

@@ -10,7 +10,7 @@ import { rollBack } from './roll-back.js';
 
 /** A regression of the promoted image. */
 export interface Regression {
-  /** The jobs that passed when it was promoted and fail now, each with its link and the time since when. */
+  /** The jobs that passed when it was promoted and fail now, each with its link and the start of its failure. */
   readonly jobs: readonly [RegressedJob, ...RegressedJob[]];
 }
 
@@ -52,18 +52,18 @@ export async function reactToRegression(
   head: LedgerRecord,
   facts: Facts,
 ): Promise<Decided | Refused> {
-  const told: Decided = { ...decided, outcome: { ...decided.outcome, regression } };
+  const warned: Decided = { ...decided, outcome: { ...decided.outcome, regression } };
   const { onRegression, freeze } = setting;
-  if (onRegression === 'warn' || freeze !== undefined || head.kind !== 'earned') return told;
-  if (banByDigest(head.holds, head.candidate.digest) !== undefined) return told;
+  if (onRegression === 'warn' || freeze !== undefined || head.kind !== 'earned') return warned;
+  if (banByDigest(head.holds, head.candidate.digest) !== undefined) return warned;
   const reason = describeRegression(head, regression);
   const reaction =
     onRegression === 'hold'
       ? await hold({ image: head.candidate.digest, reason }, setting, head, facts)
       : await rollBack({ to: 'previous', reason }, setting, head, facts);
-  if ('refused' in reaction) return told;
+  if ('refused' in reaction) return warned;
   const { change } = reaction;
   const isRed =
     onRegression === 'rollback' && change !== undefined && (await facts.report(setIn(change))).verdict === 'reject';
-  return isRed ? told : { ...reaction, outcome: { ...reaction.outcome, regression } };
+  return isRed ? warned : { ...reaction, outcome: { ...reaction.outcome, regression } };
 }

@@ -1,6 +1,6 @@
 /** Who started the run and from where, as reported by the forge, by Zuul, or by a person at a command line. */
 export interface Requester {
-  /** `schedule`, `workflow_dispatch`, `command-line` …; empty where nobody says. */
+  /** `schedule`, `workflow_dispatch`, `command-line` …; empty if nobody says. */
   readonly event: string;
   readonly actor: string;
   /** Empty if the forge does not say. */
@@ -18,14 +18,14 @@ export type ActorRefusal =
   | { readonly kind: 'pipeline'; readonly pipeline: string }
   | { readonly kind: 'actor'; readonly actor: string };
 
-/** What starts a run only because a person wants it. */
+/** Events that only a person can cause. */
 const BY_HAND: readonly string[] = ['workflow_dispatch', 'command-line'];
 
 /**
- * Why this requester may not make a person's decision; undefined if they may. Such a decision needs a dispatch, a
- * command line, or a build of a Zuul pipeline that only people enqueue to (`manualPipelines`). Both the person who
- * dispatched the run and the one who started this attempt must be allowed. This guards against mistakes only: the secrets
- * are what grants rights.
+ * Returns the reason why this requester may not make a person's decision, or undefined if they may. Such a decision
+ * needs a dispatch, a command line, or a build of a Zuul pipeline that only people enqueue to (`manualPipelines`). Both
+ * the person who dispatched the run and the one who started this attempt must be allowed. This guards against mistakes
+ * only: rights come from the secrets.
  */
 export function refuseActor(
   { event, pipeline, actor, triggeringActor }: Requester,
@@ -45,8 +45,8 @@ export type RefRefusal =
   | { readonly kind: 'unknown-default-branch' };
 
 /**
- * Why nothing may be changed from this ref; undefined if it may. `allowed` lists branches (`main`) or full refs
- * (`refs/tags/v1`); an empty list means the default branch. Outside a forge there is no ref to check.
+ * Returns the reason why a run of this ref may change nothing, or undefined if it may. `allowed` lists branches (`main`)
+ * or full refs (`refs/tags/v1`); an empty list means the default branch. Outside a forge there is no ref to check.
  */
 export function refuseRef(
   { event, ref, defaultBranch }: Requester,

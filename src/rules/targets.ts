@@ -48,7 +48,7 @@ export function holdsImage({ source }: LedgerTarget, image: Pick<Candidate, 'rep
   return isNamed(source, image);
 }
 
-/** Whether the record promoted the images of the set to all configured targets and to no other. */
+/** True if the record promoted the images of the set to all configured targets, and to no other. */
 export function isPromotedTo(record: LedgerRecord, { candidate, companions }: Targets, set: ImageSet): boolean {
   const { digest } = set;
   const wanted = ({ digest: pinned, ...name }: CompanionName) =>

@@ -91,7 +91,7 @@ export function requiredList<T>(description: string, item: v.GenericSchema<strin
 
 /** One of the given words. */
 export function choice<const W extends readonly string[]>(description: string, words: W, value: W[number]) {
-  const schema = v.picklist(words, (issue) => `${issue.received} is none of ${words.join(', ')}`);
+  const schema = v.picklist(words, (issue) => `${issue.received} is not one of ${words.join(', ')}`);
   return withDefault(`${description} One of ${words.map((word) => `\`${word}\``).join(', ')}.`, value, schema);
 }
 

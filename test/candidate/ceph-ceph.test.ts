@@ -43,7 +43,7 @@ describe('quay.io/ceph/ceph', () => {
       { exclude: ['v20.2.0-20251104'] },
       'v20.2.0-20251104 is excluded, and v20.2.0 is of the same version',
     ],
-    ['what is excluded is not there', real, { exclude: ['v99.2.0'] }, 'nothing stable is "v99.2.0"'],
+    ['what is excluded is not there', real, { exclude: ['v99.2.0'] }, 'no stable tag is "v99.2.0"'],
     ['a version has no build with a date', [...real, 'v20.2.1'], {}, 'prefer-dated: 20.2.1 has no build with a date'],
   ])('it is warned where %s', (_, tags, more, warning) => {
     const selection = selectCandidate(listed(tags), policy(asked(more)));

@@ -19,7 +19,7 @@ describe('explaining', () => {
     expect(explain(select([{ name: chosen, startedAt: 0 }, ...listed(tags)]))).toEqual([
       `chose ${chosen}: version 6.0.7, pacific, centos-stream8, x86_64, set 1970-01-01T00:00:00Z`,
       '5 tags read: 3 stable, 1 near-miss, 1 alias',
-      '"`v6.0.9-stable- <b>|" looks newer, and is no tag: those are 1 to 128 of A-Z a-z 0-9 _ . -',
+      '"`v6.0.9-stable- <b>|" looks newer, but is not a tag: tags are 1 to 128 of A-Z a-z 0-9 _ . -',
       `runner-up ${bare}: x86_64 has a tag of its own`,
       `passed over: 1 of flavor quincy (${tag('7.0.0 quincy centos-stream8')})`,
     ]);
@@ -28,7 +28,7 @@ describe('explaining', () => {
   test('the same in Markdown, where no name ends its code', () => {
     const markdown = explainMarkdown(select(listed([chosen, ...tags])));
     expect(markdown).toContain(`- chose \`${chosen}\`: version 6.0.7, pacific, centos-stream8, x86_64\n`);
-    expect(markdown).toContain("- `'v6.0.9-stable- <b>|` looks newer, and is no tag");
+    expect(markdown).toContain("- `'v6.0.9-stable- <b>|` looks newer, but is not a tag");
     expect(
       markdown
         .trimEnd()

@@ -86,8 +86,8 @@ describe('a pattern is refused by one line', () => {
   test.each<[string, string, string]>([
     ['without a version', String.raw`\d+-(?<build>\d+)`, 'has no group (?<version>…): nothing says which tag is newer'],
     ['without any group', 'v.*', 'has no group (?<version>…)'],
-    ['that is no regular expression', '(?<version>', 'is no regular expression: '],
-    ['whose group is named twice', '(?<version>a)(?<version>b)', 'is no regular expression: '],
+    ['that is not a regular expression', '(?<version>', 'is not a regular expression: '],
+    ['whose group is named twice', '(?<version>a)(?<version>b)', 'is not a regular expression: '],
     [
       'with a group that means nothing',
       '(?<version>.+)-(?<buidl>.+)',

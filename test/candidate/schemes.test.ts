@@ -229,10 +229,12 @@ describe('the scheme of a repository', () => {
   ])('%s is %s', (image, name) => expect(schemeFor(repository(image), none).name).toBe(name));
 
   test.each(['quay.io/prometheus/prometheus', 'quay.io/ceph/ceph-grafana', 'quay.io/other/daemon', 'quay.io/ceph'])(
-    'nothing says what the tags of %s mean',
+    'no scheme is known for the tags of %s',
     (image) => {
       const find = () => schemeFor(repository(image), none);
-      expect(find).toThrow(`what the tags of ${image} mean; schemes are ceph-daemon, ceph, semver, pattern`);
+      expect(find).toThrow(
+        `no scheme is known for the tags of ${image}; schemes are ceph-daemon, ceph, semver, pattern`,
+      );
       expect(find).toThrow(expect.objectContaining({ hint: 'scheme' }));
     },
   );

@@ -474,7 +474,7 @@ describe('what is said', () => {
       selectCandidate(listed([older, mismatch, hostile, tag('6.0.7 pacific centos-8')]), policy()),
     );
     expect(nearMisses).toEqual([
-      { name: hostile, why: expect.stringMatching(/^is no tag/), looksNewer: true },
+      { name: hostile, why: expect.stringMatching(/^is not a tag/), looksNewer: true },
       { name: mismatch, why: 'its series is not that of its version', looksNewer: true },
       { name: older, why: 'does not parse', looksNewer: false },
     ]);

@@ -41,7 +41,7 @@ test('its state says who signed, and it has no age', () => {
 describe('it is unknown', () => {
   test.each<[string, JobResult[], RegExp]>([
     ['if there is none', [], /^no result$/],
-    ['by a vote of that name', [passed(TYPE)], /only a signed statement counts, and it is by dlrn/],
+    ['by a vote of that name', [passed(TYPE)], /only a signed statement counts, and this is from dlrn/],
     ['by a failed vote of that name, which holds nothing back', [failed(TYPE)], /only a signed statement counts/],
     [
       'if the statement is of another type',

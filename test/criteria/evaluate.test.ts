@@ -427,15 +427,15 @@ describe('waivers', () => {
 
   test('that have ended are an error', () => {
     expect(() => decide(waive('b', '2026-11-23'), [])).toThrow(UserError);
-    expect(() => decide(waive('b', '2026-11-23'), [])).toThrow(/waiver of b ended with 2026-11-23; remove it/);
+    expect(() => decide(waive('b', '2026-11-23'), [])).toThrow(/waiver of b ended on 2026-11-23; remove it/);
   });
 
   const end = Date.UTC(2026, 11, 1) / 1000;
 
   test.each([
-    [7 * DAY, ['the waiver of b ends with 2026-11-30: node is broken']],
+    [7 * DAY, ['the waiver of b ends on 2026-11-30: node is broken']],
     [7 * DAY + 1, []],
-    [1, ['the waiver of b ends with 2026-11-30: node is broken']],
+    [1, ['the waiver of b ends on 2026-11-30: node is broken']],
   ])('%d s before their end warn: %j', (left, warnings) => {
     const record = decide(waive('b', '2026-11-30'), [], end - left);
     expect(record.warnings).toEqual(warnings);

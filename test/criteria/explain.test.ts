@@ -24,7 +24,7 @@ test('a decision in lines', () => {
     '  waived  ovb         waived until 2026-11-30: no node | since <June>',
     'would promote if scenario004 passed on aggregate hash h1',
     'not counted: scenario004: it is by mallory, who is not in trusted-users',
-    'warning: the waiver of ovb ends with 2026-11-30: no node | since <June>',
+    'warning: the waiver of ovb ends on 2026-11-30: no node | since <June>',
   ]);
 });
 

@@ -398,7 +398,7 @@ describe('a server that fails', () => {
   const hash = () => ({ kind: 'aggregate', hash: master().hashes[0] ?? '' }) as const;
 
   test.each<[string, Rule['fault'], string, RegExp]>([
-    ['HTML', html(200, 'Welcome'), 'bad-answer', /HTML instead of JSON: Welcome; this is no DLRN API$/],
+    ['HTML', html(200, 'Welcome'), 'bad-answer', /HTML instead of JSON: Welcome; this is not a DLRN API$/],
     ['half a JSON', answered('[{"job_id": "a", "succ'), 'bad-answer', /not JSON/],
     ['another JSON', answered('{"votes": []}'), 'bad-answer', /Expected Array/],
     ['a vote without outcome', answered('[{"job_id": "a"}]'), 'bad-answer', /0\.success/],

@@ -83,5 +83,5 @@ test.each<[Partial<ReportRequest>, string]>([
 });
 
 test('an unknown outcome is an error', () => {
-  expect(() => parseUser(outcomeSchema, 'SUCCESS', 'input outcome')).toThrow('input outcome: "SUCCESS" is none of');
+  expect(() => parseUser(outcomeSchema, 'SUCCESS', 'input outcome')).toThrow('input outcome: "SUCCESS" is not one of');
 });

@@ -159,7 +159,7 @@ describe('the image server', () => {
         .digest('hex'),
     };
     const attacks: [Inputs, unknown, string][] = [
-      [{}, { ...forgery, decision: null }, 'it is earned, and has no decision'],
+      [{}, { ...forgery, decision: null }, 'it is earned, but has no decision'],
       [{}, { ...forgery, decision: { ...forgery.decision, evidence: [] } }, 'its decision evaluates to wait'],
       [{}, { ...forgery, n: 4 }, 'it says that it is record 4'],
       [{}, { ...forgery, 'prev-sha256': '0'.repeat(64) }, 'its prev-sha256 is not that of record 2'],
@@ -187,7 +187,7 @@ describe('criteria', () => {
   test('a waiver that ended', async () => {
     const waiver = `{job: ${JOB}, until: 2020-01-01, reason: x}`;
     const criteria = `current-ceph: {required: [${JOB}, other], waivers: [${waiver}]}`;
-    await refused({ criteria, needs: '{}' }, {}, `the waiver of ${JOB} ended with 2020-01-01`);
+    await refused({ criteria, needs: '{}' }, {}, `the waiver of ${JOB} ended on 2020-01-01`);
   });
 });
 

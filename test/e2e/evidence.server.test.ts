@@ -57,7 +57,7 @@ describe('a DLRN that fails promotes nothing', () => {
     [
       'with HTML',
       { kind: 'answer', status: 200, headers: HTML, body: '<title>Hi</title>' },
-      /HTML instead of JSON: Hi; this is no DLRN API/,
+      /HTML instead of JSON: Hi; this is not a DLRN API/,
     ],
     [
       'with 401',
@@ -68,7 +68,7 @@ describe('a DLRN that fails promotes nothing', () => {
     [
       'with half a JSON',
       { kind: 'answer', status: 200, body: '[{"aggregate_hash": "' },
-      /not JSON: .*; this is no DLRN API/,
+      /not JSON: .*; this is not a DLRN API/,
     ],
     ['with nothing', { kind: 'answer', status: 200, body: '[]' }, /DLRN has no aggregate hash that was promoted to/],
     [

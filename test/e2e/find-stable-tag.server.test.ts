@@ -60,7 +60,7 @@ describe('what it says', () => {
       expect(text).toContain(`- chose \`${NEWEST}\`: version 6.0.7, pacific, centos-stream8, set 2022-`);
       expect(text).toContain(`- the same image: \`${alias}\``);
       expect(text).toContain('- 362 tags read: 322 stable, 2 near-miss, 28 prerelease, 10 unreleased');
-      expect(text).toContain(`- \`${miss}\` looks newer, and does not parse`);
+      expect(text).toContain(`- \`${miss}\` looks newer, but does not parse`);
       expect(text).toContain(`- runner-up \`${NEWEST}-x86_64\`: for x86_64 alone`);
       expect(text).toContain('- passed over: 82 of flavor luminous (');
     }
@@ -70,7 +70,7 @@ describe('what it says', () => {
     const run = await runBundle('find-stable-tag', { image: quay.image, flavor: 'reef' });
     expect(run).toMatchObject({ status: 1, outputs: {} });
     expect(run.errors).toEqual([expect.stringContaining('no stable tag of flavor reef; there is: 82 of flavor')]);
-    expect(run.log).toContain(`${miss} looks newer, and does not parse`);
+    expect(run.log).toContain(`${miss} looks newer, but does not parse`);
   });
 });
 

@@ -240,7 +240,7 @@ describe('DLRN', () => {
     ['report-dlrn', 'wrong password', { password: 'wrong-password' }, 'set the inputs username and password'],
     ['report-dlrn', 'an aggregate hash that is unknown', { 'aggregate-hash': UNKNOWN }, 'DLRN knows only'],
     ['report-dlrn', 'an aggregate hash that is none', { 'aggregate-hash': 'x' }, 'input aggregate-hash: "x" is not'],
-    ['report-dlrn', 'an outcome that is none', { outcome: 'passed' }, 'input outcome: "passed" is none of'],
+    ['report-dlrn', 'an outcome that is none', { outcome: 'passed' }, 'input outcome: "passed" is not one of'],
     ['report-dlrn', 'an hour ahead', { timestamp: '2099-01-01T00:00:00Z' }, 'check the input timestamp'],
     ['report-dlrn', 'is down', { 'dlrn-url': 'http://127.0.0.1:1/api' }, 'ECONNREFUSED'],
     [

@@ -35,7 +35,7 @@ test('a case that does not hold fails the step, and says what came of it', async
   expect({ status, outputs }).toEqual({ status: 1, outputs: { passed: '1', failed: '1' } });
   expect(errors).toEqual(['1 of 2 cases gave the expected verdict; not: one is missing']);
   expect(summary).toContain(
-    '- ❌ current-ceph: one is missing: expected promote, and it is wait: not met on aggregate hash one: job-b (no result)',
+    '- ❌ current-ceph: one is missing: expected promote, got wait: not met on aggregate hash one: job-b (no result)',
   );
 });
 

@@ -116,7 +116,7 @@ describe('promoted under another label', () => {
 test.each([
   ['{promoted-in: {label: current-ceph, for: 1 days}}', 'names the label itself'],
   ['{promoted-in: {label: staging}}', 'the key "for" is missing'],
-  ['{promoted-in: {label: staging, for: 0 days}}', 'is no time at all'],
+  ['{promoted-in: {label: staging, for: 0 days}}', 'must be longer than zero'],
   ['{promoted-in: {label: staging, for: soon}}', 'is not a duration'],
   ['{required: ["promoted-in:staging"], promoted-in: {label: staging, for: 1 days}}', 'is named twice'],
   ['{required: [a], promoted-in: {label: staging, for: 1 days, since: x}}', 'unknown key'],

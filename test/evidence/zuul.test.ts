@@ -194,7 +194,7 @@ test('reading ends after a thousand builds of a job', async () => {
 describe('a Zuul that fails is a named error', () => {
   test.each<[string, ReturnType<Answer>, string, string]>([
     ['no such tenant', { status: 404, body: '{}' }, 'not-found', 'there is no such tenant'],
-    ['HTML', { body: '<html>' }, 'bad-answer', 'this is no Zuul'],
+    ['HTML', { body: '<html>' }, 'bad-answer', "this is not Zuul's API"],
     ['half a JSON', { body: '[{"job_name": "scen' }, 'bad-answer', 'not JSON'],
     [
       'a time that is none',

@@ -104,16 +104,16 @@ describe('the head', () => {
       'a decision that does not replay',
       ([a, b]) => [a, forge(b, { decision: { ...reportOn(image('v2'), ['check']), verdict: 'promote' } })],
       {},
-      /evaluates to reject, and it says promote/,
+      /evaluates to reject, but says promote/,
     ],
     ['no HMAC', (ledger) => ledger, { key: 'k' }, /has no HMAC/],
     [
       'a verdict of wait',
       ([a, b]) => [a, forge(b, { decision: reportOn(image('v2'), [], ['check']) })],
       {},
-      /nothing decided so/,
+      /its decision does not promote/,
     ],
-    ['no decision', ([a, b]) => [a, forge(b, { decision: null })], {}, /is earned, and has no decision/],
+    ['no decision', ([a, b]) => [a, forge(b, { decision: null })], {}, /is earned, but has no decision/],
     [
       'a decision on another image',
       ([a, b]) => [a, forge(b, { decision: reportOn(image('v9')) })],
@@ -139,7 +139,7 @@ describe('the head', () => {
         }),
       ],
       {},
-      /another digest than its source/,
+      /does not have the digest of its source/,
     ],
     [
       'itself as previous',
@@ -213,7 +213,12 @@ describe('a whole ledger', () => {
       1,
       /v9 was never promoted/,
     ],
-    ['a rollback to the unknown', chainOf([['v1'], ['v9', { kind: 'rollback' }]]), 1, /rolls back to what was never/],
+    [
+      'a rollback to the unknown',
+      chainOf([['v1'], ['v9', { kind: 'rollback' }]]),
+      1,
+      /rolls back to an image that was never/,
+    ],
     ['a lift that changes the image', chainOf([['v1'], ['v2', { kind: 'lift' }]]), 1, /changes the image/],
     ['a hold that changes the image', chainOf([['v1'], ['v2', { kind: 'hold' }]]), 1, /changes the image/],
     [
@@ -223,7 +228,7 @@ describe('a whole ledger', () => {
         ['v2', { kind: 'forced', quarantine: [banOn('v2')] }],
       ]),
       1,
-      /promotes what is quarantined/,
+      /promotes a quarantined image/,
     ],
     ['an end of quarantine', chainOf([['v1', { quarantine: [banOn('v9')] }], ['v2']]), 1, /takes v9 out of quarantine/],
     [
@@ -233,14 +238,14 @@ describe('a whole ledger', () => {
         ['v2', { quarantine: [banOn('v9', [digestOf('arm64')])] }],
       ]),
       1,
-      /takes v9 out of quarantine, or part of it/,
+      /takes v9 out of quarantine, or a part of it/,
     ],
-    ['what is on hold', chainOf([['v1', { holds: [banOn('v2')] }], ['v2']]), 1, /promotes what is on hold/],
+    ['what is on hold', chainOf([['v1', { holds: [banOn('v2')] }], ['v2']]), 1, /promotes an image on hold/],
     [
       'a rollback to what is on hold',
       chainOf([['v1'], ['v2', { holds: [banOn('v1')] }], ['v1', { kind: 'rollback' }]]),
       2,
-      /promotes what is on hold/,
+      /promotes an image on hold/,
     ],
   ])('%s', async (_, ledger, good, why) => {
     const { records, problem } = await verify(ledger);

@@ -645,7 +645,7 @@ describe('a ledger that is not trusted stops everything', () => {
       .digest('hex');
     const held = { ...JSON.parse(earned ?? ''), n: 4, 'prev-sha256': prev };
     writeFileSync(path, `${JSON.stringify(held, undefined, 2)}\n`);
-    await refused(scene, { candidate }, /^ledger record 4 not trusted: it promotes what is on hold$/, 'bad-answer');
+    await refused(scene, { candidate }, /^ledger record 4 not trusted: it promotes an image on hold$/, 'bad-answer');
     rmSync(path);
     await run(scene, { request: { kind: 'quarantine', image: at(candidates, 1), reason: 'it eats data' } });
     await run(scene, { candidate });
@@ -868,7 +868,7 @@ describe('a proof at the target', () => {
     await run(scene, { request: rollback('previous') });
     cut(scene, '3.json');
     const told =
-      /contradicts the ledger: it proves record 3, and the newest record in the store is 2; nothing was changed$/;
+      /contradicts the ledger: it proves record 3, but the newest record in the store is 2; nothing was changed$/;
     for (const wish of [
       { candidate: at(candidates, 1) },
       { candidate: at(candidates, 0), with: waiting },

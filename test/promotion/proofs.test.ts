@@ -71,7 +71,7 @@ test('a record that was removed before its tag moved: its image is not promoted 
   expect(await refusal(runIn(world, 'v1.0.2', { kind: 'evaluate' }, { registry: failing }))).toMatch(/down/);
   world.files.delete(recordPath(CURRENT, 2));
   expect(await refusal(runIn(world, 'v1.0.2'))).toMatch(
-    /contradicts the ledger: it proves record 2, and the newest record in the store is 1 \(and 1 more\); nothing was changed$/,
+    /contradicts the ledger: it proves record 2, but the newest record in the store is 1 \(and 1 more\); nothing was changed$/,
   );
   expect(world.appended).toHaveLength(2);
 
@@ -80,7 +80,7 @@ test('a record that was removed before its tag moved: its image is not promoted 
     await runIn(world, '', { kind: 'hold', image: image('v1.0.1').tag, reason });
   }
   world.moves.length = 0;
-  expect(await refusal(runIn(world, 'v1.0.2'))).toMatch(/it proves another record 2 than the store has/);
+  expect(await refusal(runIn(world, 'v1.0.2'))).toMatch(/it proves a different record 2 than the store has/);
   const { store } = promotionIn(world, 0);
   let reads = 0;
   const readRecord: typeof store.readRecord = async (label, n) => {
@@ -224,7 +224,7 @@ test('a ledger that was cut while a target was down, and has grown since, stops 
   }
   world.moves.length = 0;
   expect(await refusal(runIn(world, 'v1.0.2'))).toMatch(
-    /b\/daemon@.* contradicts the ledger: it proves another record 2 than the store has/,
+    /b\/daemon@.* contradicts the ledger: it proves a different record 2 than the store has/,
   );
   expect(world.moves).toEqual([]);
 });

@@ -206,12 +206,12 @@ describe('what is promoted is not believed if', () => {
     await attach(old);
     expect(await verify(old)).toBe(SIGNING.signer.who);
     expect(await verify(old, claim(records).digest)).toMatch(
-      /proves record 2, and the newest record in the store is 1/,
+      /proves record 2, but the newest record in the store is 1/,
     );
   });
 
   test.each<[string, (records: readonly Buffer[]) => Buffer | undefined, RegExp]>([
-    ['has another record of that number', ([first]) => holdAfter(first, 'forged'), /proves another record 2 than the/],
+    ['has another record of that number', ([first]) => holdAfter(first, 'forged'), /proves a different record 2 than the/],
     ['lacks that record', () => undefined, /proves record 2, which the store lacks/],
   ])('an older statement was signed, and the ledger, cut and grown since, %s', async (_, replaced, problem) => {
     const [first] = promote(['v1']);

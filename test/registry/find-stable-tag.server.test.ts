@@ -344,7 +344,7 @@ describe('nothing is chosen, and the error says what there is', () => {
     expect(log.lines).toEqual([
       `${server.image}: 2 tags read by Quay's API, where those that cannot be stable were left out`,
       '2 tags read: 1 stable, 1 near-miss',
-      `${newer}-sig looks newer, and does not parse`,
+      `${newer}-sig looks newer, but does not parse`,
     ]);
   });
 });

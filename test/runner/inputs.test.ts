@@ -41,7 +41,7 @@ test.each<[string, Input<unknown>, string, unknown]>([
 test.each<[string, Input<unknown>, string, string]>([
   ['required', required('what it is', lineSchema), '', 'input x: required and not set: what it is'],
   ['a boolean', flag('', 'false'), 'yes', 'input x: "yes" is not a boolean: true or false'],
-  ['a choice', choice('', ['a', 'b'], 'a'), 'c', 'input x: "c" is none of a, b'],
+  ['a choice', choice('', ['a', 'b'], 'a'), 'c', 'input x: "c" is not one of a, b'],
   ['a count', withDefault('', '0', countSchema), '-1', 'input x: "-1" is not a whole number'],
   ['a duration', optional('', durationSchema), '2 weeks', 'input x: "2 weeks" is not a duration such as "14 days"'],
   ['a time', optional('', timeSchema), 'today', 'input x: "today" is neither unix seconds nor RFC 3339'],

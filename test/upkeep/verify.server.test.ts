@@ -86,7 +86,7 @@ describe('what is wrong is named', () => {
     [
       'a forged head',
       (scene) => rewrite(record(scene, 4), (text) => text.replace('"verdict": "promote"', '"verdict": "wait"')),
-      /^ledger record 4 not trusted: its decision evaluates to promote, and it says wait$/,
+      /^ledger record 4 not trusted: its decision evaluates to promote, but says wait$/,
     ],
     [
       'a missing record',
@@ -105,7 +105,7 @@ describe('what is wrong is named', () => {
     [
       'a cut-off end',
       (scene) => rmSync(record(scene, 4)),
-      /^the proof at .* contradicts the ledger: it proves record 4, and the newest record in the store is 3$/,
+      /^the proof at .* contradicts the ledger: it proves record 4, but the newest record in the store is 3$/,
     ],
     [
       'another label',

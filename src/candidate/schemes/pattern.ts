@@ -19,7 +19,7 @@ const PROBES: readonly string[] = ['0', '1.', '0-', 'a', 'a0', 'A', '_', '.', '-
  * order the tags, then those of `build`. `flavor` and `arch` are compared with the inputs of those names. A listing may
  * take `limitMs`.
  *
- * @throws UserError for a pattern that is no regular expression, has no group version, has unknown groups, or
+ * @throws UserError for a pattern that is not a regular expression, has no group version, has unknown groups, or
  * backtracks badly.
  */
 export function patternScheme(pattern: string, limitMs = LIMIT_MS): Scheme {
@@ -55,7 +55,7 @@ function groupsIn(pattern: string, fail: (problem: string) => UserError): readon
     // Group names are only visible in a match, so the added alternative matches the empty text.
     return Object.keys(new RegExp(`^(?:${pattern})$|^`).exec('')?.groups ?? {});
   } catch (error) {
-    throw fail(`is no regular expression: ${oneLine(error instanceof Error ? error.message : String(error), 200)}`);
+    throw fail(`is not a regular expression: ${oneLine(error instanceof Error ? error.message : String(error), 200)}`);
   }
 }
 

@@ -15,6 +15,7 @@ import { endOf } from '../promotion/reconcile.js';
 import { openChangeBranch } from '../proposal/change-branch.js';
 import { type Edit, type Place, parsePattern, parseYamlPath } from '../proposal/edits.js';
 import { createForge, type Forge } from '../proposal/forge.js';
+import { createGerrit, type Gerrit } from '../proposal/gerrit.js';
 import { proposeChange } from '../proposal/propose.js';
 import type { Proposed } from '../proposal/text.js';
 import { defineAction, type Runner } from '../runner/action.js';
@@ -93,7 +94,7 @@ const { 'plain-http': plainHttp, 'token-hosts': tokenHosts, 'ca-file': caFile } 
 
 const inputs = {
   reference: optional(
-    'What is promoted, as `image:tag@digest`; empty: what `promoted-label` at `url` names',
+    'What is promoted, as `image:tag@digest`; empty: what `promoted-label` at `url` names. Without `url` nothing says which of two runs is the newer one: the last wins',
     candidateSchema,
   ),
   url: optional(
@@ -116,7 +117,10 @@ const inputs = {
     committerSchema,
   ),
   base: withDefault('The branch that the change goes into', 'main', branchSchema),
-  branch: optional('The branch that carries the change; empty: `ceph-promotion/<promoted-label>`', branchSchema),
+  branch: optional(
+    'The branch that carries the change, on Gerrit its topic; empty: `ceph-promotion/<promoted-label>`',
+    branchSchema,
+  ),
   file: requiredList('The files to edit, one per line: one for all edits, or one for each', fileSchema),
   'yaml-path': list(
     'What to edit in YAML, one per line: keys and indexes, as in `spec.images[0].tag` or `data["ceph.conf"]`. Comments, order and style are kept',
@@ -135,8 +139,12 @@ const inputs = {
   token: secret(
     'A token that may write contents and pull requests there; it is sent only to the host of `repository` and to `api-url`. With `ssh://` the branch is pushed with the SSH key',
   ),
+  username: optional(
+    'With provider gerrit and a token: the account whose HTTP password the token is',
+    v.pipe(lineSchema, v.regex(/^[^:]+$/, 'has a colon in it')),
+  ),
   'api-url': optional(
-    "The forge's API; empty: `https://api.github.com`, `/api/v3` of another GitHub, `/api/v1` of a Gitea",
+    "The forge's API; empty: `https://api.github.com`, `/api/v3` of another GitHub, `/api/v1` of a Gitea, the host of a Gerrit",
     urlSchema,
   ),
   'ca-file': caFile,
@@ -151,7 +159,7 @@ export const action = defineAction({
     'git on the runner, and a token (or for Gerrit a key) that may push a branch and open changes in `repository`. If it fails, what is promoted stays promoted.',
   inputs,
   outputs: {
-    url: 'The change; empty if there is none, or if Gerrit does not name it because nothing was pushed',
+    url: 'The change; empty if there is none, or where Gerrit does not show it',
     state: '`open`, `closed` or `merged`: the state of the change at `url`; empty without one',
     changed: '`true` where this run opened, updated or closed the change',
   },
@@ -172,11 +180,13 @@ export const action = defineAction({
       edits: edits.map(({ template, ...edit }) => ({ ...edit, value: checkValue(fillTemplate(template, values)) })),
       repository: repository.href,
       base,
+      committer: settings.committer,
       openBranch: () =>
         openChangeBranch({
           remote: {
             url: repository,
             token: settings.token,
+            user: settings.username,
             privateKey: settings['ssh-private-key'],
             knownHosts: settings['ssh-known-hosts'],
             agentSocket: process.env.SSH_AUTH_SOCK,
@@ -189,7 +199,7 @@ export const action = defineAction({
           temporary: tmpdir(),
           environment: process.env,
         }),
-      forge: provider === 'gerrit' ? 'gerrit' : forgeOf(settings, provider, branch, http),
+      forge: provider === 'gerrit' ? gerritOf(settings, branch, http, log) : forgeOf(settings, provider, branch, http),
       dryRun: settings['dry-run'] || context.event.startsWith('pull_request'),
       log,
     });
@@ -290,11 +300,42 @@ function forgeOf(
   if (token === undefined) throw new UserError(`input token: required with provider ${provider}`);
   const [owner = '', name = '', ...more] = repository.pathname.slice(1).split('/');
   if (owner === '' || name === '' || more.length > 0) throw new UserError('input repository: is not owner/name');
+  const used = checkApi(api) ?? apiOf(provider, webOf(repository));
+  return createForge({ http, provider, api: used, token, owner, name, base, branch });
+}
+
+function gerritOf(
+  { repository, token, username, base, 'api-url': api }: Settings,
+  topic: string,
+  http: Http,
+  log: Runner['log'],
+): Gerrit {
+  if ((token === undefined) !== (username === undefined)) {
+    throw new UserError('inputs username and token: provider gerrit takes both or neither');
+  }
+  const login = token === undefined || username === undefined ? undefined : { user: username, password: token };
+  const web = checkApi(api) ?? webOf(repository);
+  return createGerrit({ http, log, web, login, project: projectOf(repository, web), base, topic });
+}
+
+/** Gerrit's address may have a path of its own, and git's address an `a/` before the name. */
+function projectOf(repository: URL, web: URL): string {
+  const path = repository.pathname.replace(/^\/+/, '');
+  if (repository.protocol === 'ssh:') return path;
+  const prefix = web.pathname.replace(/^\/+|\/+$/g, '');
+  const name = prefix !== '' && path.startsWith(`${prefix}/`) ? path.slice(prefix.length + 1) : path;
+  return name.replace(/^a\//, '');
+}
+
+function checkApi(api: URL | undefined): URL | undefined {
   if (api !== undefined && api.protocol !== 'https:' && !isLoopback(api.hostname)) {
     throw new UserError('input api-url: a token is sent over https only, or on loopback');
   }
-  const web = repository.protocol === 'ssh:' ? new URL(`https://${repository.hostname}`) : new URL(repository.origin);
-  return createForge({ http, provider, api: api ?? apiOf(provider, web), token, owner, name, base, branch });
+  return api;
+}
+
+function webOf(repository: URL): URL {
+  return repository.protocol === 'ssh:' ? new URL(`https://${repository.hostname}`) : new URL(repository.origin);
 }
 
 function apiOf(provider: 'github' | 'gitea', web: URL): URL {

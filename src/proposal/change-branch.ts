@@ -16,8 +16,10 @@ export interface ChangeBranch {
   compare(commit: string | undefined): Promise<'absent' | 'right' | 'ours' | 'foreign'>;
   /** Replaces the branch by the commit, if it is still what it was at the first look. */
   push(commit: string): Promise<'pushed' | 'moved'>;
-  /** Pushes to `refs/for/<base>` and returns what Gerrit says. */
-  pushForReview(commit: string): Promise<GerritAnswer>;
+  /** Pushes to `refs/for/<base>` with a topic, and returns what Gerrit says. */
+  pushForReview(commit: string, topic: string): Promise<GerritAnswer>;
+  /** Are the named files, at a ref of the server, as in the newest commit that we made? */
+  isRightAt(ref: string): Promise<boolean>;
   /** The newest patch set of the change that has this commit; undefined if the server does not show it. */
   newestPatchSet(commit: string): Promise<PatchSet | undefined>;
   close(): Promise<void>;
@@ -116,6 +118,7 @@ async function fetchBranches(
   /** Only the named files count: the base may have moved on since. */
   const hasWanted = async (commit: string) =>
     wanted !== undefined && (await idsOf(commit, wanted.names)) === wanted.files;
+  const fetchReview = (ref: string) => git.remote([...FETCH, '--depth=1', 'origin', `+${ref}:${REVIEW}`]);
   return {
     tipMessage: tip?.message,
     async readBase(file) {
@@ -176,17 +179,18 @@ async function fetchBranches(
       if (refused === 'moved') return 'moved';
       throw failed(where, refused);
     },
-    async pushForReview(commit) {
-      const args = ['push', '--porcelain', '--no-verify', 'origin', `${commit}:refs/for/${base}`];
-      const answer = await git.remote(args, { codes: [1] });
-      const said = `${answer.stdout.toString()}\n${answer.stderr}`;
-      const url = /^remote:\s+(https?:\/\/\S+)/m.exec(said)?.[1];
-      if (answer.code === 0) return { result: 'pushed', url };
-      if (/no new changes/i.test(said)) return { result: 'unchanged', url };
-      if (/change \S+ (?:is )?closed|\(closed\)/i.test(said)) return { result: 'closed', url };
+    async pushForReview(commit, topic) {
+      const target = `${commit}:refs/for/${base}%topic=${topic}`;
+      const answer = await git.remote(['push', '--porcelain', '--no-verify', 'origin', target], { codes: [1] });
+      const said = readGerritAnswer(answer.code, `${answer.stdout.toString()}\n${answer.stderr}`);
+      if (said !== undefined) return said;
       const refused = readRefusedPush(answer.stdout.toString(), answer.stderr);
       if (refused === 'moved') throw new ServiceError('conflict', `${where}: another push into ${base} was first`);
       throw failed(where, refused);
+    },
+    async isRightAt(ref) {
+      await fetchReview(ref);
+      return hasWanted(REVIEW);
     },
     async newestPatchSet(commit) {
       const listed = (await git.remote(['ls-remote', 'origin', 'refs/changes/*'])).stdout.toString();
@@ -194,7 +198,7 @@ async function fetchBranches(
       const change = all.find(({ id }) => id === commit)?.change;
       const [newest] = all.filter((one) => one.change === change).sort((a, b) => Number(b.n) - Number(a.n));
       if (change === undefined || newest === undefined) return undefined;
-      await git.remote([...FETCH, '--depth=1', 'origin', `+${newest.ref}:${REVIEW}`]);
+      await fetchReview(newest.ref);
       return {
         commit: newest.id,
         isOurs: (await show(REVIEW, '%cn <%ce>')) === own,
@@ -204,4 +208,17 @@ async function fetchBranches(
     },
     close: () => rm(home, { recursive: true, force: true }),
   };
+}
+
+/**
+ * Reads what a push to `refs/for` said: undefined if it failed for another reason. Gerrit has four ways to say that it
+ * has the commit ("no new changes" and "commit already exists" in its documentation's list of error messages).
+ */
+export function readGerritAnswer(code: number, said: string): GerritAnswer | undefined {
+  const url =
+    /^remote:\s+(https?:\/\/\S+)/m.exec(said)?.[1] ?? /\bchange (https?:\/\/\S+) (?:is )?closed/i.exec(said)?.[1];
+  if (code === 0) return { result: 'pushed', url };
+  if (/no new changes|commit(?:\(s\))? already exists/i.test(said)) return { result: 'unchanged', url };
+  if (/change \S+ (?:is )?closed|\(closed\)/i.test(said)) return { result: 'closed', url };
+  return undefined;
 }

@@ -1,8 +1,7 @@
 import type { Digest } from '../candidate/reference.js';
 import type { LedgerEnd } from '../ledger/proofs.js';
 import type { LedgerPosition } from '../ledger/record.js';
-import type { PatchSet } from './change-branch.js';
-import { isNewer, type Named, readRecordComment, readTrailer, withRecord } from './position.js';
+import { isNewer, type Named, readRecordComment, withRecord } from './position.js';
 
 /** A change (pull request) that a forge has for our branch. */
 export interface Change {
@@ -29,6 +28,15 @@ export interface Situation {
   readonly record: Named;
   /** The changes of our branch into the base, newest first. */
   readonly changes: readonly Change[];
+}
+
+/** What was done. */
+export interface Proposing {
+  /** The change; undefined if there is none, or its address is not known. */
+  readonly change: Pick<Change, 'url' | 'state'> | undefined;
+  readonly changed: boolean;
+  /** What was done and why, in one line. */
+  readonly line: string;
 }
 
 export type Decision =
@@ -119,36 +127,8 @@ function compareRecords(
   return { why, isWarning: true };
 }
 
-/**
- * What to do where Gerrit has our commit already: `push` if its newest patch set proposes something else that may be
- * replaced, and otherwise why it is left.
- */
-export function decidePatchSet(
-  newest: PatchSet | undefined,
-  own: LedgerEnd | undefined,
-): 'push' | { readonly why: string; readonly isWarning: boolean } {
-  if (newest === undefined) {
-    const why = 'Gerrit has this commit already, and does not show whether it is the newest patch set';
-    return { why, isWarning: false };
-  }
-  // Whoever made it: a rebase in the browser has another committer.
-  if (newest.isRight)
-    return { why: 'Gerrit has this commit already, and its newest patch set is right', isWarning: false };
-  if (!newest.isOurs) {
-    return { why: 'somebody has pushed the newest patch set of the change, so it is left as it is', isWarning: true };
-  }
-  const record = readTrailer(newest.message);
-  if (own === undefined || record === undefined) return 'push';
-  const order = record === 'unclear' ? 'unclear' : isNewer(record, own);
-  if (record === 'unclear' || order === 'unclear') {
-    const why =
-      'the newest patch set is of another ledger, or its record is not understood; abandon the change to go on';
-    return { why, isWarning: true };
-  }
-  return order ? { why: newerThan(record, own), isWarning: false } : 'push';
-}
-
-function newerThan(there: LedgerPosition, own: LedgerPosition): string {
+/** Says that a newer record was proposed. */
+export function newerThan(there: LedgerPosition, own: LedgerPosition): string {
   return `record ${there.n} was proposed already, which is newer than record ${own.n}`;
 }
 

@@ -1,11 +1,8 @@
 import * as v from 'valibot';
-import { ServiceError } from '../base/errors.js';
-import { parseJson } from '../base/schema.js';
-import { describe, type Http, type TextResponse } from '../http/policy.js';
-import { readSaid } from '../http/said.js';
-import { kindOfStatus } from '../http/status.js';
+import type { Http } from '../http/policy.js';
 import type { HttpRequest } from '../http/transport.js';
 import type { Change, ChangeText } from './decide.js';
+import { sendJson } from './rest.js';
 
 /** The changes of one branch into one base, on a forge. */
 export interface Forge {
@@ -45,7 +42,6 @@ type Pull = v.InferOutput<typeof pullSchema>;
 const PAGE = 50;
 /** The newest 500 changes of a repository. One that is older than these was closed long ago. */
 const MAX_PAGES = 10;
-const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
 /**
  * Pull requests by the REST API of GitHub (docs.github.com/rest/pulls, version 2022-11-28) or of Gitea and Forgejo
@@ -65,7 +61,7 @@ export function createForge(options: ForgeOptions): Forge {
       : { accept: 'application/json', authorization: `token ${token}` };
   const pulls = `repos/${encodeURIComponent(owner)}/${encodeURIComponent(name)}/pulls`;
 
-  async function send<S extends v.GenericSchema>(
+  function send<S extends v.GenericSchema>(
     schema: S,
     method: HttpRequest['method'],
     path: string,
@@ -73,21 +69,7 @@ export function createForge(options: ForgeOptions): Forge {
   ): Promise<v.InferOutput<S>> {
     const url = new URL(`${api.href.replace(/\/+$/, '')}/${path}`);
     for (const [key, value] of Object.entries(query)) url.searchParams.set(key, value);
-    const request: HttpRequest = {
-      method,
-      url,
-      headers: body === undefined ? headers : { ...headers, 'content-type': 'application/json' },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
-    };
-    const response = await http.sendForText(request, {
-      idempotent: method !== 'POST',
-      maxBytes: MAX_ANSWER_BYTES,
-    });
-    if (response.status !== 200 && response.status !== 201) throw refused(request, response);
-    return parseJson(schema, response.text, (problem) => {
-      const said = response.elsewhere === undefined ? problem : `${response.elsewhere} sent something else`;
-      return new ServiceError('bad-answer', `${describe(request)}: ${said}; this is no API of ${provider}`);
-    });
+    return sendJson(http, schema, { method, url, headers, body }, provider);
   }
 
   const isOurs = ({ head, base: into }: Pull) =>
@@ -128,12 +110,4 @@ export function createForge(options: ForgeOptions): Forge {
 function toChange({ number, html_url: url, state, merged, merged_at: mergedAt, title, body }: Pull): Change {
   const isMerged = merged === true || typeof mergedAt === 'string';
   return { number, url, state: isMerged ? 'merged' : state, title, body: body ?? '' };
-}
-
-function refused(request: HttpRequest, { status, headers, text, elsewhere }: TextResponse): ServiceError {
-  const said = elsewhere === undefined ? readSaid({ headers, body: text }).text : '';
-  const line = `${describe(request)} answered ${status}${said === '' ? '' : `: ${said}`}`;
-  return new ServiceError(kindOfStatus(status), line, {
-    hint: [401, 403, 404].includes(status) ? 'git-token' : undefined,
-  });
 }

@@ -91,18 +91,20 @@ export function commitMessage({ position, ...proposed }: Proposed, more: readonl
 }
 
 /**
- * Gerrit's Change-Id ("Change-Id Lines" in Gerrit's documentation). It depends on the files that a merge would change,
- * so that all promotions until the merge are patch sets of one change, and the next one after it is a new change.
+ * Gerrit's Change-Id ("Change-Id Lines" in Gerrit's documentation). It depends on the values that a merge would replace,
+ * so that all promotions until the merge are patch sets of one change, and the next one after it is a new change. Where
+ * these were proposed before, `n` makes it another one.
  */
 export function changeIdOf(
   repository: string,
   base: string,
   label: string,
-  files: ReadonlyMap<string, string>,
+  replaced: readonly Replaced[],
+  n: number,
 ): string {
-  const hash = createHash('sha1');
-  for (const part of [repository, base, label, ...[...files].sort().flat()]) hash.update(`${part.length}:${part}`);
-  return `I${hash.digest('hex')}`;
+  const values = replaced.map(({ file, before }) => [file, ...before]);
+  const text = JSON.stringify([repository, base, label, values, n]);
+  return `I${createHash('sha1').update(text).digest('hex')}`;
 }
 
 function code(text: string): string {

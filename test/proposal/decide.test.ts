@@ -1,13 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import {
-  type Change,
-  closedText,
-  decideChange,
-  decidePatchSet,
-  marker,
-  type Situation,
-} from '../../src/proposal/decide.js';
-import { formatRecordComment, formatTrailer } from '../../src/proposal/position.js';
+import { type Change, closedText, decideChange, marker, type Situation } from '../../src/proposal/decide.js';
+import { formatRecordComment } from '../../src/proposal/position.js';
 import { digestOf } from '../ledger/fixture.js';
 
 const [THIS, OTHER] = [digestOf('this'), digestOf('other')];
@@ -154,37 +147,5 @@ describe('a run of record 7', () => {
     const [kind, why = ''] = expected.split(': ');
     expect(decision.kind).toBe(kind);
     if (decision.kind === 'leave') expect(decision).toMatchObject({ why: expect.stringContaining(why), isWarning });
-  });
-});
-
-describe('Gerrit has the commit of record 7 already', () => {
-  const ledger = 'a'.repeat(64);
-  const own = { n: 7, ledger, sha256: '', supersedes: [] };
-  const at = (n: number, of = ledger) => formatTrailer({ n, ledger: of });
-
-  test.each<[string, string, Partial<Parameters<typeof decidePatchSet>[0]>, string]>([
-    ['right', at(8), { isRight: true }, 'its newest patch set is right'],
-    ['right, by another committer', '', { isRight: true, isOurs: false }, 'its newest patch set is right'],
-    ["a person's", '', { isOurs: false }, 'warning: somebody has pushed'],
-    ['of an older record', at(6), {}, 'push'],
-    ['of a newer record', at(8), {}, 'record 8 was proposed already'],
-    ['of no record', '', {}, 'push'],
-    ['of another ledger', at(8, 'b'.repeat(64)), {}, 'warning: the newest patch set is of another ledger'],
-    [
-      'not understood',
-      'Promotion-Record: x',
-      {},
-      'warning: the newest patch set is of another ledger, or its record is',
-    ],
-  ])('and the newest patch set is %s', (_, message, changes, expected) => {
-    const newest = { commit: 'c', isOurs: true, isRight: false, message, ...changes };
-    const decision = decidePatchSet(newest, own);
-    expect(decision === 'push' ? decision : `${decision.isWarning ? 'warning: ' : ''}${decision.why}`).toContain(
-      expected,
-    );
-  });
-
-  test('and the newest patch set is of a record, and ours is of none', () => {
-    expect(decidePatchSet({ commit: 'c', isOurs: true, isRight: false, message: at(8) }, undefined)).toBe('push');
   });
 });

@@ -3,4 +3,4 @@ import { testChanges, testKills, testManyRuns } from './suite.js';
 
 describe('a change on GitHub', () => testChanges('github'));
 describe.each(['github', 'gitea'] as const)('many runs on %s', testManyRuns);
-describe('killed', () => testKills('github'));
+describe.each(['github', 'gitea'] as const)('killed on %s', testKills);

@@ -10,6 +10,7 @@ import { type BundleRun, runBundle } from '../e2e/bundle.js';
 import { chainOf, digestOf } from '../ledger/fixture.js';
 import { type GitServer, makeBareRepository, startGitServer } from '../sandbox/git-server.js';
 import { type ForgeStandIn, startForge } from './forge-stand-in.js';
+import { killAtStep } from './kill.js';
 
 /**
  * The whole action against a real git server. The forges' APIs are a stand-in, which says in forge-stand-in.ts what of each
@@ -281,34 +282,8 @@ export function testKills(provider: 'github' | 'gitea'): void {
   });
   const inputs = { provider };
 
-  /** Calls `reached` before and after each request is carried out; where that returns true it is not, or not answered. */
-  function watch(reached: (step: string) => boolean): void {
-    server.fault = (kind, _, response) => {
-      const isOver = reached(`before ${kind}`);
-      if (isOver) response.destroy();
-      return isOver;
-    };
-    server.carriedOut = (kind) => void reached(`after ${kind}`);
-    forge.fault = (when, method) => reached(`${when} ${method}`);
-  }
-
-  /** Starts a run that is killed at its n-th step, from 0; the steps that it got to. */
-  async function killAt(tag: string, n: number): Promise<{ readonly status: number | null; readonly steps: string[] }> {
-    const steps: string[] = [];
-    let kill: () => void = () => undefined;
-    watch((step) => {
-      if (steps.length > n) return true;
-      steps.push(step);
-      if (steps.length <= n) return false;
-      kill();
-      return true;
-    });
-    const { status } = await propose(tag, inputs, (killer) => {
-      kill = killer;
-    });
-    watch(() => false);
-    return { status, steps };
-  }
+  const killAt = (tag: string, n: number) =>
+    killAtStep(n, { git: server, rest: forge }, (started) => propose(tag, inputs, started));
 
   test.each<[string, readonly string[], string, readonly string[]]>([
     ['that opens a change', [], 'v2', ['push', 'POST']],

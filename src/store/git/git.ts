@@ -13,6 +13,8 @@ export interface Remote {
   readonly url: URL;
   /** For https; undefined: anonymous. */
   readonly token: string | undefined;
+  /** For https: the account that the token is of; undefined: the token says it, as on GitHub and Gitea. */
+  readonly user?: string | undefined;
   /** For ssh: a private key; undefined: the agent. */
   readonly privateKey: string | undefined;
   /** For ssh: lines of known_hosts. */
@@ -157,9 +159,9 @@ function remoteEnvironment(remote: Remote, knownHostsFile: string): Environment 
 }
 
 /** One protocol only, no redirects, and the token as a header for this one origin. */
-function remoteConfiguration({ url, token }: Remote): Record<string, string> {
+function remoteConfiguration({ url, token, user = 'x-access-token' }: Remote): Record<string, string> {
   const protocol = url.protocol.slice(0, -1);
-  const basic = token === undefined ? undefined : Buffer.from(`x-access-token:${token}`).toString('base64');
+  const basic = token === undefined ? undefined : Buffer.from(`${user}:${token}`).toString('base64');
   return {
     'remote.origin.url': url.href,
     'protocol.version': '2',

@@ -47,6 +47,13 @@ function parseFile<T>({ text, elsewhere }: TextResponse, url: URL, parse: (text:
 function parseTagFile(text: string, where: string): Tag {
   const tag = v.safeParse(tagSchema, text.replace(/\n$/, ''));
   if (tag.success) return tag.output;
+  // artifact_promoter, where it is given no content. Nothing here leaves such a file.
+  if (text === '') {
+    throw new ServiceError(
+      'bad-answer',
+      `${where}: is empty, so nobody who reads it finds a tag: publish the tag again`,
+    );
+  }
   throw new ServiceError('bad-answer', `${where}: holds ${JSON.stringify(oneLine(text, 80))}, which is not a tag`);
 }
 

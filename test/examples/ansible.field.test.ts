@@ -68,6 +68,7 @@ describe('what it refuses, in one line', () => {
   test.each<[string, string, object | undefined, object, string]>([
     ['a promoted label', 'v1', undefined, { ceph_candidate_label: 'current-ceph' }, 'is no label of candidates'],
     ['a label that leads elsewhere', '../evil', undefined, {}, 'names no tag'],
+    ["an empty label of RDO's", '', undefined, {}, 'is empty: publish its tag again'],
     ['a candidate file of another tag', 'v1', { ...FILE, tag: 'v2' }, {}, none],
     ['a candidate file without a digest', 'v3', { tag: 'v3', reference: 'a/b:v3' }, {}, none],
     ['a set that is not whole', 'v4', { ...FILE, tag: 'v4', companions: COMPANIONS }, {}, none],

@@ -55,6 +55,16 @@ describe('what a label names', () => {
     });
   });
 
+  test('as artifact_promoter leaves it without content, is said to be empty', async () => {
+    const { path, url } = await freshImageDirectory();
+    writeFileSync(join(path, 'v1'), '');
+    symlinkSync('v1', join(path, TESTING));
+    expect(await failure(read(url))).toEqual({
+      kind: 'bad-answer',
+      message: `${url}/ceph-ci-testing: is empty, so nobody who reads it finds a tag: publish the tag again`,
+    });
+  });
+
   test.each<[string, string | undefined, string | undefined, string]>([
     ['no label', undefined, undefined, 'not-found'],
     ['an empty label', '', undefined, 'bad-answer'],

@@ -20,8 +20,11 @@ import { createFile, type Directory, pathOf, replaceFile } from './directory.js'
  * RDO's.
  */
 
-/** The whole artifact, only its beginning (a write of RDO's that was cut off; ours cannot be), or nothing. */
-async function artifactState(directory: Directory, tag: Tag): Promise<'whole' | 'torn' | 'absent'> {
+/**
+ * The whole artifact, only its beginning, or nothing. RDO leaves the beginning where its write was cut off, which ours
+ * cannot be, and an empty file where artifact_promoter is given no content.
+ */
+async function artifactState(directory: Directory, tag: Tag): Promise<'whole' | 'partial' | 'absent'> {
   const entry = await directory.session.stat(pathOf(directory, tag));
   if (entry === undefined) return 'absent';
   const refuse = (what: string) =>
@@ -33,7 +36,7 @@ async function artifactState(directory: Directory, tag: Tag): Promise<'whole' | 
   if (bytes === undefined) return 'absent';
   const content = bytes.toString('latin1');
   if (content === tag || content === `${tag}\n`) return 'whole';
-  if (tag.startsWith(content)) return 'torn';
+  if (tag.startsWith(content)) return 'partial';
   throw refuse('another file');
 }
 
@@ -66,9 +69,9 @@ export function refuseOtherImage(existing: CandidateFile, file: CandidateFile): 
 }
 
 /**
- * Writes an artifact and its candidate file if they are absent, and reads them back. A truncated artifact is replaced
- * by the whole one, since it could not have become anything else. Any other content under its name is not ours, and
- * stays.
+ * Writes an artifact and its candidate file if they are absent, and reads them back. A partial artifact is replaced by
+ * the whole one, since it could not have become anything else, and artifact_promoter goes by its name alone. Any other
+ * content under its name is not ours, and stays.
  */
 export async function writeArtifact(
   directory: Directory,
@@ -85,7 +88,7 @@ export async function writeArtifact(
   const replaces = isOther || (replace === 'set' && published?.['set-digest'] !== file['set-digest']);
   if (state === 'whole' && published !== undefined && !replaces) return;
   if (state === 'absent') await unlessThere(createFile(directory, tag, content));
-  if (state === 'torn') await replaceFile(directory, tag, content);
+  if (state === 'partial') await replaceFile(directory, tag, content);
   const json = Buffer.from(`${JSON.stringify(file, undefined, 2)}\n`);
   if (published === undefined) await unlessThere(createFile(directory, candidateFileName(tag), json));
   else if (replaces) await replaceFile(directory, candidateFileName(tag), json);

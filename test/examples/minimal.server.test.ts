@@ -1,131 +1,36 @@
-import { execFile, execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
-import { promisify } from 'node:util';
+import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
-import { writePins } from '../../scripts/pin.js';
-import { ACT_OPTIONS, copyCallable, dotenv } from '../demo/act.js';
-import { localRepository } from '../demo/downstream.js';
-import { makeRepository } from '../demo/git.js';
 import { runBundle } from '../e2e/bundle.js';
 import { cephDaemonImage } from '../sandbox/ceph-daemon.js';
 import { sandbox } from '../sandbox/current.js';
-import { type GitServer, makeBareRepository, startGitServer } from '../sandbox/git-server.js';
-import { runDirectory, type Stoppable } from '../sandbox/process.js';
-import { projectRoot } from '../sandbox/project.js';
-import { type Registry, startRegistry } from '../sandbox/registry.js';
-import { startTokenServer } from '../sandbox/token-server.js';
+import { makeBareRepository } from '../sandbox/git-server.js';
+import { ENGINES, PASSWORD, type Place, publishActions, startPlace, type Values, watchProcesses } from './minimal.js';
 
-/**
- * examples/minimal in the repository of somebody who has only a forge: the repository, with a token of the job that may
- * push, and a registry with tokens.
- */
+/** examples/minimal with its store in the job's own repository; by-ssh.field.test.ts has it over SSH. */
 
 const TAG = 'v6.0.7-stable-6.0-pacific-centos-stream8';
 const OLDER = 'v6.0.6-stable-6.0-pacific-centos-8';
 const OTHER = 'v6.0.5-stable-6.0-pacific-centos-8';
-const UPSTREAM = 'rdo-infra/ceph-promotion-actions';
-const WORKFLOW = '.github/workflows/ceph.yml';
-const PASSWORD = 'a-token-of-the-registry-that-no-log-shows';
 
 const RECORD = v.object({ kind: v.string(), who: v.string(), candidate: v.string() });
 
-const started: Stoppable[] = [];
-let work: string;
-let forge: GitServer;
-let registry: Registry;
-
+let place: Place;
 beforeAll(async () => {
-  const run = await runDirectory();
-  started.push(run);
-  const tokens = await startTokenServer({
-    directory: path.join(run.path, 'tokens'),
-    login: { username: 'alice', password: PASSWORD },
-  });
-  started.push(tokens);
-  registry = await startRegistry({
-    tools: sandbox().tools,
-    directory: path.join(run.path, 'registry'),
-    tokens: tokens.issuer,
-  });
-  started.push(registry);
-  work = await mkdtemp(path.join(tmpdir(), 'minimal-'));
-  await copyCallable(path.join(work, UPSTREAM));
-  await makeRepository(path.join(work, UPSTREAM));
-  forge = await startGitServer(work, (url) => url.includes(UPSTREAM));
-  started.push(forge);
+  place = await startPlace();
+  await publishActions(place);
 });
+afterAll(() => place.stop());
 
-afterAll(async () => {
-  for (const server of started.reverse()) await server.stop();
-  await rm(work, { recursive: true, force: true });
-});
-
-type Values = Readonly<Record<string, string>>;
-type Engine = (name: string, vars: Values, inputs: Values) => Promise<{ status: number | null; log: string }>;
-
-const secrets = () => ({ GITHUB_TOKEN: forge.token, REGISTRY_TOKEN: PASSWORD });
-
-async function copyExample(name: string, edit = (text: string) => text): Promise<{ folder: string; sha: string }> {
-  const folder = path.join(work, 'clones', name);
-  await rm(folder, { recursive: true, force: true });
-  await cp(path.join(projectRoot, 'examples/minimal'), folder, { recursive: true });
-  const file = path.join(folder, WORKFLOW);
-  await writeFile(file, edit(await readFile(file, 'utf8')));
-  return { folder, sha: await makeRepository(folder) };
-}
-
-/** By the engine of Gitea's runner, which fetches the actions from the forge. */
-const gitea: Engine = async (name, vars, inputs) => {
-  const commit = execFileSync('git', ['-C', path.join(work, UPSTREAM), 'rev-parse', 'HEAD'], { encoding: 'utf8' });
-  const { folder, sha } = await copyExample(name, (text) => writePins(text, commit.trim(), 'main'));
-  const child = spawn(sandbox().tools.giteaRunner, {
-    cwd: folder,
-    env: { PATH: process.env.PATH, HOME: path.join(work, 'home') },
-  });
-  const settings = { workflow: WORKFLOW, forge: forge.url, repository: name, sha, vars, secrets: secrets(), inputs };
-  child.stdin.end(JSON.stringify(settings));
-  let log = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (log += chunk));
-  const [status] = await once(child, 'close');
-  return { status, log };
-};
-
-/** By act, which believes every forge to speak https: steps are told otherwise. */
-const act: Engine = async (name, vars, inputs) => {
-  const { folder } = await copyExample(name);
-  const settings = await mkdtemp(path.join(work, 'settings-'));
-  const [varFile, secretFile, steps] = ['vars', 'secrets', 'steps.sh'].map((file) => path.join(settings, file));
-  await writeFile(varFile ?? '', dotenv(vars));
-  await writeFile(secretFile ?? '', dotenv(secrets()), { mode: 0o600 });
-  const read = path.join(projectRoot, 'test/demo/let-act-read.sh');
-  const told = `export GITHUB_SERVER_URL=${forge.url} GITHUB_REPOSITORY=${name} GITHUB_REPOSITORY_OWNER=Alice\n`;
-  await writeFile(steps ?? '', `. '${read}'\n${told}`);
-  const args = [
-    ...['workflow_dispatch', '-W', WORKFLOW, ...ACT_OPTIONS, '--env', `BASH_ENV=${steps}`],
-    ...['--local-repository', localRepository(path.join(work, UPSTREAM))],
-    ...['--var-file', varFile ?? '', '--secret-file', secretFile ?? ''],
-    ...Object.entries(inputs).flatMap(([input, value]) => ['--input', `${input}=${value}`]),
-  ];
-  return promisify(execFile)(sandbox().tools.act, args, { cwd: folder, maxBuffer: 64 << 20 }).then(
-    ({ stdout, stderr }) => ({ status: 0, log: stdout + stderr }),
-    ({ code, stdout, stderr }) => ({ status: code, log: stdout + stderr }),
-  );
-};
-
-describe.each([
-  ["Gitea's engine", 'Alice/gitea', gitea],
-  ['act', 'Alice/act', act],
-] as const)('by %s', (_, name, engine) => {
-  const target = name.toLowerCase().replace('/', '/ceph-');
+describe.each(ENGINES)('by %s', (_, short, engine) => {
+  const name = `Alice/${short}`;
+  const target = `alice/ceph-${short}`;
   let store: string;
+  let processes: () => string;
 
   beforeAll(async () => {
-    await mkdir(path.join(work, 'home'), { recursive: true });
-    store = await makeBareRepository(work, name);
+    store = await makeBareRepository(place.work, name);
+    processes = watchProcesses(store);
   });
 
   const git = (...args: string[]) => execFileSync('git', ['-C', store, ...args], { encoding: 'utf8' });
@@ -135,20 +40,21 @@ describe.each([
     const vars = {
       IMAGE: `${sandbox().source.host}/ceph/daemon`,
       FLAVOR: 'pacific',
-      TARGET: `${registry.host}/${target}`,
+      TARGET: `${place.registry.host}/${target}`,
       ACTORS: 'alice',
     };
-    const { status, log } = await engine(name, vars, inputs);
+    const secrets = { GITHUB_TOKEN: place.forge.token, REGISTRY_TOKEN: PASSWORD };
+    const { status, log } = await engine(place, { repository: name, vars, secrets, inputs });
     expect({ status, log: status === 0 ? '' : log }).toEqual({ status: 0, log: '' });
-    for (const secret of [forge.token, PASSWORD]) expect(log).not.toContain(secret);
+    for (const secret of [place.forge.token, PASSWORD]) expect(log).not.toContain(secret);
     return log;
   }
 
   test('it promotes what it has checked, with two pushes, and changes nothing the next time', async () => {
-    forge.requests.length = 0;
+    place.forge.requests.length = 0;
     const log = await run();
     expect(log).toContain('current-ceph: promoted ');
-    expect(forge.requests.filter(({ kind }) => kind === 'push')).toHaveLength(2);
+    expect(place.forge.requests.filter(({ kind }) => kind === 'push')).toHaveLength(2);
     expect(record(1)).toMatchObject({ kind: 'earned', who: 'alice' });
     expect(record(1).candidate).toContain(`:${TAG}@${cephDaemonImage(TAG).digest}`);
     expect(git('show', 'promotions:current-ceph')).toBe(TAG);
@@ -175,7 +81,7 @@ describe.each([
   });
 
   test('whoever may read the branch verifies it, and reads from it what is promoted', async () => {
-    const store = { url: `git+${forge.url}/${name}`, 'git-token': forge.readingToken };
+    const store = { url: `git+${place.forge.url}/${name}`, 'git-token': place.forge.readingToken };
     const login = { 'target-username': 'alice', 'target-password': PASSWORD };
     const verified = await runBundle('verify-ledger', { ...store, ...login });
     expect(verified.errors).toEqual([]);
@@ -185,19 +91,21 @@ describe.each([
     expect(consumed.outputs).toMatchObject({ tag: OLDER, digest: cephDaemonImage(OLDER).digest });
   });
 
-  test('nothing of it holds a token', () => {
-    const everything = git('log', '-p', '--all');
-    for (const secret of [forge.token, PASSWORD]) expect(everything).not.toContain(secret);
+  test('no token is in the branch, and none was in the list of processes', () => {
+    expect(processes()).toContain('dist/evaluate-and-promote/index.js');
+    for (const everything of [git('log', '-p', '--all'), processes()]) {
+      for (const secret of [place.forge.token, PASSWORD]) expect(everything).not.toContain(secret);
+    }
   });
 
   async function tags(): Promise<string[]> {
     const login = { authorization: `Basic ${Buffer.from(`alice:${PASSWORD}`).toString('base64')}` };
-    const challenge = await fetch(`${registry.url}/v2/${target}/tags/list`);
+    const challenge = await fetch(`${place.registry.url}/v2/${target}/tags/list`);
     const [, realm = '', service = ''] =
       /realm="([^"]*)",service="([^"]*)"/.exec(challenge.headers.get('www-authenticate') ?? '') ?? [];
     const url = `${realm}?service=${service}&scope=repository:${target}:pull`;
     const { token } = v.parse(v.object({ token: v.string() }), await (await fetch(url, { headers: login })).json());
-    const list = await fetch(`${registry.url}/v2/${target}/tags/list`, {
+    const list = await fetch(`${place.registry.url}/v2/${target}/tags/list`, {
       headers: { authorization: `Bearer ${token}` },
     });
     return v.parse(v.object({ tags: v.array(v.string()) }), await list.json()).tags;

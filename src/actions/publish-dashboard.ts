@@ -214,7 +214,7 @@ function branchFrom(
     owner: settings.owners.find((one) => one.branch === branch)?.owner,
     changes: settings.changes.filter((one) => one.branch === branch).map(({ url }) => url.href),
     withStore: (read) => withReader(where, settings, http, log, read),
-    dlrn: dlrn && { url: dlrnUrl.href, votes: (jobs) => dlrnEvidence(dlrn, scope, jobs, log) },
+    dlrn: dlrn && { url: dlrnUrl.href, votes: async (jobs) => (await dlrnEvidence(dlrn, scope, jobs, log)).results },
   };
 }
 

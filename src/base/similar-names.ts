@@ -18,3 +18,26 @@ export function similarNames(wanted: string, names: readonly string[]): string[]
     .slice(0, OFFERED)
     .map(({ name }) => name);
 }
+
+/** Names that differ more than in a quarter of their letters are not taken for misspelled. */
+const ALIKE = 0.75;
+
+/**
+ * The existing name that another was most likely meant to be: it differs in one place, which may be a part that is
+ * missing or too much. Undefined if there is none.
+ */
+export function likelyName(wanted: string, names: readonly string[]): string | undefined {
+  const alike = (name: string) => {
+    const most = Math.min(wanted.length, name.length);
+    let start = 0;
+    while (start < most && name[start] === wanted[start]) start += 1;
+    let end = 0;
+    while (end < most - start && name.at(-1 - end) === wanted.at(-1 - end)) end += 1;
+    return (start + end) / Math.max(wanted.length, name.length);
+  };
+  const [best] = names
+    .map((name) => ({ name, share: alike(name) }))
+    .filter(({ share }) => share >= ALIKE)
+    .sort((a, b) => b.share - a.share || (a.name < b.name ? -1 : 1));
+  return best?.name;
+}

@@ -1,8 +1,9 @@
 import * as v from 'valibot';
-import { ServiceError } from '../base/errors.js';
+import { oneLine, ServiceError } from '../base/errors.js';
 import { inParallel } from '../base/in-parallel.js';
 import type { Log } from '../base/log.js';
-import { type JobResult, linkSchema } from '../criteria/job-result.js';
+import { likelyName } from '../base/similar-names.js';
+import { type Evidence, type JobResult, linkSchema } from '../criteria/job-result.js';
 import type { Dlrn } from '../dlrn/client.js';
 import type { Subject } from '../dlrn/hashes.js';
 import { type Notes, parseNotes, tagInNotes } from '../dlrn/notes.js';
@@ -16,26 +17,42 @@ const NEWEST_AGGREGATES = 50;
 const MAX_PAGES = 50;
 
 /**
- * All of DLRN's results for these jobs. Throws rather than return a part: a failure that was not read must not pass as
- * absent.
+ * All of DLRN's results for these jobs, with a remark on each that nobody has reported under its name. Throws rather
+ * than return a part: a failure that was not read must not pass as absent.
  */
-export async function dlrnEvidence(
-  dlrn: Dlrn,
-  scope: DlrnScope,
-  jobs: readonly string[],
-  log: Log,
-): Promise<JobResult[]> {
+export async function dlrnEvidence(dlrn: Dlrn, scope: DlrnScope, jobs: readonly string[], log: Log): Promise<Evidence> {
   if (scope.kind !== 'label') {
     const votes = await dlrn.votes(scope);
     if (votes.length === 0) await dlrn.checkKnown(scope);
-    return toJobResults(votes, jobs);
+    return { source: 'dlrn', results: toJobResults(votes, jobs), remarks: remarksOn(jobs, votes) };
   }
   const [hashes, byJob] = await Promise.all([newestAggregates(dlrn, scope.label), dlrn.jobVotes(jobs)]);
   const votes =
     byJob?.filter(({ aggregate_hash: hash }) => hashes.includes(hash ?? '')) ??
     (await inParallel(hashes, (hash) => dlrn.votes({ kind: 'aggregate', hash }))).flat();
   log.debug(`DLRN: ${votes.length} votes on the ${hashes.length} newest aggregate hashes of ${scope.label}`);
-  return toJobResults(votes, jobs);
+  // GraphQL was asked for the votes of these jobs only, but on all hashes.
+  const never = 'nobody has reported it to DLRN under this name';
+  const remarks = byJob === undefined ? remarksOn(jobs, votes) : remarksOn(jobs, byJob, never);
+  return { source: 'dlrn', results: toJobResults(votes, jobs), remarks };
+}
+
+/**
+ * By job without a vote: the job that has votes and that its name was most likely meant to be or, where there is none,
+ * `otherwise`.
+ */
+function remarksOn(jobs: readonly string[], votes: readonly Vote[], otherwise?: string): ReadonlyMap<string, string> {
+  const voters = new Set(votes.map(({ job_id: job }) => job));
+  const others = [...voters].filter((voter) => !jobs.includes(voter));
+  const remarks = new Map<string, string>();
+  for (const job of jobs) {
+    if (voters.has(job)) continue;
+    const likely = likelyName(job, others);
+    const remark =
+      likely === undefined ? otherwise : `no result under this name; DLRN has one of ${oneLine(likely, 256)}`;
+    if (remark !== undefined) remarks.set(job, remark);
+  }
+  return remarks;
 }
 
 async function newestAggregates(dlrn: Dlrn, label: string): Promise<string[]> {

@@ -24,10 +24,10 @@ export async function readEvidence(
 ): Promise<Evidence> {
   switch (source.kind) {
     case 'dlrn':
-      return { source: 'dlrn', results: await dlrnEvidence(source.dlrn, source.scope, jobs, log), remarks: new Map() };
+      return dlrnEvidence(source.dlrn, source.scope, jobs, log);
     case 'needs':
       return needsEvidence({ ...source, jobs, candidate, now });
     case 'zuul':
-      return { source: 'zuul', results: await zuulEvidence({ ...source, jobs, log }), remarks: new Map() };
+      return zuulEvidence({ ...source, jobs, log });
   }
 }

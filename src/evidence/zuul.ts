@@ -1,10 +1,10 @@
 import * as v from 'valibot';
-import { ServiceError } from '../base/errors.js';
+import { oneLine, ServiceError } from '../base/errors.js';
 import { inParallel } from '../base/in-parallel.js';
 import type { Log } from '../base/log.js';
 import { parseJson } from '../base/schema.js';
 import { candidateSchema, digestSchema, formatCandidate } from '../candidate/reference.js';
-import { type JobResult, linkSchema } from '../criteria/job-result.js';
+import { type Evidence, type JobResult, linkSchema } from '../criteria/job-result.js';
 import type { Http, TextResponse } from '../http/policy.js';
 import { readSaid } from '../http/said.js';
 import { kindOfStatus } from '../http/status.js';
@@ -77,10 +77,23 @@ const candidateArtifactSchema = v.object({
  */
 const FAILURES: readonly (string | null)[] = ['FAILURE', 'POST_FAILURE', 'TIMED_OUT', 'DISK_FULL'];
 
-/** Reads Zuul's builds of these jobs (Zuul's REST API, `/api/tenant/{tenant}/builds`). */
-export async function zuulEvidence(parts: ZuulParts): Promise<JobResult[]> {
-  const builds = await inParallel(parts.jobs, (job) => buildsOf(parts, job));
-  return builds.flat().flatMap(toJobResult);
+/**
+ * Reads Zuul's builds of these jobs (Zuul's REST API, `/api/tenant/{tenant}/builds`), with a remark on each job without
+ * a build that can count.
+ */
+export async function zuulEvidence(parts: ZuulParts): Promise<Evidence> {
+  const all = await inParallel(parts.jobs, async (job) => ({ job, ...(await buildsOf(parts, job)) }));
+  return {
+    source: 'zuul',
+    results: all.flatMap(({ builds }) => builds.flatMap(toJobResult)),
+    remarks: new Map(all.flatMap((one) => (one.builds.length > 0 ? [] : [[one.job, whyNone(one.elsewhere, parts)]]))),
+  };
+}
+
+/** `elsewhere` are the pipelines that have builds of the job. */
+function whyNone(elsewhere: readonly string[], { pipelines }: ZuulParts): string {
+  if (elsewhere.length === 0) return 'Zuul has no build of a job with this name';
+  return `no build in ${pipelines.join(' or ')}; Zuul has builds in ${elsewhere.map((name) => oneLine(name, 60)).join(', ')}`;
 }
 
 /** A build on any image, or on none. */
@@ -104,15 +117,23 @@ export async function newestZuulBuilds(zuul: Zuul, job: string, limit: number): 
   }));
 }
 
-async function buildsOf({ pipelines, log, ...zuul }: ZuulParts, job: string): Promise<Build[]> {
+/** The builds of a job in pipelines that count, and the names of the other pipelines that have some. */
+async function buildsOf(
+  { pipelines, log, ...zuul }: ZuulParts,
+  job: string,
+): Promise<{ readonly builds: readonly Build[]; readonly elsewhere: readonly string[] }> {
   const builds: Build[] = [];
+  const elsewhere = new Set<string>();
   for (let page = 0; page < MAX_PAGES; page += 1) {
     const rows = await readPage(zuul, job, { limit: PAGE, skip: page * PAGE });
-    builds.push(...ofJob(rows, job).filter(({ pipeline }) => pipelines.includes(pipeline)));
-    if (rows.length < PAGE) return builds;
+    for (const build of ofJob(rows, job)) {
+      if (pipelines.includes(build.pipeline)) builds.push(build);
+      else elsewhere.add(build.pipeline);
+    }
+    if (rows.length < PAGE) return { builds, elsewhere: [...elsewhere] };
   }
   log.debug(`Zuul: only the newest ${MAX_PAGES * PAGE} builds of ${job} were read`);
-  return builds;
+  return { builds, elsewhere: [...elsewhere] };
 }
 
 async function readPage(

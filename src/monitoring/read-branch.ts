@@ -25,7 +25,7 @@ export interface Branch {
   /** Opens its store, runs `read` on it, and closes it. */
   withStore<T>(read: (store: StoreReader) => Promise<T>): Promise<T>;
   /** The place of its jobs' votes, if they are read too. */
-  readonly dlrn: { readonly url: string; votes(jobs: readonly string[]): Promise<JobResult[]> } | undefined;
+  readonly dlrn: { readonly url: string; votes(jobs: readonly string[]): Promise<readonly JobResult[]> } | undefined;
 }
 
 /** A source that could not be read or trusted. */

@@ -9,11 +9,10 @@ import { evaluate } from '../../src/criteria/evaluate.js';
 import type { JobResult } from '../../src/criteria/job-result.js';
 import { regressions } from '../../src/criteria/regressions.js';
 import type { Dlrn } from '../../src/dlrn/client.js';
-import { dlrnEvidence } from '../../src/evidence/dlrn.js';
 import { needsEvidence } from '../../src/evidence/needs.js';
 import { zuulEvidence } from '../../src/evidence/zuul.js';
 import type { Http } from '../../src/http/policy.js';
-import { silent } from '../dlrn/support.js';
+import { dlrnResults, silent } from '../dlrn/support.js';
 import {
   type Build,
   type Candidate,
@@ -172,7 +171,7 @@ async function resultsOf(
   ];
 }
 
-async function resultsOfVotes(votes: readonly Vote[], jobs: readonly string[]): Promise<JobResult[]> {
+async function resultsOfVotes(votes: readonly Vote[], jobs: readonly string[]): Promise<readonly JobResult[]> {
   if (votes.length === 0) return [];
   const rows = votes.map(({ job, success, inProgress, notes, user, aggregateHash, time }) => ({
     aggregate_hash: aggregateHash,
@@ -187,7 +186,7 @@ async function resultsOfVotes(votes: readonly Vote[], jobs: readonly string[]): 
     user: user ?? '',
   }));
   const dlrn: Pick<Dlrn, 'votes'> = { votes: async () => rows };
-  return dlrnEvidence(dlrn as Dlrn, { kind: 'aggregate', hash: 'h1' }, jobs, silent);
+  return dlrnResults(dlrn as Dlrn, { kind: 'aggregate', hash: 'h1' }, jobs, silent);
 }
 
 function resultsOfNeeds(
@@ -207,7 +206,7 @@ function resultsOfNeeds(
   return needsEvidence({ needs: text, attempt, jobs, candidate, now }).results;
 }
 
-async function resultsOfBuilds(builds: readonly Build[], jobs: readonly string[]): Promise<JobResult[]> {
+async function resultsOfBuilds(builds: readonly Build[], jobs: readonly string[]): Promise<readonly JobResult[]> {
   if (builds.length === 0) return [];
   const rows = builds.map(({ job, result, artifacts, start, end }) => ({
     job_name: job,
@@ -221,7 +220,7 @@ async function resultsOfBuilds(builds: readonly Build[], jobs: readonly string[]
   }));
   const answer = { status: 200, headers: {}, text: JSON.stringify(rows) };
   const http: Pick<Http, 'sendForText'> = { sendForText: async () => ({ ...answer, body: noBody() }) };
-  return zuulEvidence({
+  const evidence = await zuulEvidence({
     http: http as Http,
     url: new URL('https://zuul.example'),
     tenant: 'ceph',
@@ -229,6 +228,7 @@ async function resultsOfBuilds(builds: readonly Build[], jobs: readonly string[]
     pipelines: ['periodic'],
     log: silent,
   });
+  return evidence.results;
 }
 
 async function* noBody(): AsyncGenerator<Uint8Array> {}

@@ -5,13 +5,13 @@ import { parseCriteria } from '../../src/criteria/criteria-file.js';
 import { evaluate } from '../../src/criteria/evaluate.js';
 import { createDlrn } from '../../src/dlrn/client.js';
 import type { Report } from '../../src/dlrn/post-report.js';
-import { dlrnEvidence } from '../../src/evidence/dlrn.js';
 import { sandbox } from '../sandbox/current.js';
 import type { Rule } from '../sandbox/fault-proxy.js';
 import {
   CANDIDATE,
   clock,
   dlrnAt,
+  dlrnResults,
   errorOf,
   faultyDlrn,
   http,
@@ -78,7 +78,7 @@ describe('a report', () => {
     }
     expect(posted).toEqual([true, true, true, false, true, false]);
     const criteria = parseCriteria(`current-ceph: ["${report.jobId}"]`, 'current-ceph');
-    const evidence = await dlrnEvidence(dlrn(), report.subject, [report.jobId], silent);
+    const evidence = await dlrnResults(dlrn(), report.subject, [report.jobId], silent);
     const until = (count: number) => evidence.filter(({ timestamp }) => timestamp < report.timestamp + count);
     const verdict = (count: number) =>
       evaluate(criteria, until(count), CANDIDATE, { evaluatedAt: report.timestamp + 60 }).verdict;

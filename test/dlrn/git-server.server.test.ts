@@ -1,9 +1,8 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
 import { createDlrn, type DlrnParts } from '../../src/dlrn/client.js';
-import { dlrnEvidence } from '../../src/evidence/dlrn.js';
 import { type Answered, type Asked, startStandIn, stopStandIns } from './stand-in.js';
-import { CANDIDATE, clock, errorOf, http, newReport, silent } from './support.js';
+import { CANDIDATE, clock, dlrnResults, errorOf, http, newReport, silent } from './support.js';
 
 /**
  * A stand-in for the DLRN of git, which is newer than 0.26.1 and on no package registry. It answers as
@@ -116,7 +115,7 @@ describe.each<[string, GitDlrn]>([
   test('gives evidence, health, and what it knows', async () => {
     const { dlrn } = await start(options);
     await dlrn.reportResult(newReport({ subject: { kind: 'aggregate', hash: HASH }, jobId: 'a' }));
-    const evidence = await dlrnEvidence(dlrn, { kind: 'label', label: 'current-tripleo' }, ['a'], silent);
+    const evidence = await dlrnResults(dlrn, { kind: 'label', label: 'current-tripleo' }, ['a'], silent);
     expect(evidence).toMatchObject([{ job: 'a', outcome: 'success', candidate: { tag: CANDIDATE.tag } }]);
     expect(await dlrn.health()).toBe('ok');
     await expect(dlrn.checkCredentials()).resolves.toBeUndefined();
@@ -148,7 +147,7 @@ describe('what a DLRN of git refuses is a named error, and is not sent again', (
   test('reading without credentials where it is protected', async () => {
     const { dlrn } = await start({ protectsReading: true }, {});
     const label = { kind: 'label', label: 'current-tripleo' } as const;
-    const reads = [dlrn.health(), dlrn.votes(BUILD), dlrnEvidence(dlrn, label, ['a'], silent)];
+    const reads = [dlrn.health(), dlrn.votes(BUILD), dlrnResults(dlrn, label, ['a'], silent)];
     for (const read of reads) expect((await errorOf(read)).kind).toBe('unauthorized');
   });
 

@@ -6,6 +6,7 @@ import type { Log } from '../../src/base/log.js';
 import { candidateSchema } from '../../src/candidate/reference.js';
 import { createDlrn, type DlrnParts } from '../../src/dlrn/client.js';
 import type { Report } from '../../src/dlrn/post-report.js';
+import { dlrnEvidence } from '../../src/evidence/dlrn.js';
 import { actionsTransport } from '../../src/http/actions-transport.js';
 import { createHttp, defaultPolicy, type HttpPolicy } from '../../src/http/policy.js';
 import { sandbox } from '../sandbox/current.js';
@@ -44,6 +45,11 @@ export function dlrnAt(origin: string, rest: Partial<DlrnParts> = {}) {
     log: silent,
     ...rest,
   });
+}
+
+/** DLRN's results without its remarks. */
+export async function dlrnResults(...args: Parameters<typeof dlrnEvidence>) {
+  return (await dlrnEvidence(...args)).results;
 }
 
 export const master = () => sandbox().dlrn.branches.master;

@@ -3,8 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { parseCriteria } from '../../src/criteria/criteria-file.js';
 import { evaluate, replay } from '../../src/criteria/evaluate.js';
 import { createDlrn } from '../../src/dlrn/client.js';
-import { dlrnEvidence } from '../../src/evidence/dlrn.js';
-import { CANDIDATE, clock, http, newReport, silent } from '../dlrn/support.js';
+import { CANDIDATE, clock, dlrnResults, http, newReport, silent } from '../dlrn/support.js';
 import { sandbox } from '../sandbox/current.js';
 import { type Dlrn as DlrnServer, startDlrn } from '../sandbox/dlrn.js';
 import { type FaultProxy, startFaultProxy } from '../sandbox/fault-proxy.js';
@@ -75,23 +74,23 @@ describe('50 aggregates with 2,000 votes', () => {
   });
 
   test.each([2, 40])('of 40 jobs take three requests where %d are required', async (required) => {
-    const [requests, evidence] = await requestsOf(() => dlrnEvidence(client(), LABEL, jobs(required), silent));
+    const [requests, evidence] = await requestsOf(() => dlrnResults(client(), LABEL, jobs(required), silent));
     expect(requests).toBe(3);
     expect(evidence).toHaveLength(required * AGGREGATES);
   });
 
   test('of one job take one for the list, and 21', async () => {
-    const [requests, evidence] = await requestsOf(() => dlrnEvidence(client('narrow'), LABEL, jobs(1), silent));
+    const [requests, evidence] = await requestsOf(() => dlrnResults(client('narrow'), LABEL, jobs(1), silent));
     expect(requests).toBe(22);
     expect(evidence).toHaveLength(VOTES);
   });
 
   test('without GraphQL one for the list, one a hash, and one in vain', async () => {
     proxy.rules.push({ path: /graphql/, fault: { kind: 'answer', status: 501 } });
-    const [requests, evidence] = await requestsOf(() => dlrnEvidence(client(), LABEL, jobs(40), silent));
+    const [requests, evidence] = await requestsOf(() => dlrnResults(client(), LABEL, jobs(40), silent));
     proxy.rules.pop();
     expect(requests).toBe(52);
-    const byGraphql = await dlrnEvidence(client(), LABEL, jobs(40), silent);
+    const byGraphql = await dlrnResults(client(), LABEL, jobs(40), silent);
     expect(new Set(evidence.map((vote) => JSON.stringify(vote)))).toEqual(
       new Set(byGraphql.map((vote) => JSON.stringify(vote))),
     );

@@ -7,6 +7,7 @@ import { dlrnEvidence } from '../../src/evidence/dlrn.js';
 import {
   CANDIDATE,
   dlrnAt,
+  dlrnResults,
   errorOf,
   faultyDlrn,
   http,
@@ -63,7 +64,7 @@ describe.each<[string, Rule[]]>([
   async function decide(required: readonly string[], anyOf: readonly (readonly string[])[] = []) {
     const proxy = await faultyDlrn(...rules);
     const criteria = parseCriteria(JSON.stringify({ 'current-ceph': { required, 'any-of': anyOf } }), 'current-ceph');
-    const evidence = await dlrnEvidence(dlrnAt(proxy.url), LABEL, criteria.requirements.flat(), silent);
+    const evidence = await dlrnResults(dlrnAt(proxy.url), LABEL, criteria.requirements.flat(), silent);
     return evaluate(criteria, evidence, CANDIDATE, { evaluatedAt: NOW });
   }
 
@@ -123,7 +124,7 @@ describe.each<[string, Rule[]]>([
     const proxy = await faultyDlrn(...rules, ...promotionsAre(rows));
     const { a } = freshJobs();
     await report({ jobId: a });
-    expect(await dlrnEvidence(dlrnAt(proxy.url), LABEL, [a], silent)).toHaveLength(1);
+    expect(await dlrnResults(dlrnAt(proxy.url), LABEL, [a], silent)).toHaveLength(1);
   });
 });
 
@@ -133,7 +134,7 @@ describe('what is read', () => {
     const sent = newReport({ jobId: a, subject: hash(1), success: false, timestamp: NOW - 7, notes: THIS });
     await dlrn().reportResult(sent);
     for (const scope of [hash(1), LABEL]) {
-      expect(await dlrnEvidence(dlrn(), scope, [a], silent)).toEqual([
+      expect(await dlrnResults(dlrn(), scope, [a], silent)).toEqual([
         {
           job: a,
           outcome: 'failure',
@@ -153,7 +154,7 @@ describe('what is read', () => {
   test.each(GARBLED)('a pass with the notes %j names no image', async (notes) => {
     const { a } = freshJobs();
     await report({ jobId: a, notes });
-    const [result, ...others] = await dlrnEvidence(dlrn(), hash(0), [a], silent);
+    const [result, ...others] = await dlrnResults(dlrn(), hash(0), [a], silent);
     expect(others).toEqual([]);
     expect(result?.candidate?.digest).toBeUndefined();
   });
@@ -164,7 +165,7 @@ describe('what is read', () => {
       const { a } = freshJobs();
       const criteria = parseCriteria(`current-ceph: ["${a}"]`, 'current-ceph');
       const verdict = async () =>
-        evaluate(criteria, await dlrnEvidence(dlrn(), LABEL, [a], silent), CANDIDATE, { evaluatedAt: NOW }).verdict;
+        evaluate(criteria, await dlrnResults(dlrn(), LABEL, [a], silent), CANDIDATE, { evaluatedAt: NOW }).verdict;
       await report({ jobId: a });
       expect(await verdict()).toBe('promote');
       await report({ jobId: a, notes, success: false, timestamp: NOW - 50 });
@@ -178,7 +179,7 @@ describe('what is read', () => {
     const { a } = freshJobs();
     const criteria = parseCriteria(`current-ceph: ["${a}"]`, 'current-ceph');
     await report({ jobId: a }, { jobId: a, notes: `${CANDIDATE.tag}@sha256:0`, success: false, subject: hash(1) });
-    const evidence = await dlrnEvidence(dlrn(), LABEL, [a], silent);
+    const evidence = await dlrnResults(dlrn(), LABEL, [a], silent);
     expect(evaluate(criteria, evidence, CANDIDATE, { evaluatedAt: NOW }).verdict).toBe('wait');
   });
 
@@ -187,7 +188,7 @@ describe('what is read', () => {
     await report({ jobId: a }, { jobId: a, subject: hash(2) });
     const rows = [{ promote_name: 'current-tripleo', aggregate_hash: master().hashes[2] }];
     const proxy = await faultyDlrn(...promotionsAre(rows));
-    const evidence = await dlrnEvidence(dlrnAt(proxy.url), LABEL, [a], silent);
+    const evidence = await dlrnResults(dlrnAt(proxy.url), LABEL, [a], silent);
     expect(evidence.map((result) => result['aggregate-hash'])).toEqual([master().hashes[2]]);
   });
 
@@ -204,7 +205,7 @@ describe('what is read', () => {
     };
     const rows = [row, { ...row, timestamp: 1e300 }, { ...row, success: false, in_progress: true, timestamp: -1e300 }];
     const proxy = await faultyDlrn({ fault: answered(rows) });
-    const evidence = await dlrnEvidence(dlrnAt(proxy.url), hash(0), ['a'], silent);
+    const evidence = await dlrnResults(dlrnAt(proxy.url), hash(0), ['a'], silent);
     expect(evidence.map(({ timestamp, outcome, url, user }) => ({ timestamp, outcome, url, user }))).toEqual([
       { timestamp: 1_795_000_000, outcome: 'success' },
       { timestamp: Number.MAX_SAFE_INTEGER, outcome: 'success' },
@@ -213,14 +214,14 @@ describe('what is read', () => {
   });
 
   test('an unknown hash is an error, one without votes is not', async () => {
-    const error = await errorOf(dlrnEvidence(dlrn(), { kind: 'aggregate', hash: '0'.repeat(32) }, ['a'], silent));
+    const error = await errorOf(dlrnResults(dlrn(), { kind: 'aggregate', hash: '0'.repeat(32) }, ['a'], silent));
     expect(error.message).toContain('DLRN does not know aggregate hash');
     const proxy = await faultyDlrn({ path: /agg_status/, fault: answered([]) });
-    expect(await dlrnEvidence(dlrnAt(proxy.url), hash(2), ['a'], silent)).toEqual([]);
+    expect(await dlrnResults(dlrnAt(proxy.url), hash(2), ['a'], silent)).toEqual([]);
   });
 
   test('a label to which nothing was promoted is an error', async () => {
-    const error = await errorOf(dlrnEvidence(dlrn(), { kind: 'label', label: 'no-such-label' }, ['a'], silent));
+    const error = await errorOf(dlrnResults(dlrn(), { kind: 'label', label: 'no-such-label' }, ['a'], silent));
     expect(error.kind).toBe('not-found');
     expect(error.message).toContain('promoted to no-such-label');
   });
@@ -232,7 +233,7 @@ describe('what is read', () => {
   ])('promotions are paged, pages %s; rows without a hash cost nothing', async (_, lengths, hashes) => {
     const rows = lengths.map((length, page) => Array.from({ length }, (_, n) => promotion(1000 * page + n)));
     const proxy = await faultyDlrn(NO_GRAPHQL, ...promotionsAre(...rows), { fault: answered([]) });
-    await dlrnEvidence(dlrnAt(proxy.url), LABEL, ['a', 'b'], silent);
+    await dlrnResults(dlrnAt(proxy.url), LABEL, ['a', 'b'], silent);
     const asked = (name: string) => proxy.requests.filter(({ path }) => path.includes(name)).length;
     expect([asked('promotions'), asked('graphql'), asked('agg_status')]).toEqual([
       Math.min(lengths.length + 1, 6),
@@ -250,7 +251,7 @@ describe('what is read', () => {
   test('promotions to another label are none to this one', async () => {
     const rows = [{ promote_name: 'current-tripleo-rdo', aggregate_hash: master().hashes[0] }];
     const proxy = await faultyDlrn(...promotionsAre(rows));
-    const error = await errorOf(dlrnEvidence(dlrnAt(proxy.url), LABEL, ['a'], silent));
+    const error = await errorOf(dlrnResults(dlrnAt(proxy.url), LABEL, ['a'], silent));
     expect(error.message).toContain('no aggregate hash that was promoted to current-tripleo;');
   });
 });
@@ -282,7 +283,7 @@ describe('a DLRN that fails gives an error, and never part of the evidence', () 
     ['with 401', { path: /agg_status/, fault: { kind: 'answer', status: 401 } }, 'unauthorized'],
   ])('%s', async (_, rule, kind) => {
     const proxy = await faultyDlrn(NO_GRAPHQL, rule);
-    expect((await errorOf(dlrnEvidence(dlrnAt(proxy.url), LABEL, ['a'], silent))).kind).toBe(kind);
+    expect((await errorOf(dlrnResults(dlrnAt(proxy.url), LABEL, ['a'], silent))).kind).toBe(kind);
   });
 
   test.each<[string, Rule, string]>([
@@ -298,7 +299,7 @@ describe('a DLRN that fails gives an error, and never part of the evidence', () 
     const { a } = freshJobs();
     await report({ jobId: a });
     const proxy = await faultyDlrn(rule);
-    expect((await errorOf(dlrnEvidence(dlrnAt(proxy.url), LABEL, [a], silent))).kind).toBe(kind);
+    expect((await errorOf(dlrnResults(dlrnAt(proxy.url), LABEL, [a], silent))).kind).toBe(kind);
   });
 
   test.each<[string, Rule[]]>([
@@ -308,13 +309,13 @@ describe('a DLRN that fails gives an error, and never part of the evidence', () 
   ])('slow: %s', async (_, rules) => {
     const proxy = await faultyDlrn(...rules);
     const slow = dlrnAt(proxy.url, { http: http({ answerMs: 100, attempts: 2 }) });
-    expect((await errorOf(dlrnEvidence(slow, LABEL, ['a'], silent))).kind).toBe('timeout');
+    expect((await errorOf(dlrnResults(slow, LABEL, ['a'], silent))).kind).toBe('timeout');
   });
 
   test('down', async () => {
     const proxy = await faultyDlrn();
     await proxy.stop();
-    expect((await errorOf(dlrnEvidence(dlrnAt(proxy.url), LABEL, ['a'], silent))).kind).toBe('unreachable');
+    expect((await errorOf(dlrnResults(dlrnAt(proxy.url), LABEL, ['a'], silent))).kind).toBe('unreachable');
   });
 
   test.each<[string, Rule]>([
@@ -324,7 +325,7 @@ describe('a DLRN that fails gives an error, and never part of the evidence', () 
     const { a } = freshJobs();
     await report({ jobId: a }, { jobId: a, subject: hash(1) });
     const proxy = await faultyDlrn(rule);
-    expect(await dlrnEvidence(dlrnAt(proxy.url), LABEL, [a], silent)).toHaveLength(2);
+    expect(await dlrnResults(dlrnAt(proxy.url), LABEL, [a], silent)).toHaveLength(2);
   });
 
   test('part of what GraphQL was asked for is not used', async () => {
@@ -332,7 +333,43 @@ describe('a DLRN that fails gives an error, and never part of the evidence', () 
     await report({ jobId: a }, { jobId: b, success: false });
     const part = { errors: [{ message: 'database is locked' }], data: { j0: [], j1: null } };
     const proxy = await faultyDlrn({ path: /graphql/, fault: answered(part) });
-    const evidence = await dlrnEvidence(dlrnAt(proxy.url), LABEL, [a, b], silent);
+    const evidence = await dlrnResults(dlrnAt(proxy.url), LABEL, [a, b], silent);
     expect(evidence.map(({ outcome }) => outcome).sort()).toEqual(['failure', 'success']);
   });
 });
+
+describe('a job that nobody reports', () => {
+  test('on a hash: the name that it was meant to be, if that has reported', async () => {
+    const { a, b } = freshJobs();
+    await report({ jobId: a });
+    const wrong = `${a}s`;
+    const { remarks } = await dlrnEvidence(dlrn(), hash(0), [wrong, b, a], silent);
+    // A job of the criteria is never taken for another one.
+    expect([...remarks]).toEqual([]);
+    const other = await dlrnEvidence(dlrn(), hash(0), [wrong, randomUUID()], silent);
+    expect([...other.remarks]).toEqual([[wrong, `no result under this name; DLRN has one of ${a}`]]);
+    expect(evaluate(criteriaOf(wrong), other.results, CANDIDATE, { evaluatedAt: NOW, ...other })).toMatchObject({
+      verdict: 'wait',
+      reason: `not met: ${wrong} (no result under this name; DLRN has one of ${a})`,
+    });
+  });
+
+  test('of a label, by GraphQL: that DLRN has no vote of this name at all', async () => {
+    const { a, b } = freshJobs();
+    await report({ jobId: a });
+    const { remarks } = await dlrnEvidence(dlrn(), LABEL, [a, b], silent);
+    expect([...remarks]).toEqual([[b, 'nobody has reported it to DLRN under this name']]);
+  });
+
+  test('of a label, hash by hash: the likely name', async () => {
+    const { a } = freshJobs();
+    await report({ jobId: a });
+    const proxy = await faultyDlrn(NO_GRAPHQL);
+    const { remarks } = await dlrnEvidence(dlrnAt(proxy.url), LABEL, [`${a}s`], silent);
+    expect([...remarks]).toEqual([[`${a}s`, `no result under this name; DLRN has one of ${a}`]]);
+  });
+});
+
+function criteriaOf(...required: string[]) {
+  return parseCriteria(JSON.stringify({ 'current-ceph': { required } }), 'current-ceph');
+}

@@ -47,6 +47,10 @@ function build(rest: object = {}) {
 }
 
 async function read(builds: readonly object[], pipelines: string[] = ['periodic']) {
+  return (await readAll(builds, pipelines)).results;
+}
+
+async function readAll(builds: readonly object[], pipelines: string[]) {
   const { url } = await zuul((asked) => ({
     body: asked.searchParams.get('skip') === '0' ? JSON.stringify(builds) : '[]',
   }));
@@ -175,13 +179,27 @@ test('all pages of all jobs are read, and the verdict follows', async () => {
     return { body: JSON.stringify(page) };
   });
   const jobs = ['scenario001', 'scenario004'];
-  const evidence = await zuulEvidence({ http: http(), url, tenant: 'a/b', jobs, pipelines: ['periodic'], log: silent });
+  const parts = { http: http(), url, tenant: 'a/b', jobs, pipelines: ['periodic'], log: silent };
+  const { results: evidence } = await zuulEvidence(parts);
   expect(asked().sort()).toEqual(
     jobs.flatMap((job) =>
       [0, 100, 200].map((n) => `/zuul/api/tenant/a%2Fb/builds?job_name=${job}&limit=100&skip=${n}`),
     ),
   );
   expect(decide('current-ceph: [scenario001, scenario004]', evidence).verdict).toBe('promote');
+});
+
+test.each([
+  [[], 'Zuul has no build of a job with this name'],
+  [[build({ job_name: 'scenario0011' })], 'Zuul has no build of a job with this name'],
+  [
+    [build({ pipeline: 'check' }), build({ pipeline: 'gate' }), build({ pipeline: 'check' })],
+    'no build in periodic or weekly; Zuul has builds in check, gate',
+  ],
+  [[build({ pipeline: 'check' }), build()], undefined],
+])('a job without a build that can count (%#)', async (builds, remark) => {
+  const { remarks } = await readAll(builds, ['periodic', 'weekly']);
+  expect(remarks.get('scenario001')).toBe(remark);
 });
 
 test('reading ends after a thousand builds of a job', async () => {
@@ -246,7 +264,7 @@ describe('a Zuul that is down or slow is a named error, and no build counts', ()
       broken -= 1;
       return broken >= 0 ? { status: 503, body: '' } : { body: JSON.stringify([build()]) };
     });
-    expect(await zuulEvidence({ ...parts(url), jobs: ['scenario001'] })).toHaveLength(1);
+    expect((await zuulEvidence({ ...parts(url), jobs: ['scenario001'] })).results).toHaveLength(1);
   });
 
   test('it fails on the second page: what the first said is not enough', async () => {

@@ -7,7 +7,7 @@ import {
   sameRepository,
 } from '../candidate/reference.js';
 import type { LedgerRecord, LedgerTarget } from '../ledger/record.js';
-import type { Copy } from '../registry/registry.js';
+import type { Copy, Manifest } from '../registry/registry.js';
 import { configuredTargets, targetRepositories } from '../rules/targets.js';
 import { companionKeys } from '../store/candidate-file.js';
 import type { Promotion } from './promotion.js';
@@ -113,7 +113,7 @@ function isGone(error: unknown): boolean {
 }
 
 /**
- * The digests of an image's platform manifests and of their configs, read from any place that still has the image;
+ * The digests of an image's manifests and of their configs, read from any place that still has the image;
  * empty if none has. Attestation manifests are left out because they change with every build.
  */
 export async function readContents(
@@ -124,14 +124,36 @@ export async function readContents(
   for (const place of [repository, ...targetRepositories(promotion.targets)]) {
     const manifest = await findManifest(promotion, place, digest);
     if (manifest === undefined) continue;
-    if (manifest.kind === 'image') return [manifest.digest, manifest.config.digest];
-    const contents: Digest[] = [];
-    for (const child of manifest.children.filter(({ platform }) => platform !== undefined)) {
-      contents.push(child.digest);
-      const image = await findManifest(promotion, place, child.digest);
-      if (image?.kind === 'image') contents.push(image.config.digest);
-    }
-    return contents;
+    const contents = new Set<Digest>();
+    await addContents(contents, manifest, (child) => findManifest(promotion, place, child));
+    return [...contents];
   }
   return [];
+}
+
+/** What an image can have that the copy accepts: 1000 manifests, each with its config. */
+const MAX_CONTENTS = 2000;
+
+/**
+ * Goes through whatever could run, also where an index names no platform or has indexes in it: else a banned image could
+ * be packed so that nobody sees it.
+ */
+async function addContents(
+  contents: Set<Digest>,
+  manifest: Manifest,
+  find: (digest: Digest) => Promise<Manifest | undefined>,
+): Promise<void> {
+  if (manifest.kind === 'image') {
+    contents.add(manifest.digest).add(manifest.config.digest);
+    return;
+  }
+  for (const child of manifest.children) {
+    if (child.isAttestation || contents.has(child.digest)) continue;
+    if (contents.size >= MAX_CONTENTS) {
+      throw new ServiceError('too-large', `${manifest.digest}: an index with more manifests than an image has`);
+    }
+    contents.add(child.digest);
+    const found = await find(child.digest);
+    if (found !== undefined) await addContents(contents, found, find);
+  }
 }

@@ -205,7 +205,9 @@ function indexParts({ manifests, subject }: v.InferOutput<typeof indexSchema>) {
   const children = (manifests ?? []).map(({ platform, annotations, ...descriptor }): Child => {
     const name = platform == null ? undefined : platformName(platform);
     const isAttestation =
-      name === 'unknown/unknown' || annotations?.['vnd.docker.reference.type'] === 'attestation-manifest';
+      name === 'unknown/unknown' ||
+      // With a platform, whoever pulls for that platform gets it and runs it.
+      (name === undefined && annotations?.['vnd.docker.reference.type'] === 'attestation-manifest');
     return {
       ...descriptor,
       ...(isAttestation ? { isAttestation: true } : name !== undefined && { platform: name }),

@@ -43,8 +43,12 @@ export async function statePromoted(
   const companions = companionsOf(set);
   const isNewer = (a: Candidate['tag'], b: Candidate['tag']) => (setting.compareTags(a, b) ?? 0) > 0;
   const kept = holdsAfter(head?.holds ?? [], candidate, contents, isNewer);
-  const leaves = head !== undefined && directionOf(setting, candidate.tag, head) === 'down';
-  const holds = leaves ? withBan(kept, await banOn(head.candidate, candidate, reason, setting, head, facts)) : kept;
+  const isDown = head !== undefined && directionOf(setting, candidate.tag, head) === 'down';
+  // Under two tags it may be one image, which then stays promoted.
+  const holds =
+    isDown && head.candidate.digest !== candidate.digest
+      ? withBan(kept, await banOn(head.candidate, candidate, reason, setting, head, facts))
+      : kept;
   const quarantine = head?.quarantine ?? [];
   const previous = head && (await findPrevious(facts.history, candidate.digest, [...holds, ...quarantine]));
   const targets: LedgerTarget[] = candidateTargets(setting.targets, candidate);

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
 import { rfc3339 } from '../../src/base/clock.js';
 import { UserError } from '../../src/base/errors.js';
+import type { Digest } from '../../src/candidate/reference.js';
 import { parseCriteria } from '../../src/criteria/criteria-file.js';
 import type { Verdict } from '../../src/criteria/decision-record.js';
 import { decisionRecordSchema } from '../../src/criteria/decision-record.js';
@@ -518,6 +519,12 @@ describe('nobody can make a record too large by reporting often', () => {
     ['on other images', 'promote', flood(8000, (n) => failed('a', { candidate: { tag: tagOf(`v${n}`) } }))],
     ['of one tag without a digest', 'wait', flood(8000, (n) => failed('a', { ...long, ...BARE_TAG, ...ago(n) }))],
     ['at times that cannot be', 'wait', flood(8000, (n) => failed('a', { ...long, timestamp: -1 - n }))],
+    ['that run', 'wait', flood(8000, (n) => result('a', 'running', { ...long, ...ago(n) }))],
+    [
+      'in another set',
+      'wait',
+      flood(8000, (n) => failed('a', { ...long, 'set-digest': `sha256:${'5'.repeat(64)}` as Digest, ...ago(n) })),
+    ],
     [
       'on many hashes',
       'promote',

@@ -89,6 +89,14 @@ test.each<[string, object, object]>([
   ['urls null', { urls: null }, {}],
   ['an unknown platform', { platform: { os: 'unknown', architecture: 'unknown' } }, { isAttestation: true }],
   ["buildx's mark", { annotations: { 'vnd.docker.reference.type': 'attestation-manifest' } }, { isAttestation: true }],
+  [
+    "buildx's mark on a platform, which runs all the same",
+    {
+      platform: { os: 'linux', architecture: 'amd64' },
+      annotations: { 'vnd.docker.reference.type': 'attestation-manifest' },
+    },
+    { platform: 'linux/amd64' },
+  ],
 ])('a child with %s', (_, change, expected) => {
   const parsed = parse({ schemaVersion: 2, manifests: [{ ...descriptor, ...change }] }, MEDIA_TYPES.oci.index);
   expect(parsed.kind === 'index' && parsed.children).toEqual([{ ...descriptor, ...expected }]);

@@ -349,6 +349,31 @@ describe('what is promoted and fails', () => {
       'unchanged regressed deploy',
     ],
     [
+      'is not held again where a person has lifted the hold',
+      evaluating,
+      {
+        ...red,
+        ledger: [
+          ...twoPromoted,
+          [2, { kind: 'hold', ...previous(1), holds: [ban(2)] }],
+          [2, { kind: 'lift', ...previous(1) }],
+        ],
+        setting: { onRegression: 'hold' },
+      },
+      'unchanged regressed deploy',
+    ],
+    [
+      'after a rollback stays, whatever the setting says',
+      evaluating,
+      {
+        ledger: [[1], [2, previous(1)], [3, previous(2)], [2, { kind: 'rollback', ...previous(1), holds: [ban(3)] }]],
+        candidate: 2,
+        failed: { 2: ['deploy'] },
+        setting: { onRegression: 'rollback' },
+      },
+      'unchanged regressed deploy',
+    ],
+    [
       'by a force is left to people',
       evaluating,
       {
@@ -404,6 +429,28 @@ describe('a force', () => {
     ],
     ['down holds what it leaves', forcing(1), { ledger: [[2]] }, `force -> forced ${V(1)} holding ${V(2)}`],
     ['of what is promoted changes nothing', forcing(2), { ledger: [[2]] }, 'unchanged'],
+    [
+      'down to what is promoted, under an older tag and at one target more, holds nothing',
+      forcing(1),
+      {
+        ledger: [[2]],
+        moved: { [`ceph/daemon:${V(1)}`]: digestOf(V(2)) },
+        setting: { targets: parseTargets(['quay.io/tripleomastercentos9/daemon', 'quay.io/b/daemon']) },
+      },
+      `force -> forced ${V(1)}`,
+    ],
+    [
+      'further down holds what both leave',
+      forcing(1),
+      { ledger: [[3], [2, { kind: 'forced', holds: [ban(3)] }]] },
+      `force -> forced ${V(1)} holding ${V(3)},${V(2)}`,
+    ],
+    [
+      'up, but not as far as what is on hold, leaves the hold',
+      forcing(2),
+      { ledger: [[1, { kind: 'forced', holds: [ban(3)] }]] },
+      `force -> forced ${V(2)} holding ${V(3)}`,
+    ],
     [
       'while promotion is frozen',
       forcing(2),

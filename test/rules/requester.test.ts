@@ -65,6 +65,8 @@ describe('which ref may change something', () => {
       ['v2'],
       other('refs/heads/main', ['v2']),
     ],
+    ['a branch in another case', { ref: 'refs/heads/Main' }, [], other('refs/heads/Main')],
+    ['a branch where a pattern is listed', { ref: 'refs/heads/v2' }, ['v*'], other('refs/heads/v2', ['v*'])],
     ['an unknown ref', { ref: '' }, [], { kind: 'unknown-ref' }],
     ['an unknown default branch', { defaultBranch: undefined }, [], { kind: 'unknown-default-branch' }],
     ['an unknown default branch where refs are listed', { defaultBranch: undefined }, ['main'], undefined],

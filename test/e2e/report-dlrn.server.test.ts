@@ -1,9 +1,13 @@
 import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
 import { createDlrn } from '../../src/dlrn/client.js';
 import type { Subject } from '../../src/dlrn/hashes.js';
 import { clock, http, silent } from '../dlrn/support.js';
+import { startTlsFront } from '../registry/tls-front.js';
 import { cephDaemonImage } from '../sandbox/ceph-daemon.js';
 import { sandbox } from '../sandbox/current.js';
 import { type FaultProxy, type Rule, startFaultProxy } from '../sandbox/fault-proxy.js';
@@ -43,6 +47,27 @@ async function stored(job: string, subject: Subject) {
   const votes = await createDlrn({ http: http(), url: new URL(master().url), clock, log: silent }).votes(subject);
   return votes.filter(({ job_id: id }) => id === job);
 }
+
+test('a DLRN whose certificate a company signed is believed with ca-file, and not without', async () => {
+  const directory = await mkdtemp(path.join(tmpdir(), 'dlrn-tls-'));
+  const upstream = new URL(master().url).origin;
+  const front = await startTlsFront({ nginx: sandbox().tools.nginx, directory, upstream, http2: false });
+  const file = path.join(directory, 'company.pem');
+  await writeFile(file, front.ca);
+  const url = new URL(new URL(master().url).pathname, `https://${front.host}`).href;
+  const to = { 'dlrn-url': url, 'aggregate-hash': newest() };
+  const job = freshJob();
+  try {
+    const refused = await report(job, to);
+    expect(refused.errors).toEqual([expect.stringContaining('ca-file')]);
+    expect(await stored(job, aggregate())).toEqual([]);
+    expect((await report(job, { ...to, 'ca-file': file })).errors).toEqual([]);
+    expect(await stored(job, aggregate())).toHaveLength(1);
+  } finally {
+    await front.stop();
+    await rm(directory, { recursive: true });
+  }
+});
 
 const freshJob = () => `scenario001-${randomUUID()}`;
 const newest = () => master().hashes[0] ?? '';

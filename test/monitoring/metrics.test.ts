@@ -1,9 +1,12 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { formatCandidate } from '../../src/candidate/reference.js';
 import { renderMetrics } from '../../src/monitoring/metrics.js';
 import type { BranchHistory } from '../../src/monitoring/read-branch.js';
 import { summarize } from '../../src/monitoring/summarize.js';
+import { projectRoot } from '../sandbox/project.js';
 import {
   busyHistory,
   candidate,
@@ -19,6 +22,24 @@ import {
   SETTINGS,
 } from './fixture.js';
 import { regressedHistory } from './scenes.js';
+
+/** What docs/how-to/monitor.md asks InfluxDB, where telegraf has each metric as a field, and its labels as tags. */
+function influxQueries(): { metric: string; tags: string[] }[] {
+  const page = readFileSync(path.join(projectRoot, 'docs/how-to/monitor.md'), 'utf8');
+  return [...page.matchAll(/^ +SELECT last\("(\w+)"\) FROM "prometheus" WHERE .* GROUP BY (.*)$/gm)].map(
+    ([, metric = '', tags = '']) => ({ metric, tags: tags.split(', ').map((tag) => tag.slice(1, -1)) }),
+  );
+}
+
+test("the queries of RDO's panels name metrics and labels that are there", () => {
+  const metrics = parse(renderMetrics(summarize([regressedHistory('master')], SETTINGS, NOW)));
+  const queries = influxQueries();
+  expect(queries.map(({ metric }) => metric)).toEqual(['ceph_promotion_current', 'ceph_promotion_regressed']);
+  for (const { metric, tags } of queries) {
+    const [sample] = metrics.get(metric) ?? [];
+    expect(Object.keys(sample?.labels ?? {})).toEqual(expect.arrayContaining(tags));
+  }
+});
 
 /** Each family's samples; throws at a line that is not valid in both OpenMetrics and Prometheus' text format. */
 function parse(text: string): Map<string, { labels: Record<string, string>; value: number }[]> {

@@ -326,9 +326,9 @@ test.each<[string, object, string, string, string]>([
     { hold: TAG, targets: 'quay.io/eve/x' },
     'alice@example.org',
     'ceph-decision',
-    'is no decision',
+    'is not a decision',
   ],
-  ['no decision', {}, 'alice@example.org', 'ceph-decision', 'is no decision'],
+  ['no decision', {}, 'alice@example.org', 'ceph-decision', 'is not a decision'],
 ])('%s decides nothing', async (_, decision, email, pipeline, message) => {
   const before = await records();
   merge(decision, email);

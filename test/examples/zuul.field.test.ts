@@ -130,7 +130,7 @@ test("the scenario's own deployment runs the digest, and asks which digest runs"
   const other = reference().replace(/[0-9a-f]{64}$/, '0'.repeat(64));
   const wrong = await run({ ceph_promotion: { find_stable_tag: { reference: other } } });
   expect(wrong).toMatchObject({ status: 2, returned: undefined });
-  expect(wrong.said).toContain('this build is no evidence');
+  expect(wrong.said).toContain('this build does not count');
   await rm(folder, { recursive: true });
 });
 

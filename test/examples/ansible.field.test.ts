@@ -66,7 +66,7 @@ describe('what it sets', () => {
 describe('what it refuses, in one line', () => {
   const none = 'is no candidate file';
   test.each<[string, string, object | undefined, object, string]>([
-    ['a promoted label', 'v1', undefined, { ceph_candidate_label: 'current-ceph' }, 'is no label of candidates'],
+    ['a promoted label', 'v1', undefined, { ceph_candidate_label: 'current-ceph' }, 'is not a label of candidates'],
     ['a label that leads elsewhere', '../evil', undefined, {}, 'names no tag'],
     ["an empty label of RDO's", '', undefined, {}, 'is empty: publish its tag again'],
     ['a candidate file of another tag', 'v1', { ...FILE, tag: 'v2' }, {}, none],

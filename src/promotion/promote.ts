@@ -126,6 +126,13 @@ async function requireSafeRights({ store, label, candidateLabel, dryRun, log }: 
   const problems = await store.checkRights(label, candidateLabel);
   const unsafe = problems.find(({ severity }) => severity === 'unsafe');
   if (unsafe !== undefined && !dryRun) throw new UserError(unsafe.message, { hint: 'server' });
+  if (!dryRun && !(await store.ownsLedger(label))) {
+    throw new UserError(
+      `${store.where}/ledger/${label}: belongs to another account, which so can write it: find out who made it and ` +
+        'what it says, then give it to the promoting account',
+      { hint: 'server' },
+    );
+  }
   for (const { message } of problems) log.warning(message);
 }
 

@@ -6,9 +6,10 @@ export interface FileRights {
   readonly owner: number;
 }
 
-/** The parts of a store whose permissions decide who can promote; undefined if a part is absent or cannot be seen. */
+/** The parts of a store whose permissions decide who can promote; undefined if a part is absent. */
 export interface StoreRights {
-  readonly parent: FileRights | undefined;
+  /** The directories above it, by path, as far as they can be seen. */
+  readonly parents: ReadonlyMap<string, FileRights>;
   readonly directory: FileRights;
   readonly ledgers: FileRights | undefined;
   readonly ledger: FileRights | undefined;
@@ -50,7 +51,7 @@ export function findRightsProblems(rights: StoreRights, names: StoreNames): Righ
 }
 
 /** An account that may write a directory without the sticky bit can rename its entries, whoever owns them. */
-function openDirectories({ parent, directory, ledgers }: StoreRights, { where }: StoreNames): RightsProblem[] {
+function openDirectories({ parents, directory, ledgers }: StoreRights, { where }: StoreNames): RightsProblem[] {
   const problems: RightsProblem[] = [];
   const way = (open: FileRights) => `run chmod +t on it, or chmod go-w (its mode is ${modeOf(open)})`;
   if (isOpen(directory)) {
@@ -65,8 +66,9 @@ function openDirectories({ parent, directory, ledgers }: StoreRights, { where }:
       ),
     );
   }
-  if (parent !== undefined && isOpen(parent)) {
-    problems.push(unsafe(`${where}: group or others may write its parent, and so replace it: ${way(parent)}`));
+  for (const [path, parent] of parents) {
+    if (!isOpen(parent)) continue;
+    problems.push(unsafe(`${where}: group or others may write ${path} above it, and so replace it: ${way(parent)}`));
   }
   return problems;
 }
@@ -102,6 +104,15 @@ function foreignOwners(rights: StoreRights, { where, promotedLabel, candidateLab
         unsafe(
           `${where}: belongs to the account that publishes ${candidateLabel} (uid ${publisher}), ` +
             'which can so replace ledger/ and labels: give it to root or to the promoting account',
+        ),
+      );
+    }
+    for (const [path, parent] of rights.parents) {
+      if (parent.owner !== publisher) continue;
+      problems.push(
+        unsafe(
+          `${where}: ${path} above it belongs to the account that publishes ${candidateLabel} (uid ${publisher}), ` +
+            'which can so replace it: give that to root',
         ),
       );
     }

@@ -47,6 +47,10 @@ export interface Store extends StoreReader {
 
   /** Finds who besides the promoting account could change what is promoted, where the store has file rights. */
   checkRights(promotedLabel: Label, candidateLabel: Label): Promise<readonly RightsProblem[]>;
+  /**
+   * Whether the label's ledger is the writing account's own. True where there is no ledger yet, or no file has an owner.
+   */
+  ownsLedger(label: Label): Promise<boolean>;
   /** Removes what killed runs left behind, after a day. */
   sweep(): Promise<void>;
   /**

@@ -14,6 +14,7 @@ export const unseenStore: Store = {
   readLastDecision: async () => undefined,
   readPage: async () => undefined,
   checkRights: async () => [],
+  ownsLedger: async () => true,
   moveLabel: refuse,
   removeLabel: refuse,
   writeArtifact: refuse,

@@ -138,6 +138,17 @@ describeAsRoot('the image server as the page sets it up', () => {
     await opened.close();
   });
 
+  test('the promoter does not act on a ledger that the publisher made, whatever its modes are', async () => {
+    const made = `${root}/ceph/master/ledger/current-ceph`;
+    const { server: _, ...promoter } = await as('promoter');
+    // Without its label nothing says which account publishes.
+    await bash(`mv ${root}/ceph/master/ceph-ci-testing ${root}/label; chown --recursive ${names.publisher} ${made}`);
+    const candidate = await publish(scene, 'v1.0.2');
+    await expect(run(scene, { candidate }, promoter)).rejects.toThrow(/current-ceph: belongs to another account/);
+    await bash(`mv ${root}/label ${root}/ceph/master/ceph-ci-testing; chown --recursive ${names.promoter} ${made}`);
+    expect(await seen(scene)).toMatchObject({ label: 'v1.0.1' });
+  });
+
   test('the promoter can replace what the publisher wrote', async () => {
     expect(await sftp('promoter', 'rm /ceph/master/v1.0.0.json')).toBe('done');
   });

@@ -6,7 +6,10 @@ const rights = (mode: number, owner: number): FileRights => ({ mode, owner });
 
 /** As the how-to sets it up: a sticky directory of root's, a ledger of the promoter's, a label of each. */
 const GOOD: StoreRights = {
-  parent: rights(0o755, ROOT),
+  parents: new Map([
+    ['/srv/images/ceph', rights(0o755, ROOT)],
+    ['/srv/images', rights(0o755, ROOT)],
+  ]),
   directory: rights(0o1775, ROOT),
   ledgers: rights(0o755, PROMOTER),
   ledger: rights(0o755, PROMOTER),
@@ -32,8 +35,8 @@ describe('rights that are as they should be', () => {
       'nothing published yet',
       { candidateLabel: undefined, promotedLabel: undefined, ledger: undefined, records: new Map() },
     ],
-    ['a parent that is not to be seen', { parent: undefined }],
-    ['a parent like /tmp', { parent: rights(0o1777, ROOT) }],
+    ['a parent that is not to be seen', { parents: new Map() }],
+    ['a parent like /tmp', { parents: new Map([['/tmp', rights(0o1777, ROOT)]]) }],
     ["a promoted label that the directory's owner made", { promotedLabel: rights(0o777, ROOT) }],
     ['a directory for the ledgers that root made', { ledgers: rights(0o755, ROOT) }],
   ])('%s', (_, changes) => expect(problems(changes)).toEqual([]));
@@ -47,7 +50,16 @@ describe('rights that let somebody else promote', () => {
       /d: group or others may write it.* chmod \+t .*0775/,
     ],
     ['others may write the directory', { directory: rights(0o757, ROOT) }, /d: group or others may write it/],
-    ['others may write the parent', { parent: rights(0o777, ROOT) }, /d: group or others may write its parent/],
+    [
+      'others may write a directory above it',
+      { parents: new Map([...GOOD.parents, ['/srv', rights(0o777, ROOT)]]) },
+      /d: group or others may write \/srv above it, and so replace it/,
+    ],
+    [
+      "a directory above it is the publisher's",
+      { parents: new Map([...GOOD.parents, ['/srv', rights(0o755, PUBLISHER)]]) },
+      /d: \/srv above it belongs to the account that publishes ceph-ci-testing \(uid 1002\)/,
+    ],
     [
       'the publisher made ledger/ for all',
       { ledgers: rights(0o777, PUBLISHER), ledger: undefined, records: new Map(), promotedLabel: undefined },

@@ -13,8 +13,10 @@ export async function checkRights(
   const { session, where, path } = directory;
   const look = (name: string) => session.stat(pathOf(directory, name));
   // `/.` follows a link: the rights that count are those of the directory itself.
-  const [parent, own, ledgers, ledger, promoted, candidate] = await Promise.all([
-    unlessForbidden(session.stat(`${dirname(path)}/.`)),
+  const [parents, own, ledgers, ledger, promoted, candidate] = await Promise.all([
+    Promise.all(
+      directoriesAbove(path).map(async (above) => [above, await unlessForbidden(session.stat(`${above}/.`))] as const),
+    ),
     session.stat(`${path}/.`),
     look('ledger'),
     look(`ledger/${promotedLabel}`),
@@ -29,9 +31,34 @@ export async function checkRights(
     }
   }
   return findRightsProblems(
-    { parent, directory: own, ledgers, ledger, records, promotedLabel: promoted, candidateLabel: candidate },
+    {
+      parents: new Map(parents.flatMap(([above, rights]) => (rights === undefined ? [] : [[above, rights]]))),
+      directory: own,
+      ledgers,
+      ledger,
+      records,
+      promotedLabel: promoted,
+      candidateLabel: candidate,
+    },
     { where, promotedLabel, candidateLabel },
   );
+}
+
+/** All directories above an absolute path, the nearest first. */
+function directoriesAbove(path: string): string[] {
+  const parent = dirname(path);
+  return parent === path ? [] : [parent, ...directoriesAbove(parent)];
+}
+
+/**
+ * Whether the label's ledger, where there is one, belongs to the account of this session. SFTP does not say which
+ * account that is; but only the owner may set the mode, which is set to what it is.
+ */
+export async function ownsLedger(directory: Directory, label: Label): Promise<boolean> {
+  const ledger = pathOf(directory, `ledger/${label}`);
+  const entry = await directory.session.stat(ledger);
+  if (entry === undefined) return true;
+  return (await unlessForbidden(directory.session.setMode(ledger, entry.mode).then(() => true))) ?? false;
 }
 
 async function unlessForbidden<T>(work: Promise<T>): Promise<T | undefined> {

@@ -229,6 +229,8 @@ test('a ledger that was cut while a target was down, and has grown since, stops 
   expect(world.moves).toEqual([]);
 });
 
+const back: Request = { kind: 'rollback', to: 'previous', reason: 'nobody asked for it' };
+
 describe('a whole record that somebody wrote into the store', () => {
   /** Record 2: a force of v1.0.2 that nobody asked for, well-formed in all. */
   async function forged(ledgerKey: string | undefined): Promise<World> {
@@ -259,7 +261,21 @@ describe('a whole record that somebody wrote into the store', () => {
     const world = await forged(undefined);
     expect(await refusal(runIn(world, 'v1.0.1'))).toMatch(/would take current-ceph down from v1.0.2/);
     expect(world.tags.get(`${TARGETS[0]}:${CURRENT}`)).toBe(image('v1.0.2').digest);
+    const record = world.files.get(recordPath(CURRENT, 2)) ?? '';
     world.files.delete(recordPath(CURRENT, 2));
-    expect(await refusal(runIn(world, 'v1.0.1'))).toMatch(/contradicts the ledger: it proves record 2/);
+    for (const request of [undefined, back]) {
+      expect(await refusal(runIn(world, 'v1.0.1', request))).toMatch(/contradicts the ledger: it proves record 2/);
+    }
+    world.files.set(recordPath(CURRENT, 2), record);
+    expect((await runIn(world, '', back)).outcome).toMatchObject({ decision: 'rollback', candidate: image('v1.0.1') });
+    expect(world.tags.get(`${TARGETS[0]}:${CURRENT}`)).toBe(image('v1.0.1').digest);
+  });
+
+  test('leaves no trace where it is deleted before a run has acted on it', async () => {
+    const world = await forged(undefined);
+    world.files.delete(recordPath(CURRENT, 2));
+    expect((await runIn(world, 'v1.0.1')).outcome.decision).toBe('unchanged');
+    expect(world.moves).toEqual([]);
+    expect([...world.attached.keys()].filter((name) => name.includes(image('v1.0.2').digest))).toEqual([]);
   });
 });

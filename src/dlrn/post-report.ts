@@ -51,7 +51,7 @@ export async function postReport({ api, username, clock, log }: PostParts, repor
   }
 }
 
-/** Returns an error that leaves open if the vote was stored, or undefined if DLRN has confirmed it. Throws any other. */
+/** Returns an error that leaves open if the vote was stored, undefined if it was. Throws any other error. */
 async function post(api: DlrnApi, report: Report): Promise<ServiceError | undefined> {
   let answer: Answer;
   try {

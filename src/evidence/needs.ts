@@ -31,9 +31,9 @@ export interface NeedsParts {
 }
 
 /**
- * Reads the results of this workflow run's jobs on the candidate. A failure always counts. A success counts as a pass if
- * the job's output `reference` names the candidate, and its output `set-digest` the set with its companions. Anything
- * else (skipped, cancelled) is no result, and a remark says why.
+ * Reads the results of this workflow run's jobs on the candidate. A failure always counts. A success counts as a pass
+ * if the job's output `reference` names the candidate, and its output `set-digest` the set with its companions.
+ * Anything else (skipped, cancelled) is no result, and a remark says why.
  */
 export function needsEvidence({ needs, attempt, jobs, candidate, now }: NeedsParts): Evidence {
   const given = parseJson(needsSchema, needs, (problem) => new UserError(`needs: ${problem}`, { hint: 'needs' }));

@@ -9,7 +9,7 @@ import type { Label } from '../ledger/names.js';
 import type { LedgerReader } from '../ledger/reader.js';
 import type { LedgerRecord } from '../ledger/record.js';
 
-/** The number of records to search. An image that was replaced before all of them is not about to be promoted here. */
+/** The number of records to search. An image that was replaced earlier is not about to be promoted here. */
 const MAX_LOOKED_AT = 500;
 
 /**

@@ -52,8 +52,8 @@ type Build = v.InferOutput<typeof buildSchema>;
 const anyCandidateSchema = v.object({ metadata: v.object({ type: v.literal('ceph_candidate') }) });
 
 /**
- * A job returns this artifact with zuul_return to name the image that it tested. The job's variables would only show the
- * image that it was given, and a job may ignore them. Zuul does not list them either.
+ * A job returns this artifact with zuul_return to name the image that it tested. The job's variables would only show
+ * the image that it was given, and a job may ignore them. Zuul does not list them either.
  */
 const candidateArtifactSchema = v.object({
   metadata: v.object({

@@ -59,7 +59,7 @@ export async function copyLaterReferrers(promotion: Promotion, record: LedgerRec
     await registry.copy(copiesOf(promotion, configuredTargets(promotion.targets, record)), { referrers });
   } catch (error) {
     if (!(error instanceof ServiceError)) throw error;
-    log.warning(`signatures that came after the promotion were not copied: ${error.message}`);
+    log.warning(`signatures that were added after the promotion were not copied: ${error.message}`);
   }
 }
 

@@ -11,7 +11,7 @@ import type { Registry } from '../registry/registry.js';
 import { imageOf } from '../store/candidate-file.js';
 import type { StoreReader } from '../store/reader.js';
 
-/** Where to look. Registries that are not configured are never contacted. */
+/** The store and the repositories to look at. Registries that are not configured are never contacted. */
 export interface Place {
   readonly reader: Pick<StoreReader, 'readLabel' | 'readCandidateFile' | 'readRecord'>;
   readonly registry: Registry;
@@ -25,7 +25,7 @@ export interface Sight {
   readonly visible: Visible;
   /** The targets that could not be read, with the reason. `visible` contains nothing about them. */
   readonly failures: readonly { readonly target: LedgerTarget; readonly error: ServiceError }[];
-  /** How proofs contradict the ledger, one line each. */
+  /** The contradictions between proofs and the ledger, one line each. */
   readonly contradictions: readonly string[];
   /** The repositories whose registry cannot keep proofs. */
   readonly withoutReferrers: readonly string[];
@@ -50,7 +50,7 @@ export async function look(place: Place, record: LedgerRecord, end: LedgerEnd | 
   ]);
   const seen = looks.filter((one) => 'image' in one);
   const found = [...seen.map(({ target, found }) => ({ repository: target.repository, found })), ...strangers];
-  // Not with the targets: if the store cannot be read, that is no target's failure, and nothing may be believed.
+  // Not together with the targets: if the store cannot be read, no target is to blame, and nothing may be believed.
   const contradictions =
     end === undefined
       ? []
@@ -97,7 +97,7 @@ async function lookAtTarget(
     const [versioned, moving] = await Promise.all(
       [target.tag, movingTag(label)].map(async (tag) => (await repository.resolve(tag))?.digest),
     );
-    // Also where the image itself is gone: its proofs may outlive it.
+    // Proofs are looked for even if the image itself is gone, since they may outlive it.
     const digests = [...new Set([moving, target.digest])].filter((digest) => digest !== undefined);
     const found = await Promise.all(digests.map((digest) => findProofs(registry, target.repository, digest, label)));
     const own = found.find(({ digest }) => digest === target.digest);
@@ -121,7 +121,7 @@ async function lookAtTarget(
   }
 }
 
-/** Finds images of other ledgers: a repository that the record does not name may hold what another ledger promoted. */
+/** Finds images of other ledgers: a repository that the record does not name may have an image that one promoted. */
 async function findStrangers({ registry, label }: Place, repository: Repository): Promise<ProofsAt> {
   try {
     const moving = await registry.repository(repository).resolve(movingTag(label));
@@ -139,7 +139,7 @@ interface ProofsAt {
   readonly found: readonly FoundProofs[];
 }
 
-/** How the proofs on images of one repository contradict the ledger, one line each. Throws what reading the store throws. */
+/** The contradictions between the ledger and the proofs on images of one repository, one line each. */
 export async function contradictionsOf(
   { reader, label }: Pick<Place, 'reader' | 'label'>,
   found: readonly FoundProofs[],

@@ -31,11 +31,11 @@ import { findRemains, isOutdatedFor, placeOf, reconcile, refuseRemains } from '.
 export interface Asked {
   readonly request: Request;
   /**
-   * The candidate that the evidence is about; undefined if a person names another image. Where it does not say what its
-   * companions are, they are those that the store has for it.
+   * The candidate that the evidence is about; undefined if a person names another image. If it does not name its
+   * companions, those that the store has for it are used.
    */
   readonly candidate: ImageSet | undefined;
-  /** Why promotion is frozen; undefined if it is not. */
+  /** The reason for a freeze; undefined if there is none. */
   readonly freeze: string | undefined;
   readonly onRegression: Setting['onRegression'];
 }
@@ -45,13 +45,13 @@ export interface Promoted {
   /** The head after the run, or the head that a dry run would have left; undefined if the label has no ledger. */
   readonly record: LedgerRecord | undefined;
   readonly before: LedgerRecord | undefined;
-  /** When another run last promoted an image. RFC 3339. */
+  /** The time at which another run last promoted an image. RFC 3339. */
   readonly lastPromotion: string | undefined;
   /** The repositories whose registry cannot keep the proof of `record`. */
   readonly withoutReferrers: readonly string[];
 }
 
-/** How often another run may append first before we give up. */
+/** Another run may append first this often before we give up. */
 const ATTEMPTS = 20;
 
 /**
@@ -106,7 +106,7 @@ export async function promote(promotion: Promotion, wish: Asked): Promise<Promot
 async function withCompanions({ store, label }: Promotion, asked: Asked): Promise<Asked> {
   const { candidate } = asked;
   if (candidate === undefined || candidate.companions !== undefined) return asked;
-  // The rules refuse such a name, in clearer words than the store.
+  // The rules refuse such a name with a clearer message than the store.
   if (unusableName(candidate, label) !== undefined) return asked;
   const published = await readPublished(store, candidate.tag);
   const isSame = published !== undefined && formatCandidate(published) === formatCandidate(candidate);
@@ -203,7 +203,7 @@ async function commit(promotion: Promotion, head: Head | undefined, record: Ledg
   const bytes = formatRecord(record, ledgerKey);
   const checked = checkRecord(record.n, bytes, head?.bytes, rulesOf(promotion));
   // A record that fails its own checks could never be removed, and would block every later run.
-  if ('problem' in checked) throw new Error(`the ledger record is wrong, and was not written: ${checked.problem}`);
+  if ('problem' in checked) throw new Error(`the ledger record is wrong and was not written: ${checked.problem}`);
   await store.sweep();
   await prepare(promotion, record);
   await promotion.signing?.signer.ready();

@@ -21,18 +21,18 @@ export interface Promotion {
   /** The repository that candidates come from. */
   readonly source: Repository;
   readonly targets: Targets;
-  /** The key of the HMAC that seals records; undefined: records are not sealed. */
+  /** The key of the HMAC that seals records; without it they are not sealed. */
   readonly ledgerKey: string | undefined;
-  /** Who signs the proofs; undefined: they are not signed. */
+  /** The signer of the proofs; without it they are not signed. */
   readonly signing?: Signing | undefined;
-  /** Copy signatures and other referrers too? */
+  /** True to copy signatures and other referrers too. */
   readonly referrers: boolean;
   /** Reads everything and changes nothing. */
   readonly dryRun: boolean;
   readonly author: Author;
   readonly clock: Clock;
   readonly log: Log;
-  /** Evaluates the evidence on a set against the criteria. The evidence is read once. `tested` is what this run's jobs tested. */
+  /** Evaluates the evidence on a set against the criteria. It is read once. `tested` is the set that this run tested. */
   evaluate(set: ImageSet, tested: ImageSet): Promise<DecisionRecord>;
   /** Negative if a's version is lower; undefined if the two cannot be compared. */
   compareTags(a: Tag, b: Tag): number | undefined;

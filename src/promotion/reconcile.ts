@@ -17,13 +17,13 @@ import { copyImages, writeArtifacts } from './images.js';
 import { contradictionsOf, look, type Place, type Sight, targetError } from './look.js';
 import { type Promotion, rulesOf } from './promotion.js';
 
-/** How often the head may change, or another run undo our steps, before we give up. */
+/** The head may change, or another run undo our steps, this often before we give up. */
 const ROUNDS = 20;
 
 export interface Reconciled {
   /** Undefined if the label has no ledger. */
   readonly head: Head | undefined;
-  /** Why readers do not find everything that the head says. The head remains the head. */
+  /** The error because of which readers do not find everything that the head says. The head remains the head. */
   readonly unfinished?: ServiceError | undefined;
   /** The repositories whose registry cannot keep proofs. */
   readonly withoutReferrers: readonly string[];
@@ -46,15 +46,15 @@ export async function reconcile(promotion: Promotion, known?: number): Promise<R
   for (let n = 0; n < ROUNDS; n += 1) {
     const least = trusted?.n ?? known;
     const head = await readHead(ledger, rulesOf(promotion), least);
-    // Also where an older record is there: a store that was set back right after the append shows that one.
+    // An older record is not enough: a store that was reset right after the append would show that one.
     if (least !== undefined && (head === undefined || head.n < least))
-      throw distrust(least, 'it was there and is gone');
+      throw distrust(least, 'it was there, but is gone');
     if (head === undefined) return { head, withoutReferrers: [] };
     requireOwnTarget(promotion, head);
     const end = await endOf(ledger, head);
     const sight = await look(placeOf(promotion), head.record, end);
     if (trusted === undefined) warnOnce(promotion, head, sight);
-    // Another run may have appended and attached since the head was read: its proof is no contradiction.
+    // If another run has appended and attached since the head was read, its proof is not a contradiction.
     if (sight.contradictions.length > 0 && (await ledger.read(head.n + 1)) !== undefined) continue;
     refuseContradiction(sight);
     trusted = head;
@@ -167,7 +167,7 @@ export async function isOutdatedFor(promotion: Promotion, head: Head, digest: Di
 
 class Superseded extends Error {}
 
-/** What one round of steps works with. */
+/** The state that the steps of one round share. */
 interface Round {
   readonly promotion: Promotion;
   readonly head: Head;

@@ -14,8 +14,8 @@ import { type Companion, type Targets, targetRepositories } from '../rules/targe
 const ARROW = /\s+->\s+/;
 
 /**
- * Parses lines of the form `repository`, or `image:tag -> repository` for a companion, whose `image:tag@digest` pins it. Throws a UserError about the
- * first bad one.
+ * Parses lines of the form `repository` or, for a companion, `image:tag -> repository`; `image:tag@digest` pins the
+ * companion. Throws a UserError about the first bad line.
  */
 export function parseTargets(lines: readonly string[]): Targets {
   const candidate: Repository[] = [];

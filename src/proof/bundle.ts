@@ -7,14 +7,14 @@ import { parseStatement, STATEMENT_MEDIA_TYPE, type Statement } from './statemen
 
 /**
  * Sigstore bundles (github.com/sigstore/protobuf-specs, sigstore_bundle.proto) of media type v0.3 with a DSSE envelope
- * (github.com/secure-systems-lab/dsse): who signed a statement, and whether that is whom we trust.
+ * (github.com/secure-systems-lab/dsse), and the check that a trusted authority signed the statement in it.
  */
 
 export const BUNDLE_TYPE = 'application/vnd.dev.sigstore.bundle.v0.3+json';
 /** In bytes. A record has up to 4 MiB, and base64 makes it a third longer. */
 export const MAX_BUNDLE = 8 * 1024 * 1024;
 
-/** Whose signatures count. */
+/** The keys, or the identity, whose signatures count. */
 export type Authority =
   | { readonly kind: 'keys'; readonly keys: readonly KeyObject[] }
   | {
@@ -35,10 +35,10 @@ export function keysAuthority(pem: string): Authority {
 export type Opened = { readonly statement: Statement; readonly by: string } | { readonly problem: string };
 
 /**
- * Verifies a bundle's signature and gives its statement. Reads nothing but these bytes: which image the statement is
- * about is for the caller to check.
+ * Verifies a bundle's signature and returns its statement. Reads nothing but these bytes: the caller must check which
+ * image the statement is about.
  *
- * @throws UserError if the authority's trusted root is none.
+ * @throws UserError if the authority's trusted root cannot be parsed.
  */
 export async function openBundle(bytes: Uint8Array, authority: Authority): Promise<Opened> {
   const [{ bundleFromJSON }, verify] = await Promise.all([import('@sigstore/bundle'), import('@sigstore/verify')]);
@@ -46,7 +46,7 @@ export async function openBundle(bytes: Uint8Array, authority: Authority): Promi
   if (bytes.length > MAX_BUNDLE) return { problem: `it has more than ${MAX_BUNDLE} bytes` };
   let bundle: Bundle;
   try {
-    // Refuses more signatures than one, too.
+    // This also refuses more than one signature.
     bundle = bundleFromJSON(JSON.parse(Buffer.from(bytes).toString('utf8')));
   } catch {
     return { problem: 'it is not a Sigstore bundle, or not the whole of it' };
@@ -63,7 +63,7 @@ export async function openBundle(bytes: Uint8Array, authority: Authority): Promi
 
 type Verify = typeof import('@sigstore/verify');
 
-/** Keys need no log: what a bundle says of one is left out, since whoever attached it could have written it. */
+/** Keys need no log. Log entries in the bundle are ignored, since whoever attached it could have written them. */
 function verifyByKeys(bundle: Bundle, authority: Authority, { Verifier, toSignedEntity }: Verify) {
   if (authority.kind !== 'keys') throw new Error('not an authority of keys');
   if (bundle.verificationMaterial.content.$case !== 'publicKey') return { problem: 'it is not signed by a key' };
@@ -103,7 +103,7 @@ function verifyIdentity(
     return { problem: oneLine(errorLine(error), 200) };
   }
   const { subjectAlternativeName: subject = '', extensions: { issuer = '' } = {} } = identity ?? {};
-  // The library takes its policy for a regular expression.
+  // Compared here, since the library treats its policy as a regular expression.
   if (subject === authority.identity && issuer === authority.issuer) return subject;
   return { problem: `it is signed by ${oneLine(subject, 200)} (issuer ${oneLine(issuer, 200)})` };
 }

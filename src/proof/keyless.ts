@@ -15,12 +15,12 @@ export interface KeylessOptions {
   readonly now: () => number;
 }
 
-/** Tokens of GitHub last five minutes at least; in seconds. */
+/** In seconds. GitHub's tokens last at least five minutes. */
 const TOKEN_LASTS = 4 * 60;
 /** In milliseconds, for each request to Fulcio and Rekor. */
 const TIMEOUT = 30_000;
 
-/** Signs by the identity of the run: a certificate of Fulcio, and an entry in Rekor. */
+/** Signs with the identity of the run: a certificate from Fulcio, and an entry in Rekor. */
 export function keylessSigner({ fulcioUrl, rekorUrl, fetchToken, now }: KeylessOptions): Signer {
   let token: { readonly text: string; readonly since: number } | undefined;
   const ready = async () => {
@@ -63,8 +63,8 @@ function originOf(url: URL): string {
 }
 
 /**
- * A statement with a signature that fits the certificate beside it. Whose certificate that is and who issued it is not
- * looked at: this is for a run that asks whether its signature is there already, and readers verify it themselves.
+ * Opens a bundle whose signature fits its own certificate. The certificate's owner and issuer are not checked: a run
+ * only wants to know if its signature is already there, and readers verify it themselves.
  */
 async function openByItsCertificate(bytes: Uint8Array): Promise<Opened> {
   const { bundleFromJSON } = await import('@sigstore/bundle');

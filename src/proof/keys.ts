@@ -2,8 +2,7 @@ import { createHash, createPrivateKey, createPublicKey, type KeyObject } from 'n
 import { UserError } from '../base/errors.js';
 
 /**
- * Keys that sign statements, and keys that they are verified by: EC P-256 or Ed25519, which cosign takes too. No error
- * quotes a key.
+ * Keys that sign and verify statements: EC P-256 or Ed25519, which cosign supports too. No error quotes a key.
  */
 
 const KINDS = 'EC P-256 or Ed25519';
@@ -22,12 +21,12 @@ export function readSigningKey(text: string, password: string | undefined): KeyO
   try {
     key = createPrivateKey({ key: pem, format: 'pem', ...(password !== undefined && { passphrase: password }) });
   } catch {
-    // OpenSSL's message is left out, since nobody knows what it may quote.
+    // OpenSSL's message is left out, since it might quote the key.
     throw refuseSigning(
       type === 'PRIVATE KEY' ? 'is damaged, or not the whole of it' : 'is damaged, or its password is wrong',
     );
   }
-  if (!isSuitable(key)) throw refuseSigning(`is of another kind than ${KINDS}`);
+  if (!isSuitable(key)) throw refuseSigning(`is not ${KINDS}`);
   return key;
 }
 
@@ -38,12 +37,13 @@ function refuseSigning(problem: string): UserError {
 function whatInstead(type: string | undefined): string {
   if (type === undefined) return 'has no line -----BEGIN PRIVATE KEY-----: it takes PKCS #8 in PEM';
   if (type.includes('PUBLIC KEY')) return 'is a public key';
-  if (/(?:SIGSTORE|COSIGN) PRIVATE KEY/.test(type)) return "is in cosign's own format: make one by `openssl genpkey`";
-  if (type.includes('PRIVATE KEY')) return 'is not in PKCS #8: convert it by `openssl pkcs8 -topk8`';
-  return `is no private key in PKCS #8`;
+  if (/(?:SIGSTORE|COSIGN) PRIVATE KEY/.test(type))
+    return "is in cosign's own format: create one with `openssl genpkey`";
+  if (type.includes('PRIVATE KEY')) return 'is not in PKCS #8: convert it with `openssl pkcs8 -topk8`';
+  return 'is not a private key in PKCS #8';
 }
 
-/** How many keys may be trusted at once: the old one and the new one, and some of other signers. */
+/** The number of keys that may be trusted at once: the old one and the new one, and some of other signers. */
 const MAX_KEYS = 8;
 const PUBLIC_KEY = /-----BEGIN PUBLIC KEY-----\r?\n[A-Za-z0-9+/=\r\n]{1,2000}-----END PUBLIC KEY-----/g;
 
@@ -67,7 +67,7 @@ export function readPublicKeys(text: string): readonly KeyObject[] {
     } catch {
       throw refusePublic('is damaged, or not the whole of it');
     }
-    if (!isSuitable(key)) throw refusePublic(`is of another kind than ${KINDS}`);
+    if (!isSuitable(key)) throw refusePublic(`is not ${KINDS}`);
     return key;
   });
 }
@@ -88,7 +88,7 @@ export function fingerprint(key: KeyObject): Buffer {
     .digest();
 }
 
-/** A key in one word for people. */
+/** A short name of a key, for people. */
 export function describeKey(key: KeyObject): string {
   return `key ${fingerprint(key).toString('hex').slice(0, 16)}`;
 }

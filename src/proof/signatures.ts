@@ -27,10 +27,10 @@ import {
 const CONTENT = 'dev.sigstore.bundle.content';
 const PREDICATE = 'dev.sigstore.bundle.predicateType';
 const CREATED = 'org.opencontainers.image.created';
-/** Ours, so that the wanted statement is found without reading the others. What they say is never believed. */
+/** The prefix of our own annotations. They find the wanted statement without reading the others, but prove nothing. */
 const OWN = 'vnd.ceph-promotion.';
 
-/** How many statements of one type are read of an image, so that nobody can keep a run busy by attaching more. */
+/** At most this many statements of one type are read, so that nobody can keep a run busy by attaching more. */
 const MAX_READ = 100;
 
 async function listBundles(
@@ -41,7 +41,7 @@ async function listBundles(
 ): Promise<readonly Attached[] | 'unsupported'> {
   const attached = await registry.repository(repository).listAttached(digest, BUNDLE_TYPE);
   if (attached === 'unsupported') return attached;
-  // Some programs leave the annotation out: then only the statement tells its type.
+  // Some programs leave the annotation out. Then only the statement itself names its type.
   return attached.filter(({ annotations }) => (annotations[PREDICATE] ?? type) === type);
 }
 
@@ -68,8 +68,8 @@ async function some<T>(values: readonly T[], isWanted: (value: T) => Promise<boo
 }
 
 /**
- * Signs and attaches the statements of a claim that are missing. Doing it again attaches nothing, also after a run that
- * was killed in between.
+ * Signs and attaches the missing statements of a claim. Doing it again attaches nothing, even after a run that was
+ * killed in between.
  *
  * @throws ServiceError of kind `unsupported` if the registry definitely does not keep referrers.
  */
@@ -99,7 +99,7 @@ export async function attachStatements(
   }
 }
 
-/** Our annotations as far as they are there. */
+/** Our own annotations, each of which may be absent. */
 const ownSchema = v.object({
   [`${OWN}ledger`]: v.optional(v.string()),
   [`${OWN}label`]: v.optional(v.string()),
@@ -157,7 +157,7 @@ export interface FoundStatement {
   readonly sha256: string;
 }
 
-/** Finds a statement of a type about an image by somebody who is trusted, or says why there is none. */
+/** Finds a statement of a type about an image that a trusted authority signed, or the reason why there is none. */
 export async function findStatement(
   registry: Registry,
   repository: Repository,
@@ -181,23 +181,23 @@ export async function findStatement(
   return { problem: first === undefined ? 'there is none' : `${problems.length} do not count; one: ${first}` };
 }
 
-/** What is to be true of an image that a ledger's head promotes to a target. */
+/** The promotion of an image to a target by a ledger's head, which a signature must confirm. */
 export interface Signed {
   readonly label: Label;
   readonly ledger: Pick<LedgerReader, 'read'>;
   readonly end: LedgerEnd;
   readonly target: Repository;
   readonly digest: Digest;
-  /** What the moving tag at the target is on; undefined if there is no such tag. */
+  /** The digest that the target's moving tag points at; undefined if there is no such tag. */
   readonly moving: Digest | undefined;
 }
 
-/** Who signed the head's promotion of an image, or why it is not to be believed. */
+/** The signer of the head's promotion of an image, or the reason why it is not believed. */
 export type Trusted = { readonly by: string } | { readonly problem: string };
 
 /**
- * Verifies that somebody whom we trust signed the head's record as the promotion of this image to this target, and
- * that no statement on it, or on what the moving tag is on, contradicts the ledger: none is newer or of another ledger,
+ * Verifies that a trusted authority signed the head's record as the promotion of this image to this target, and that no
+ * statement on this image, or on the one of the moving tag, contradicts the ledger: none is newer or of another ledger,
  * and the newest older one is about the record that the ledger has.
  *
  * @throws ServiceError if the registry or the ledger cannot be read.

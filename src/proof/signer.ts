@@ -5,7 +5,7 @@ import { STATEMENT_MEDIA_TYPE } from './statement.js';
 
 /** Signs statements. */
 export interface Signer {
-  /** Who signs, for logs. */
+  /** The name of the signer, for logs. */
   readonly who: string;
   /** Throws a UserError or ServiceError if it cannot sign now. Called before a record is appended. */
   ready(): Promise<void>;
@@ -15,13 +15,13 @@ export interface Signer {
   open(bundle: Uint8Array): Promise<Opened>;
 }
 
-/** Who signs the statements of a run, and the URI of the workflow that they name. */
+/** The signer of a run's statements, and the URI of the workflow that they name. */
 export interface Signing {
   readonly signer: Signer;
   readonly verifier: string;
 }
 
-/** Signs by a key that `readSigningKey` read. */
+/** Signs with a key that `readSigningKey` read. */
 export function keySigner(key: KeyObject): Signer {
   const publicKey = createPublicKey(key);
   return {
@@ -32,7 +32,7 @@ export function keySigner(key: KeyObject): Signer {
       const signature = sign(key.asymmetricKeyType === 'ed25519' ? null : 'sha256', preAuthEncoding(statement), key);
       const keyHint = fingerprint(publicKey).toString('base64');
       const bundle = toDSSEBundle({ artifact: statement, artifactType: STATEMENT_MEDIA_TYPE, signature, keyHint });
-      // cosign finds no signature whose key id it does not know, and it knows none. The hint stays beside.
+      // cosign ignores a signature whose key id it does not know, and it knows none. The key hint stays in the bundle.
       for (const one of bundle.content.dsseEnvelope.signatures) one.keyid = '';
       return Buffer.from(JSON.stringify(bundleToJSON(bundle)));
     },
@@ -40,7 +40,7 @@ export function keySigner(key: KeyObject): Signer {
   };
 }
 
-/** What a DSSE signature covers (dsse, protocol.md, "PAE"). */
+/** The bytes that a DSSE signature covers (dsse, protocol.md, "PAE"). */
 export function preAuthEncoding(payload: Buffer): Buffer {
   const head = `DSSEv1 ${STATEMENT_MEDIA_TYPE.length} ${STATEMENT_MEDIA_TYPE} ${payload.length} `;
   return Buffer.concat([Buffer.from(head), payload]);

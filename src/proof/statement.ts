@@ -64,10 +64,10 @@ export const summaryPredicateSchema = v.strictObject({
   slsaVersion: v.literal('1.0'),
 });
 
-/** What is said when the criteria were met: a level of our own, by SLSA's rule that only its own begin with SLSA_. */
+/** The level for an image that met the criteria. It is our own: SLSA reserves the prefix SLSA_ for its levels. */
 export const LEVEL = 'CEPH_PROMOTION_CRITERIA_MET';
 
-/** One record, as it is said of the image of one target. */
+/** A record's promotion of an image to one target, which statements claim. */
 export interface Claim {
   readonly label: Label;
   readonly record: LedgerRecord;
@@ -76,7 +76,7 @@ export interface Claim {
   readonly digest: Digest;
 }
 
-/** The types of the statements that a claim makes. A summary speaks of the candidate only, since that is what jobs test. */
+/** The types of the statements that a claim makes. Only the candidate gets a summary, since jobs test the candidate. */
 export function typesOf({ record, digest }: Claim): readonly string[] {
   const isMet = record.kind === 'earned' && record.candidate.digest === digest;
   return isMet ? [PROMOTION_TYPE, SUMMARY_TYPE] : [PROMOTION_TYPE];
@@ -139,7 +139,7 @@ const statementSchema = v.object({
 });
 export type Statement = v.InferOutput<typeof statementSchema>;
 
-/** A statement of any type; undefined if the bytes are none. */
+/** Parses a statement of any type; undefined if the bytes are something else. */
 export function parseStatement(bytes: Uint8Array): Statement | undefined {
   try {
     const parsed = v.safeParse(statementSchema, JSON.parse(Buffer.from(bytes).toString('utf8')));
@@ -149,18 +149,18 @@ export function parseStatement(bytes: Uint8Array): Statement | undefined {
   }
 }
 
-/** Is the statement about this image? */
+/** True if the statement is about this image. */
 export function isAbout({ subject }: Statement, digest: Digest): boolean {
   return subject.some((one) => one.digest.sha256 !== undefined && `sha256:${one.digest.sha256}` === digest);
 }
 
-/** A promotion that was stated: its record, and where it says that it belongs. */
+/** A promotion that a statement claims: its record, and the record's place in the ledger. */
 export interface StatedPromotion extends Proof {
   readonly record: LedgerRecord;
 }
 
 /**
- * What a promotion statement says about an image at a target. Who signed it is another question.
+ * Reads a promotion statement about an image at a target. The caller verifies the signature.
  *
  * @returns the problem, in words, if it is about another image, label or target, or contradicts itself.
  */
@@ -176,11 +176,12 @@ export function readPromotion(
   if (of !== label) return { problem: `it is about label ${of}` };
   if (at !== canonicalRepository(target)) return { problem: `it is about target ${at}` };
   const bytes = Buffer.from(`${JSON.stringify(parsed.output.record, undefined, 2)}\n`);
-  if (sha256(bytes) !== hash) return { problem: 'its record has another hash than it says' };
+  if (sha256(bytes) !== hash) return { problem: 'its record does not have the hash that it names' };
   const read = parseRecord(bytes);
   if ('problem' in read) return { problem: `its record: ${read.problem}` };
   const { record } = read.value;
-  if (record.n !== n || record.label !== label) return { problem: 'its record is another than it says' };
+  if (record.n !== n || record.label !== label)
+    return { problem: 'its record does not have the number and label that it names' };
   if (n === 1 && ledger !== hash) return { problem: 'its record is record 1 of another ledger' };
   const named = record.targets.some(
     (one) => one.digest === digest && canonicalRepository(one.repository) === canonicalRepository(target),
@@ -189,7 +190,7 @@ export function readPromotion(
   return { ledger, n, sha256: hash, record };
 }
 
-/** Does a statement say what this claim says, whoever says it? */
+/** True if a statement makes this claim, whoever signed it. */
 export function isOfClaim(statement: Statement, claim: Claim, type: string): boolean {
   if (statement.predicateType !== type || !isAbout(statement, claim.digest)) return false;
   if (type === PROMOTION_TYPE) {

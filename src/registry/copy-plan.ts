@@ -78,8 +78,8 @@ export async function prepare(access: Access, copy: Copy, options: CopyOptions, 
   const { source, target } = copy;
   const looking = resolve(access, target.repository, target.tag);
   const read = () => recallManifest(access, source.repository, source.digest);
-  // Both are read in parallel. With a login, which costs extra requests, the source waits for the target's answer, since
-  // most copies are already done.
+  // Both are read in parallel. With a login, which costs extra requests, the source waits for the target's answer,
+  // since most copies are already done.
   const reading = access.hasLogin(target.repository) ? undefined : read();
   // The error is thrown where this is awaited below. If the target has the image, the source is not needed.
   reading?.catch(() => undefined);

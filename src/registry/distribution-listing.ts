@@ -52,8 +52,8 @@ export async function listByDistribution(
 /**
  * Reads the first page, then jumps to the names that begin with the prefix. Undefined unless the order is proven: the
  * first page must ascend, and its Link must continue from its last name; asked to continue from the prefix, the
- * registry must answer with names above it; and every page must ascend from the end of the one before. In a listing that
- * passes this, no name with the prefix comes before the prefix itself.
+ * registry must answer with names above it; and every page must ascend from the end of the one before. In a listing
+ * that passes this, no name with the prefix comes before the prefix itself.
  */
 async function readRange(
   access: Access,

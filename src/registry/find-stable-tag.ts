@@ -86,8 +86,8 @@ async function find(options: FindOptions): Promise<Found> {
 const MAX_IMAGES = 50;
 
 /**
- * Chooses a tag, and reads only the images of tags that are about to be chosen, once each. A tag gives way to the next if
- * its image is gone, is not an image, or does not fit.
+ * Chooses a tag, and reads only the images of tags that are about to be chosen, once each. A tag gives way to the next
+ * if its image is gone, is not an image, or does not fit.
  */
 async function select(
   { registry, repository, policy, log }: FindOptions,

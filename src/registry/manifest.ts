@@ -183,8 +183,8 @@ export function parseManifest(bytes: Buffer, contentType: string | undefined, wh
 }
 
 /**
- * The type of a document by its fields, which differ for each kind of manifest. OCI allows a document that does not name
- * its type, and a server of plain files does not send the type either.
+ * The type of a document by its fields, which differ for each kind of manifest. OCI allows a document that does not
+ * name its type, and a server of plain files does not send the type either.
  */
 function typeByShape({ schemaVersion, manifests, config }: v.InferOutput<typeof typeSchema>): string | undefined {
   if (schemaVersion !== 2) return undefined;

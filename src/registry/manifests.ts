@@ -190,7 +190,7 @@ export async function putManifest(
 /** A tag that does not yet show what was just stored is read back this often. */
 const LOOKS = 4;
 
-/** The digest that a tag points at, after some time to become `wanted`: some registries answer from a replica that lags. */
+/** The digest that a tag points at, after some time to become `wanted`: some registries answer from a slow replica. */
 async function settledDigestAt(
   access: Access,
   repository: Repository,

@@ -327,8 +327,8 @@ export async function putReferrers(
 }
 
 /**
- * True if the registry lists referrers. It is asked once a run: some, such as ECR, answer a PUT with OCI-Subject although
- * they have no API.
+ * True if the registry lists referrers. It is asked once a run: some, such as ECR, answer a PUT with OCI-Subject
+ * although they have no API.
  */
 export async function hasApi(access: Access, repository: Repository, subject: Digest): Promise<boolean> {
   return access.memory.hasReferrers(repository) ?? (await listReferrers(access, repository, subject)) !== undefined;

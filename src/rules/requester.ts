@@ -45,8 +45,8 @@ export type RefRefusal =
   | { readonly kind: 'unknown-default-branch' };
 
 /**
- * Returns the reason why a run of this ref may change nothing, or undefined if it may. `allowed` lists branches (`main`)
- * or full refs (`refs/tags/v1`); an empty list means the default branch. Outside a forge there is no ref to check.
+ * Returns the reason why a run of this ref may change nothing, or undefined if it may. `allowed` lists branches
+ * (`main`) or full refs (`refs/tags/v1`); an empty list means the default branch. Outside a forge there is no ref.
  */
 export function refuseRef(
   { event, ref, defaultBranch }: Requester,

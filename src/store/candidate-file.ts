@@ -53,7 +53,7 @@ export function imageOf({ reference, companions = [] }: Named): ImageSet {
   return parseSet([reference, ...companions].map((text) => v.parse(candidateSchema, text)));
 }
 
-/** The keys of a candidate file that name the companions; none where there are none. */
+/** The keys of a candidate file that name the companions; none without companions. */
 export function companionKeys(set: ImageSet): Pick<CandidateFile, 'companions' | 'set-digest'> {
   const digest = setDigest(set);
   return digest === undefined ? {} : { companions: companionsOf(set).map(formatCandidate), 'set-digest': digest };
@@ -66,9 +66,9 @@ export function candidateFileName(tag: Tag): string {
   return `${tag}.json`;
 }
 
-/** Parses the text of `<tag>.json`, from any store. `where` is its address. It must be about that tag. */
+/** Parses the text of `<tag>.json`, from any store. `where` is its address. Throws if it is about another tag. */
 export function parseCandidateFile(text: string, tag: Tag, where: string): CandidateFile {
-  const refuse = (problem: string) => new ServiceError('bad-answer', `${where}: is no candidate file: ${problem}`);
+  const refuse = (problem: string) => new ServiceError('bad-answer', `${where}: is not a candidate file: ${problem}`);
   const file = parseJson(candidateFileSchema, text, refuse);
   if (file.tag !== tag) throw refuse(`it is of tag ${file.tag}, not of ${tag}`);
   return file;

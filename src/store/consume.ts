@@ -28,15 +28,16 @@ export interface ConsumedCandidate {
 export interface ReadCandidateOptions {
   readonly store: StoreReader;
   readonly label: Label;
-  /** The only repositories whose images are accepted; empty or absent: all. */
+  /** The only repositories whose images are accepted; all if empty or absent. */
   readonly images?: readonly Repository[];
-  /** The repository of a tag whose digest is not known; undefined: such a tag is refused. */
+  /** The repository of a tag whose digest is not known; if undefined, such a tag is refused. */
   readonly unpinnedRepository: Repository | undefined;
 }
 
 /**
- * Reads which image a label names. A promoted label is read from its ledger: anyone who publishes candidates can write
- * candidate files, and must not decide what consumers of a promoted label get. Undefined if there is no such label.
+ * Reads the image that a label names. A promoted label is read from its ledger: anyone who publishes candidates can
+ * write candidate files, and must not decide what consumers of a promoted label get. Undefined if there is no such
+ * label.
  *
  * @throws ServiceError if the digest is not known, the image is from another repository, or the ledger is not trusted.
  */
@@ -74,7 +75,7 @@ async function readPublished(options: ReadCandidateOptions): Promise<ConsumedCan
   return readUnpinned(options, `there is no ${candidateFileName(tag)}`);
 }
 
-/** Only the tag, if that is allowed. `why` says why its digest is not known. */
+/** Reads only the tag, if that is allowed. `why` is the reason why its digest is not known. */
 async function readUnpinned(
   { store, label, unpinnedRepository: repository }: ReadCandidateOptions,
   why: string,

@@ -8,7 +8,7 @@ export interface VariableTemplate {
   readonly template: string;
 }
 
-/** What `{placeholder}` can stand for. A value that is not known is empty. */
+/** The names that `{placeholder}` can have. A value that is not known is empty. */
 export const placeholders = [
   'reference',
   'repository',
@@ -25,7 +25,7 @@ export const placeholders = [
 ] as const;
 export type Values = Readonly<Record<(typeof placeholders)[number], string>>;
 
-/** The names that RDO's jobs read, and where their packages are. */
+/** The variables that RDO's jobs read: the image, and the repositories of their packages. */
 export const rdoVariables: readonly VariableTemplate[] = [
   { name: 'docker_ceph_namespace', template: '{namespace}' },
   { name: 'docker_ceph_image', template: '{image-name}' },
@@ -36,7 +36,7 @@ export const rdoVariables: readonly VariableTemplate[] = [
   { name: 'openstack_repository', template: '{openstack-repository}' },
 ];
 
-/** What they read of a set. */
+/** The variables for a set. */
 export const setVariables: readonly VariableTemplate[] = [
   { name: 'ceph_set', template: '{set}' },
   { name: 'ceph_set_digest', template: '{set-digest}' },
@@ -44,7 +44,7 @@ export const setVariables: readonly VariableTemplate[] = [
 
 const PLACEHOLDER = /\{([a-z-]*)\}/g;
 
-/** Parses `name=template`. Refuses what Ansible would not take for a name, and an unknown placeholder. */
+/** Parses `name=template`. Refuses a name that Ansible would not accept, and an unknown placeholder. */
 export const variableTemplateSchema = v.pipe(
   v.string(),
   v.regex(

@@ -9,7 +9,7 @@ import { candidateFileName, MAX_CANDIDATE_FILE, parseCandidateFile } from './can
 import { lastDecisionPath, parseLastDecision } from './last-decision.js';
 import type { StoreReader } from './reader.js';
 
-/** Bytes; a tag has 128 at most. */
+/** In bytes. A tag has at most 128. */
 const MAX_TAG_FILE = 1024;
 
 /** Reads a store over plain HTTP, file by file: a web server need not list directories. */

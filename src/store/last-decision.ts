@@ -59,12 +59,12 @@ export const lastDecisionSchema = v.strictObject({
 });
 export type LastDecision = v.InferOutput<typeof lastDecisionSchema>;
 
-/** Parses what `ledger/<label>.json` holds, wherever it was read; `where` is its address. */
+/** Parses the content of `ledger/<label>.json`, from any store. `where` is its address. */
 export function parseLastDecision(text: string, where: string): LastDecision {
   return parseJson(lastDecisionSchema, text, (problem) => new ServiceError('bad-answer', `${where}: ${problem}`));
 }
 
-/** Its path, beside the ledger, since the ledger holds only records. */
+/** The path of the last decision. It is beside the ledger, which holds only records. */
 export function lastDecisionPath(label: Label): string {
   return `ledger/${label}.json`;
 }

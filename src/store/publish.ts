@@ -8,7 +8,7 @@ import { type CandidateFile, candidateFileSchema, companionKeys } from './candid
 import { refuseOtherImage } from './sftp/artifact.js';
 import type { Store } from './store.js';
 
-/** What publishing a candidate would change. */
+/** The changes that publishing a candidate makes. */
 export interface PublishPlan {
   readonly file: CandidateFile;
   readonly label: CandidateLabel;
@@ -20,7 +20,7 @@ export interface PublishOptions {
   readonly server: Store;
   readonly candidate: ImageSet;
   readonly label: CandidateLabel;
-  /** How many tags the candidate was chosen from; 0 where nobody knows. */
+  /** The number of tags that the candidate was chosen from; 0 if unknown. */
   readonly tagsRead: number;
   readonly runUrl: string | undefined;
   /** Unix seconds. */
@@ -29,9 +29,9 @@ export interface PublishOptions {
 }
 
 export interface Published {
-  /** Whether anything was changed; in a dry run, whether it would be. */
+  /** True if anything was changed or, in a dry run, would be. */
   readonly changed: boolean;
-  /** What the label pointed at before. */
+  /** The tag that the label pointed at before. */
   readonly previousTag: Tag | undefined;
   readonly label: CandidateLabel;
 }
@@ -67,8 +67,8 @@ function candidateFile({ candidate, tagsRead, runUrl, createdAt }: PublishOption
 }
 
 /**
- * Pure: what has to be done, by what is there. A tag keeps its digest for ever, but may be tested with other companions
- * later: votes on the former set do not count for the new one.
+ * Decides what to write from what is there. A tag keeps its digest for ever, but may be tested with other companions
+ * later: votes on the former set do not count for the new one. Throws if the tag has another digest.
  */
 export function planPublish(
   file: CandidateFile,
@@ -92,5 +92,5 @@ async function moveAndReadBack(server: Store, label: CandidateLabel, tag: Tag): 
   await server.moveLabel(label, tag);
   const now = await server.readLabel(label);
   if (now === tag) return;
-  throw new ServiceError('conflict', `${server.where}: label ${label} was moved to ${tag} and points at ${now}`);
+  throw new ServiceError('conflict', `${server.where}: label ${label} was moved to ${tag}, but points at ${now}`);
 }

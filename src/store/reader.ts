@@ -5,26 +5,26 @@ import type { CandidateFile } from './candidate-file.js';
 import type { LastDecision } from './last-decision.js';
 
 /**
- * What anyone can read of a store, by SFTP, HTTP or git. An absent file is undefined; a file that cannot be parsed is a
- * ServiceError.
+ * The part of a store that anyone can read, by SFTP, HTTP or git. An absent file is undefined; a file that cannot be
+ * parsed is a ServiceError.
  */
 export interface StoreReader {
-  /** The URL of the directory: what errors and logs call the store. */
+  /** The URL of the directory, which names the store in errors and logs. */
   readonly where: string;
   /** The tag that the label names. */
   readLabel(label: Label): Promise<Tag | undefined>;
   /** The candidate file of a tag. */
   readCandidateFile(tag: Tag): Promise<CandidateFile | undefined>;
-  /** The numbers of the label's records, in any order; undefined where the store cannot be listed, as over HTTP. */
+  /** The numbers of the label's records, in any order; undefined if the store cannot be listed, as over HTTP. */
   listRecords(label: Label): Promise<readonly number[] | undefined>;
   /** The bytes of record n of the label's ledger. */
   readRecord(label: Label, n: number): Promise<Buffer | undefined>;
   /**
-   * What no reader of the newest state sees: a record that was changed or removed at some time, in one line; undefined
-   * if none was. Only a store that keeps its history has this.
+   * Finds a record that was ever changed or removed, which the newest state does not show, and describes it in one
+   * line; undefined if there is none. Only a store that keeps its history has this.
    */
   findChangedRecord?(label: Label): Promise<string | undefined>;
-  /** What the newest run decided about the label. */
+  /** The newest run's decision about the label. */
   readLastDecision(label: Label): Promise<LastDecision | undefined>;
 }
 

@@ -1,4 +1,4 @@
-/** What a store's server says about one file or directory. */
+/** The rights on one file or directory of a store. */
 export interface FileRights {
   /** Permission bits with the sticky bit, as in `0o1755`. */
   readonly mode: number;
@@ -26,7 +26,7 @@ export interface StoreNames {
   readonly candidateLabel: string;
 }
 
-/** Something that is wrong with a store's rights, with the way out. */
+/** A problem with a store's rights, with the way out. */
 export interface RightsProblem {
   /** `unsafe`: another account can change what is promoted. `warning`: another account may become able to. */
   readonly severity: 'unsafe' | 'warning';
@@ -62,7 +62,7 @@ function openDirectories({ parents, directory, ledgers }: StoreRights, { where }
     problems.push(
       warning(
         `${where}: group or others may write it, and ledger/ is not there yet: ` +
-          'make that as the promoting account, before somebody else does',
+          'create it as the promoting account, before somebody else does',
       ),
     );
   }
@@ -103,7 +103,7 @@ function foreignOwners(rights: StoreRights, { where, promotedLabel, candidateLab
       problems.push(
         unsafe(
           `${where}: belongs to the account that publishes ${candidateLabel} (uid ${publisher}), ` +
-            'which can so replace ledger/ and labels: give it to root or to the promoting account',
+            'which can therefore replace ledger/ and labels: give it to root or to the promoting account',
         ),
       );
     }
@@ -126,7 +126,7 @@ function foreignOwners(rights: StoreRights, { where, promotedLabel, candidateLab
     problems.push(
       unsafe(
         `${where}/${promotedLabel}: belongs to another account (uid ${label.owner}) than its ledger (uid ${promoter}): ` +
-          'remove it; the next run makes it again',
+          'remove it; the next run creates it again',
       ),
     );
   }

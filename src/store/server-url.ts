@@ -17,7 +17,7 @@ const EXAMPLE = 'sftp://user@host[:port]/absolute/directory';
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this finds
 const CONTROL = /[\u0000-\u001f\u007f]/;
 
-/** The parts of a server's URL, or what is wrong with it; never repeats what may be a password. */
+/** The parts of a server's URL, or the problem with it, which never repeats a possible password. */
 function parseServer(text: string): ServerAddress | string {
   const match = FORM.exec(text);
   if (match === null) return `not a server such as ${EXAMPLE}`;
@@ -26,17 +26,17 @@ function parseServer(text: string): ServerAddress | string {
   if (rest !== undefined) return 'has a query or fragment; write ? as %3F and # as %23';
   const user = decode(rawUser ?? '');
   if (user === undefined || user === '') return `names no user: write ${EXAMPLE}`;
-  if (user.startsWith('-') || CONTROL.test(user)) return `${JSON.stringify(user)} is no user name`;
+  if (user.startsWith('-') || CONTROL.test(user)) return `${JSON.stringify(user)} is not a user name`;
   const host = parseHost(rawHost.toLowerCase());
   if (host === undefined) return `${JSON.stringify(rawHost)} is neither a host name nor an address ([…] around IPv6)`;
-  if (Number(port) < 1 || Number(port) > 65_535) return `${port} is no port`;
+  if (Number(port) < 1 || Number(port) > 65_535) return `${port} is not a port`;
   const path = decode(rawPath ?? '');
   const parts = path?.replace(/^\/|\/$/g, '').split('/');
   if (path === undefined || parts === undefined || path.length < 2 || CONTROL.test(path)) {
     return `names no directory: write ${EXAMPLE}`;
   }
   if (parts.some((part) => part === '' || part === '.' || part === '..' || part.startsWith('~'))) {
-    return `${JSON.stringify(path)} is no plain absolute directory: no "//", ".", ".." or "~"`;
+    return `${JSON.stringify(path)} is not a plain absolute directory: no "//", ".", ".." or "~"`;
   }
   return { user, host, port: Number(port), directory: `/${parts.join('/')}` };
 }
@@ -68,7 +68,7 @@ export const serverSchema = v.pipe(
   }),
 );
 
-/** Where a store is: on an SFTP server, or in a branch of a git repository. */
+/** The address of a store: on an SFTP server, or in a branch of a git repository. */
 export type StoreAddress = ServerAddress | GitAddress;
 
 /** A store's address, parsed to a StoreAddress. */

@@ -8,22 +8,22 @@ import type { RightsProblem } from './rights.js';
 /** Runs right before the one request that changes a label. If it throws, the label stays unchanged. */
 export type LastLook = () => Promise<void>;
 
-/** What an existing candidate file may differ in and be replaced: in its image, or in nothing but its companions. */
+/** The differences that let an existing candidate file be replaced: in its image, or only in its companions. */
 export type Replaces = 'image' | 'set';
 
 /** A store as its writers use it. Every call is idempotent. */
 export interface Store extends StoreReader {
   /** Moves (or creates) a label by renaming a new symlink over it. The artifact must exist and be whole. */
   moveLabel(label: Label, tag: Tag, lastLook?: LastLook): Promise<void>;
-  /** Removes a label, such as `previous-…` when there is no previous image any more. */
+  /** Removes a label, such as `previous-…` when there is no longer a previous image. */
   removeLabel(label: Label, lastLook?: LastLook): Promise<void>;
 
   /**
-   * The candidate file of a tag; `bare` where the artifact has none (RDO's); undefined where there is no whole
-   * artifact. A file with another content than its name is an error.
+   * The candidate file of a tag; `bare` if the artifact has none, like RDO's; undefined if there is no whole artifact. A
+   * file that does not contain its own name is an error.
    */
   readArtifact(tag: Tag): Promise<CandidateFile | 'bare' | undefined>;
-  /** Writes an artifact and its candidate file where they are absent; one with another reference is a conflict. */
+  /** Writes an artifact and its candidate file if they are absent. A file with another reference is a conflict. */
   writeArtifact(file: CandidateFile, options?: { readonly replace?: Replaces }): Promise<void>;
   /** For retention: the tags of all artifacts. */
   listArtifacts(): Promise<Tag[]>;
@@ -34,18 +34,18 @@ export interface Store extends StoreReader {
   /** For retention: removes an artifact and its candidate file; refused while a label points at it. */
   removeArtifact(tag: Tag): Promise<void>;
 
-  /** Creates record n exclusively; `id` is the record's own. `lost`: another's record has this number. */
+  /** Creates record n exclusively; `id` is the record's own. `lost` means that another record has this number. */
   appendRecord(label: Label, n: number, bytes: Uint8Array, id: string): Promise<'won' | 'lost'>;
 
   /** Replaces the previous run's decision about a label. */
   writeLastDecision(label: Label, decision: LastDecision): Promise<void>;
 
-  /** What a page of at most `maxBytes` holds; undefined where there is none. */
+  /** The text of a page of at most `maxBytes`; undefined if there is none. */
   readPage(name: string, maxBytes: number): Promise<string | undefined>;
   /** Replaces a whole page. For a directory of pages: names are not checked against labels. */
   writePage(name: string, text: string): Promise<void>;
 
-  /** Finds who besides the promoting account could change what is promoted, where the store has file rights. */
+  /** Finds who besides the promoting account could change what is promoted, if the store has file rights. */
   checkRights(promotedLabel: Label, candidateLabel: Label): Promise<readonly RightsProblem[]>;
   /**
    * Whether the label's ledger is the writing account's own. True where there is no ledger yet, or no file has an owner.

@@ -64,7 +64,7 @@ describe('what it sets', () => {
 });
 
 describe('what it refuses, in one line', () => {
-  const none = 'is no candidate file';
+  const none = 'is not a candidate file';
   test.each<[string, string, object | undefined, object, string]>([
     ['a promoted label', 'v1', undefined, { ceph_candidate_label: 'current-ceph' }, 'is not a label of candidates'],
     ['a label that leads elsewhere', '../evil', undefined, {}, 'names no tag'],

@@ -402,7 +402,7 @@ describe('every run makes readers find what the head says', () => {
     const failed = await failure(run(scene, { candidate: at(candidates, 0) }));
     expect(failed).toEqual({
       kind: 'conflict',
-      message: expect.stringMatching(/current-ceph: is a directory, where the label's symlink should be$/),
+      message: expect.stringMatching(/current-ceph: is a directory, but a label must be a symlink$/),
     });
   });
 

@@ -102,7 +102,7 @@ test('a record that was removed right after it was appended is noticed by its ow
   world.between = () => {
     if (world.appended.length === 2) world.files.delete(recordPath(CURRENT, 2));
   };
-  expect(await refusal(runIn(world, 'v1.0.2'))).toMatch(/^ledger record 2 not trusted: it was there and is gone$/);
+  expect(await refusal(runIn(world, 'v1.0.2'))).toMatch(/^ledger record 2 not trusted: it was there, but is gone$/);
   expect(world.moves).toEqual([]);
 });
 

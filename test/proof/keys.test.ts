@@ -34,8 +34,8 @@ describe('a signing key', () => {
     ['a wrong password', LOCKED, 'open barley', /its password is wrong/],
     ['half a key', EC.secret.slice(0, 100), undefined, /not the whole of it/],
     ['a public key', EC.open, undefined, /is a public key/],
-    ['another curve', secretPem(P384.privateKey), undefined, /another kind than EC P-256/],
-    ['RSA', secretPem(RSA.privateKey), undefined, /another kind than EC P-256/],
+    ['another curve', secretPem(P384.privateKey), undefined, /is not EC P-256/],
+    ['RSA', secretPem(RSA.privateKey), undefined, /is not EC P-256/],
     [
       'SEC 1',
       createPrivateKey(EC.secret).export({ type: 'sec1', format: 'pem' }).toString(),
@@ -64,7 +64,7 @@ describe('public keys', () => {
     ['a private key', EC.secret, /is a private key/],
     ['a key and more text', `${EC.open}and more`, /and nothing else/],
     ['half a key', EC.open.replace(/\n.*\n-----END/, '\n-----END'), /damaged/],
-    ['RSA', RSA.publicKey.export({ type: 'spki', format: 'pem' }).toString(), /another kind/],
+    ['RSA', RSA.publicKey.export({ type: 'spki', format: 'pem' }).toString(), /is not EC P-256/],
     ['too many', EC.open.repeat(9), /more than 8 keys/],
   ])('%s is refused', (_, text, said) => {
     expect(refusal(() => readPublicKeys(text))).toMatch(said);

@@ -211,7 +211,11 @@ describe('what is promoted is not believed if', () => {
   });
 
   test.each<[string, (records: readonly Buffer[]) => Buffer | undefined, RegExp]>([
-    ['has another record of that number', ([first]) => holdAfter(first, 'forged'), /proves a different record 2 than the/],
+    [
+      'has another record of that number',
+      ([first]) => holdAfter(first, 'forged'),
+      /proves a different record 2 than the/,
+    ],
     ['lacks that record', () => undefined, /proves record 2, which the store lacks/],
   ])('an older statement was signed, and the ledger, cut and grown since, %s', async (_, replaced, problem) => {
     const [first] = promote(['v1']);

@@ -74,9 +74,9 @@ describe('a promotion is refused if', () => {
     ],
     ['it is about another target', statementOf(), { target: SOURCE }, /about target/],
     ['it is of another type', statementOf(SUMMARY_TYPE), {}, /of type https:\/\/slsa/],
-    ['it has another hash', changed({ sha256: 'f'.repeat(64) }), {}, /another hash/],
-    ['it has another number', changed({ n: 3 }), {}, /another than it says/],
-    ['its record was changed', changed({ record: { ...record, reason: 'none' } }), {}, /another hash/],
+    ['it has another hash', changed({ sha256: 'f'.repeat(64) }), {}, /does not have the hash/],
+    ['it has another number', changed({ n: 3 }), {}, /does not have the number and label/],
+    ['its record was changed', changed({ record: { ...record, reason: 'none' } }), {}, /does not have the hash/],
     ['its record is no record', changed({ record: {} }), {}, /not a promotion/],
     ['it has more keys', changed({ more: 1 }), {}, /not a promotion/],
   ])('%s', (_, statement, other, said) => {

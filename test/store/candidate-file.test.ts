@@ -22,6 +22,6 @@ test.each([
   ['a companion twice', { companions: [...(whole.companions ?? []), ...(whole.companions ?? [])] }],
   ['a companion without a digest', { companions: ['quay.io/x/y:v1'] }],
   ['another key', { set: 'x' }],
-])('%s is no candidate file', (_, changes) => {
-  expect(() => parse(changes)).toThrow('v2.json: is no candidate file: ');
+])('%s is not a candidate file', (_, changes) => {
+  expect(() => parse(changes)).toThrow('v2.json: is not a candidate file: ');
 });

@@ -4,10 +4,10 @@ import * as v from 'valibot';
 /** A directory in a branch of a git repository. */
 export interface GitAddress {
   readonly kind: 'git';
-  /** `https:`, `ssh:`, or `http:` on loopback, without a password, query or fragment; undefined: the workflow's own. */
+  /** `https:`, `ssh:`, or `http:` on loopback, without password, query and fragment; undefined for the workflow's own. */
   readonly repository: URL | undefined;
   readonly branch: string;
-  /** Below the repository's root, without a slash at either end; empty: the root itself. */
+  /** Below the repository's root, without a slash at either end; empty for the root itself. */
   readonly directory: string;
 }
 
@@ -17,12 +17,12 @@ const FORM =
 const FORMS =
   'git, git+https://host/owner/repository or git+ssh://git@host/owner/repository, each with @branch and #directory';
 
-/** Is the text meant as a git address, valid or not? */
+/** True if the text is meant as a git address, valid or not. */
 export function isGitAddress(text: string): boolean {
   return /^git(?:[+@#]|$)/.test(text);
 }
 
-/** The parts of a git address, or what is wrong with it. Never repeats a possible password. */
+/** The parts of a git address, or the problem with it, which never repeats a possible password. */
 function parseAddress(text: string): GitAddress | string {
   const match = FORM.exec(text);
   if (match === null) return `not a store such as ${FORMS}`;
@@ -75,7 +75,7 @@ function isHost(text: string): boolean {
   return /^[a-z0-9_](?:[a-z0-9._-]{0,251}[a-z0-9])?$/.test(text);
 }
 
-/** Does the host name or address mean this machine? */
+/** True if the host name or address means this machine. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '[::1]' || (isIPv4(host) && host.startsWith('127.'));
 }

@@ -20,18 +20,18 @@ import {
 export interface BranchOptions {
   readonly remote: Remote;
   readonly branch: string;
-  /** Below the repository's root; empty: the root. */
+  /** Below the repository's root; empty for the root. */
   readonly directory: string;
   /** For messages. */
   readonly where: string;
-  /** Where the bare repository is made for the length of the run. */
+  /** The directory in which the run's bare repository is created. */
   readonly temporary: string;
   /** The process's environment. Little of it is passed to git. */
   readonly environment: NodeJS.ProcessEnv;
   readonly clock: Clock;
   /**
-   * What a push leaves of the commit that the push before it made: `keep` for a store, whose history is never
-   * rewritten; `amend` for a dashboard, so that its branch does not grow. Only our own newest commit is ever amended.
+   * `keep` adds a commit with each push, for a store, whose history is never rewritten. `amend` replaces the commit of
+   * the push before, for a dashboard, so that its branch does not grow. Only our own newest commit is ever amended.
    */
   readonly history?: 'keep' | 'amend' | undefined;
 }
@@ -41,25 +41,25 @@ export interface Branch {
   readonly where: string;
   /** The files at the last look. */
   readonly tree: Tree;
-  /** Undefined: the branch does not exist yet. */
+  /** Undefined if the branch does not exist yet. */
   readonly commit: string | undefined;
   /**
    * Finds the branch's commit, and fetches it if it changed. Throws if the branch no longer contains the previous
    * commit.
    */
   look(): Promise<void>;
-  /** The content of a file of `tree`; undefined where there is none. */
+  /** The content of a file of `tree`; undefined if there is none. */
   read(path: string, maxBytes: number): Promise<Buffer | undefined>;
   /**
-   * Pushes one commit on top of the last look, or in place of our newest commit where that is amended. `moved`: the
-   * branch has changed, or another push is under way, so look again.
+   * Pushes one commit on top of the last look, or in place of our newest commit if that is amended. `moved` means that
+   * the branch has changed, or that another push is under way, so look again.
    *
    * @throws ServiceError if the push was refused, or nobody knows whether it arrived.
    */
   push(writes: ReadonlyMap<string, Written>, message: string): Promise<'pushed' | 'moved'>;
   /**
-   * The first commit, newest first, that changed or removed a file below a path, as `<path> in <commit>`; undefined: no
-   * commit of the branch did. Reads the whole history, without the contents.
+   * The newest commit that changed or removed a file below a path, as `<path> in <commit>`; undefined if no commit of
+   * the branch did. Reads the whole history, without the contents.
    */
   findChange(path: string): Promise<string | undefined>;
   close(): void;
@@ -71,7 +71,7 @@ const NEXT = 'refs/promotion/next';
 /** The message of commits that are amended. */
 const AMENDED = 'Update the dashboard';
 
-/** Our newest commit, where it is amended. */
+/** Our newest commit, which the next push replaces. */
 interface Replaced {
   readonly parent: string | undefined;
   readonly tree: string;
@@ -96,7 +96,7 @@ async function createBranch(git: Git, home: string, options: BranchOptions): Pro
   const ref = `refs/heads/${branch}`;
   let commit: string | undefined;
   let tree: Tree = new Map();
-  /** Where commits are amended: what the next one replaces. */
+  /** Set if commits are amended, and the newest one is ours. */
   let replaced: Replaced | undefined;
   /** The objects in our repository. Asking git for any other would make it fetch them one by one. */
   const present = new Set<string>();
@@ -159,7 +159,7 @@ async function createBranch(git: Git, home: string, options: BranchOptions): Pro
     const next = (await git.local(['rev-parse', '--verify', NEXT])).stdout.toString().trim();
     if (commit !== undefined && !amends) {
       const { code } = await git.local(['merge-base', '--is-ancestor', commit, next], { codes: [1] });
-      if (code === 1) throw rewritten(`its history was rewritten during this run: ${commit} is not in it any more`);
+      if (code === 1) throw rewritten(`its history was rewritten during this run: ${commit} is no longer in it`);
     }
     await listPresent();
     if (amends) replaced = await ownCommit(next);
@@ -169,7 +169,7 @@ async function createBranch(git: Git, home: string, options: BranchOptions): Pro
     readsLikely = true;
   }
 
-  /** Refuses the branch of a store, whose history must stay. Of anybody else's newest commit nothing is replaced. */
+  /** Refuses the branch of a store, whose history must stay. Undefined for anybody else's commit, which is kept. */
   async function ownCommit(next: string): Promise<Replaced | undefined> {
     const names = await git.local(['ls-tree', '-r', '-z', '--name-only', '--full-tree', next]);
     if (/(?:^|[/\0])ledger\/[^/\0]+\/\d+\.json\0/.test(names.stdout.toString())) {
@@ -269,8 +269,8 @@ async function createBranch(git: Git, home: string, options: BranchOptions): Pro
   }
 
   /**
-   * Only in a shallow repository does git leave out of a push what the server has in commits that the new one does not
-   * follow (git-pack-objects(1), --thin with --shallow). A root commit as the boundary hides nothing.
+   * A push should leave out objects that the server has in commits which the new one does not follow. Git does so only
+   * in a shallow repository (git-pack-objects(1), --thin with --shallow). A root commit as the boundary hides nothing.
    */
   async function sendOnlyNew(root: string | undefined): Promise<void> {
     const shallow = await git.local(['rev-parse', '--is-shallow-repository']);

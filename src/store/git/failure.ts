@@ -1,6 +1,6 @@
 import { type Hint, oneLine, type ServiceErrorKind } from '../../base/errors.js';
 
-/** Why git failed, from what it wrote to standard error. */
+/** The reason why git failed, from its standard error. */
 export interface GitFailure {
   readonly kind: ServiceErrorKind;
   /** One line. */
@@ -15,7 +15,7 @@ interface Symptom {
   readonly hint?: Hint;
 }
 
-/** What `run` says in place of a git that it ended. */
+/** The standard error that `run` writes for a git that it ended. */
 export const TOOK_TOO_LONG = 'git was ended by the time limit';
 
 /** What forges and git say where the rules for a branch refuse a push: GitHub, GitLab and Gitea, `receive.deny…`. */
@@ -33,7 +33,7 @@ const SYMPTOMS: readonly Symptom[] = [
   {
     said: /Host key verification failed|No .* host key is known|host key .* has changed/i,
     kind: 'host-key',
-    line: 'the host key is not one that is known',
+    line: 'the host key is not a known one',
     hint: 'known-hosts',
   },
   { said: /Permission denied \(/, kind: 'unauthorized', line: 'the private key was refused', hint: 'private-key' },
@@ -85,13 +85,13 @@ export function readFailure(stderr: string): GitFailure {
   return { kind, line: line ?? `git failed: ${mainLine(stderr, symptom?.said)}`, hint };
 }
 
-/** What servers say if a push collides with another one. Only another look shows which one won. */
+/** The words of servers if a push collides with another one. Only another look shows which one won. */
 const LOST_RACE =
   /^(?:cannot lock ref|failed to update ref|failed to lock|reference already exists|incorrect old value)/i;
 
 /**
- * Reads what `git push --porcelain` of one ref said when it failed: `moved` if the ref is no longer what it was, and
- * otherwise the server's own words, which say whether it was a hook, a protected branch or a full disk.
+ * Reads the output of a `git push --porcelain` of one ref that failed: `moved` if the ref has changed, and otherwise
+ * the server's own words, which may name a hook, a protected branch or a full disk.
  */
 export function readRefusedPush(stdout: string, stderr: string): 'moved' | GitFailure {
   const [, remotely, reason = ''] = /^!\t\S+\t\[(remote )?rejected\] ?(?:\((.*)\))?/m.exec(stdout) ?? [];

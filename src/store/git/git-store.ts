@@ -35,7 +35,7 @@ export interface GitStoreOptions extends BranchOptions {
   readonly log: Log;
 }
 
-/** How many other pushes may be first before we give up. */
+/** The number of pushes that may be ahead of ours before we give up. */
 const ATTEMPTS = 20;
 
 /**
@@ -52,7 +52,7 @@ export async function openGitStore(options: GitStoreOptions): Promise<Store> {
 interface Change {
   /** Part of the commit's message. */
   readonly title: string;
-  /** Valid only while these records stay unchanged: those of one label, or `all`; undefined: always valid. */
+  /** The change is valid only while these records stay unchanged: those of one label, or `all`; undefined: always. */
   readonly restsOn: Label | 'all' | undefined;
   /** Checks that the change is allowed, and writes it into `files`. Does nothing if it is already made. */
   make(files: Files): Promise<void>;
@@ -76,7 +76,7 @@ class Files {
     return written === 'removed' ? undefined : written.bytes;
   }
 
-  /** Does a file or symlink have one of these contents? Fetches nothing. */
+  /** True if a file or symlink has one of these contents. Fetches nothing. */
   holds(path: string, ...contents: readonly string[]): boolean {
     const written = this.writes.get(path);
     if (written === 'removed') return false;
@@ -91,7 +91,7 @@ class Files {
     return [...names].filter((name) => this.writes.get(name) !== 'removed');
   }
 
-  /** What a symlink points at; undefined where there is none. */
+  /** The target of a symlink; undefined if there is none. */
   async link(name: string): Promise<string | undefined> {
     if (this.kind(name) !== 'symlink') return undefined;
     const entry = this.writes.has(name) ? undefined : this.branch.tree.get(name);
@@ -108,7 +108,7 @@ class Files {
   }
 }
 
-/** Bytes; a tag has at most 128. */
+/** In bytes. A tag has at most 128. */
 const MAX_LINK = 1024;
 
 /** A store on a branch that is open. */
@@ -141,7 +141,7 @@ export function createGitStore(branch: Branch, clock: Clock, log: Log): Store {
     return { dropped };
   }
 
-  /** Is everything that waits already in the branch, after a push whose answer was lost? */
+  /** True if all waiting changes are already in the branch, after a push whose answer was lost. */
   async function haveLanded(): Promise<boolean> {
     const there = new Files(branch);
     try {
@@ -213,7 +213,7 @@ export function createGitStore(branch: Branch, clock: Clock, log: Log): Store {
   async function readLabel(from: Files, label: Label): Promise<Tag | undefined> {
     const kind = from.kind(label);
     if (kind === undefined) return undefined;
-    if (kind !== 'symlink') throw conflict(label, `is a ${kind}, where the label's symlink should be`);
+    if (kind !== 'symlink') throw conflict(label, `is a ${kind}, but a label must be a symlink`);
     const target = await from.link(label);
     const tag = v.safeParse(tagSchema, target);
     if (!tag.success) throw conflict(label, `points at ${JSON.stringify(target)}, not at a tag beside it`);
@@ -363,7 +363,7 @@ export function createGitStore(branch: Branch, clock: Clock, log: Log): Store {
         restsOn: undefined,
         make: async (on) => {
           const before = await readLastDecision(on, label);
-          // On its own it is worth a commit only if it says something new.
+          // Without other changes it is worth a commit only if it says something new.
           if (on.writes.size > 0 || !saysTheSame(before, decision)) on.put(lastDecisionPath(label), text);
         },
       });

@@ -7,15 +7,15 @@ import { rootCertificates } from 'node:tls';
 import { oneLine, ServiceError, UserError } from '../../base/errors.js';
 import { type GitFailure, readFailure, TOOK_TOO_LONG } from './failure.js';
 
-/** How to talk to one remote repository, by the `git` program. */
+/** The address of one remote repository, and the credentials for it. */
 export interface Remote {
   /** `https:`, `http:` or `ssh:`; no secret in it. */
   readonly url: URL;
-  /** For https; undefined: anonymous. */
+  /** For https; undefined for anonymous access. */
   readonly token: string | undefined;
-  /** For https: the account that the token is of; undefined: the token says it, as on GitHub and Gitea. */
+  /** For https: the account of the token; undefined if the token names it itself, as on GitHub and Gitea. */
   readonly user?: string | undefined;
-  /** For ssh: a private key; undefined: the agent. */
+  /** For ssh: a private key; undefined if the agent has it. */
   readonly privateKey: string | undefined;
   /** For ssh: lines of known_hosts. */
   readonly knownHosts: string | undefined;
@@ -23,7 +23,7 @@ export interface Remote {
   readonly agentSocket: string | undefined;
   /** A PEM file of authorities to trust besides the system's. */
   readonly caFile: string | undefined;
-  /** How long one command may take, in milliseconds; undefined: 15 minutes. */
+  /** The time limit for one command, in milliseconds; 15 minutes if undefined. */
   readonly limitMs?: number;
 }
 
@@ -68,7 +68,7 @@ export async function requireGit(environment: NodeJS.ProcessEnv): Promise<void> 
   const [, major = 0, minor = 0] = (/(\d+)\.(\d+)/.exec(stdout.toString()) ?? []).map(Number);
   if (major > OLDEST_GIT[0] || (major === OLDEST_GIT[0] && minor >= OLDEST_GIT[1])) return;
   const found = oneLine(stdout.toString(), 60);
-  throw new UserError(`git ${OLDEST_GIT.join('.')} or newer is needed on the runner, and this is ${found}`);
+  throw new UserError(`git ${OLDEST_GIT.join('.')} or newer is needed on the runner, but this is ${found}`);
 }
 
 /** Git with `directory` as the bare repository (made by `git init`) and its home, and one remote. */
@@ -88,7 +88,7 @@ export async function createGit(
     ...local,
     ...remoteEnvironment(remote, knownHostsFile),
     ...configuration(remoteConfiguration(remote)),
-    // The variable is stronger than the setting http.sslCAInfo.
+    // The variable takes precedence over the setting http.sslCAInfo.
     ...(caFile && { GIT_SSL_CAINFO: caFile }),
   };
   const settled = async (program: string, args: readonly string[], env: Environment, { input, codes }: RunOptions) => {
@@ -198,7 +198,7 @@ function configuration(settings: Record<string, string>): Environment {
   return { ...Object.fromEntries(pairs), GIT_CONFIG_COUNT: String(all.length) };
 }
 
-/** How long one git may take in all. A server that sends a little now and then would keep it for ever. */
+/** The time limit for one git. A server that sends a little now and then would keep it running for ever. */
 const LIMIT_MS = 15 * 60_000;
 
 async function run(
@@ -208,7 +208,7 @@ async function run(
   input: Buffer | undefined,
   limitMs = LIMIT_MS,
 ): Promise<Answer> {
-  // A process group of its own, so that what git starts can be ended with it: it does not do that by itself.
+  // A process group of its own, so that git's child processes can be ended with it. Git does not end them itself.
   const child = spawn(program, args, { env, stdio: ['pipe', 'pipe', 'pipe'], detached: true });
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];
@@ -227,7 +227,7 @@ async function run(
   if (late) {
     await end(child);
     stderr.push(Buffer.from(`\n${TOOK_TOO_LONG} after ${limitMs / 1000} seconds\n`));
-    // What it said before may be anything: the limit is the reason.
+    // Its earlier output is dropped, since the time limit is the reason.
     return { code: -1, stdout: Buffer.alloc(0), stderr: Buffer.concat(stderr.slice(-1)).toString('utf8') };
   }
   const code = child.exitCode ?? -1;

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { oneLine } from '../../base/errors.js';
 
-/** The files of one directory of a commit, by their paths below it; and what may be fetched of them at once. */
+/** The files of one directory of a commit, by their paths below it, and the choice of those to fetch together. */
 
 export type FileKind = 'file' | 'symlink' | 'submodule';
 
@@ -13,10 +13,10 @@ export interface Entry {
 
 export type Tree = ReadonlyMap<string, Entry>;
 
-/** What is written to a path: a whole file, a symlink with its target as bytes, or nothing any more. */
+/** The change at a path: a whole file, a symlink with its target as bytes, or `removed`. */
 export type Written = { readonly kind: 'file' | 'symlink'; readonly bytes: Buffer } | 'removed';
 
-/** How many of a ledger's newest records are read along with the first: what a promotion looks at. */
+/** The number of a ledger's newest records that a promotion usually reads, besides the first. */
 const NEWEST_RECORDS = 4;
 
 /** Parses `git ls-tree -r -z`; paths outside of `directory` are left out. */
@@ -50,7 +50,7 @@ export function topNames(tree: Tree): string[] {
   return [...tree.keys()].filter((path) => !path.includes('/'));
 }
 
-/** Whether a path is a directory. */
+/** True if a path is a directory: git keeps no empty ones. */
 export function isDirectory(tree: Tree, path: string): boolean {
   return [...tree.keys()].some((other) => other.startsWith(`${path}/`));
 }
@@ -69,7 +69,7 @@ export function ledgerNames(tree: Tree): string[] {
   return [...new Set([...tree.keys()].flatMap((path) => /^ledger\/([^/]+)\//.exec(path)?.[1] ?? []))];
 }
 
-/** Whether the records of a ledger, or of all of them, are the same in two trees. */
+/** True if two trees have the same records of a ledger, or of all ledgers. */
 export function sameLedger(one: Tree, other: Tree, label: string | undefined): boolean {
   const prefix = label === undefined ? 'ledger/' : `ledger/${label}/`;
   const records = (tree: Tree) =>
@@ -115,14 +115,14 @@ export function siblings(tree: Tree, path: string): string[] {
   );
 }
 
-/** Who commits. */
+/** The committer's address, by which we recognize our own commits. */
 export const OUR_EMAIL = 'ceph-promotion-actions@localhost';
 
 /** The input of `git fast-import` for one commit. */
 export function importStream(commit: {
   readonly ref: string;
   readonly parent: string | undefined;
-  /** The files to start from, by the id of their tree; undefined: the parent's. */
+  /** The id of the tree to start from; the parent's if undefined. */
   readonly tree?: string | undefined;
   readonly directory: string;
   readonly message: string;
@@ -141,7 +141,7 @@ export function importStream(commit: {
   if (tree !== undefined) say(`M 040000 ${tree} \n`);
   for (const [name, written] of writes) {
     const path = directory === '' ? name : `${directory}/${name}`;
-    // fast-import reads a quote at the start, and a line end, as its own.
+    // fast-import gives a quote at the start, and a line end, a meaning of its own.
     if (!/^[A-Za-z0-9._][A-Za-z0-9._+/-]*$/.test(path))
       throw new Error(`not a path to commit: ${JSON.stringify(path)}`);
     if (written === 'removed') {

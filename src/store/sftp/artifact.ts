@@ -16,13 +16,13 @@ import { createFile, type Directory, pathOf, replaceFile } from './directory.js'
 
 /**
  * An artifact in the form of RDO's artifact_promoter: a file that is named after a tag and contains the tag.
- * `<tag>.json` beside it says what the tag meant. The artifact is written first, so one without `<tag>.json` looks like
- * RDO's.
+ * `<tag>.json` beside it names the image that the tag stands for. The artifact is written first, so one without
+ * `<tag>.json` looks like RDO's.
  */
 
 /**
- * The whole artifact, only its beginning, or nothing. RDO leaves the beginning where its write was cut off, which ours
- * cannot be, and an empty file where artifact_promoter is given no content.
+ * `partial`: only its beginning is there. RDO's artifact_promoter leaves that if its write was cut off, which ours cannot
+ * be, and an empty file if it is given no content.
  */
 async function artifactState(directory: Directory, tag: Tag): Promise<'whole' | 'partial' | 'absent'> {
   const entry = await directory.session.stat(pathOf(directory, tag));
@@ -40,12 +40,12 @@ async function artifactState(directory: Directory, tag: Tag): Promise<'whole' | 
   throw refuse('another file');
 }
 
-/** Whether there is a whole artifact of a tag, with or without its candidate file. */
+/** True if there is a whole artifact of a tag, with or without its candidate file. */
 export async function isWhole(directory: Directory, tag: Tag): Promise<boolean> {
   return (await artifactState(directory, tag)) === 'whole';
 }
 
-/** The candidate file of a tag, whether or not its artifact is there; undefined without one. */
+/** The candidate file of a tag, even if its artifact is missing; undefined if there is none. */
 export async function readCandidateFile(directory: Directory, tag: Tag): Promise<CandidateFile | undefined> {
   const name = candidateFileName(tag);
   const bytes = await directory.session.readFile(pathOf(directory, name), MAX_CANDIDATE_FILE);
@@ -58,7 +58,7 @@ export async function readArtifact(directory: Directory, tag: Tag): Promise<Cand
   return (await readCandidateFile(directory, tag)) ?? 'bare';
 }
 
-/** Throws where a tag means another image already. */
+/** Throws if a tag already stands for another image. */
 export function refuseOtherImage(existing: CandidateFile, file: CandidateFile): void {
   if (existing.reference === file.reference) return;
   throw new ServiceError(
@@ -96,7 +96,7 @@ export async function writeArtifact(
   if (written === undefined || written === 'bare') {
     throw new ServiceError(
       'conflict',
-      `${pathUrl(directory, tag)}: was written and is not there; who else writes there?`,
+      `${pathUrl(directory, tag)}: was written, but is not there; who else writes there?`,
     );
   }
   refuseOtherImage(written, file);

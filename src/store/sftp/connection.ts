@@ -5,14 +5,14 @@ import { formatServer, type ServerAddress } from '../server-url.js';
 import { hostKeyProblem, type KnownHost, keyType } from './host-keys.js';
 import type { PrivateKey } from './private-key.js';
 
-/** The key or agent that proves to the server who we are. */
+/** The key or agent that logs in to the server. */
 export type Identity = { readonly privateKey: PrivateKey } | { readonly agentSocket: string };
 
 export interface SftpOptions {
   readonly server: ServerAddress;
   readonly knownHost: KnownHost;
   readonly identity: Identity;
-  /** Milliseconds until the session is there. */
+  /** Milliseconds until the session must be open. */
   readonly connectMs: number;
   /** Milliseconds for each answer. */
   readonly answerMs: number;
@@ -26,7 +26,7 @@ export interface Connection {
   call<T>(what: string, start: (done: Done<T>) => void): Promise<T>;
   /** Ends all current and future calls with this error. The first error wins. */
   breakOff(error: ServiceError): void;
-  /** What ended the connection; undefined while it lives. */
+  /** The error that ended the connection; undefined while it lives. */
   broken(): ServiceError | undefined;
 }
 
@@ -39,16 +39,16 @@ const HOST_KEY_ALGORITHMS = {
   'ssh-rsa': ['rsa-sha2-512', 'rsa-sha2-256'],
 } as const;
 
-/** SSH_DISCONNECT_… of RFC 4253, section 11.1; OpenSSH ends a login with too many refused keys by 2. */
+/** SSH_DISCONNECT_… of RFC 4253, section 11.1. OpenSSH sends 2 to end a login with too many refused keys. */
 const PROTOCOL_ERROR = 2;
 
-/** So much of what a server says is shown. */
+/** In characters. The rest of a server's words is not shown. */
 const MAX_WORDS = 200;
 
 /**
  * Connects and logs in, once.
  *
- * @throws ServiceError: `unreachable` where another attempt may succeed, `unauthorized` where the key is refused.
+ * @throws ServiceError: `unreachable` if another attempt may succeed, `unauthorized` if the key is refused.
  */
 export async function logIn(client: Client, options: SftpOptions): Promise<Connection> {
   const { server, answerMs } = options;
@@ -106,14 +106,14 @@ export async function logIn(client: Client, options: SftpOptions): Promise<Conne
   return { client, call, breakOff, broken: () => broken };
 }
 
-/** Records what the server sends before its identification, which may say why it hangs up (RFC 4253, section 4.2). */
+/** Records the text before the server's identification, which may say why it hangs up (RFC 4253, section 4.2). */
 function recordGreeting(socket: Socket): () => string {
   let text = '';
   const listen = (chunk: Buffer) => {
     text += chunk.toString('latin1');
     if (/^SSH-/m.test(text) || text.length > MAX_WORDS) socket.off('data', listen);
   };
-  // Starts with ssh2's own listener: an earlier one would take bytes away from ssh2.
+  // Starts together with ssh2's own listener: an earlier one would take bytes away from ssh2.
   socket.once('newListener', function onListener(event) {
     if (event === 'data') socket.on('data', listen);
     else socket.once('newListener', onListener);
@@ -121,7 +121,7 @@ function recordGreeting(socket: Socket): () => string {
   return () => oneLine(text.replace(/^SSH-[\s\S]*/m, ''), MAX_WORDS);
 }
 
-/** What the server said, to add to a message; empty where it said nothing. */
+/** The server's words as a clause to add to a message; empty if there are none. */
 export function quoted(words: string): string {
   return words === '' ? '' : `; it said: ${JSON.stringify(words)}`;
 }
@@ -151,7 +151,7 @@ function connectConfig(options: SftpOptions, refuse: (problem: ServiceError) => 
   };
 }
 
-/** Names what ended a connection; `level` is where ssh2 says it happened, `words` what the server said. */
+/** The error for a connection that ended. `level` is ssh2's name for the phase, `words` are the server's. */
 function connectionError(
   error: Error & { level?: string; code?: unknown },
   { server, identity }: SftpOptions,

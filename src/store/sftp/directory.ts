@@ -4,7 +4,7 @@ import { ServiceError } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import { DIRECTORY_MODE, FILE_MODE, type SftpSession } from './session.js';
 
-/** The one directory that we work in, and how we write there: always under a temporary name first, then renamed. */
+/** The one directory that we work in. A file is always written under a temporary name first, then renamed. */
 export interface Directory {
   readonly session: SftpSession;
   /** `sftp://user@host/directory`, for messages. */
@@ -41,7 +41,7 @@ async function beside(
 /**
  * Lets everyone read a file, or look into a directory: a server's umask may have kept them out.
  *
- * @throws ServiceError `forbidden` where it belongs to another account and not even its group may read it.
+ * @throws ServiceError `forbidden` if it belongs to another account and not even its group may read it.
  */
 export async function makeReadable(directory: Directory, name: string): Promise<void> {
   const { session, where } = directory;
@@ -62,7 +62,7 @@ export async function makeReadable(directory: Directory, name: string): Promise<
   }
 }
 
-/** Creates a file whole or not at all; a `conflict` where something has the name. */
+/** Creates a file whole or not at all. Throws a `conflict` if something has the name. */
 export async function createFile(directory: Directory, name: string, bytes: Uint8Array): Promise<void> {
   const { session } = directory;
   await beside(
@@ -113,7 +113,7 @@ export async function replaceLink(
 }
 
 /**
- * Removes temporary files that killed runs left at least a day ago. Files of other accounts, and entries that are no
+ * Removes temporary files that killed runs left at least a day ago. Files of other accounts, and entries that are not
  * files, may stay, since they do no harm.
  */
 export async function sweep({ session, path, where }: Directory, clock: Clock, log: Log): Promise<void> {

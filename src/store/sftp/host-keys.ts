@@ -5,9 +5,9 @@ import { dirname, join } from 'node:path';
 import { errorLine, ServiceError, UserError } from '../../base/errors.js';
 import type { ServerAddress } from '../server-url.js';
 
-/** What known_hosts lines say of one host. Keys are in SSH's wire format (RFC 4253, section 6.6). */
+/** The known_hosts lines of one host. Keys are in SSH's wire format (RFC 4253, section 6.6). */
 export interface KnownHost {
-  /** As known_hosts writes it: `host`, or `[host]:port` off port 22. */
+  /** In the form of known_hosts: `host`, or `[host]:port` for a port other than 22. */
   readonly name: string;
   readonly keys: readonly Buffer[];
   readonly revoked: readonly Buffer[];
@@ -15,7 +15,7 @@ export interface KnownHost {
   readonly hasAuthority: boolean;
 }
 
-/** Asks `ssh-keygen -F` which of the lines are about the server: patterns, hashed names and markers are OpenSSH's. */
+/** Asks `ssh-keygen -F` for the lines about the server, since OpenSSH knows patterns, hashed names and markers best. */
 export async function findKnownHost(knownHosts: string, server: ServerAddress): Promise<KnownHost> {
   const name = server.port === 22 ? server.host : `[${server.host}]:${server.port}`;
   if (knownHosts.trim() === '') {
@@ -82,7 +82,7 @@ export function keyType(key: Buffer): string {
   return key.length < 4 ? '' : key.subarray(4, 4 + key.readUInt32BE(0)).toString('latin1');
 }
 
-/** Says why the key that the server offered is refused; undefined where it is a known one. */
+/** Returns an error that says why the key that the server offered is refused; undefined if it is a known one. */
 export function hostKeyProblem(known: KnownHost, offered: Buffer): ServiceError | undefined {
   const same = (key: Buffer) => key.equals(offered);
   const fingerprint = createHash('sha256').update(offered).digest('base64').replace(/=+$/, '');
@@ -94,7 +94,7 @@ export function hostKeyProblem(known: KnownHost, offered: Buffer): ServiceError 
   if (known.keys.some(same)) return undefined;
   const line = `${known.name} ${keyType(offered)} ${offered.toString('base64')}`;
   const way = `if its administrator confirms that fingerprint, add the line: ${line}`;
-  if (known.keys.length > 0) return refuse(`which is none of its known keys; ${way}`);
+  if (known.keys.length > 0) return refuse(`which is not one of its known keys; ${way}`);
   const authority = known.hasAuthority ? ' (@cert-authority is not supported)' : '';
   return refuse(`for which the known hosts have no line${authority}; ${way}`);
 }

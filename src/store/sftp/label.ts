@@ -17,7 +17,7 @@ export async function readLabel(directory: Directory, label: Label): Promise<Tag
   if (entry === undefined) return undefined;
   const where = `${directory.where}/${label}`;
   if (entry.kind !== 'symlink') {
-    throw new ServiceError('conflict', `${where}: is a ${entry.kind}, where the label's symlink should be`);
+    throw new ServiceError('conflict', `${where}: is a ${entry.kind}, but a label must be a symlink`);
   }
   const target = await directory.session.readLink(pathOf(directory, label));
   // Another run has removed it since.
@@ -30,8 +30,7 @@ export async function readLabel(directory: Directory, label: Label): Promise<Tag
 }
 
 /**
- * Points a label at an artifact that is there, whole and readable. Readers see the old one or the new one, never
- * neither.
+ * Points a label at an artifact, which must be whole and is made readable. Readers see the old tag or the new one.
  */
 export async function moveLabel(directory: Directory, label: Label, tag: Tag, lastLook?: LastLook): Promise<void> {
   if (!(await isWhole(directory, tag))) {

@@ -9,7 +9,7 @@ export function createLastingSession(first: SftpSession, reopen: () => Promise<S
   let current: SftpSession | undefined = first;
   let opening = Promise.resolve(first);
 
-  /** Calls that come together share one new session, or its failure. */
+  /** Calls at the same time share one new session, or its failure. */
   function live(): Promise<SftpSession> {
     if (current?.hasEnded()) {
       current = undefined;

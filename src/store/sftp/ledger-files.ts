@@ -54,12 +54,12 @@ export async function appendRecord(
     );
   }
   if (there === undefined) {
-    throw failure ?? new ServiceError('conflict', `${directory.where}/${name}: was written and is not there`);
+    throw failure ?? new ServiceError('conflict', `${directory.where}/${name}: was written, but is not there`);
   }
   return idOf(there) === id ? 'won' : 'lost';
 }
 
-/** The labels that have a ledger; an error where a directory beside them is none. */
+/** The labels that have a ledger. Throws if a directory among them does not have the name of a label. */
 export async function listLedgers(directory: Directory): Promise<Label[]> {
   const path = pathOf(directory, 'ledger');
   if (!(await directory.session.isDirectory(path))) return [];
@@ -71,14 +71,14 @@ export async function listLedgers(directory: Directory): Promise<Label[]> {
     );
 }
 
-/** What the newest run decided about a label; undefined where no run has said. */
+/** The newest run's decision about a label; undefined if there is none. */
 export async function readLastDecision(directory: Directory, label: Label): Promise<LastDecision | undefined> {
   const name = lastDecisionPath(label);
   const json = await directory.session.readFile(pathOf(directory, name), MAX_RECORD);
   return json && parseLastDecision(json.toString('utf8'), `${directory.where}/${name}`);
 }
 
-/** Replaces what lies beside the ledger about the newest run. */
+/** Replaces the newest run's decision, which is beside the ledger. */
 export async function writeLastDecision(directory: Directory, label: Label, decision: LastDecision): Promise<void> {
   const text = JSON.stringify(v.parse(lastDecisionSchema, decision), undefined, 2);
   await makeDirectories(directory, ['ledger']);
@@ -95,7 +95,7 @@ async function refuseHole(directory: Directory, label: Label, n: number): Promis
       `${directory.where}/${recordPath(label, n)}: not written, record ${missing} is missing`,
     );
   if (n > 1 && !(await isThere(n - 1))) throw refuse(n - 1);
-  // In this order: a later record is written only after this one is there.
+  // The later record is checked first: it is written only after this one is there.
   if ((await isThere(n + 1)) && !(await isThere(n))) throw refuse(n);
 }
 

@@ -29,7 +29,7 @@ export async function readPrivateKey(text: string): Promise<PrivateKey> {
   const [key] = [parsed].flat();
   if (!key?.isPrivateKey()) throw refuse(`is a public key: it takes ${FORMS}`);
   return {
-    // ssh2 signs by SHA-256 only where a server takes SHA-512 only.
+    // ssh2 signs with SHA-256 even if a server accepts only SHA-512.
     offers: key.type === 'ssh-rsa' ? [signingBySha512(key), key] : [key],
     publicLine: `${key.type} ${key.getPublicSSH().toString('base64')}`,
   };
@@ -56,7 +56,7 @@ function signingBySha512(key: ParsedKey): ParsedKey {
 }
 
 const FRAME = /-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----([\s\S]*?)(?:-----END |$)/;
-/** How the body of OpenSSH's format begins: `openssh-key-v1` in base64. */
+/** The beginning of a body in OpenSSH's format: `openssh-key-v1` in base64. */
 const OPENSSH_BODY = /^b3BlbnNzaC1rZXktdj[EF]/;
 
 /** The key as a PEM file with lines of its own. */
@@ -88,7 +88,7 @@ function frame(type: string, body: string): string {
 
 function whatItIs(text: string): string {
   if (text.startsWith('PuTTY-User-Key-File')) {
-    return "is in PuTTY's format: convert it by `puttygen key.ppk -O private-openssh-new -o key`";
+    return "is in PuTTY's format: convert it with `puttygen key.ppk -O private-openssh-new -o key`";
   }
   if (/^\*+$/.test(text)) return 'is asterisks alone: a masked value was stored in its place';
   if (/^(?:ssh-|ecdsa-sha2-|sk-)\S+\s+AAAA/.test(text) || text.startsWith('---- BEGIN SSH2 PUBLIC KEY')) {
@@ -100,7 +100,7 @@ function whatItIs(text: string): string {
   return `has no line -----BEGIN … PRIVATE KEY-----: it takes ${FORMS}, with its first and last line`;
 }
 
-/** PKCS #8 (`ssh-keygen -m PKCS8`), which ssh2 does not read, in a form that it does; anything else as it is. */
+/** Converts PKCS #8 (`ssh-keygen -m PKCS8`), which ssh2 cannot read, to a form that it can. Keeps any other form. */
 function openSshForm(pem: string): string {
   if (!pem.startsWith('-----BEGIN PRIVATE KEY-----')) return pem;
   let key: KeyObject;

@@ -4,7 +4,7 @@ import type { Label } from '../../ledger/names.js';
 import { type FileRights, findRightsProblems, type RightsProblem } from '../rights.js';
 import { type Directory, pathOf } from './directory.js';
 
-/** Reads the rights on a store's directories and labels, and says what is wrong with them. */
+/** Reads the rights on a store's directories and labels, and finds the problems with them. */
 export async function checkRights(
   directory: Directory,
   promotedLabel: Label,

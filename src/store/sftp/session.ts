@@ -12,22 +12,22 @@ export interface Entry {
   readonly mode: number;
   /** The user id of its owner. */
   readonly owner: number;
-  /** When it last changed, in unix seconds by the server's clock. */
+  /** The time of its last change, in unix seconds by the server's clock. */
   readonly modified: number;
 }
 
 /**
- * One SFTP session. Paths are absolute. Each call ends within a limit, and fails once the connection is broken. Where
- * something is in the way of what a call creates, it is a `conflict`.
+ * One SFTP session. Paths are absolute. Each call ends within a limit, and fails once the connection is broken. A call
+ * that creates something throws a `conflict` if something is already there.
  */
 export interface SftpSession {
   stat(path: string): Promise<Entry | undefined>;
-  /** Whether a directory is there, also by way of links. */
+  /** True if the path is a directory, or a link to one. */
   isDirectory(path: string): Promise<boolean>;
   list(path: string): Promise<(Entry & { readonly name: string })[]>;
-  /** What a link names; undefined where there is no such link. */
+  /** The target of a link; undefined if there is no such link. */
   readLink(path: string): Promise<string | undefined>;
-  /** A whole file; undefined if there is none. Throws if it has more than `maxBytes`, or is no plain file. */
+  /** A whole file; undefined if there is none. Throws if it has more than `maxBytes`, or is not a plain file. */
   readFile(path: string, maxBytes: number): Promise<Buffer | undefined>;
   /** Creates a file that was not there, and is on disk when this returns. */
   createFile(path: string, bytes: Uint8Array): Promise<void>;
@@ -40,7 +40,7 @@ export interface SftpSession {
   remove(path: string): Promise<void>;
   /** Gives a file or directory these permission bits, whatever the server's umask is. */
   setMode(path: string, mode: number): Promise<void>;
-  /** Whether the server has ended the session: nothing that is asked from now on reaches it. */
+  /** True if the server has ended the session, so that no further call reaches it. */
   hasEnded(): boolean;
   close(): void;
 }
@@ -62,7 +62,7 @@ export const FILE_MODE = 0o644;
 export const DIRECTORY_MODE = 0o755;
 const READ_CHUNK = 32_768;
 
-/** How long to listen to a server that does not speak SFTP, to learn what it says instead. */
+/** Time to listen to a server that does not speak SFTP, to find out what it says instead. */
 const WORDS_MS = 2000;
 const MAX_WORDS = 200;
 
@@ -125,7 +125,7 @@ function requireExtensions(sftp: SFTPWrapper, server: ServerAddress): void {
   const offered = v.safeParse(v.record(v.string(), v.string()), Reflect.get(sftp, '_extensions'));
   const missing = REQUIRED_EXTENSIONS.filter((name) => !offered.success || offered.output[name] === undefined);
   if (missing.length === 0) return;
-  // A read-only server offers none of those that write.
+  // A read-only server offers no extension that writes.
   const why = missing.length === REQUIRED_EXTENSIONS.length - 1 ? ': is it read-only?' : '';
   throw new ServiceError('unsupported', `${formatServer(server)}: the SFTP server lacks ${missing.join(', ')}${why}`);
 }
@@ -144,7 +144,7 @@ function createSession(sftp: SFTPWrapper, connection: Connection, server: Server
   };
 }
 
-/** One request to the server; `creates` is the path that must not be there yet. */
+/** Sends requests to the server. `creates` is the path that must not be there yet. */
 interface Requests {
   urlOf(path: string): string;
   send<T>(what: string, start: (done: Done<T>) => void, creates?: string): Promise<T>;

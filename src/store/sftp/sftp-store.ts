@@ -33,7 +33,7 @@ export interface SftpStoreOptions {
   readonly server: ServerAddress;
   /** Lines of known_hosts. */
   readonly knownHosts: string;
-  /** In any form that OpenSSH writes; undefined: the agent has the key. */
+  /** In any form that OpenSSH writes; undefined if the agent has the key. */
   readonly privateKey: string | undefined;
   /** SSH_AUTH_SOCK. */
   readonly agentSocket: string | undefined;
@@ -43,10 +43,10 @@ export interface SftpStoreOptions {
 }
 
 const LIMITS = { connectMs: 30_000, answerMs: 60_000 };
-/** How long to wait for a server that restarts or is busy. */
+/** Time to wait for a server that restarts or is busy. */
 const PATIENCE_MS = 60_000;
 
-/** Logs in, and checks that the directory is there. Later calls log in again where the server ended the session. */
+/** Logs in, and checks that the directory is there. Later calls log in again if the server ended the session. */
 export async function openSftpStore(options: SftpStoreOptions): Promise<Store> {
   const { server, clock, limits = LIMITS } = options;
   const identity = await identityOf(options);

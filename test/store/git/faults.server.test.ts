@@ -298,7 +298,7 @@ describe('one clear line, and nothing lost, where', () => {
     [
       'is too old',
       'echo git version 2.30.9',
-      /git 2\.31 or newer is needed on the runner, and this is git version 2\.30\.9$/,
+      /git 2\.31 or newer is needed on the runner, but this is git version 2\.30\.9$/,
     ],
     ['is missing', undefined, /git cannot be run/],
   ])('git %s', async (_, script, message) => {

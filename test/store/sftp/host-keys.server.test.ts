@@ -42,7 +42,7 @@ describe('which keys are known', () => {
   });
 
   test.each([
-    ['another key', line('images.example', other), at22, /none of its known keys/],
+    ['another key', line('images.example', other), at22, /not one of its known keys/],
     ['another host', line('other.example', ours), at22, /have no line/],
     ['the host at another port', line('images.example', ours), at2222, /have no line; .*add the line: /],
     ['a pattern that excludes it', line('*.example,!images.example', ours), at22, /have no line/],

@@ -67,7 +67,7 @@ test('an rsa key is offered by SHA-512 first, then as ssh2 chooses', async () =>
 describe('what is no such key is refused by the form that it has', () => {
   const half = pairs.ed25519.private.slice(0, 200);
   test.each([
-    ["PuTTY's", 'PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\n', /PuTTY's format: convert it by `puttygen/],
+    ["PuTTY's", 'PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\n', /PuTTY's format: convert it with `puttygen/],
     ['a path', '~/.ssh/id_ed25519', /is a path/],
     ['an absolute path', '/home/me/.ssh/id_rsa', /is a path/],
     ['a path of Windows', 'C:\\Users\\me\\id_rsa', /is a path/],

@@ -280,7 +280,7 @@ async function leaveDecision(
     await store.writeLastDecision(label, lastDecision(promoted, context.runUrl, signing?.signer.who));
     await store.flush();
   } catch (error) {
-    log.warning(`the decision was not left for the dashboard: ${errorLine(error)}`);
+    log.warning(`the decision was not saved for the dashboard: ${errorLine(error)}`);
   }
 }
 

@@ -236,7 +236,7 @@ function pick(list: readonly string[], index: number, count: number, name: strin
 function yamlPlace(text: string): Place {
   const path = parseYamlPath(text);
   if (path !== undefined) return { kind: 'yaml-path', path };
-  throw new UserError(`input yaml-path: ${JSON.stringify(text)} is no path such as spec.images[0].tag`);
+  throw new UserError(`input yaml-path: ${JSON.stringify(text)} is not a path such as spec.images[0].tag`);
 }
 
 function patternPlace(text: string, all: boolean): Place {
@@ -247,7 +247,7 @@ function patternPlace(text: string, all: boolean): Place {
 
 function checkValue(value: string): string {
   if (v.is(lineSchema, value)) return value;
-  throw new UserError('input value: gives an empty value, or one of more than a line');
+  throw new UserError('input value: gives an empty value, or one with more than one line');
 }
 
 async function readProposed(

@@ -129,8 +129,8 @@ async function restore(
     outputs: { verified: String(wrong === undefined), records: String(records.length), problem: wrong ?? '' },
     summary:
       wrong === undefined
-        ? `${found}. With what the store has they are a whole ledger of ${records.length} records.`
-        : `${found}. They are not a whole ledger: ${wrong}.`,
+        ? `${found}. Together with the store's records they make a complete ledger of ${records.length} records.`
+        : `${found}. They do not make a complete ledger: ${wrong}.`,
     ...(wrong !== undefined && { failure: wrong }),
   };
 }

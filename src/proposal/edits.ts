@@ -84,7 +84,7 @@ function editYaml(text: string, path: readonly (string | number)[], value: strin
   if (found.length > 1) return { problem: `${where} is in ${found.length} documents of the file` };
   const [scalar] = found;
   if (scalar === undefined) return { problem: `there is no ${where}` };
-  if (!isScalar(scalar)) return { problem: `${where} is no plain value` };
+  if (!isScalar(scalar)) return { problem: `${where} is not a plain value` };
   if (scalar.type === 'BLOCK_FOLDED' || scalar.type === 'BLOCK_LITERAL') {
     return { problem: `${where} is a block of text: use a pattern` };
   }

@@ -135,14 +135,14 @@ describe('each decision', () => {
       'current-ceph: put v5 on hold',
       hold,
       { decision: 'unchanged' },
-      { Image: `\`v5@${banOn('v5').digest}\``, 'Promoted is': short('v1'), 'On hold': `${short('v5')}: it is broken` },
+      { Image: `\`v5@${banOn('v5').digest}\``, 'Promoted now': short('v1'), 'On hold': `${short('v5')}: it is broken` },
       new RegExp(`-f lift-hold=${banOn('v5').digest} `),
     ],
     [
       'current-ceph: quarantined v6',
       quarantine,
       { decision: 'unchanged' },
-      { Image: `\`v6@${banOn('v6').digest}\``, 'Promoted is': short('v1') },
+      { Image: `\`v6@${banOn('v6').digest}\``, 'Promoted now': short('v1') },
       /Undo:\*\* nothing ends a quarantine/,
     ],
     [
@@ -156,7 +156,7 @@ describe('each decision', () => {
       `current-ceph: v2 is rejected: ${report.reason}`,
       undefined,
       { decision: 'reject', reason: report.reason, candidate, report },
-      { 'Promoted is': short('v1') },
+      { 'Promoted now': short('v1') },
       /-f force-tag=v2 -f force-confirm=v2 -f skip-jobs=deploy -f force-reason=WHY/,
     ],
     [
@@ -164,14 +164,14 @@ describe('each decision', () => {
       undefined,
       { decision: 'wait', reason: 'no result', candidate },
       {},
-      /Promoted is/,
+      /Promoted now/,
     ],
     [
       'current-ceph: frozen: a release',
       undefined,
       { decision: 'frozen', reason: 'a release', candidate },
       {},
-      /Promoted is/,
+      /Promoted now/,
     ],
     ['current-ceph: nothing changed: v1 is promoted already', undefined, { decision: 'unchanged' }, {}, /Record/],
   ])('%s', (headline, record, outcome, rows, text) => {

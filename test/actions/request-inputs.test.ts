@@ -112,19 +112,19 @@ describe('what is refused', () => {
       { ...ALICE, ref: 'refs/heads/try', defaultBranch: 'main' },
       'input allowed-refs: this run is on refs/heads/try; it may change something only on main',
     ],
-    ['a schedule', FORCE, { ...ALICE, event: 'schedule' }, 'only by workflow_dispatch, this run is by schedule'],
+    ['a schedule', FORCE, { ...ALICE, event: 'schedule' }, 'needs workflow_dispatch, but this run is by schedule'],
     ['no event', FORCE, { ...ALICE, event: '' }, 'this run is by no event'],
     [
       'a periodic build of Zuul',
       { ...FORCE, 'manual-pipelines': ['ceph-decision'] },
       { ...ALICE, event: 'zuul/periodic', pipeline: 'periodic' },
-      'input force-tag: only by a pipeline in manual-pipelines (ceph-decision), this build is of periodic',
+      'input force-tag: needs a build in one of manual-pipelines (ceph-decision), but this build is in periodic',
     ],
     [
       'a build of Zuul where no pipeline is listed',
       FORCE,
       { ...ALICE, event: 'zuul/ceph-decision', pipeline: 'ceph-decision' },
-      'only by a pipeline in manual-pipelines (empty: none is)',
+      'needs a build in one of manual-pipelines (empty: none is)',
     ],
     ['another actor', FORCE, { ...ALICE, actor: 'bob' }, 'bob is not in allowed-actors (alice)'],
     ['another who re-runs', FORCE, { ...ALICE, triggeringActor: 'bob' }, 'bob is not in allowed-actors'],
@@ -134,7 +134,7 @@ describe('what is refused', () => {
       'a rollback by schedule',
       { ...NOTHING, 'rollback-to': 'v1', 'force-reason': 'x' },
       { ...ALICE, event: 'schedule' },
-      'input rollback-to: only by',
+      'input rollback-to: needs workflow_dispatch',
     ],
   ])('%s', (_, inputs, requester, message) => {
     expect(() => parseRequest(inputs, requester)).toThrow(message);

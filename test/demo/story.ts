@@ -35,7 +35,7 @@ const BEFORE: readonly Scene[] = ['old', 'good'].map((version) => ({
 }));
 
 const SCENES: readonly Scene[] = [
-  { title: 'A test fails on the next candidate', version: 'bad', results: FAILED, rows: ['Promoted is'] },
+  { title: 'A test fails on the next candidate', version: 'bad', results: FAILED, rows: ['Promoted now'] },
   {
     title: 'alice cannot wait: she forces it, and has to name what she skips',
     version: 'bad',

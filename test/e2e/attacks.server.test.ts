@@ -84,8 +84,8 @@ async function refused(inputs: Inputs, env: Inputs, message: string): Promise<Bu
 
 describe('a force', () => {
   test.each<[string, Inputs, Inputs, string]>([
-    ['from schedule', {}, { GITHUB_EVENT_NAME: 'schedule' }, 'input force-tag: only by workflow_dispatch'],
-    ['from a pull request', {}, { GITHUB_EVENT_NAME: 'pull_request' }, 'input force-tag: only by workflow_dispatch'],
+    ['from schedule', {}, { GITHUB_EVENT_NAME: 'schedule' }, 'input force-tag: needs workflow_dispatch'],
+    ['from a pull request', {}, { GITHUB_EVENT_NAME: 'pull_request' }, 'input force-tag: needs workflow_dispatch'],
     ['mistyped the second time', { 'force-confirm': OLD }, {}, 'input force-confirm: '],
     ['without a reason', { 'force-reason': '' }, {}, 'input force-reason: '],
     ['of a job that is not named', { 'skip-jobs': '' }, {}, `would be skipped without being named: ${JOB}`],

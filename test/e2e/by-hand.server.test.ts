@@ -98,7 +98,7 @@ test('an operator forces, a person in Zuul rolls back and holds, and the ledger 
 });
 
 test.each<[string, Readonly<Record<string, string>>, string]>([
-  ['a periodic build', { ...BUILD, ZUUL_PIPELINE: 'periodic' }, 'this build is of periodic'],
+  ['a periodic build', { ...BUILD, ZUUL_PIPELINE: 'periodic' }, 'this build is in periodic'],
   ['a build that nobody is named for', { ...BUILD, ZUUL_USER: '' }, 'nobody is not in allowed-actors'],
   ['nobody at a command line', {}, 'this run is by no event'],
 ])('%s decides nothing', async (_, env, message) => {

@@ -74,7 +74,7 @@ describe('in the log and in the summary', () => {
       () => run(NEXT, 'success', { freeze: 'the release' }),
       [
         'frozen: the criteria are met, but promotion is frozen: the release',
-        'whoever set the input `freeze` clears it',
+        'whoever set the input `freeze` has to clear it',
       ],
     ],
     [

@@ -202,20 +202,20 @@ describe('by hand', () => {
   };
 
   test.each<[string, Record<string, string>, Record<string, string>, string]>([
-    ['from schedule', {}, { GITHUB_EVENT_NAME: 'schedule' }, 'input force-tag: only by workflow_dispatch'],
+    ['from schedule', {}, { GITHUB_EVENT_NAME: 'schedule' }, 'input force-tag: needs workflow_dispatch'],
     ['mistyped', { 'force-confirm': TAG }, {}, 'input force-confirm: '],
     ['no reason', { 'force-reason': '' }, {}, 'input force-reason: '],
     [
       'a job not named',
       { 'skip-jobs': JOBS[0] ?? '' },
       {},
-      `these jobs are not met and would be skipped without being named: ${JOBS[1]}; name in the input skip-jobs`,
+      `these jobs are not met and would be skipped without being named: ${JOBS[1]}; name every unmet job, and no other, in the input skip-jobs`,
     ],
     [
       'a job too many',
       { 'skip-jobs': [...JOBS, 'x'].join('\n') },
       {},
-      'these jobs are named to be skipped, but are met or not in the criteria: x; name in the input skip-jobs',
+      'these jobs are named to be skipped, but are met or not in the criteria: x; name every unmet job, and no other, in the input skip-jobs',
     ],
     ['not allowed', { 'allowed-actors': 'bob' }, {}, 'input force-tag: alice is not in allowed-actors'],
     ['started by another', {}, { GITHUB_TRIGGERING_ACTOR: 'eve' }, 'input force-tag: eve is not in allowed-actors'],

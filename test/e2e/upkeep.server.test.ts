@@ -124,7 +124,7 @@ describe('prune-promotions', () => {
   });
 
   test.each<[string, Inputs, Inputs, string]>([
-    ['from schedule', {}, { GITHUB_EVENT_NAME: 'schedule' }, 'input delete: only by workflow_dispatch'],
+    ['from schedule', {}, { GITHUB_EVENT_NAME: 'schedule' }, 'input delete: needs workflow_dispatch'],
     ['by nobody', { 'allowed-actors': '' }, {}, 'input delete: alice is not in allowed-actors (empty: nobody is)'],
     ['run again by another', {}, { GITHUB_TRIGGERING_ACTOR: 'eve' }, 'input delete: eve is not in allowed-actors'],
     ['keeping nothing', { keep: '0' }, {}, 'input keep: at least 1 image is kept'],

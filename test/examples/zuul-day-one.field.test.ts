@@ -318,7 +318,7 @@ test.each<[string, object, string, string, string]>([
     { hold: TAG, 'force-reason': 'x' },
     'alice@example.org',
     PERIODIC,
-    `this build is of ${PERIODIC}`,
+    `this build is in ${PERIODIC}`,
   ],
   ['a stranger', { hold: TAG, 'force-reason': 'x' }, 'eve@example.org', 'ceph-decision', 'eve@example.org is not in'],
   [

@@ -618,7 +618,7 @@ describe('votes', () => {
     const report = decide(A, waived, [], NOW - 2 * DAY);
     const last = lastDecision({ reference: formatCandidate(A), decision: 'wait', report });
     const branch = branchOf({ lastDecision: last, votes: [result('job-1', B, 'success', NOW - HOUR)] });
-    expect(branch.problems).toMatchObject([{ source: 'criteria', why: expect.stringContaining('ended with') }]);
+    expect(branch.problems).toMatchObject([{ source: 'criteria', why: expect.stringContaining('ended on') }]);
   });
 
   test('and waivers are left out if the criteria cannot be read, which is a problem', () => {

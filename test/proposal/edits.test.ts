@@ -55,8 +55,8 @@ describe('a value of YAML is replaced where it stands', () => {
 
   test.each([
     ['there is none', 'a: 1\n', 'b', /there is no b/],
-    ['it is a mapping', 'a: {b: 1}\n', 'a', /a is no plain value/],
-    ['it is an alias', 'a: &x v1\nb: *x\n', 'b', /b is no plain value/],
+    ['it is a mapping', 'a: {b: 1}\n', 'a', /a is not a plain value/],
+    ['it is an alias', 'a: &x v1\nb: *x\n', 'b', /b is not a plain value/],
     ['it is a block', 'a: |\n  v1\n', 'a', /block of text/],
     ['it is in two documents', '---\na: 1\n---\na: 2\n', 'a', /in 2 documents/],
     ['it is no YAML', 'a: [\n', 'a', /is no YAML/],

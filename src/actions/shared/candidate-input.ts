@@ -65,6 +65,6 @@ export function sourceRepository(
   const source = candidate?.repository ?? image[0];
   if (source !== undefined || (request.kind !== 'force' && request.kind !== 'adopt')) return source;
   throw new UserError(
-    `input image: required with ${request.kind === 'force' ? 'force-tag' : 'adopt'} where reference is not set`,
+    `input image: required with ${request.kind === 'force' ? 'force-tag' : 'adopt'} if reference is not set`,
   );
 }

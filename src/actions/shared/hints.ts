@@ -23,10 +23,7 @@ const WORDINGS: Readonly<Record<Hint, readonly [string, ...string[]]>> = {
   arch: ['check {arch}', 'check {find-stable-tag.arch}'],
   'minimum-age': ['check {minimum-age}', 'check {find-stable-tag.minimum-age}'],
   platforms: ['check {platforms}', 'check {find-stable-tag.platforms}'],
-  'distribution-listing': [
-    'set {listing} to distribution',
-    'set {find-stable-tag.listing} to distribution where it lists tags',
-  ],
+  'distribution-listing': ['set {listing} to distribution', 'set {find-stable-tag.listing} to distribution'],
   reference: ['check {reference}', 'check {branches}', 'check what {publish-ci-testing.reference} was'],
   'log-in-to-source': [
     'set {registry-username+registry-password}',
@@ -105,8 +102,8 @@ const WORDINGS: Readonly<Record<Hint, readonly [string, ...string[]]>> = {
     'a person can promote it with {evaluate-and-promote.force-tag}',
   ],
   'skip-jobs': [
-    'name in {skip-jobs} every unmet job, and no other',
-    'name in {evaluate-and-promote.skip-jobs} every unmet job, and no other',
+    'name every unmet job, and no other, in {skip-jobs}',
+    'name every unmet job, and no other, in {evaluate-and-promote.skip-jobs}',
   ],
   'roll-back': [
     'go back with {rollback-to+force-reason}',

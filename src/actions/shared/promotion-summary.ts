@@ -101,7 +101,7 @@ function doneRows(record: LedgerRecord, promoted: Promoted, dryRun: boolean, pla
   const at = places.store === undefined ? '' : ` at ${code(places.store)}`;
   return [
     ...about.map(({ tag, digest }): Row => ['Image', code(`${tag}@${digest}`)]),
-    [moves ? 'Image' : 'Promoted is', moves ? code(formatCandidate(candidate)) : short(candidate)],
+    [moves ? 'Image' : 'Promoted now', moves ? code(formatCandidate(candidate)) : short(candidate)],
     ...(moves ? [['Before', before === undefined ? 'nothing' : short(before.candidate)] as const] : []),
     ['Why', plain(record.reason)],
     ['Who', plain([record.who, ...(record.event === '' ? [] : [`by ${record.event}`])].join(', '))],
@@ -139,7 +139,7 @@ function undecidedRows({ outcome: { candidate }, record }: Promoted, places: Sum
   const isPromoted = record?.candidate.digest === candidate.digest;
   return [
     ['Image', code(formatCandidate(candidate))],
-    ...(isPromoted ? [] : [['Promoted is', record === undefined ? 'nothing' : short(record.candidate)] as const]),
+    ...(isPromoted ? [] : [['Promoted now', record === undefined ? 'nothing' : short(record.candidate)] as const]),
     ...(record === undefined ? [] : [['Record', recordLink(record, places)] as const]),
     ...dashboardRows(places),
   ];
@@ -180,7 +180,7 @@ function wayBack(
     return startByHand(`Go back to ${before.previous.tag}`, { 'rollback-to': 'previous' }, places, context);
   }
   if (decision === 'frozen')
-    return ['**Way out:** whoever set the input `freeze` clears it; the next run promotes.', ''];
+    return ['**Way out:** whoever set the input `freeze` has to clear it; then the next run promotes.', ''];
   // A force does not help where something else than the evidence keeps the candidate back.
   if (report === undefined || report.verdict === 'promote' || report.reason !== reason) return [];
   const { tag } = candidate;

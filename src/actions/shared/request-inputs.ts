@@ -128,12 +128,12 @@ export function authorise(
   const refusal = refuseActor(requester, allowed, pipelines);
   if (refusal?.kind === 'event') {
     const event = refusal.event === '' ? 'no event' : refusal.event;
-    throw new UserError(`input ${name}: only by workflow_dispatch, this run is by ${event} (GITHUB_EVENT_NAME)`);
+    throw new UserError(`input ${name}: needs workflow_dispatch, but this run is by ${event} (GITHUB_EVENT_NAME)`);
   }
   if (refusal?.kind === 'pipeline') {
     const pipeline = refusal.pipeline === '' ? 'no pipeline' : refusal.pipeline;
     throw new UserError(
-      `input ${name}: only by a pipeline in manual-pipelines (${pipelines.join(', ') || 'empty: none is'}), this build is of ${pipeline}`,
+      `input ${name}: needs a build in one of manual-pipelines (${pipelines.join(', ') || 'empty: none is'}), but this build is in ${pipeline}`,
     );
   }
   if (refusal?.kind === 'actor') {

@@ -120,7 +120,7 @@ async function openStore(inputs: StoreSettings, log: Log, history: BranchOptions
   if (!isInGit(server)) {
     if (knownHosts === undefined) throw new UserError(`input ssh-known-hosts: required: a line for ${server.host}`);
     if (privateKey === undefined && !agentSocket) {
-      throw new UserError('input ssh-private-key: not set, and no agent runs (SSH_AUTH_SOCK)');
+      throw new UserError('input ssh-private-key: not set, and no agent is running (SSH_AUTH_SOCK)');
     }
     return openSftpStore({ server, knownHosts, privateKey, agentSocket, clock: systemClock, log });
   }
@@ -153,7 +153,9 @@ function repositoryOf({ repository }: GitAddress, env: NodeJS.ProcessEnv): URL {
   if (repository !== undefined) return repository;
   const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: name } = env;
   if (!server || !name || !URL.canParse(`${server}/${name}`)) {
-    throw new UserError('git alone names the repository of the run, and this is no run on a forge', { hint: 'server' });
+    throw new UserError('git alone means the repository of the run, but this run is not on a forge', {
+      hint: 'server',
+    });
   }
   const url = new URL(`${server}/${name}`);
   if (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))) return url;

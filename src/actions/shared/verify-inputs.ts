@@ -41,6 +41,6 @@ export async function readTrustedRoot(
   { 'trusted-root': root }: Pick<VerifySettings, 'trusted-root'>,
   workspace: string,
 ): Promise<string> {
-  if (root === undefined) throw new UserError('input trusted-root: required where an identity signs');
+  if (root === undefined) throw new UserError('input trusted-root: required if an identity signs');
   return /^\s*\{/.test(root) ? root : readInputFile('trusted-root', root, workspace);
 }

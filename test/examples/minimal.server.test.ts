@@ -5,7 +5,16 @@ import { runBundle } from '../e2e/bundle.js';
 import { cephDaemonImage } from '../sandbox/ceph-daemon.js';
 import { sandbox } from '../sandbox/current.js';
 import { makeBareRepository } from '../sandbox/git-server.js';
-import { ENGINES, PASSWORD, type Place, publishActions, startPlace, type Values, watchProcesses } from './minimal.js';
+import {
+  askRegistry,
+  ENGINES,
+  PASSWORD,
+  type Place,
+  publishActions,
+  startPlace,
+  type Values,
+  watchProcesses,
+} from './minimal.js';
 
 /** examples/minimal with its store in the job's own repository; by-ssh.field.test.ts has it over SSH. */
 
@@ -99,15 +108,7 @@ describe.each(ENGINES)('by %s', (_, short, engine) => {
   });
 
   async function tags(): Promise<string[]> {
-    const login = { authorization: `Basic ${Buffer.from(`alice:${PASSWORD}`).toString('base64')}` };
-    const challenge = await fetch(`${place.registry.url}/v2/${target}/tags/list`);
-    const [, realm = '', service = ''] =
-      /realm="([^"]*)",service="([^"]*)"/.exec(challenge.headers.get('www-authenticate') ?? '') ?? [];
-    const url = `${realm}?service=${service}&scope=repository:${target}:pull`;
-    const { token } = v.parse(v.object({ token: v.string() }), await (await fetch(url, { headers: login })).json());
-    const list = await fetch(`${place.registry.url}/v2/${target}/tags/list`, {
-      headers: { authorization: `Bearer ${token}` },
-    });
+    const list = await askRegistry(place, `${target}/tags/list`, `repository:${target}:pull`);
     return v.parse(v.object({ tags: v.array(v.string()) }), await list.json()).tags;
   }
 });

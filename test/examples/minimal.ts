@@ -5,6 +5,7 @@ import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import * as v from 'valibot';
 import { writePins } from '../../scripts/pin.js';
 import { ACT_OPTIONS, copyCallable, dotenv } from '../demo/act.js';
 import { localRepository } from '../demo/downstream.js';
@@ -13,7 +14,7 @@ import { sandbox } from '../sandbox/current.js';
 import { type GitServer, startGitServer } from '../sandbox/git-server.js';
 import { runDirectory, type Stoppable } from '../sandbox/process.js';
 import { projectRoot } from '../sandbox/project.js';
-import { type Registry, startRegistry } from '../sandbox/registry.js';
+import { basicAuthorization, type Registry, startRegistry } from '../sandbox/registry.js';
 import { startTokenServer } from '../sandbox/token-server.js';
 
 /**
@@ -55,6 +56,19 @@ export async function startPlace(): Promise<Place> {
 export async function publishActions({ work }: Place): Promise<void> {
   await copyCallable(path.join(work, UPSTREAM));
   await makeRepository(path.join(work, UPSTREAM));
+}
+
+/** Asks the registry as its user, who gets a token for `scope` first. */
+export async function askRegistry({ registry }: Place, wanted: string, scope: string): Promise<Response> {
+  const url = `${registry.url}/v2/${wanted}`;
+  const { headers } = await fetch(url);
+  const [, realm = '', service = ''] =
+    /realm="([^"]*)",service="([^"]*)"/.exec(headers.get('www-authenticate') ?? '') ?? [];
+  const login = { authorization: basicAuthorization({ username: 'alice', password: PASSWORD }) };
+  const answer = await fetch(`${realm}?service=${service}&scope=${scope}`, { headers: login });
+  const { token } = v.parse(v.object({ token: v.string() }), await answer.json());
+  const accept = 'application/vnd.oci.image.index.v1+json, application/json';
+  return fetch(url, { headers: { authorization: `Bearer ${token}`, accept } });
 }
 
 /** Has the repository keep the arguments of all processes at each push. Returns what they were so far. */

@@ -90,10 +90,15 @@ export async function zuulEvidence(parts: ZuulParts): Promise<Evidence> {
   };
 }
 
+/** How many pipelines a reason names: a record keeps it. */
+const NAMED = 3;
+
 /** `elsewhere` are the pipelines that have builds of the job. */
 function whyNone(elsewhere: readonly string[], { pipelines }: ZuulParts): string {
   if (elsewhere.length === 0) return 'Zuul has no build of a job with this name';
-  return `no build in ${pipelines.join(' or ')}; Zuul has builds in ${elsewhere.map((name) => oneLine(name, 60)).join(', ')}`;
+  const named = elsewhere.slice(0, NAMED).map((name) => oneLine(name, 60));
+  const more = elsewhere.length > NAMED ? ', and more' : '';
+  return `no build in ${pipelines.join(' or ')}; Zuul has builds in ${named.join(', ')}${more}`;
 }
 
 /** A build on any image, or on none. */

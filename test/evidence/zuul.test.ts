@@ -196,6 +196,10 @@ test.each([
     [build({ pipeline: 'check' }), build({ pipeline: 'gate' }), build({ pipeline: 'check' })],
     'no build in periodic or weekly; Zuul has builds in check, gate',
   ],
+  [
+    ['check', 'gate', 'post', 'tag', 'release'].map((pipeline) => build({ pipeline })),
+    'no build in periodic or weekly; Zuul has builds in check, gate, post, and more',
+  ],
   [[build({ pipeline: 'check' }), build()], undefined],
 ])('a job without a build that can count (%#)', async (builds, remark) => {
   const { remarks } = await readAll(builds, ['periodic', 'weekly']);

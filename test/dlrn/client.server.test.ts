@@ -402,7 +402,12 @@ describe('a server that fails', () => {
     ['half a JSON', answered('[{"job_id": "a", "succ'), 'bad-answer', /not JSON/],
     ['another JSON', answered('{"votes": []}'), 'bad-answer', /Expected Array/],
     ['a vote without outcome', answered('[{"job_id": "a"}]'), 'bad-answer', /0\.success/],
-    ['votes on another hash', answered(JSON.stringify([vote({ aggregate_hash: 'x' })])), 'bad-answer', /a different hash/],
+    [
+      'votes on another hash',
+      answered(JSON.stringify([vote({ aggregate_hash: 'x' })])),
+      'bad-answer',
+      /a different hash/,
+    ],
     ['votes on no hash', answered(JSON.stringify([vote({})])), 'bad-answer', /a different hash/],
     ['404', html(404, '404 Not Found'), 'not-found', /404 Not Found; there is no DLRN API$/],
     ['403', html(403, '403 Forbidden'), 'forbidden', /answered 403: 403 Forbidden$/],

@@ -1,5 +1,11 @@
 import { expect, test } from '@jest/globals';
-import { lastDecision } from '../../src/actions/shared/promotion-result.js';
+import {
+  describeOutcome,
+  describeRegressed,
+  formatOutputs,
+  lastDecision,
+} from '../../src/actions/shared/promotion-result.js';
+import { parseTargets } from '../../src/promotion/targets.js';
 import type { Outcome } from '../../src/rules/outcome.js';
 import { image, recordOf, reference } from '../ledger/fixture.js';
 
@@ -31,4 +37,33 @@ test.each([
   const record = recordOf('v1');
   const promoted = { record, before: record, lastPromotion: undefined, withoutReferrers, outcome };
   expect(lastDecision(promoted, undefined, signer).signed).toEqual(signed);
+});
+
+test.each<[Outcome['decision'], boolean, boolean]>([
+  ['wait', false, true],
+  ['reject', false, true],
+  ['unchanged', false, false],
+  ['unchanged', true, true],
+  ['promote', false, false],
+  ['promote', true, true],
+  ['rollback', true, true],
+])('a run that ends in %s, regressed: %s, has something unmet: %s', (decision, regressed, isUnmet) => {
+  const told: Outcome = { ...outcome, decision, ...(regressed && { regression: { jobs: [job] } }) };
+  expect(describeOutcome(told, 'current-ceph', false)).toMatchObject({ isUnmet });
+});
+
+test('what is promoted and fails is an output and a line: which image, which jobs, since when, and the way back', () => {
+  const before = recordOf('v2', 2, Buffer.from('x'), { previous: image('v1') });
+  const told: Outcome = { ...outcome, decision: 'unchanged', regression: { jobs: [job] } };
+  const promoted = { record: before, before, lastPromotion: undefined, withoutReferrers: [], outcome: told };
+  const targets = parseTargets(['quay.io/tripleomastercentos9/daemon']);
+  expect(formatOutputs(promoted, targets, false)).toMatchObject({ regressed: 'true', promoted: 'false' });
+  expect(formatOutputs({ ...promoted, outcome }, targets, false)).toMatchObject({ regressed: 'false' });
+  expect(describeRegressed(promoted)).toBe(
+    `${reference('v2')}, which is promoted, has regressed: deploy since 2026-11-24T01:00:00Z (https://ci.example/7) failed; ` +
+      'to go back to v1, dispatch with rollback-to: previous',
+  );
+  const first = { ...before, previous: undefined };
+  expect(describeRegressed({ ...promoted, before: first })).toMatch(/; there is no earlier image to roll back to$/);
+  expect(describeRegressed({ ...promoted, outcome })).toBeUndefined();
 });

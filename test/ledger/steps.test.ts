@@ -85,6 +85,25 @@ describe('the steps to what a record says', () => {
     );
   });
 
+  // Whoever publishes candidates can write these files.
+  test.each([
+    ['the digest', { digest: digestOf('evil') }],
+    ['the repository', { repository: TARGETS.candidate[0] ?? image('').repository }],
+  ])('repair the candidate files of the promoted image and of the one before where %s is another', (_, other) => {
+    const files = [image('v1'), image('v2')].map((one) => [one.tag, { ...one, ...other }] as const);
+    const visible: Visible = {
+      label: tag('v2'),
+      previousLabel: tag('v1'),
+      published: new Map(files),
+      images: new Map(),
+      withoutProof: new Set(),
+    };
+    expect(stepsTo(record('v2', image('v1')), visible)).toMatchObject([
+      { kind: 'repair-artifact', image: image('v2'), from: other },
+      { kind: 'repair-artifact', image: image('v1'), from: other },
+    ]);
+  });
+
   test('touch no repository that is not configured', () => {
     const visible: Visible = {
       label: undefined,

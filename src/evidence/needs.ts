@@ -20,8 +20,8 @@ export interface NeedsParts {
   /** The text of `${{ toJSON(needs) }}`. */
   readonly needs: string;
   /**
-   * The attempt of the run, from 1. A later attempt keeps the results of jobs that passed in an earlier one, however
-   * old.
+   * The attempt of the run, from 1; 0 if it is not known. A later attempt keeps the results of jobs that passed in an
+   * earlier one, however old.
    */
   readonly attempt: number;
   readonly jobs: readonly string[];
@@ -56,7 +56,7 @@ export function needsEvidence({ needs, attempt, jobs, candidate, now }: NeedsPar
         candidate: { tag: tested.tag, digest: tested.digest },
         ...(tested === candidate && set !== undefined && { 'set-digest': set }),
         timestamp: now,
-        ...(attempt > 1 && { 'age-unknown': true }),
+        ...(attempt !== 1 && { 'age-unknown': true }),
         source: 'needs',
       });
     }

@@ -1,6 +1,6 @@
 import { ServiceError, UserError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
-import { type Digest, formatRepository } from '../candidate/reference.js';
+import { type Digest, formatRepository, sameRepository } from '../candidate/reference.js';
 import { parseRecord, sha256 } from '../ledger/codec.js';
 import { type Head, readHead } from '../ledger/head.js';
 import { movingTag, previousLabel } from '../ledger/names.js';
@@ -105,10 +105,17 @@ export async function endOf(ledger: LedgerReader, { n, bytes, sha256: hash }: He
   return { ledger: sha256(first), n, sha256: hash, supersedes: record.kind === 'adopted' ? record.supersedes : [] };
 }
 
-/** Refuses a head that shares no target with the settings: it belongs to another branch's ledger. */
+/**
+ * Refuses a head whose image went to no configured target: it belongs to another branch's ledger. Several branches may
+ * share the target of a companion.
+ */
 function requireOwnTarget({ targets }: Promotion, { n, record }: Head): void {
-  if (configuredTargets(targets, record).length > 0) return;
-  const names = record.targets.map(({ repository }) => formatRepository(repository)).join(', ');
+  const isOwn = targets.candidate.some((one) =>
+    record.targets.some(({ repository }) => sameRepository(repository, one)),
+  );
+  if (isOwn) return;
+  const own = record.targets.filter(({ digest }) => digest === record.candidate.digest);
+  const names = own.map(({ repository }) => formatRepository(repository)).join(', ');
   throw new ServiceError('bad-answer', `ledger record ${n} not trusted: none of its targets is configured: ${names}`, {
     hint: 'targets',
   });

@@ -24,7 +24,7 @@ export interface RunContext {
   readonly runId: string;
   /** GitHub, or act, which behaves like it; `gh` supports no other forge. */
   readonly isGitHub: boolean;
-  /** 1 for the first attempt; 0 for a change in Zuul, which anybody may enqueue again uncounted. */
+  /** 1 for the first attempt; 0 if it is not known, as for a change in Zuul, which anybody may enqueue again uncounted. */
   readonly attempt: number;
   /** The URL of the workflow file, with its ref; undefined where no forge names one. */
   readonly workflowUrl: string | undefined;
@@ -86,7 +86,7 @@ function readUrl(env: Environment, name: string): string | undefined {
 }
 
 function readForge(env: Environment): RunContext {
-  const attempt = Number(env.GITHUB_RUN_ATTEMPT ?? '1');
+  const attempt = Number(env.GITHUB_RUN_ATTEMPT || '1');
   return {
     event: env.GITHUB_EVENT_NAME ?? '',
     actor: env.GITHUB_ACTOR ?? '',
@@ -97,7 +97,7 @@ function readForge(env: Environment): RunContext {
     repository: env.GITHUB_REPOSITORY ?? '',
     runId: env.GITHUB_RUN_ID ?? '',
     isGitHub: env.GITHUB_ACTIONS === 'true' && !isNumbered(env),
-    attempt: Number.isSafeInteger(attempt) && attempt > 0 ? attempt : 1,
+    attempt: Number.isSafeInteger(attempt) && attempt > 0 ? attempt : 0,
     workflowUrl: workflowUrl(env),
     runUrl: runUrl(env),
     workspace: env.GITHUB_WORKSPACE || process.cwd(),

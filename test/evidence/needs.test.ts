@@ -139,6 +139,7 @@ describe('a re-run keeps results of any age', () => {
   test.each([
     ['promote', 'in a first attempt', aged, 1],
     ['wait', 'in a second attempt', aged, 2],
+    ['wait', 'in an attempt that is not known', aged, 0],
     ['promote', 'in a second attempt without max-age', 'current-ceph: [a]', 2],
   ])('%s %s', (verdict, _, criteria, attempt) => {
     const record = decide(criteria, needs, attempt);

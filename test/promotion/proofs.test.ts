@@ -160,6 +160,33 @@ describe('a ledger that is not the one of these targets', () => {
     expect(world.moves).toEqual([]);
   });
 
+  test('is refused where only the target of a companion is in both', async () => {
+    const world = newWorld();
+    await filesOfOther(world);
+    const { digest } = image('v1.0.2');
+    const line = `quay.io/prometheus/prometheus:v2@${digest} -> ${OTHERS[0]}`;
+    const targets = parseTargets([...TARGETS, line]);
+    expect(await refusal(runIn(world, 'v1.0.1', undefined, { ledgerKey: 'key', targets }))).toMatch(
+      /ledger record 1 not trusted: none of its targets is/,
+    );
+    expect(world.moves).toEqual([]);
+  });
+
+  test('is refused by the proofs where it is the one that was lost, and superseded since', async () => {
+    const world = newWorld();
+    await runIn(world, 'v1.0.1');
+    const lost = new Map(world.files);
+    world.files.clear();
+    const { tag, digest } = image('v1.0.1');
+    await runIn(world, '', { kind: 'adopt', image: { tag, digest }, reason: 'it was lost' });
+    for (const [name, text] of lost) world.files.set(name, text);
+    world.moves.length = 0;
+    expect(await refusal(runIn(world, 'v1.0.2'))).toMatch(
+      /contradicts the ledger: it proves record 1 of another ledger/,
+    );
+    expect(world.moves).toEqual([]);
+  });
+
   test('is refused by the proofs where one target is in both', async () => {
     const world = newWorld();
     await runIn(world, 'v1.0.2', undefined, { ledgerKey: 'key' });
@@ -194,6 +221,18 @@ describe('a label without a ledger stops a run', () => {
     ];
     for (const request of requests) expect(await refusal(runIn(world, 'v1.0.1', request))).toMatch(message);
     expect(world.moves).toEqual([]);
+    expect(world.appended).toEqual([]);
+  });
+
+  test("that a companion's target has as a moving tag", async () => {
+    const world = newWorld();
+    const { digest } = image('v1.0.2');
+    const repository = 'quay.example/a/prometheus';
+    world.tags.set(`${repository}:${CURRENT}`, digest);
+    const targets = parseTargets([...TARGETS, `quay.io/prometheus/prometheus:v2@${digest} -> ${repository}`]);
+    expect(await refusal(runIn(world, 'v1.0.1', undefined, { targets }))).toMatch(
+      /a\/prometheus:current-ceph is sha256:/,
+    );
     expect(world.appended).toEqual([]);
   });
 

@@ -111,6 +111,18 @@ describe('the run', () => {
   });
 
   test.each([
+    ['2', 2],
+    ['', 1],
+    ['0', 0],
+    ['-1', 0],
+    ['1.5', 0],
+    ['second', 0],
+    ['99999999999999999999', 0],
+  ])('attempt %j is %d: what is not understood is not the first', (text, attempt) => {
+    expect(readRunContext({ ...env, GITHUB_RUN_ATTEMPT: text }).attempt).toBe(attempt);
+  });
+
+  test.each([
     ['GitHub', { GITHUB_ACTIONS: 'true' }, true],
     ['Gitea', { GITHUB_ACTIONS: 'true', GITEA_ACTIONS: 'true' }, false],
     ['no forge', {}, false],

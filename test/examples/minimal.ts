@@ -22,7 +22,7 @@ import { startTokenServer } from '../sandbox/token-server.js';
  * push, and a registry with tokens.
  */
 
-export const WORKFLOW = '.github/workflows/ceph.yml';
+const WORKFLOW = '.github/workflows/ceph.yml';
 export const PASSWORD = 'a-token-of-the-registry-that-no-log-shows';
 export const UPSTREAM = 'rdo-infra/ceph-promotion-actions';
 
@@ -88,6 +88,8 @@ export interface Start {
   readonly vars: Values;
   readonly secrets: Values;
   readonly inputs: Values;
+  /** Undefined: that of the example. */
+  readonly workflow?: string | undefined;
   /** What its owner has changed in the example. */
   readonly edit?: ((text: string) => string) | undefined;
 }
@@ -119,8 +121,8 @@ export async function startGitea(
     cwd: folder,
     env: { PATH: process.env.PATH, HOME: path.join(place.work, 'home') },
   });
-  const { repository, vars, secrets, inputs } = start;
-  const settings = { workflow: WORKFLOW, forge: place.forge.url, repository, sha, vars, secrets, inputs };
+  const { repository, vars, secrets, inputs, workflow = WORKFLOW } = start;
+  const settings = { workflow, forge: place.forge.url, repository, sha, vars, secrets, inputs };
   child.stdin.end(JSON.stringify(settings));
   let log = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (log += chunk));

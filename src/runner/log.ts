@@ -3,6 +3,8 @@ import type { Log, Tone } from '../base/log.js';
 
 /** Shorter lines of a secret are not secret: `{` of a JSON key stands in other texts too. */
 const LEAST_LINE = 16;
+/** Shorter encodings of a secret are not secret either. */
+const LEAST_ENCODED = 8;
 
 /**
  * Replaces secrets in text for people: the log, the summary, a webhook. Runners mask the secrets that they know, but
@@ -16,8 +18,10 @@ export class Redactor {
   /** Remembers the secret of an input, its longer lines, and the forms in which it could come back from a server. */
   add(input: string, value: string): void {
     for (const part of secretParts(value)) {
-      const escaped = [encodeURIComponent(part), JSON.stringify(part).slice(1, -1)];
-      for (const form of [part, ...escaped, ...inBase64(part)]) this.#secrets.set(form, input);
+      const inUrl = encodeURIComponent(part);
+      const inLowerCase = inUrl.replace(/%../g, (byte) => byte.toLowerCase());
+      const escaped = [inUrl, inLowerCase, JSON.stringify(part).slice(1, -1)];
+      for (const form of [part, ...escaped, ...inBase64(part), ...inHex(part)]) this.#secrets.set(form, input);
     }
   }
 
@@ -44,7 +48,13 @@ function inBase64(secret: string): string[] {
       const encoded = Buffer.concat([Buffer.alloc(before), bytes]).toString('base64');
       return encoded.slice(Math.ceil((before * 4) / 3), Math.floor(((before + bytes.length) * 4) / 3));
     })
-    .filter(({ length }) => length >= 8);
+    .flatMap((encoded) => [encoded, encoded.replaceAll('+', '-').replaceAll('/', '_')])
+    .filter(({ length }) => length >= LEAST_ENCODED);
+}
+
+function inHex(secret: string): string[] {
+  const hex = Buffer.from(secret).toString('hex');
+  return hex.length >= LEAST_ENCODED ? [hex, hex.toUpperCase()] : [];
 }
 
 /** What to hide of a secret: all of it, and each line that is long enough and not the frame of a PEM file. */
@@ -73,11 +83,14 @@ const CONTROL = /(?![\n\t])[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2
  * escapes: runners trim some of them, U+0085 among them, before they look for a command at a line's start.
  */
 export function inert(text: string): string {
-  return text
-    .replaceAll('\r\n', '\n')
-    .replace(CONTROL, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
-    .replace(/^([\s\p{Z}\p{Cf}]*):(?=:)/gmu, '$1: ')
-    .replaceAll('##[', '## [');
+  return (
+    text
+      .replaceAll('\r\n', '\n')
+      .replace(CONTROL, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+      // Within one line: to look for a colon through many empty lines from each of them would take for ever.
+      .replace(/^((?:(?!\n)[\s\p{Z}\p{Cf}])*):(?=:)/gmu, '$1: ')
+      .replaceAll('##[', '## [')
+  );
 }
 
 /** SGR codes (ECMA-48, section 8.3.117): green, red, yellow. */

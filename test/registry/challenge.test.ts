@@ -53,6 +53,8 @@ test.each<[string, string, readonly string[], boolean]>([
   ['https://evil.test/token', 'https://quay.io', [], false],
   ['https://quay.io.evil.test/token', 'https://quay.io', [], false],
   ['https://evilquay.io/token', 'https://quay.io', [], false],
+  ['https://quay.io@evil.test/token', 'https://quay.io', [], false],
+  ['https://quay.io./token', 'https://quay.io', [], false],
   ['https://10.0.0.1/token', 'https://10.1.0.1', [], false],
   ['https://auth/token', 'https://registry', [], false],
   ['https://authn.nvidia.com/token', 'https://nvcr.io', ['authn.nvidia.com'], true],

@@ -14,7 +14,10 @@ function redactor(...secrets: string[]): Redactor {
 describe('secrets in text for people', () => {
   test.each([
     ['a whole secret', 'daemon', 'ceph/daemon:v1', 'ceph/***:v1'],
-    ['its form in a URL', 'p+ss', 'p+ss p%2Bss', '*** ***'],
+    ['its form in a URL', 'p+ss', 'p+ss p%2Bss p%2bss', '*** *** ***'],
+    ['its form in hex', 'daemon', '6461656d6f6e 6461656D6F6E', '*** ***'],
+    ['not the hex of a short secret', 'abc', '616263', '616263'],
+    ['its form in the base64 of URLs', 'p+/a?ss~word>>>x', 'cCsvYT9zc353b3JkPj4-eA', '***A'],
     ['a longer line of a key, but not its frame', PEM, 'abcdefgh ijklmnop -----END KEY-----', '*** -----END KEY-----'],
     ['all of a key', PEM, `<${PEM}>`, '<***\n>'],
     ['all of a JSON key as JSON quotes it', JSON_KEY, JSON.stringify({ key: JSON_KEY }), '{"key":"***"}'],
@@ -59,6 +62,9 @@ describe('text from outside is no command to the runner', () => {
     ['a line separator', 'a\u2028::error::z', 'a\\u2028::error::z'],
     ['an escape sequence', 'a\u001b[2Jb', 'a\\u001b[2Jb'],
     ['a change of direction', 'a\u202eb', 'a\\u202eb'],
+    ['a zero-width space', '\u200b::error::z', '\u200b: :error::z'],
+    ['a byte order mark', 'a\n\ufeff::error::z', 'a\n\ufeff: :error::z'],
+    ['a NUL', '\u0000::error::z', '\\u0000::error::z'],
     // What .NET's String.TrimStart strips.
     ...[0xa0, 0x1680, 0x2000, 0x200a, 0x202f, 0x205f, 0x3000].map((code) => {
       const blank = String.fromCharCode(code);
@@ -66,6 +72,11 @@ describe('text from outside is no command to the runner', () => {
     }),
   ])('%s', (_, text, expected) => {
     expect(inert(text)).toBe(expected);
+  });
+
+  test('many empty lines, in a time that is proportional to them', () => {
+    const lines = '\n'.repeat(100_000);
+    expect(inert(`${lines}x`)).toBe(`${lines}x`);
   });
 
   test('other text stays as it is', () => {

@@ -11,6 +11,9 @@ test.each([
   ['/srv/images/master/v1', 'v1'],
   ['/other/name/of/the/same/directory/v1/', 'v1'],
   ['v1/.', 'v1'],
+  ['/srv//images/../images/./v1', 'v1'],
+  ['v1.json', 'v1'],
+  ['./v1.json', 'v1'],
   ['/', ''],
   ['..', ''],
 ])('the link %j means %j', (target, name) => {

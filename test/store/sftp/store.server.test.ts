@@ -410,27 +410,44 @@ describe('the rights on a store', () => {
   });
 });
 
-test('a FIFO at a record is said to be no file, at once', async () => {
+test('a FIFO is said to be no file, at once', async () => {
   const { server, path } = await freshImageDirectory();
   mkdirSync(join(path, 'ledger/current-ceph'), { recursive: true });
-  execFileSync('mkfifo', [join(path, 'ledger/current-ceph/1.json')]);
-  const reading = withServer(server, (opened) => opened.readRecord(CURRENT, 1));
-  expect(await failure(reading)).toEqual({
-    kind: 'conflict',
-    message: `${server}/ledger/current-ceph/1.json: is a special file, not a file`,
+  const names = ['ledger/current-ceph/1.json', 'ledger/current-ceph.json', 'v1', 'v2.json', 'ceph-ci-testing'];
+  for (const name of names) execFileSync('mkfifo', [join(path, name)]);
+  writeFileSync(join(path, 'v2'), 'v2');
+  const said = await withServer(server, async (opened) => {
+    const reads = [
+      opened.readRecord(CURRENT, 1),
+      opened.readLastDecision(CURRENT),
+      opened.readArtifact(tag('v1')),
+      opened.readArtifact(tag('v2')),
+      opened.readLabel(TESTING),
+    ];
+    return Promise.all(reads.map(async (read) => failure(read)));
   });
+  expect(said).toEqual(
+    names.map((name) => ({
+      kind: 'conflict',
+      message: expect.stringMatching(new RegExp(`^${server}/${name}: is a special file, `)),
+    })),
+  );
 });
 
-test('a directory with the name of an old temporary file is left alone, with a warning', async () => {
+test.each<[string, string, (at: string) => unknown]>([
+  ['a directory', 'directory', (at) => mkdirSync(at)],
+  ['a directory with something in it', 'directory', (at) => mkdirSync(join(at, 'x'), { recursive: true })],
+  ['a FIFO', 'special file', (at) => execFileSync('mkfifo', [at])],
+])('%s with the name of an old temporary file is left alone, with a warning', async (_, kind, make) => {
   const { server, path } = await freshImageDirectory();
   const name = `.promotion-${randomUUID()}.tmp`;
-  mkdirSync(join(path, name));
+  make(join(path, name));
   utimesSync(join(path, name), 0, 0);
   const warnings: string[] = [];
   const log = { ...silent, warning: (message: string) => void warnings.push(message) };
   await withServer(server, (opened) => opened.sweep(), { log });
   expect(existsSync(join(path, name))).toBe(true);
-  expect(warnings).toEqual([expect.stringContaining(`${server}/${name}: is a directory`)]);
+  expect(warnings).toEqual([expect.stringContaining(`${server}/${name}: is a ${kind}`)]);
 });
 
 test('links by another way to the same name count as naming it', async () => {

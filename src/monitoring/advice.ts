@@ -2,13 +2,13 @@ import { dispatch, quote, repositoryOption, type Workflow } from './dispatch.js'
 import type { BranchModel, Step } from './model.js';
 import { candidateOf, seconds } from './words.js';
 
-/** Where the how-tos are; examples/monitoring/alerts.yml names the same pages. */
+/** The address of the how-tos; examples/monitoring/alerts.yml names the same pages. */
 export const HOW_TO = 'https://github.com/rdo-infra/ceph-promotion-actions/blob/v1/docs/how-to';
 
 type Advised = Omit<BranchModel, 'next'>;
 
 /**
- * What to do about a branch at `now` (unix seconds), most urgent first. Commands are complete except for the reason,
+ * The next steps for a branch at `now` (unix seconds), most urgent first. Commands are complete except for the reason,
  * which a person fills in.
  */
 export function adviseOn(branch: Advised, workflow: Workflow, now: number): Step[] {
@@ -113,7 +113,7 @@ function adviseOnBlocked(decision: NonNullable<Advised['decision']>, command: Co
 /** A placeholder that a person replaces. */
 const REASON = 'WHY';
 
-/** What to do about a source that cannot be read or trusted; the most urgent first. */
+/** The steps for a source that cannot be read or trusted, most urgent first. */
 const PROBLEMS: readonly {
   source: BranchModel['problems'][number]['source'];
   what: string;

@@ -20,10 +20,10 @@ import { candidateOf, plural, shortNames } from './words.js';
 
 /**
  * The five answers about a branch: what is promoted and where to pull it, whether it is healthy, what blocks it, what
- * to do next, and whom to ask. `told` lists problems that the page already shows elsewhere.
+ * to do next, and whom to ask. `shown` are problems that the page already shows elsewhere.
  */
-export function answers(branch: BranchModel, heading: Content, view: View, told: readonly Problem[] = []): Markup {
-  const own = branch.problems.filter((problem) => !told.includes(problem));
+export function answers(branch: BranchModel, heading: Content, view: View, shown: readonly Problem[] = []): Markup {
+  const own = branch.problems.filter((problem) => !shown.includes(problem));
   const row = (name: string, term: string, content: Content) =>
     markup`<div data-answer="${name}"><dt>${term}</dt><dd>${content}</dd></div>
 `;
@@ -111,7 +111,7 @@ const TONES: Readonly<Record<Health['state'], string>> = {
   nothing: 'empty',
 };
 
-/** How many jobs an answer names; the branch's page has all. */
+/** An answer names at most this many jobs; the branch's page has all. */
 const NAMED = 3;
 
 function failedJobs({ jobs }: Health): Content {

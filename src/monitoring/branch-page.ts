@@ -125,9 +125,9 @@ function matrixRow(evaluation: Evaluation): Markup {
 function matrixCell(cell: Cell | null): Markup {
   if (cell === null) return markup`<td><span class="vh">not among the criteria</span></td>`;
   const { state, why, since, url, attempts } = cell;
-  const told = `${state}: ${why}${since === null ? '' : `, since ${minuteOf(since)} UTC`}`;
-  const content = markup`${icon(state)}<span class="vh">${told}</span>`;
-  return markup`<td class="${state}" title="${told}">${url === null ? content : linkTo(url, content)}${attempts > 1 ? markup`<sup>${attempts}<span class="vh"> results</span></sup>` : undefined}</td>`;
+  const words = `${state}: ${why}${since === null ? '' : `, since ${minuteOf(since)} UTC`}`;
+  const content = markup`${icon(state)}<span class="vh">${words}</span>`;
+  return markup`<td class="${state}" title="${words}">${url === null ? content : linkTo(url, content)}${attempts > 1 ? markup`<sup>${attempts}<span class="vh"> results</span></sup>` : undefined}</td>`;
 }
 
 function figures(branch: BranchModel, view: View): Markup {
@@ -143,7 +143,7 @@ ${promotionChart(promotions, start, view.now, branch.figures['lead-time'].p50)}
 <ul class="legend"><li class="earned">earned</li><li class="forced">forced</li><li class="rollback">rolled back</li><li class="adopted">adopted</li><li class="note">height: lead time</li></ul>`;
 }
 
-/** How many promotions a branch's page lists. */
+/** A branch's page lists this many promotions. */
 const LISTED = 12;
 
 function history(branch: BranchModel, view: View): Markup {

@@ -48,13 +48,13 @@ export interface PublishOptions {
   readonly branches: readonly Branch[];
   readonly settings: DashboardSettings;
   readonly readNightly: () => Promise<NightlyHistory[]>;
-  /** Reads the previous run's data.json, which says since when something fails; undefined if there is none. */
+  /** Reads the previous run's data.json, which has the start of each problem; undefined if there is none. */
   readonly readBefore: () => Promise<string | undefined>;
   /** The directory to write to; it is created if it is missing. */
   readonly output: string;
   /** Only read and render. */
   readonly dryRun: boolean;
-  /** Publishes the files; undefined: they stay in `output`. */
+  /** Publishes the files; without it they stay in `output`. */
   readonly upload: ((files: ReadonlyMap<string, string>) => Promise<void>) | undefined;
   readonly clock: Clock;
   readonly log: Log;
@@ -88,7 +88,7 @@ export async function publishDashboard(options: PublishOptions): Promise<Dashboa
   return model;
 }
 
-/** All files but the pages of records that the run before published like this. They change when their form does, too. */
+/** All files except pages of records that the run before published with the same content. */
 function changedFiles(
   files: ReadonlyMap<string, string>,
   before: DashboardModel | undefined,

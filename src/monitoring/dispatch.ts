@@ -2,7 +2,7 @@
 export interface Workflow {
   /** The file's name, as in `promotion.yml`. */
   readonly file: string;
-  /** `owner/repository`, or `host/owner/repository` where it is not on github.com; undefined if no run names it. */
+  /** `owner/repository`, or `host/owner/repository` if it is not on github.com; undefined if no run names it. */
   readonly repository: string | undefined;
 }
 

@@ -12,21 +12,21 @@ export interface DocumentOptions {
   readonly style?: Markup | undefined;
 }
 
-/** A page that says how things are now. */
+/** A page about the current state. */
 export function renderStatus({ style, ...options }: DocumentOptions, { model }: View): string {
   const about = markup`Label <code>${model.label}</code>, as of ${time(model['generated-at'])} UTC.`;
   return renderDocument({ ...options, style: markup`${STYLE}${style}` }, about, iconShapes());
 }
 
-/** A page of what was. It does not name the time of writing, so that it stays the same until its records change. */
+/** A page about the past. It does not name the time of writing, so that it stays the same until its records change. */
 export function renderArchive({ style, ...options }: DocumentOptions, { model }: View): string {
   const about = markup`Label <code>${model.label}</code>. Times are in UTC.`;
   return renderDocument({ ...options, style: markup`${RECORDS_STYLE}${style}` }, about);
 }
 
 /**
- * One page: a file that loads and runs nothing. Its content security policy enforces that, so text from outside can do
- * no harm. Without scripts all times must be absolute.
+ * One page, which loads and runs nothing. Its content security policy enforces that, so that text from outside can do
+ * no harm. Without scripts, all times must be absolute.
  */
 function renderDocument({ title, lead, main, style }: DocumentOptions, about: Content, shapes?: Markup): string {
   return render(markup`<!DOCTYPE html>

@@ -20,7 +20,7 @@ ${entries.map(({ branch, promotion }) => entry(model, branch, promotion))}</feed
 `);
 }
 
-/** As permanent as the first branch's address, since the feed does not know its own. */
+/** Made from the first branch's address, which is permanent. The feed does not know its own address. */
 function feedId({ branches: [first], label }: DashboardModel): string {
   return `${first?.url.replace(/\/$/, '')}/ledger/${label}/`;
 }

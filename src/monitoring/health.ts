@@ -16,7 +16,7 @@ export interface HealthFacts {
   readonly promotedBy: DecisionRecord | undefined;
   /** All evaluations, newest first. */
   readonly evaluated: readonly Evaluated[];
-  /** What the newest run decided. It may know of failures that the dashboard does not read. */
+  /** The newest run's decision. It may know of failures that the dashboard does not read. */
   readonly lastDecision: LastDecision | undefined;
 }
 

@@ -72,7 +72,7 @@ function radios(
 `;
 }
 
-/** The CSS rules of the filters: they hide what does not have the chosen class. */
+/** The CSS rules of the filters: they hide the entries that do not have the chosen class. */
 export function filterStyle(branches: readonly BranchModel[]): Markup {
   const hide = (name: string, value: string) =>
     markup`main:has(#${name}-${value}:checked) :is(.changes li, article):not(.${name}-${value}) { display: none; }

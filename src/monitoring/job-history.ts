@@ -10,7 +10,7 @@ import type { Cell, Evaluation, JobFigures } from './model.js';
 import type { BranchHistory, Failure } from './read-branch.js';
 import { candidateOf } from './words.js';
 
-/** Jobs in decision records and votes: the newest evaluation of each image, and how often each job passed. */
+/** Jobs in decision records and votes: the newest evaluation of each image, and each job's share of passes. */
 
 /** An evaluation, and its outcome. */
 export interface Evaluated {
@@ -18,7 +18,7 @@ export interface Evaluated {
   readonly outcome: Evaluation['outcome'];
 }
 
-/** How many candidates are shown. */
+/** At most this many candidates are shown. */
 const MAX_EVALUATIONS = 10;
 
 /** A table of candidates and jobs, with the first evaluation of each candidate; `evaluated` is newest first. */
@@ -98,7 +98,7 @@ export function resultsOf({ candidate, evidence }: DecisionRecord): JobResult[] 
   );
 }
 
-/** The figures of each job, in the order in which the records (newest first) name them. A result in several records counts once. */
+/** The figures of each job, in the order of the records (newest first). A result in several records counts once. */
 export function jobFigures(records: readonly DecisionRecord[]): JobFigures[] {
   const results = new Map<string, { readonly digest: string; readonly result: JobResult }>();
   for (const record of records) {
@@ -127,7 +127,7 @@ export function jobFigures(records: readonly DecisionRecord[]): JobFigures[] {
   });
 }
 
-/** The job failed first and passed later on the same image. */
+/** True if the job failed first and passed later on the same image. */
 function isFlaky(results: readonly JobResult[]): boolean {
   const failures = results.filter(({ outcome }) => outcome === 'failure').map(({ timestamp }) => timestamp);
   const firstFailure = Math.min(...failures);

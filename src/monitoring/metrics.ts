@@ -205,11 +205,11 @@ const NIGHTLY_FAMILIES: readonly NightlyFamily[] = [
   {
     name: 'ceph_promotion_nightly_passed',
     help: 'The newest build of the nightly job with a result passed: 1, otherwise 0.',
-    samples: ({ builds }) => builds.flatMap(({ outcome }) => TOLD[outcome] ?? []).slice(0, 1),
+    samples: ({ builds }) => builds.flatMap(({ outcome }) => RESULTS[outcome] ?? []).slice(0, 1),
   },
 ];
 
-const TOLD: Partial<Record<NightlyJob['builds'][number]['outcome'], number>> = { success: 1, failure: 0 };
+const RESULTS: Partial<Record<NightlyJob['builds'][number]['outcome'], number>> = { success: 1, failure: 0 };
 
 function ratio(part: number, of: number): number {
   return Math.round((1000 * part) / of) / 1000;

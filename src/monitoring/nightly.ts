@@ -5,11 +5,11 @@ import { newestZuulBuilds, type Zuul, type ZuulBuild } from '../evidence/zuul.js
 import type { NightlyJob } from './model.js';
 
 export interface NightlyHistory extends Pick<NightlyJob, 'job' | 'builds'> {
-  /** Why its builds could not be read. */
+  /** The reason why its builds could not be read; undefined if they could. */
   readonly failure: string | undefined;
 }
 
-/** How many builds of a job are shown: two weeks. */
+/** The builds of a job that are shown: those of two weeks. */
 const BUILDS = 14;
 
 /** Reads the newest builds of these jobs. Never fails: a job that cannot be read has a `failure`. */

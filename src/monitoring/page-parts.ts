@@ -3,11 +3,11 @@ import type { BranchModel, DashboardModel, Health, Problem, Promotion, Source } 
 import { type Icon, icon } from './pictures.js';
 import { candidateOf, minuteOf, seconds, shortDigest } from './words.js';
 
-/** What all pages are made of. */
+/** The parts that all pages are made of. */
 
 export interface View {
   readonly model: DashboardModel;
-  /** When the page is written, in unix seconds. */
+  /** The time at which the page is written, in unix seconds. */
   readonly now: number;
 }
 
@@ -39,7 +39,7 @@ interface Chip {
   readonly words: string;
 }
 
-/** Health, age and the pipeline are three things, so each has its own chip. */
+/** The chips of a branch. Health, age and pipeline each have their own, since they do not depend on each other. */
 export function chips(branch: BranchModel, view: View): Markup {
   return chipList([...urgentChips(branch, view), isOnTime(branch, view) ? ON_TIME : undefined]);
 }
@@ -88,7 +88,7 @@ export function branchAddress(branch: string): string {
   return `branch-${slugOf(branch)}.html`;
 }
 
-/** How many records a page has: these numbers never change, so that addresses last. */
+/** The number of records on a page. It never changes, so that addresses stay valid. */
 export const RECORDS_A_PAGE = 50;
 
 export function recordPageAddress(branch: string, page: number): string {
@@ -112,7 +112,7 @@ export function recordAddress(branch: string, n: number): string {
   return `${recordPageAddress(branch, Math.ceil(n / RECORDS_A_PAGE))}#n${n}`;
 }
 
-/** The words for an empty list; or that nothing is known, if one of these sources cannot be read. */
+/** The words for an empty list, or `Not known.` if one of these sources cannot be read. */
 export function nothing({ problems }: BranchModel, words: Content, ...sources: Source[]): Markup {
   const isKnown = !problems.some(({ source }) => source === 'image server' || sources.includes(source));
   return markup`<span class="soft">${isKnown ? words : 'Not known.'}</span>`;

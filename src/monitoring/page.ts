@@ -24,7 +24,7 @@ function byUrgency(a: BranchModel, b: BranchModel): number {
   return urgency(a) - urgency(b);
 }
 
-/** The state counts most; of two branches in one state, the one with a rejected candidate needs somebody sooner. */
+/** The state counts most. Of two branches in one state, the one with a rejected candidate comes first. */
 function urgency({ state, decision, problems }: BranchModel): number {
   const isRejected = decision?.blocked === true && decision.decision === 'reject';
   return 4 * URGENCY.indexOf(state) - (isRejected ? 2 : 0) - (problems.length > 0 ? 1 : 0);
@@ -32,10 +32,10 @@ function urgency({ state, decision, problems }: BranchModel): number {
 
 function card(branch: BranchModel, view: View, shared: readonly Outage[]): Markup {
   const slug = slugOf(branch.branch);
-  const told = shared.flatMap(({ problems }) => problems);
+  const shown = shared.flatMap(({ problems }) => problems);
   const heading = markup`<h2 id="${slug}-name"><a href="${branchAddress(branch.branch)}">${branch.branch}</a></h2>`;
   return markup`<section class="panel card ${branch.state}" id="branch-${slug}" aria-labelledby="${slug}-name">
-${answers(branch, heading, view, told)}<p class="more"><a href="${branchAddress(branch.branch)}">Jobs, waivers, holds and history of ${branch.branch}</a></p>
+${answers(branch, heading, view, shown)}<p class="more"><a href="${branchAddress(branch.branch)}">Jobs, waivers, holds and history of ${branch.branch}</a></p>
 </section>
 `;
 }
@@ -51,7 +51,7 @@ function contents(branches: readonly BranchModel[], view: View): Content {
 interface Outage {
   /** The outage in one problem, which names the branches. */
   readonly problem: Problem;
-  /** The problems of the branches that it is made of. */
+  /** The branches' own problems that the outage combines. */
   readonly problems: readonly Problem[];
 }
 
@@ -73,7 +73,7 @@ function hostOf(why: string): string | undefined {
   return /\b(?:https?|sftp):\/\/(?:[^/\s@]*@)?([^/\s]+)/.exec(why)?.[1];
 }
 
-/** How many promotions of a branch the first page has. */
+/** The first page lists this many promotions of each branch. */
 const LISTED = 12;
 
 function historySection(view: View): Content {
@@ -103,11 +103,11 @@ function nightlySection({ nightly }: DashboardModel): Content {
 
 function nightlyLine({ job, problem, builds }: NightlyJob): Markup {
   const [newest] = builds;
-  const told =
+  const content =
     newest === undefined
       ? notBuilt(problem)
       : markup`<span class="state ${BUILD_STATES[newest.outcome]}">${resultWords(newest)}</span>${newest.when === null ? undefined : markup` <span class="soft">${when(newest.when)}</span>`}`;
-  return markup`<li><code><bdi>${job}</bdi></code> <span>${told}</span> ${builds.length === 0 ? undefined : markup`<ol class="pulse">${builds.map(nightlyBuild)}</ol>`}</li>
+  return markup`<li><code><bdi>${job}</bdi></code> <span>${content}</span> ${builds.length === 0 ? undefined : markup`<ol class="pulse">${builds.map(nightlyBuild)}</ol>`}</li>
 `;
 }
 
@@ -118,9 +118,9 @@ function notBuilt(problem: NightlyJob['problem']): Markup {
 
 function nightlyBuild(build: NightlyJob['builds'][number]): Markup {
   const state = BUILD_STATES[build.outcome];
-  const told = `${resultWords(build)}${build.when === null ? '' : `, ${minuteOf(build.when)} UTC`}`;
-  const content = markup`${icon(state)}<span class="vh">${told}</span>`;
-  return markup`<li class="${state}" title="${told}">${build.url === null ? content : linkTo(build.url, content)}</li>`;
+  const words = `${resultWords(build)}${build.when === null ? '' : `, ${minuteOf(build.when)} UTC`}`;
+  const content = markup`${icon(state)}<span class="vh">${words}</span>`;
+  return markup`<li class="${state}" title="${words}">${build.url === null ? content : linkTo(build.url, content)}</li>`;
 }
 
 const BUILD_STATES = { success: 'met', failure: 'unmet', running: 'unknown', unknown: 'unknown' } as const;

@@ -4,7 +4,7 @@ import { DAY, durationWords, seconds, WEEK } from './words.js';
 
 /**
  * The pages' pictures. They stretch to the available width: strokes keep their size (vector-effect), and words are HTML
- * on top of them, so that letters have one size everywhere. All they show is also in text nearby.
+ * on top of them, so that letters have one size everywhere. Text nearby says the same as each picture.
  */
 
 const SHAPES = {
@@ -17,7 +17,7 @@ const SHAPES = {
 } as const;
 export type Icon = keyof typeof SHAPES;
 
-/** The shapes of all icons: once a page, before any icon. */
+/** The shapes of all icons. A page must have them once, before any icon. */
 export function iconShapes(): Markup {
   const symbols = Object.entries(SHAPES).map(
     ([name, d]) => markup`<symbol id="i-${name}" viewBox="0 0 16 16"><path d="${d}"/></symbol>`,

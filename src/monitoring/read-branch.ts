@@ -18,7 +18,7 @@ export interface Branch {
   readonly branch: string;
   /** The address of its labels and its ledger, for people. */
   readonly url: string;
-  /** Whom to ask about it. */
+  /** The person or address to ask about it. */
   readonly owner: string | undefined;
   /** The addresses of the open changes that propose what is promoted to other repositories. */
   readonly changes: readonly string[];
@@ -34,7 +34,7 @@ export interface Failure {
   readonly why: string;
 }
 
-/** What could be read of a branch; `failures` has what could not. */
+/** Everything that could be read about a branch. `failures` lists what could not. */
 export interface BranchHistory {
   readonly branch: string;
   readonly url: string;
@@ -64,9 +64,9 @@ interface Labels {
   readonly candidateLabel: Label;
 }
 
-/** How many records are read: six years at three promotions a week. */
+/** At most this many records are read: six years at three promotions a week. */
 export const MAX_RECORDS = 1000;
-/** How many candidate files are read, for lead times. */
+/** At most this many candidate files are read, for lead times. */
 const MAX_CANDIDATE_FILES = 100;
 
 /** Reads a branch. A failing service becomes a failure that the page shows; only a user's mistake is thrown. */
@@ -133,7 +133,7 @@ async function readFiles(
   const tags = [
     ...(candidateTag === undefined ? [] : [candidateTag]),
     ...records.map(({ candidate }) => candidate.tag),
-    // The candidate file says which image a vote on a bare tag is about.
+    // The candidate file has the digest for a vote on a bare tag.
     ...(votes?.flatMap(({ candidate: on }) => (on === undefined || on.digest !== undefined ? [] : on.tag)) ?? []),
   ];
   const candidateFiles = await inParallel([...new Set(tags)].slice(0, MAX_CANDIDATE_FILES), (tag) =>

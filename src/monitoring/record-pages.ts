@@ -60,7 +60,7 @@ function pageOf(n: number): number {
 interface Page {
   readonly branch: Recorded;
   readonly view: View;
-  /** The names of its records' jobs, and how the page shortens them. */
+  /** The names of its records' jobs, each with its short form on this page. */
   readonly jobs: ReadonlyMap<string, string>;
 }
 
@@ -90,7 +90,7 @@ function shortJobs(records: readonly LedgerRecord[]): ReadonlyMap<string, string
   return [...short.values()].every(({ length }) => length >= LEAST_NAME) ? short : new Map();
 }
 
-/** What is true of all records of the page. */
+/** The facts that all records of the page share. */
 function shared({ jobs }: Page): Markup {
   const names = [...jobs].filter(([job, short]) => job !== short);
   const key =
@@ -153,7 +153,7 @@ function targets({ targets, candidate }: LedgerRecord): Content {
   return hasDigest ? where : markup`${where}; the candidate was <code>${candidate.digest}</code>`;
 }
 
-/** By its hash, and the record itself. How to see where it is attached is said once for all. */
+/** The proof's hash, and a link to the record. The page explains once how to find the attached proof. */
 function proof({ n }: LedgerRecord, hash: string | undefined, { branch, view }: Page): Content {
   const json = `${branch.url.replace(/\/$/, '')}/${recordPath(view.model.label, n)}`;
   return markup`${hash === undefined ? undefined : markup`<code>sha256:${hash}</code> of `}${linkTo(json, markup`the record as JSON`)}`;

@@ -1,6 +1,6 @@
 import { markup } from './markup.js';
 
-/** What all pages share: light or dark like the reader's system. */
+/** The style that all pages share: light or dark like the reader's system. */
 const BASE = markup`
 :root { color-scheme: light dark; --bg: #f6f7f8; --panel: #fff; --fg: #1b1f24; --soft: #59636e; --rule: #dfe3e8;
   --ok: #1a7f45; --warn: #8a5300; --bad: #b3261e; --info: #1f5fbf; --idle: #59636e; --bed: #d5dae0; --code: #eef1f4; }

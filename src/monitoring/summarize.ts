@@ -31,9 +31,9 @@ export interface DashboardSettings {
   readonly workflow: string;
 }
 
-/** How many promotions data.json lists; the figures count all that were read. */
+/** data.json lists this many promotions; the figures count all that were read. */
 const MAX_PROMOTIONS = 50;
-/** Over how many weeks the promotions a week are counted. */
+/** The promotions a week are an average over this many weeks. */
 const RATE_WEEKS = 12;
 
 /** The dashboard of these branches at `now` (unix seconds); `before` is the dashboard of the run before. */
@@ -126,7 +126,7 @@ function summarizeBranch(
   return { ...model, next: adviseOn(model, { file: settings.workflow, repository }, now) };
 }
 
-/** Who signed what is promoted; null if the last run says nothing of it. */
+/** The signer of the promoted image; null if the last run does not name it. */
 function signedOf(last: LastDecision | undefined, head: LedgerRecord | undefined): BranchModel['signed'] {
   if (last?.signed === undefined || head === undefined) return null;
   return last.signed.reference === formatCandidate(head.candidate) ? { by: last.signed.by } : null;
@@ -215,14 +215,14 @@ function digestOf({ candidate }: DecisionRecord): Digest {
 
 /** Adds evaluations of votes, newest first: a vote may be newer than the last evaluation of its image. */
 function withVotes(evaluated: readonly Evaluated[], byVotes: readonly DecisionRecord[]): Evaluated[] {
-  const told = byVotes.map((record): Evaluated => {
+  const added = byVotes.map((record): Evaluated => {
     const decided = evaluated.find((one) => digestOf(one.record) === digestOf(record));
     return { record, outcome: decided?.outcome ?? 'undecided' };
   });
-  return [...evaluated, ...told].sort((a, b) => seconds(b.record['evaluated-at']) - seconds(a.record['evaluated-at']));
+  return [...evaluated, ...added].sort((a, b) => seconds(b.record['evaluated-at']) - seconds(a.record['evaluated-at']));
 }
 
-/** Without these, nobody knows what is promoted or whether the pipeline runs. */
+/** Without these sources, it is unknown what is promoted or if the pipeline runs. */
 const VITAL: readonly Problem['source'][] = ['image server', 'ledger', 'last decision'];
 
 function stateOf(
@@ -240,7 +240,7 @@ function stateOf(
   return now - seconds(success.when) > targetAge ? 'late' : 'ok';
 }
 
-/** Reports what in the store does not show the ledger's head, and what the next run will do about it. */
+/** Reports the parts of the store that do not show the ledger's head, and the steps that the next run will take. */
 function unfinished(history: BranchHistory, head: LedgerRecord | undefined, label: Label): Failure[] {
   const { labelTag, previousTag, candidateFiles, failures } = history;
   const isUnknown = failures.some(({ source }) => ['ledger', 'label', 'previous label'].includes(source));

@@ -4,7 +4,7 @@ import { ServiceError, UserError } from '../base/errors.js';
 import { readRefusedPush } from '../store/git/failure.js';
 import { createGit, failed, type Git, type Remote, requireGit } from '../store/git/git.js';
 
-/** A repository of somebody else's, and the branch in it that carries our change. */
+/** Somebody else's repository, and the branch in it that carries our change. */
 export interface ChangeBranch {
   /** The text of a file of the base branch. */
   readBase(file: string): Promise<string>;
@@ -12,11 +12,11 @@ export interface ChangeBranch {
   commit(files: ReadonlyMap<string, string>, message: string): Promise<string | undefined>;
   /** The message of the branch's newest commit; undefined if there is no branch. */
   readonly tipMessage: string | undefined;
-  /** What the branch has, compared with the commit that we would push. */
+  /** Compares the branch with the commit that we would push. The states are those of `Situation`. */
   compare(commit: string | undefined): Promise<'absent' | 'right' | 'ours' | 'foreign'>;
-  /** Replaces the branch by the commit, if it is still what it was at the first look. */
+  /** Replaces the branch with the commit, if the branch has not changed since the first look. */
   push(commit: string): Promise<'pushed' | 'moved'>;
-  /** Pushes to `refs/for/<base>` with a topic, and returns what Gerrit says. */
+  /** Pushes to `refs/for/<base>` with a topic, and returns Gerrit's answer. */
   pushForReview(commit: string, topic: string): Promise<GerritAnswer>;
   /** Are the named files, at a ref of the server, as in the newest commit that we made? */
   isRightAt(ref: string): Promise<boolean>;
@@ -26,23 +26,23 @@ export interface ChangeBranch {
 }
 
 export interface GerritAnswer {
-  /** `unchanged`: one of its patch sets is this commit. `closed`: the change with this Change-Id was abandoned or merged. */
+  /** `unchanged`: a patch set is already this commit. `closed`: the change was abandoned or merged. */
   readonly result: 'pushed' | 'unchanged' | 'closed';
   readonly url: string | undefined;
 }
 
 export interface PatchSet {
   readonly commit: string;
-  /** The committer is ours. */
+  /** True if we are the committer. */
   readonly isOurs: boolean;
   readonly message: string;
-  /** The named files are as in the newest commit that we made. */
+  /** True if the named files are as in the newest commit that we made. */
   readonly isRight: boolean;
 }
 
 export interface ChangeBranchOptions {
   readonly remote: Remote;
-  /** `name <address>`: by whom our commits are. A commit by anybody else on the branch is a person's. */
+  /** `name <address>`. A commit on the branch by any other committer counts as a person's. */
   readonly committer: string;
   readonly base: string;
   readonly branch: string;
@@ -139,7 +139,7 @@ async function fetchBranches(
         say(bytes);
         say('\n');
       };
-      // The date of the base, so that the same change is the same commit, whenever it is made.
+      // With the date of the base, the same change is the same commit, no matter when it is made.
       say(`commit ${NEXT}\nmark :1\ncommitter ${own} ${when} +0000\n`);
       data(message);
       say(`from ${BASE}\n`);
@@ -185,7 +185,7 @@ async function fetchBranches(
       const said = readGerritAnswer(answer.code, `${answer.stdout.toString()}\n${answer.stderr}`);
       if (said !== undefined) return said;
       const refused = readRefusedPush(answer.stdout.toString(), answer.stderr);
-      if (refused === 'moved') throw new ServiceError('conflict', `${where}: another push into ${base} was first`);
+      if (refused === 'moved') throw new ServiceError('conflict', `${where}: another push to ${base} came first`);
       throw failed(where, refused);
     },
     async isRightAt(ref) {

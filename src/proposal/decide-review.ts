@@ -6,49 +6,49 @@ import { isNewer, readTrailer } from './position.js';
 /** A change on Gerrit, with its newest patch set. */
 export interface Review extends Pick<Change, 'number' | 'url' | 'state'> {
   readonly changeId: string;
-  /** Where the newest patch set is, such as `refs/changes/01/1/2`. */
+  /** The ref of the newest patch set, such as `refs/changes/01/1/2`. */
   readonly ref: string;
-  /** By whom it was committed: `name <address>`. */
+  /** The newest patch set's committer: `name <address>`. */
   readonly committer: string;
   /** Its commit message. */
   readonly message: string;
-  /** What we said when we abandoned it; undefined if we did not. */
+  /** Our message when we abandoned it; undefined if we did not. */
   readonly closing: string | undefined;
 }
 
-/** What is there before a change is pushed for review. */
+/** The state of Gerrit and the base branch before a change is pushed for review. */
 export interface ReviewSituation {
-  /** Does the base branch have all values already? */
+  /** True if the base branch already has all values. */
   readonly baseIsRight: boolean;
   /** The changes of our topic into the base, newest first. */
   readonly reviews: readonly SeenReview[];
 }
 
 export interface SeenReview extends Review {
-  /** The committer of the newest patch set is ours. */
+  /** True if we committed the newest patch set. */
   readonly isOurs: boolean;
-  /** In the newest patch set the files are as they shall be. */
+  /** True if the files in the newest patch set have the wanted values. */
   readonly isRight: boolean;
 }
 
-/** What is to be proposed. */
+/** The change to propose. */
 export interface WantedReview {
   /** `image:tag@digest`, as the commit message has it in a line of its own. */
   readonly reference: string;
   /** The record that it comes from; undefined if only a reference was given. */
   readonly own: LedgerEnd | undefined;
-  /** Is there a login for Gerrit's REST API? A push cannot abandon a change. */
+  /** True if there is a login for Gerrit's REST API. A push cannot abandon a change. */
   readonly canAbandon: boolean;
 }
 
 export type ReviewDecision =
   /** A new patch set of this change, or without one a new change. */
   | { readonly kind: 'push'; readonly change: Review | undefined }
-  /** What it proposes is not wanted any more: the base has what is promoted. */
+  /** The change is no longer needed: the base has the promoted image. */
   | { readonly kind: 'abandon'; readonly change: Review }
   | { readonly kind: 'leave'; readonly why: string; readonly change: Review | undefined; readonly isWarning: boolean };
 
-/** The same rules as for pull requests (`decideChange`), for a server where a push makes the change. */
+/** The same rules as for pull requests (`decideChange`), for a server on which a push creates the change. */
 export function decideReview(
   { baseIsRight, reviews }: ReviewSituation,
   { reference, own, canAbandon }: WantedReview,
@@ -74,7 +74,7 @@ export function decideReview(
   if (open !== undefined && baseIsRight) {
     return canAbandon
       ? { kind: 'abandon', change: open }
-      : leave('the base branch has it already; a person abandons the open change, since a push cannot', true);
+      : leave('the base branch has it already; a person must abandon the open change, since a push cannot', true);
   }
   const closed = reviews.find(
     ({ state, message, closing }) =>
@@ -87,18 +87,18 @@ export function decideReview(
 }
 
 /**
- * What to do where Gerrit has our commit already: `push` if its newest patch set proposes something else that may be
- * replaced, and otherwise why it is left.
+ * Decides if Gerrit already has our commit: `push` if the change's newest patch set proposes something else that may be
+ * replaced, and otherwise the reason to leave it.
  */
 export function decidePatchSet(
   newest: PatchSet | undefined,
   own: LedgerEnd | undefined,
 ): 'push' | { readonly why: string; readonly isWarning: boolean } {
   if (newest === undefined) {
-    const why = 'Gerrit has this commit already, and does not show whether it is the newest patch set';
+    const why = 'Gerrit has this commit already, and does not show if it is the newest patch set';
     return { why, isWarning: false };
   }
-  // Whoever made it: a rebase in the browser has another committer.
+  // Anybody may have made it: a rebase in the browser has another committer.
   if (newest.isRight)
     return { why: 'Gerrit has this commit already, and its newest patch set is right', isWarning: false };
   if (!newest.isOurs) {
@@ -107,7 +107,7 @@ export function decidePatchSet(
   return compareRecords(newest.message, own) ?? 'push';
 }
 
-/** Why a patch set with this message must not be replaced by our own record; undefined if it may be. */
+/** The reason why our own record must not replace a patch set with this message; undefined if it may. */
 function compareRecords(
   message: string,
   own: LedgerEnd | undefined,
@@ -117,7 +117,7 @@ function compareRecords(
   const order = record === 'unclear' ? 'unclear' : isNewer(record, own);
   if (record === 'unclear' || order === 'unclear') {
     const why =
-      'the newest patch set is of another ledger, or its record is not understood; abandon the change to go on';
+      'the newest patch set is of another ledger, or its record cannot be parsed; abandon the change to go on';
     return { why, isWarning: true };
   }
   return order ? { why: newerThan(record, own), isWarning: false } : undefined;

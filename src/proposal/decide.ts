@@ -12,9 +12,9 @@ export interface Change {
   readonly body: string;
 }
 
-/** What is there before a change is proposed. */
+/** The state of the repository and the forge before a change is proposed. */
 export interface Situation {
-  /** Does the base branch have all values already? */
+  /** True if the base branch already has all values. */
   readonly baseIsRight: boolean;
   readonly branch:
     | 'absent'
@@ -24,7 +24,7 @@ export interface Situation {
     | 'ours'
     /** Somebody else has pushed to it. */
     | 'foreign';
-  /** Which record the newest commit of the branch says that it proposes. */
+  /** The record that the newest commit of the branch proposes, by its own message. */
   readonly record: Named;
   /** The changes of our branch into the base, newest first. */
   readonly changes: readonly Change[];
@@ -42,14 +42,15 @@ export interface Proposing {
 export type Decision =
   | { readonly kind: 'push-and-open' }
   | { readonly kind: 'push-and-update'; readonly change: Change }
-  /** The branch is right, and the change has another text. */
+  /** The branch is right, and only the change is missing. */
   | { readonly kind: 'open' }
+  /** The branch is right, but the change's text is not. */
   | { readonly kind: 'update'; readonly change: Change }
-  /** What it proposes is not wanted any more: the base has what is promoted. */
+  /** The change is no longer needed: the base has the promoted image. */
   | { readonly kind: 'close'; readonly change: Change }
   | { readonly kind: 'leave'; readonly why: string; readonly change: Change | undefined; readonly isWarning: boolean };
 
-/** What is to be proposed. */
+/** The change to propose. */
 export interface Wanted {
   readonly digest: Digest;
   readonly text: ChangeText;
@@ -64,9 +65,9 @@ export interface ChangeText {
 }
 
 /**
- * What to do so that there is one open change with what is promoted. A change that a person closed is not opened again
- * for the same image, a branch that a person pushed to is not overwritten, and a run that ends late does not replace
- * what a newer record proposes.
+ * Decides what makes one open change propose the promoted image. A change that a person closed is not opened again for
+ * the same image, a branch that a person pushed to is not overwritten, and a run that ends late does not replace the
+ * proposal of a newer record.
  */
 export function decideChange(situation: Situation, { digest, text, own }: Wanted): Decision {
   const { baseIsRight, branch, changes } = situation;
@@ -100,7 +101,7 @@ export function decideChange(situation: Situation, { digest, text, own }: Wanted
   return branch === 'right' ? { kind: 'open' } : { kind: 'push-and-open' };
 }
 
-/** Why what is there must not be replaced by our own record; undefined if it may be. */
+/** The reason why our own record must not replace the existing proposal; undefined if it may. */
 function compareRecords(
   { branch, record, changes }: Situation,
   own: LedgerEnd,
@@ -111,14 +112,14 @@ function compareRecords(
     if (named === undefined || named === 'unclear' || isNewer(named, own) !== true) continue;
     return { why: newerThan(named, own), isWarning: false };
   }
-  // Only what is open, or may be opened, counts here: a damaged text of long ago would stop all proposals for ever.
+  // Closed changes do not count here: a damaged text of long ago would stop all proposals for ever.
   const inOpen = open === undefined ? undefined : readRecordComment(open.body);
   if (branch === 'ours' && record === 'unclear') {
-    return { why: 'which record the branch proposes is not understood; delete the branch to go on', isWarning: true };
+    return { why: 'the record that the branch proposes cannot be parsed; delete the branch to go on', isWarning: true };
   }
   if (inOpen === 'unclear') {
     const why =
-      'which record the change proposes is not understood; remove the comment ceph-promotion-record from its text';
+      'the record that the change proposes cannot be parsed; remove the comment ceph-promotion-record from its text';
     return { why, isWarning: true };
   }
   const isOfOther = [record, inOpen].some((named) => typeof named === 'object' && isNewer(named, own) === 'unclear');
@@ -129,16 +130,16 @@ function compareRecords(
 
 /** Says that a newer record was proposed. */
 export function newerThan(there: LedgerPosition, own: LedgerPosition): string {
-  return `record ${there.n} was proposed already, which is newer than record ${own.n}`;
+  return `record ${there.n} was proposed already, and is newer than record ${own.n}`;
 }
 
-/** Forges change line ends, and may trim. */
+/** Compares texts after a forge has changed their line ends and perhaps trimmed them. */
 function sameText(one: string, other: string): boolean {
   const plain = (text: string) => text.replaceAll('\r\n', '\n').trim();
   return plain(one) === plain(other);
 }
 
-/** A comment in a change's text that says which image it proposes. It is absent where we closed the change ourselves. */
+/** A comment in a change's text that names the proposed image. We remove it if we close the change ourselves. */
 export function marker(digest: Digest): string {
   return `<!-- ceph-promotion: ${digest} -->`;
 }
@@ -147,8 +148,11 @@ function readMarker(body: string): string | undefined {
   return /<!-- ceph-promotion: (\S+) -->/.exec(body)?.[1];
 }
 
-/** The text of a change that we close, so that a later run does not take it for a person's decision. */
+/** The text of a change that we close, without the marker that would make it look like a person's decision. */
 export function closedText(body: string, own: LedgerEnd | undefined): string {
-  const said = body.replaceAll(/<!-- ceph-promotion: \S+ -->/g, 'Closed, since the base branch has what is promoted.');
+  const said = body.replaceAll(
+    /<!-- ceph-promotion: \S+ -->/g,
+    'Closed, since the base branch has the promoted image.',
+  );
   return withRecord(said, own);
 }

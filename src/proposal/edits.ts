@@ -1,7 +1,7 @@
 import { isScalar, parseAllDocuments, type Scalar } from 'yaml';
 import { oneLine } from '../base/errors.js';
 
-/** One place in a file, and the value that it shall have. */
+/** One place in a file, and its new value. */
 export interface Edit {
   /** Relative to the repository's root. */
   readonly file: string;
@@ -14,12 +14,12 @@ export type Place =
   /** The text of the one group is replaced, at the one match or, if `all`, at each. */
   | { readonly kind: 'pattern'; readonly pattern: RegExp; readonly all: boolean };
 
-/** A file after its edits, and the values that were there before; or why an edit is not possible. */
+/** A file after its edits, and the values that were there before; or the reason why an edit is not possible. */
 export type Edited = { readonly text: string; readonly before: readonly string[] } | { readonly problem: string };
 
 /**
- * Edits a file's text. Only the bytes of the values change: comments, order and style stay, since each value is replaced
- * where it stands, and is not written anew.
+ * Edits a file's text. Only the bytes of the values change: comments, order and style stay, since each value is
+ * replaced in place and the file is not written anew.
  */
 export function editText(text: string, edits: readonly Pick<Edit, 'place' | 'value'>[]): Edited {
   let edited = text;
@@ -37,7 +37,7 @@ const STEP = /\[(\d{1,9})\]|\["((?:[^"\\]|\\.)*)"\]|(?:^|\.)([^.[\]"]+)/gy;
 
 /**
  * Parses a path such as `spec.images[0].tag` or `data["ceph.conf"]`: keys of mappings, and indexes of sequences from 0.
- * Undefined if it is none.
+ * Undefined for any other text.
  */
 export function parseYamlPath(text: string): (string | number)[] | undefined {
   const steps: (string | number)[] = [];
@@ -69,14 +69,16 @@ export function parsePattern(text: string): RegExp | { readonly problem: string 
     return { problem: error instanceof Error ? oneLine(error.message) : 'is not a regular expression' };
   }
   const groups = (new RegExp(`${text}|`).exec('')?.length ?? 1) - 1;
-  return groups === 1 ? pattern : { problem: `has ${groups} groups, and needs one: what is replaced` };
+  return groups === 1
+    ? pattern
+    : { problem: `has ${groups} groups, but needs exactly one, around the text to replace` };
 }
 
 function editYaml(text: string, path: readonly (string | number)[], value: string): Edited {
   const where = formatYamlPath(path);
   const documents = parseAllDocuments(text, { keepSourceTokens: true, logLevel: 'silent' });
   const wrong = [...documents].flatMap((document) => document.errors)[0];
-  if (wrong !== undefined) return { problem: `is no YAML: ${oneLine(wrong.message, 200)}` };
+  if (wrong !== undefined) return { problem: `is not YAML: ${oneLine(wrong.message, 200)}` };
   const found = [...documents].flatMap((document) => {
     const node = document.getIn(path, true);
     return node === undefined ? [] : [node];
@@ -99,7 +101,7 @@ function editYaml(text: string, path: readonly (string | number)[], value: strin
     : { problem: `${where} cannot be replaced` };
 }
 
-/** A value in the style of the one that it replaces; quoted where YAML would read it as something else than text. */
+/** A value in the style of the one that it replaces; quoted if YAML would read it as something other than text. */
 function quoteLike({ type, source }: Scalar, value: string): string {
   if (type === 'QUOTE_SINGLE' && !/[\r\n]/.test(value)) return `'${value.replaceAll("'", "''")}'`;
   const isEmpty = type === 'PLAIN' && (source ?? '') === '';
@@ -107,10 +109,10 @@ function quoteLike({ type, source }: Scalar, value: string): string {
   return `${isEmpty ? ' ' : ''}${JSON.stringify(value)}`;
 }
 
-/** What YAML 1.1, which Ansible reads, takes for a truth, a date, a time or a number, and YAML 1.2 for a text. */
+/** Texts of YAML 1.2 that YAML 1.1, which Ansible reads, takes for a boolean, a date, a time or a number. */
 const OTHER_IN_YAML_1_1 = /^(?:y|n|yes|no|on|off|[-+.\d][-+.:_\d]*)$/i;
 
-/** Is the text a plain scalar, in a block or in a flow, that stands for itself? */
+/** True if YAML reads the text as itself without quotes, both in block and in flow style. */
 function isPlain(value: string): boolean {
   if (OTHER_IN_YAML_1_1.test(value)) return false;
   if (!/^[A-Za-z0-9_./][A-Za-z0-9_./@:+-]*$/.test(value) || value.endsWith(':')) return false;
@@ -136,7 +138,7 @@ function editPattern(text: string, { pattern, all }: Extract<Place, { kind: 'pat
   const [first] = places;
   if (first === undefined) return { problem: `nothing matches ${pattern.source}` };
   if (places.length > 1 && !all)
-    return { problem: `${places.length} places match ${pattern.source}: make it match one` };
+    return { problem: `${places.length} places match ${pattern.source}: make it match only one` };
   let edited = text;
   for (const [start, end] of [...places].reverse()) edited = edited.slice(0, start) + value + edited.slice(end);
   return { text: edited, before: places.map(([start, end]) => text.slice(start, end)) };

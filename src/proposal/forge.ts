@@ -29,7 +29,7 @@ const pullSchema = v.object({
   number: v.pipe(v.number(), v.safeInteger()),
   html_url: v.pipe(v.string(), v.url()),
   state: v.picklist(['open', 'closed']),
-  /** GitHub says when, Gitea says whether and when. */
+  /** GitHub has only the time of the merge, Gitea also a flag. */
   merged_at: v.nullish(v.string()),
   merged: v.nullish(v.boolean()),
   title: v.string(),
@@ -47,7 +47,7 @@ const MAX_PAGES = 10;
  * Pull requests by the REST API of GitHub (docs.github.com/rest/pulls, version 2022-11-28) or of Gitea and Forgejo
  * (`/api/v1`, operations repoListPullRequests, repoCreatePullRequest, repoEditPullRequest).
  *
- * @throws ServiceError if the forge refuses or cannot be read. Nothing is shown of an answer from another host.
+ * @throws ServiceError if the forge refuses or cannot be read. An answer from another host is never quoted.
  */
 export function createForge(options: ForgeOptions): Forge {
   const { http, provider, api, token, owner, name, base, branch } = options;

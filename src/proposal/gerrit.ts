@@ -9,11 +9,11 @@ import { sendJson } from './rest.js';
 
 /** The changes of one topic into one branch, on Gerrit. A push makes them; its REST API shows them. */
 export interface Gerrit {
-  /** Each of our changes has it: what the branch is for a pull request. */
+  /** The topic of all our changes. It identifies them as the branch does for pull requests. */
   readonly topic: string;
-  /** Is there a login, which abandoning needs? */
+  /** True if there is a login, which abandoning needs. */
   readonly canAbandon: boolean;
-  /** Those with our topic or with this Change-Id, newest first; undefined, with a warning, if Gerrit does not show them. */
+  /** Those with our topic or this Change-Id, newest first; undefined, with a warning, if Gerrit does not show them. */
   list(changeId: string): Promise<Review[] | undefined>;
   abandon(review: Review, own: LedgerPosition | undefined): Promise<void>;
 }
@@ -23,7 +23,7 @@ export interface GerritOptions {
   readonly log: Log;
   /** Gerrit's address, such as `https://review.example`. */
   readonly web: URL;
-  /** An account and its HTTP password; undefined: anonymous. */
+  /** An account and its HTTP password; undefined for anonymous access. */
   readonly login: { readonly user: string; readonly password: string } | undefined;
   /** The repository's name on Gerrit. */
   readonly project: string;
@@ -50,9 +50,9 @@ const infoSchema = v.object({
 type Info = v.InferOutput<typeof infoSchema>;
 
 const STATES = { NEW: 'open', MERGED: 'merged', ABANDONED: 'closed' } as const;
-/** The newest of these are read. Open ones of ours are among them. */
+/** At most this many changes are read, the newest. Our open ones are among them. */
 const MAX_CHANGES = 50;
-/** By this a later run knows that no person abandoned the change. */
+/** Shows a later run that no person abandoned the change. */
 const ABANDONED_BY_US = 'Abandoned, since the base branch has what is promoted.';
 
 /**
@@ -104,7 +104,7 @@ export function createGerrit({ http, log, web, login, project, base, topic }: Ge
           .sort((a, b) => b.number - a.number);
       } catch (error) {
         if (!(error instanceof ServiceError)) throw error;
-        log.warning(`which change is open is not known, since Gerrit does not show it: ${error.message}`);
+        log.warning(`the open change is unknown, since Gerrit does not show its changes: ${error.message}`);
         return undefined;
       }
     },

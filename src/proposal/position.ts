@@ -1,14 +1,14 @@
 import type { LedgerEnd } from '../ledger/proofs.js';
 import type { LedgerPosition } from '../ledger/record.js';
 
-/** Which record a commit or a text says that it proposes: undefined if it says nothing, `unclear` if not understood. */
+/** The record that a commit or a text names as proposed: undefined if none, `unclear` if it cannot be parsed. */
 export type Named = LedgerPosition | 'unclear' | undefined;
 
 const POSITION = /^([1-9]\d{0,8}) ([0-9a-f]{64})$/;
 const TRAILER = /^Promotion-Record:(.*)$/gm;
 const COMMENT = /<!-- ceph-promotion-record:(.*?)-->/gs;
 
-/** The line of a commit message that says which record it proposes: its number, and the ledger's id. */
+/** The line of a commit message that names the record that it proposes: its number, and the ledger's id. */
 export function formatTrailer({ n, ledger }: LedgerPosition): string {
   return `Promotion-Record: ${n} ${ledger}`;
 }
@@ -17,7 +17,7 @@ export function readTrailer(message: string): Named {
   return readOne(message.matchAll(TRAILER));
 }
 
-/** The same for the text of a change, where it is not shown. It is there even where the branch was deleted. */
+/** The same for the text of a change, as a hidden comment. It remains when the branch is deleted. */
 export function formatRecordComment({ n, ledger }: LedgerPosition): string {
   return `<!-- ceph-promotion-record: ${n} ${ledger} -->`;
 }
@@ -26,7 +26,7 @@ export function readRecordComment(text: string): Named {
   return readOne(text.matchAll(COMMENT));
 }
 
-/** A change's text with this record named in place of any other. */
+/** A change's text that names this record, and no other. */
 export function withRecord(text: string, own: LedgerPosition | undefined): string {
   const plain = text.replaceAll(COMMENT, '').trimEnd();
   return own === undefined ? plain : `${plain}\n${formatRecordComment(own)}`;
@@ -40,7 +40,7 @@ function readOne(matches: Iterable<RegExpMatchArray>): Named {
   return { n: Number(n), ledger };
 }
 
-/** Is a record newer than our own? `unclear` if it is of a ledger that ours does not supersede. */
+/** True if a record is newer than our own; `unclear` if it is of a ledger that ours does not supersede. */
 export function isNewer({ n, ledger }: LedgerPosition, own: LedgerEnd): boolean | 'unclear' {
   if (ledger === own.ledger) return n > own.n;
   return own.supersedes.some((lost) => lost.ledger === ledger && n <= lost.n) ? false : 'unclear';

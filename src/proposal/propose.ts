@@ -15,22 +15,22 @@ export interface Proposal {
   /** Names the repository in messages and in Gerrit's Change-Id. */
   readonly repository: string;
   readonly base: string;
-  /** Opens the repository as it is now. */
+  /** Reads the repository's current state. */
   readonly openBranch: () => Promise<ChangeBranch>;
   /** By whom our commits are. */
   readonly committer: string;
-  /** Where the change is opened. Gerrit makes it from the push. */
+  /** The forge on which to open the change. Gerrit opens one for each push. */
   readonly forge: Forge | Gerrit;
   readonly dryRun: boolean;
   readonly log: Log;
 }
 
-/** How often somebody else may push to our branch first. */
+/** Somebody else may push to our branch first this often. */
 const ATTEMPTS = 5;
 
 /**
- * Makes sure that there is one open change with what is promoted. A run that was killed leaves a branch without a
- * change, or a change with an older text; the next run finds these and finishes.
+ * Makes sure that one open change proposes the promoted image. A run that was killed leaves a branch without a change,
+ * or a change with an older text; the next run completes these.
  *
  * @throws UserError if an edit is not possible; ServiceError if the repository or the forge fails.
  */

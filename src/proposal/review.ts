@@ -11,7 +11,7 @@ export interface Reviewing {
   /** Names the repository in the Change-Id. */
   readonly repository: string;
   readonly base: string;
-  /** By whom our commits are. */
+  /** Our committer: `name <address>`. */
   readonly committer: string;
   readonly gerrit: Gerrit;
   readonly dryRun: boolean;
@@ -21,7 +21,7 @@ export interface Reviewing {
 type Shown = Pick<Change, 'url' | 'state'> | undefined;
 
 /**
- * Makes sure that there is one open change on Gerrit with these files. Where Gerrit does not show its changes, the
+ * Makes sure that there is one open change on Gerrit with these files. If Gerrit does not show its changes, the
  * Change-Id alone keeps it one change: all promotions until a merge have the same.
  */
 export async function reviewChange(
@@ -48,7 +48,7 @@ export async function reviewChange(
   const first = await commitFor(firstId);
   const listed = await gerrit.list(firstId);
   if (listed === undefined && first === undefined) {
-    return leave('the base branch has it already; if a change is open, a person abandons it', false, undefined);
+    return leave('the base branch has it already; if a change is open, a person must abandon it', false, undefined);
   }
   const reviews: SeenReview[] = [];
   for (const review of listed ?? []) {
@@ -81,7 +81,7 @@ export async function reviewChange(
     const newest = await branch.newestPatchSet(commit);
     const next = decidePatchSet(newest, position);
     if (next !== 'push') return leave(next.why, next.isWarning, open);
-    // The same commit cannot become a patch set again; what it replaces makes it another one.
+    // The same commit cannot become a patch set again. The name of the one that it replaces makes it a different commit.
     const again = await commitFor(changeId, [`Replaces-Patch-Set: ${newest?.commit}`]);
     answer = await branch.pushForReview(again ?? commit, gerrit.topic);
   }
@@ -93,7 +93,7 @@ export async function reviewChange(
       return leave('Gerrit has this commit already', false, open);
     case 'closed':
       return leave(
-        'the change with this Change-Id was abandoned or merged; a person restores it, or lets Gerrit show its changes to this action',
+        'the change with this Change-Id was abandoned or merged; a person must restore it, or let this action see the changes on Gerrit',
         true,
         url === undefined ? undefined : { url, state: 'closed' },
       );

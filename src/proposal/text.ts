@@ -8,19 +8,19 @@ import { decisionOf, type LedgerRecord } from '../ledger/record.js';
 import { type ChangeText, marker } from './decide.js';
 import { formatTrailer, withRecord } from './position.js';
 
-/** A promotion to propose, and what is known of it. */
+/** A promotion to propose, with the record that it comes from, if it is known. */
 export interface Proposed {
   readonly candidate: Candidate;
   readonly label: string;
   /** The newest record of the label's ledger; undefined if only a reference was given. */
   readonly record: LedgerRecord | undefined;
-  /** Where that record is in which ledger. */
+  /** The ledger of that record, and the record's place in it. */
   readonly position: LedgerEnd | undefined;
-  /** Where anybody can read the store. */
+  /** The address at which anybody can read the store. */
   readonly store: URL | undefined;
 }
 
-/** What a file's values were, and what they become. */
+/** The values of a file before and after the change. */
 export interface Replaced {
   readonly file: string;
   readonly before: readonly string[];
@@ -30,7 +30,7 @@ export interface Replaced {
 const MAX_TITLE = 120;
 const MAX_JOBS = 50;
 
-/** The title and the text of a change: what, from what, and why, with links to the record and the evidence. */
+/** The title and the text of a change: old and new values, and the reason with links to the record and the evidence. */
 export function describeChange(proposed: Proposed, replaced: readonly Replaced[]): ChangeText {
   const { candidate } = proposed;
   const rows = replaced.flatMap(({ file, before, after }) =>
@@ -80,7 +80,7 @@ function why({ record, store }: Proposed): string[] {
   ];
 }
 
-/** The message of the one commit. It is the same for the same change. The trailers come last, as Gerrit wants. */
+/** The message of the one commit. It is the same for the same change. The trailers come last, as Gerrit requires. */
 export function commitMessage({ position, ...proposed }: Proposed, more: readonly string[]): string {
   const { candidate, record } = proposed;
   const source =

@@ -2,7 +2,7 @@ import type { Log } from '../base/log.js';
 import type { RunContext } from './context.js';
 import type { Inputs, ParsedInputs } from './inputs.js';
 
-/** Everything of its runner that an action may touch. */
+/** The parts of its runner that an action may use. */
 export interface Runner {
   readonly log: Log;
   readonly context: RunContext;
@@ -27,7 +27,7 @@ export interface Result<O extends string> {
 /** An action: the contents of its action.yml, and the function that does its job. */
 export interface Action<I extends Inputs = Inputs, O extends string = string> {
   readonly description: string;
-  /** What the action needs from the workflow that calls it: triggers, permissions, rights. Opens its README. */
+  /** The triggers, permissions and rights that the calling workflow must have. Begins the action's README. */
   readonly needs: string;
   readonly inputs: I;
   readonly outputs: Readonly<Record<O, string>>;

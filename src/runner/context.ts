@@ -4,14 +4,15 @@ import { parseUser, runUrlSchema } from '../base/schema.js';
 import { lineSchema } from './inputs.js';
 
 /**
- * The facts about the run: on a forge from variables that GitHub, Gitea, Forgejo and act all set, in Zuul from those that
- * the role ceph_promotion sets, on a command line from those that a person sets (docs/how-to/decide-from-a-command-line.md).
+ * The facts about the run: on a forge from variables that GitHub, Gitea, Forgejo and act all set, in Zuul from those
+ * that the role ceph_promotion sets, on a command line from those that a person sets
+ * (docs/how-to/decide-from-a-command-line.md).
  */
 export interface RunContext {
-  /** `schedule`, `workflow_dispatch`, `zuul/<pipeline>/<change>`, `command-line` …; empty where nobody says. */
+  /** `schedule`, `workflow_dispatch`, `zuul/<pipeline>/<change>`, `command-line` …; empty if nobody says. */
   readonly event: string;
   readonly actor: string;
-  /** Who started this attempt; empty if the forge does not say. */
+  /** The person who started this attempt; empty if the forge does not say. */
   readonly triggeringActor: string;
   /** The ref of the workflow that was called first; empty if a forge hides it, undefined outside a forge. */
   readonly ref: string | undefined;
@@ -26,7 +27,7 @@ export interface RunContext {
   readonly isGitHub: boolean;
   /** 1 for the first attempt; 0 if it is not known, as for a change in Zuul, which anybody may enqueue again uncounted. */
   readonly attempt: number;
-  /** The URL of the workflow file, with its ref; undefined where no forge names one. */
+  /** The URL of the workflow file, with its ref; undefined if no forge names one. */
   readonly workflowUrl: string | undefined;
   /** The URL of this run and attempt; undefined outside a runner. */
   readonly runUrl: string | undefined;
@@ -34,14 +35,14 @@ export interface RunContext {
   readonly workspace: string;
 }
 
-/** The event where a person runs a bundle with the keys at hand. */
+/** The event of a person who runs a bundle with the keys at hand. */
 const COMMAND_LINE = 'command-line';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * Reads the run from the environment; a variable that is not set is empty. On a forge the variables of Zuul and of the
- * command line say nothing. Throws a UserError where one of these is no line of text, or no URL.
+ * command line are ignored. Throws a UserError if one of these is not a line of text, or not a URL.
  */
 export function readRunContext(env: Environment): RunContext {
   const forge = readForge(env);
@@ -50,7 +51,7 @@ export function readRunContext(env: Environment): RunContext {
 
 type Elsewhere = Pick<RunContext, 'event' | 'actor' | 'runUrl'> & Partial<RunContext>;
 
-/** A build in Zuul; undefined where this is none. */
+/** A build in Zuul; undefined outside Zuul. */
 function readZuul(env: Environment): Elsewhere | undefined {
   const [build, pipeline] = [readLine(env, 'ZUUL_BUILD'), readLine(env, 'ZUUL_PIPELINE')];
   if (build === '' && pipeline === '') return undefined;
@@ -65,12 +66,12 @@ function readZuul(env: Environment): Elsewhere | undefined {
   };
 }
 
-/** As the ids of runs are elsewhere, for the ids of records. */
+/** Converts a Zuul id to the form of a run's id, which ids of records begin with. */
 function asId(text: string): string {
   return text.replaceAll(/[^A-Za-z0-9_-]/g, '-').slice(0, 64);
 }
 
-/** A person at a command line; undefined where nobody says who they are. */
+/** A person at a command line; undefined if they do not give their name. */
 function readCommandLine(env: Environment): Elsewhere | undefined {
   const actor = readLine(env, 'OPERATOR');
   if (actor === '') return undefined;
@@ -132,7 +133,7 @@ function isNumbered(env: Environment): boolean {
   return env.GITEA_ACTIONS === 'true' || env.FORGEJO_ACTIONS === 'true';
 }
 
-/** As Fulcio names it in certificates: `https://github.com/owner/repository/.github/workflows/file.yml@refs/heads/main`. */
+/** In the form of Fulcio's certificates: `https://github.com/owner/name/.github/workflows/file.yml@refs/heads/main`. */
 function workflowUrl({ GITHUB_SERVER_URL: server, GITHUB_WORKFLOW_REF: workflow }: Environment): string | undefined {
   const url = server && workflow ? `${server}/${workflow}` : undefined;
   return url !== undefined && v.is(v.pipe(lineSchema, v.url()), url) ? url : undefined;
@@ -140,7 +141,7 @@ function workflowUrl({ GITHUB_SERVER_URL: server, GITHUB_WORKFLOW_REF: workflow 
 
 /**
  * GitHub has a page for each attempt, under the run's id. Gitea and Forgejo number the runs of a repository and have no
- * page for an attempt: the fragment tells attempts apart where the URL is used as a key.
+ * page for an attempt, so a fragment tells attempts apart.
  */
 function runUrl(env: Environment): string | undefined {
   const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: repository, GITHUB_RUN_ID: id } = env;

@@ -65,7 +65,7 @@ export const linesSchema = v.pipe(
   ),
 );
 
-/** Makes a parser a step of a schema. The message of its UserError becomes the problem in the input's error. */
+/** Turns a parser into a step of a schema. The message of its UserError becomes the problem in the input's error. */
 export function parsing<I, T>(parse: (value: I) => T) {
   return v.rawTransform<I, T>(({ dataset, addIssue, NEVER }): T => {
     try {

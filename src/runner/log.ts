@@ -1,7 +1,7 @@
 import * as core from '@actions/core';
 import type { Log, Tone } from '../base/log.js';
 
-/** Shorter lines of a secret are not secret: `{` of a JSON key stands in other texts too. */
+/** In characters. Shorter lines of a secret are not secret: the `{` of a JSON key is in other texts too. */
 const LEAST_LINE = 16;
 /** Shorter encodings of a secret are not secret either. */
 const LEAST_ENCODED = 8;
@@ -12,7 +12,7 @@ const LEAST_ENCODED = 8;
  * for machines is never rewritten: an output that holds a secret is an error.
  */
 export class Redactor {
-  /** By the forms that stand for a secret, the input that it came from. */
+  /** The input that each form of a secret came from. */
   readonly #secrets = new Map<string, string>();
 
   /** Remembers the secret of an input, its longer lines, and the forms in which it could come back from a server. */
@@ -33,14 +33,14 @@ export class Redactor {
     return redacted;
   }
 
-  /** The input whose secret the text holds; undefined where it holds none. */
+  /** The input whose secret the text has in it; undefined if there is none. */
   find(text: string): string | undefined {
     for (const [secret, input] of this.#secrets) if (text.includes(secret)) return input;
     return undefined;
   }
 }
 
-/** What shows of a secret in base64 of something that has it in its middle, as an Authorization header has. */
+/** The base64 of a secret in the middle of other text, as in an Authorization header: one form for each alignment. */
 function inBase64(secret: string): string[] {
   const bytes = Buffer.from(secret);
   return [0, 1, 2]
@@ -57,7 +57,7 @@ function inHex(secret: string): string[] {
   return hex.length >= LEAST_ENCODED ? [hex, hex.toUpperCase()] : [];
 }
 
-/** What to hide of a secret: all of it, and each line that is long enough and not the frame of a PEM file. */
+/** The parts of a secret to hide: the whole, and each line that is long enough and not the frame of a PEM file. */
 export function secretParts(value: string): string[] {
   const whole = value.trim();
   const lines = value
@@ -75,12 +75,12 @@ export function runnerMasks(value: string): string[] {
   return secretParts(value).filter((part) => !/[\r\n]/.test(part));
 }
 
-/** All control characters but line feed and tab, line separators, and what turns the direction of text. */
+/** Control characters except line feed and tab, line separators, and characters that change the text's direction. */
 const CONTROL = /(?![\n\t])[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
 /**
- * Text that a runner cannot take for a workflow command, wherever it came from. Control characters are shown as
- * escapes: runners trim some of them, U+0085 among them, before they look for a command at a line's start.
+ * Makes text safe from being taken for a workflow command, wherever it came from. Control characters are shown as
+ * escapes, since runners trim some of them, such as U+0085, before they look for a command at a line's start.
  */
 export function inert(text: string): string {
   return (
@@ -96,7 +96,7 @@ export function inert(text: string): string {
 /** SGR codes (ECMA-48, section 8.3.117): green, red, yellow. */
 const COLOURS: Readonly<Record<Tone, number>> = { good: 32, bad: 31, unsure: 33 };
 
-/** Do runners of forges and terminals show colours here? By https://no-color.org, a user can turn them off. */
+/** True on a forge's runner and on a terminal, which show colours, unless the user sets NO_COLOR (no-color.org). */
 function showsColours({ NO_COLOR: off, GITHUB_ACTIONS: runner }: NodeJS.ProcessEnv): boolean {
   return !off && (runner === 'true' || process.stdout.isTTY === true);
 }

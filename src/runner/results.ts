@@ -27,7 +27,7 @@ export function checkResultFiles(log: Log): void {
   }
 }
 
-/** Throws a UserError where an output would hold a secret. */
+/** Throws a UserError if an output would contain a secret. */
 export function checkOutputs(outputs: Readonly<Record<string, string>>, redactor: Redactor): void {
   for (const [name, value] of Object.entries(outputs)) {
     const input = redactor.find(value);
@@ -55,7 +55,7 @@ function sizeOf(text = ''): number {
   return Math.max(Buffer.byteLength(text), text.length * 2);
 }
 
-/** Appends to the job's summary, where the runner has one. A failure to write it is a warning. */
+/** Appends to the job's summary, if the runner has one. A failure to write it is a warning. */
 export function writeSummary(summary: string, log: Log): void {
   const file = process.env.GITHUB_STEP_SUMMARY;
   if (!file) return;
@@ -66,14 +66,14 @@ export function writeSummary(summary: string, log: Log): void {
   }
 }
 
-/** A summary that a forge keeps, with a final newline; cut at a line's end where it is too long. */
+/** A summary that a forge accepts, with a final newline. It is cut at a line's end if it is too long. */
 export function fitSummary(summary: string, limit = MAX_SUMMARY_BYTES): string {
   const text = `${summary}\n`;
   if (Buffer.byteLength(text) < limit) return text;
   const note = '\n\nThe rest does not fit into a summary; the log has all of it.\n';
   const kept = Buffer.from(text).subarray(0, limit - Buffer.byteLength(note) - 1);
   const end = kept.lastIndexOf('\n');
-  // No line ends: cut before a character that has more than one byte.
+  // Without line ends, it is cut before a character that has more than one byte.
   const whole = end > 0 ? kept.subarray(0, end).toString() : kept.toString().replace(/\uFFFD+$/, '');
   return `${whole}${note}`;
 }

@@ -18,7 +18,7 @@ export async function runAction<I extends Inputs, O extends string>(
 ): Promise<never> {
   const redactor = new Redactor();
   const log = createLog(redactor);
-  // Temporary files belong into the runner's own folder: /tmp may be read-only there, and is not emptied after a job.
+  // Temporary files belong in the runner's own folder: /tmp may be read-only there, and is not emptied after a job.
   if (process.env.RUNNER_TEMP) process.env.TMPDIR = process.env.RUNNER_TEMP;
   try {
     const inputs = readInputs(action.inputs, redactor, log);
@@ -41,7 +41,7 @@ export async function runAction<I extends Inputs, O extends string>(
   process.exit();
 }
 
-/** The reason to end with exit status 1 although the action did its job; undefined where there is none. */
+/** The reason to end with exit status 1 although the action did its job; undefined if there is none. */
 async function run<I extends Inputs, O extends string>(
   action: Action<I, O>,
   inputs: ParsedInputs<I>,
@@ -56,7 +56,7 @@ async function run<I extends Inputs, O extends string>(
   return failure;
 }
 
-/** Says which inputs name a host that cannot be reached; undefined if none does, as with a default of the registry's. */
+/** Names the inputs with a host that cannot be reached; undefined if there are none, as for the registry's default. */
 export function namedBy(host: string | undefined, inputs: Inputs): string | undefined {
   if (host === undefined) return undefined;
   const isNamed = new RegExp(`(?<![\\w.-])${host.replaceAll(/[^\w-]/g, '\\$&')}(?![\\w.-])`, 'i');
@@ -67,7 +67,7 @@ export function namedBy(host: string | undefined, inputs: Inputs): string | unde
   return `check the ${names.length === 1 ? 'input' : 'inputs'} ${names.join(', ')}`;
 }
 
-/** Neither the user's mistake, nor a service's, nor the system's (a full disk, a missing file): show the stack. */
+/** True for a bug of ours, whose stack is shown: not the user's mistake, a service's, or the system's (a full disk). */
 function isOurs(error: unknown): boolean {
   const isOfSystem = error instanceof Error && 'syscall' in error && 'code' in error;
   return !(error instanceof UserError || error instanceof ServiceError || isOfSystem);
@@ -98,8 +98,8 @@ function readInput(name: string, input: Input<unknown>, log: Log): string {
 }
 
 /**
- * The value of a renamed input, given by either name. action.yml sets the new name to its default where a user sets
- * only the old one. Throws a UserError where the two disagree.
+ * The value of a renamed input, given by either name. action.yml sets the new name to its default even if a user sets
+ * only the old one. Throws a UserError if the two disagree.
  */
 export function chooseName(name: string, input: Input<unknown>, value: string, former: string): string {
   if (['', input.default, former].includes(value)) return former;

@@ -48,10 +48,10 @@ export interface Store extends StoreReader {
   /** Finds who besides the promoting account could change what is promoted, if the store has file rights. */
   checkRights(promotedLabel: Label, candidateLabel: Label): Promise<readonly RightsProblem[]>;
   /**
-   * Whether the label's ledger is the writing account's own. True where there is no ledger yet, or no file has an owner.
+   * True if the label's ledger belongs to the writing account, or if there is no ledger yet, or no file has an owner.
    */
   ownsLedger(label: Label): Promise<boolean>;
-  /** Removes what killed runs left behind, after a day. */
+  /** Removes temporary files that killed runs left behind, after a day. */
   sweep(): Promise<void>;
   /**
    * Shows readers all that was written. SFTP shows each write at once; in git a record is pushed at once, with the

@@ -19,9 +19,9 @@ export interface PruneOptions {
   /** The repositories in which tags may be deleted. */
   readonly repositories: readonly Repository[];
   readonly ledgerKey: string | undefined;
-  /** How many images, counted from each ledger's newest, must stay available for a rollback. */
+  /** The number of images, counted from each ledger's newest, that must stay available for a rollback. */
   readonly keep: number;
-  /** False: only list what would be deleted. */
+  /** If false, deletions are only listed. */
   readonly delete: boolean;
   readonly log: Log;
 }
@@ -32,7 +32,7 @@ export interface Pruned extends Removable {
 }
 
 /**
- * Lists what no rollback of any ledger in the directory needs, and deletes it if asked to.
+ * Lists the artifacts and images that no rollback of any ledger in the directory needs, and deletes them if asked to.
  *
  * @throws ServiceError if a ledger is not trusted, contradicts the proofs at the targets, or grows in the meantime.
  */
@@ -49,7 +49,7 @@ export async function prune(options: PruneOptions): Promise<Pruned> {
   return { ...listed, removed: options.delete ? await remove(options, listed, ledgers) : [] };
 }
 
-/** Reads all ledgers whole. One that was cut would not say what a rollback needs, so proofs are looked at too. */
+/** Reads all ledgers whole. One that was cut would hide images that a rollback needs, so proofs are checked too. */
 async function readLedgers(options: PruneOptions): Promise<Map<Label, readonly LedgerRecord[]>> {
   const { server, registry, repositories, ledgerKey } = options;
   const ledgers = new Map<Label, readonly LedgerRecord[]>();
@@ -97,7 +97,7 @@ async function remove(
     log.info(`removed ${what}`);
     removed.push(what);
   };
-  /** A rollback that starts in the meantime may need what is about to be deleted. */
+  /** A rollback that starts in the meantime may need an image that is about to be deleted. */
   const lastLook = async () => {
     for (const label of await server.listLedgers()) {
       const end = ledgers.get(label)?.length ?? 0;

@@ -10,8 +10,8 @@ export interface Possible {
 }
 
 /**
- * Leaves out the proofs that no run can attach. A registry may list referrers and yet refuse to keep one: only who
- * writes to it learns that, and the last run has left it in its decision.
+ * Leaves out the proofs that no run can attach. A registry may list referrers and yet refuse to keep one. Only a run
+ * that writes to it finds out, and the last run recorded that in its decision.
  */
 export async function possibleSteps(
   steps: readonly Step[],

@@ -17,8 +17,8 @@ interface Place {
 export type ProvenRecords = ReadonlyMap<number, Buffer>;
 
 /**
- * Reads the records of a lost ledger from the proofs on every tagged image of its targets. Of several ledgers it is the
- * one that the moving tag's newest proof belongs to. Empty if there are no proofs.
+ * Reads the records of a lost ledger from the proofs on every tagged image of its targets. If there are several
+ * ledgers, it takes the one of the newest proof on the moving tag's image. Empty if there are no proofs.
  *
  * @throws ServiceError if a target cannot be read, or if the moving tags belong to different ledgers.
  */
@@ -69,7 +69,7 @@ async function findAll(
   };
 }
 
-/** A ledger of proven records and, where there is no proof of a record, of those that the store still has. */
+/** A ledger of proven records and, for records without a proof, of those that the store still has. */
 export function mergeLedgers(proven: ProvenRecords, store: LedgerReader): LedgerReader {
   return {
     read: async (n) => proven.get(n) ?? (await store.read(n)),

@@ -2,7 +2,7 @@ import { canonicalRepository, type Repository, sameRepository, type Tag } from '
 import type { LedgerRecord, LedgerTarget } from '../ledger/record.js';
 import type { CandidateFile } from '../store/candidate-file.js';
 
-/** What can be deleted without breaking a rollback. */
+/** The artifacts and images that can be deleted without breaking a rollback. */
 export interface Removable {
   /** Tags of artifacts in the store. */
   readonly artifacts: readonly Tag[];
@@ -11,7 +11,7 @@ export interface Removable {
 }
 
 export interface RetentionOptions {
-  /** How many images, counted from each ledger's newest, must stay available for a rollback. */
+  /** The number of images, counted from each ledger's newest, that must stay available for a rollback. */
   readonly keep: number;
   /** The repositories in which tags may be deleted. */
   readonly repositories: readonly Repository[];
@@ -20,8 +20,8 @@ export interface RetentionOptions {
 }
 
 /**
- * What none of the ledgers (each oldest first) needs. An artifact that was never promoted is a candidate, and stays
- * while it is younger than the oldest promotion that is kept. Without a ledger nothing is known, so everything stays.
+ * Finds what none of the ledgers (each oldest first) needs. An artifact that was never promoted is a candidate, and
+ * stays while it is younger than the oldest promotion that is kept. Without a ledger, everything stays.
  */
 export function removable(
   ledgers: readonly (readonly LedgerRecord[])[],

@@ -18,7 +18,7 @@ import { ledgerOf, type StoreReader } from '../store/reader.js';
 import type { Store } from '../store/store.js';
 import { possibleSteps } from './refused-proofs.js';
 
-/** What to check. Anything undefined is not set. */
+/** The settings to check. Anything undefined is not set. */
 export interface Setup {
   readonly image: Repository;
   readonly registry: Registry;
@@ -36,9 +36,9 @@ export interface Setup {
   readonly hasDlrnLogin: boolean;
   /** Reads the criteria's text. */
   readonly criteria: (() => Promise<string>) | undefined;
-  /** What workflow files pass to our actions that these do not take, by file. */
+  /** By workflow file: the problems with the inputs that it passes to our actions. */
   readonly workflows: ReadonlyMap<string, readonly string[]>;
-  /** Reads the signing key, and gives who signs; undefined if nothing is signed. */
+  /** Reads the signing key and returns the signer; undefined if nothing is signed. */
   readonly readSigner: () => Signer | undefined;
   /** Unix seconds. */
   readonly now: number;
@@ -71,7 +71,7 @@ export async function checkSetup(setup: Setup): Promise<Check[]> {
     ...[...setup.workflows].map(([file, problems]): Check => {
       const what = `inputs in ${file}`;
       return problems.length === 0
-        ? { what, state: 'ok', line: 'each is one that its action has' }
+        ? { what, state: 'ok', line: 'every action has the inputs that it is given' }
         : { what, state: 'wrong', line: problems.join('; ') };
     }),
     await checkSigning(setup),
@@ -103,7 +103,7 @@ async function checkSigning({ readSigner }: Setup): Promise<Check> {
     const signer = readSigner();
     if (signer === undefined) return notSet(what, 'signing-key');
     await signer.ready();
-    return { what, state: 'ok', line: `what is promoted is signed by ${signer.who}` };
+    return { what, state: 'ok', line: `promotions are signed by ${signer.who}` };
   } catch (error) {
     return wrong(what, error);
   }
@@ -167,7 +167,7 @@ async function checkRights(server: Store, { label, candidateLabel }: Setup): Pro
     const problems = await server.checkRights(label, candidateLabel);
     const unsafe = problems.some(({ severity }) => severity === 'unsafe');
     const line = problems.map(({ message }) => message).join('; ');
-    return { what, state: unsafe ? 'wrong' : 'ok', line: line === '' ? 'nobody else can promote, by them' : line };
+    return { what, state: unsafe ? 'wrong' : 'ok', line: line === '' ? 'they let nobody else promote' : line };
   } catch (error) {
     return wrong(what, error);
   }
@@ -182,7 +182,7 @@ async function describeLedger(store: Store, { label, rules, registry, targets }:
     const tag = await store.readLabel(label);
     return tag === undefined
       ? `neither yet; ${await describeOthers(store)}`
-      : `label ${label} names ${tag}, and there is no ledger: a person has to adopt what is promoted`;
+      : `label ${label} names ${tag}, but there is no ledger: a person has to adopt the promoted image`;
   }
   const { n, record } = head;
   const said = `ledger record ${n} (${record.kind}) says ${formatCandidate(record.candidate)}`;
@@ -196,10 +196,10 @@ async function describeLedger(store: Store, { label, rules, registry, targets }:
   throw new ServiceError('conflict', `${said}; the next run of evaluate-and-promote will ${describeStep(step, label)}`);
 }
 
-/** How many names are listed. */
+/** At most this many names are listed. */
 const NAMED = 5;
 
-/** What a directory without the label has, which tells a wrong directory from a new one. */
+/** Lists the content of a directory without the label, which tells a wrong directory from a new one. */
 async function describeOthers(store: Store): Promise<string> {
   const names = [...(await store.listLinks()).keys(), ...(await store.listLedgers()).map((name) => `ledger/${name}`)];
   if (names.length === 0) return 'the directory has no label at all';
@@ -217,7 +217,7 @@ async function checkDlrn(dlrn: Dlrn | undefined, hasLogin: boolean): Promise<Che
     health,
     await check('DLRN login', async () => {
       await dlrn.checkCredentials();
-      return 'taken';
+      return 'accepted';
     }),
   ];
 }

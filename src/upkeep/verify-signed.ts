@@ -9,11 +9,11 @@ import type { Registry } from '../registry/registry.js';
 import { ledgerOf, type StoreReader } from '../store/reader.js';
 
 /**
- * Verifies that somebody whom we trust signed the promotion of the image that a label's ledger says is promoted, at the
- * first of its targets. `digest` is what was read of the label before.
+ * Verifies that a trusted authority signed the promotion of a label's promoted image, at the first of its targets.
+ * `digest` is the one that was read from the label before.
  *
- * @returns who signed it.
- * @throws ServiceError of kind `forbidden` if it is not to be believed.
+ * @returns the signer.
+ * @throws ServiceError of kind `forbidden` if the promotion is not believed.
  */
 export async function requireSigned(
   store: StoreReader,

@@ -14,11 +14,11 @@ export interface VerifyOptions {
   readonly reader: StoreReader;
   readonly registry: Registry;
   readonly label: Label;
-  /** Every record must be sealed with this key; undefined: seals are not checked. */
+  /** The key that must have sealed every record. Without it, seals are not checked. */
   readonly ledgerKey: string | undefined;
-  /** The only repositories that the head may name; empty: it may name any. */
+  /** The only repositories that the head may name; any if empty. */
   readonly repositories: readonly Repository[];
-  /** Whose signature each target's image must have; undefined: signatures are not looked at. */
+  /** The authority that must have signed each target's image. Without it, signatures are not checked. */
   readonly authority?: Authority | undefined;
 }
 
@@ -29,12 +29,12 @@ export interface Verified {
   readonly problem: string | undefined;
   /** The repositories whose registry cannot keep proofs. Nothing there would reveal a cut ledger. */
   readonly withoutReferrers: readonly string[];
-  /** Who signed the head, one line for each target; empty if signatures were not looked at. */
+  /** The signers of the head, one line for each target; empty if signatures were not checked. */
   readonly signedBy: readonly string[];
 }
 
 /**
- * Verifies what is promoted by reading alone, as anyone can: each record and its decision, and whether labels,
+ * Verifies a label's promotions by reading alone, as anyone can: each record and its decision, and that labels,
  * artifacts, images and proofs match the head. While a promotion runs, readers may lag behind the head.
  *
  * @throws ServiceError if something cannot be read.
@@ -53,7 +53,7 @@ export async function verifyPromotion(options: VerifyOptions): Promise<Verified>
   const changed = await reader.findChangedRecord?.(label);
   if (changed !== undefined) return result(`a record was changed or removed after it was written: ${changed}`);
   const head = records.at(-1);
-  // A wrong address looks the same.
+  // This message covers a wrong address too, which looks the same.
   const end = endOfVerified(verification);
   if (head === undefined || end === undefined) return result(`${reader.where}: there is no ledger of ${label}`);
   const foreign = head.targets.find(

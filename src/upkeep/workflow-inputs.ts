@@ -14,7 +14,7 @@ const manifestSchema = v.object({
   ),
 });
 
-/** Reads the declarations of an action.yml. Throws if it is none. */
+/** Reads the declarations of an action.yml. Throws if it cannot be parsed. */
 export function readActionInputs(text: string): ActionInputs {
   const { inputs } = v.parse(manifestSchema, parse(text));
   return new Map(
@@ -33,19 +33,19 @@ const workflowSchema = v.object({
 });
 
 /**
- * Compares what the steps of a workflow (or of a composite action) pass to our actions with what these declare: forges
- * ignore an input that an action does not have. `inputsOf` gives an action's inputs by its name; undefined for actions
- * that are not ours. Returns one line for each problem.
+ * Compares the inputs that the steps of a workflow (or of a composite action) pass to our actions with those that these
+ * declare: forges ignore an input that an action does not have. `inputsOf` gives an action's inputs by its name;
+ * undefined for actions that are not ours. Returns one line for each problem.
  */
 export function wrongInputs(workflow: string, inputsOf: (action: string) => ActionInputs | undefined): string[] {
   let document: unknown;
   try {
     document = parse(workflow, { merge: true });
   } catch (error) {
-    return [`is no YAML: ${errorLine(error)}`];
+    return [`is not YAML: ${errorLine(error)}`];
   }
   const parsed = tryParse(workflowSchema, document);
-  if ('problem' in parsed) return [`is no workflow: ${parsed.problem}`];
+  if ('problem' in parsed) return [`is not a workflow: ${parsed.problem}`];
   const { jobs, runs } = parsed.value;
   const steps = [...Object.values(jobs ?? {}).flatMap((job) => job.steps ?? []), ...(runs?.steps ?? [])];
   const problems = steps.flatMap(({ uses, with: given }) => {

@@ -76,14 +76,14 @@ test('where all is set and right, each check is ok', async () => {
     [read()]: 'ok: 606 tags',
     [write()]: expect.stringMatching(/^ok: allowed; tag current-ceph is sha256:/),
     [SFTP]: 'ok: host key, login, extensions and directory',
-    [RIGHTS]: 'ok: nobody else can promote, by them',
+    [RIGHTS]: 'ok: they let nobody else promote',
     [LEDGER]: expect.stringMatching(`^ok: ledger record 1 \\(earned\\) says ${settings.image}:${TAG}@`),
     'read label ceph-ci-testing as a consumer': `ok: ${settings.directory.url}: no label ceph-ci-testing yet`,
     'read label current-ceph as a consumer': expect.stringMatching(/^ok: .*: current-ceph is v6\.0\.7-.*@sha256:/),
     DLRN: 'ok: ok',
-    'DLRN login': 'ok: taken',
+    'DLRN login': 'ok: accepted',
     criteria: 'ok: requirements of current-ceph: 1',
-    signing: expect.stringMatching(/^ok: what is promoted is signed by key [0-9a-f]{16}$/),
+    signing: expect.stringMatching(/^ok: promotions are signed by key [0-9a-f]{16}$/),
   });
   expect(done).toMatchObject({ status: 0, errors: [], outputs: { wrong: '0', 'not-set': '0' } });
 });

@@ -55,7 +55,7 @@ describe('there is one open change on Gerrit with what is promoted', () => {
       'an open change, without a login',
       [review()],
       false,
-      'warning 1: the base branch has it already; a person abandons',
+      'warning 1: the base branch has it already; a person must abandon',
     ],
     ["a person's patch set", [review({ isOurs: false })], true, 'warning 1: somebody has pushed'],
     ['an open change of a newer record', [review({ message: at(8) })], true, 'leave 1: record 8'],
@@ -84,7 +84,7 @@ describe('Gerrit has the commit of record 7 already', () => {
       'not understood',
       'Promotion-Record: x',
       {},
-      'warning: the newest patch set is of another ledger, or its record is',
+      'warning: the newest patch set is of another ledger, or its record cannot',
     ],
   ])('and the newest patch set is %s', (_, message, changes, expected) => {
     const newest = { commit: 'c', isOurs: true, isRight: false, message, ...changes };

@@ -85,7 +85,7 @@ describe('a run of record 7', () => {
     [
       'a newer record in the branch, whose text was not written yet',
       { branch: 'ours', record: { n: 8, ledger }, changes: [change('open', text(6))] },
-      'leave: record 8 was proposed already, which is newer than record 7',
+      'leave: record 8 was proposed already, and is newer than record 7',
     ],
     [
       'a newer record in the branch, before it is opened',

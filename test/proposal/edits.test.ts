@@ -59,7 +59,7 @@ describe('a value of YAML is replaced where it stands', () => {
     ['it is an alias', 'a: &x v1\nb: *x\n', 'b', /b is not a plain value/],
     ['it is a block', 'a: |\n  v1\n', 'a', /block of text/],
     ['it is in two documents', '---\na: 1\n---\na: 2\n', 'a', /in 2 documents/],
-    ['it is no YAML', 'a: [\n', 'a', /is no YAML/],
+    ['it is not YAML', 'a: [\n', 'a', /is not YAML/],
   ])('refused: %s', (_, text, path, problem) => {
     expect(editText(text, at(path, 'v2'))).toEqual({ problem: expect.stringMatching(problem) });
   });

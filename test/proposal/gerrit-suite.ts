@@ -184,7 +184,7 @@ export function testReviews(): void {
       const run = await propose('v1', overSsh());
       const url = `${gerrit.url}/c${path}/+/1`;
       expect(run).toMatchObject({ status: 0, errors: [], outputs: { url, state: 'open', changed: 'false' } });
-      const line = 'the base branch has it already; a person abandons the open change, since a push cannot';
+      const line = 'the base branch has it already; a person must abandon the open change, since a push cannot';
       expect(run.log).toContain(`::warning::${url}: ${line}`);
       expect(run.summary).toContain(line);
       expect(run.summary).toContain(url);
@@ -209,15 +209,15 @@ export function testReviews(): void {
       for (const tag of ['v2', 'v3']) {
         const run = await propose(tag, hidden);
         expect(run).toMatchObject({ status: 0, outputs: { url: pushed(1), state: 'open', changed: 'true' } });
-        expect(run.log).toContain('::warning::which change is open is not known, since Gerrit does not show it');
+        expect(run.log).toContain('::warning::the open change is unknown, since Gerrit does not show its changes');
       }
       const again = await propose('v3', hidden);
       expect(again.outputs).toEqual({ url: '', state: '', changed: 'false' });
       expect(again.summary).toContain('Gerrit has this commit already, and its newest patch set is right');
       git('config', 'uploadpack.hideRefs', 'refs/changes');
-      expect((await propose('v3', hidden)).summary).toContain('does not show whether it is the newest patch set');
+      expect((await propose('v3', hidden)).summary).toContain('does not show if it is the newest patch set');
       git('config', '--unset', 'uploadpack.hideRefs');
-      expect((await propose('v1', hidden)).summary).toContain('if a change is open, a person abandons it');
+      expect((await propose('v1', hidden)).summary).toContain('if a change is open, a person must abandon it');
     });
 
     test('an older patch set, and a change that is closed', async () => {

@@ -256,7 +256,7 @@ export function testChanges(provider: 'github' | 'gitea'): void {
       });
       expect(newer).toMatchObject({ status: 0, errors: [], outputs: { changed: 'true' } });
       expect(older).toMatchObject({ status: 0, errors: [], outputs: { changed: 'false', url: newer?.outputs.url } });
-      expect(older.summary).toContain('record 2 was proposed already, which is newer than record 1');
+      expect(older.summary).toContain('record 2 was proposed already, and is newer than record 1');
       expect(git('log', '-1', '--format=%(trailers:key=Promotion-Record,valueonly)', BRANCH).trim()).toMatch(
         /^2 [0-9a-f]{64}$/,
       );

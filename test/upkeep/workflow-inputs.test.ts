@@ -43,8 +43,8 @@ test('steps of composite actions are compared, too', () => {
 });
 
 test.each([
-  ['no YAML', 'jobs: [', /^is no YAML: /],
-  ['no workflow', 'jobs: 3', /^is no workflow: /],
+  ['no YAML', 'jobs: [', /^is not YAML: /],
+  ['no workflow', 'jobs: 3', /^is not a workflow: /],
 ])('%s is told', (_, text, problem) => {
   expect(wrongInputs(text, inputsOf)).toEqual([expect.stringMatching(problem)]);
 });

@@ -190,6 +190,18 @@ const table: readonly [Verdict, string, string, readonly JobResult[]][] = [
     [passed('a'), passed('a', { timestamp: NOW * 1000 }), passed('b')],
   ],
   ['wait', 'failed at a time that cannot be', BOTH, [passed('a'), failed('a', { timestamp: NOW * 1000 }), passed('b')]],
+  [
+    'wait',
+    'failed at the latest time that there is',
+    BOTH,
+    [passed('a'), failed('a', { timestamp: Number.MAX_SAFE_INTEGER }), passed('b')],
+  ],
+  [
+    'wait',
+    'failed at the earliest time that there is, without a digest',
+    BOTH,
+    [passed('a'), failed('a', { ...BARE_TAG, timestamp: Number.MIN_SAFE_INTEGER }), passed('b')],
+  ],
   ['wait', 'failed before 1970', BOTH, [passed('a'), failed('a', { timestamp: -1 }), passed('b')]],
   [
     'promote',
@@ -216,6 +228,24 @@ const table: readonly [Verdict, string, string, readonly JobResult[]][] = [
   ['promote', 'a waived job of a group passed, the other failed', WAIVED_IN_GROUP, [passed('c'), failed('d')]],
   ['wait', 'a waived job of a group is running', WAIVED_IN_GROUP, [running('c')]],
   ['reject', 'a waived job of a group says nothing, the other failed', WAIVED_IN_GROUP, [failed('d')]],
+  [
+    'reject',
+    'a waived job of a group passed on a bare tag, the other failed',
+    WAIVED_IN_GROUP,
+    [passed('c', BARE_TAG), failed('d')],
+  ],
+  [
+    'reject',
+    'a waived job of a group passed, and failed since; the other failed',
+    WAIVED_IN_GROUP,
+    [passed('c', ago(200)), failed('c', ago(100)), failed('d')],
+  ],
+  [
+    'wait',
+    'a waived job of a group passed too long ago, the other failed',
+    WAIVED_IN_GROUP.replace('{any-of', '{max-age: 1 days, any-of'),
+    [passed('c', ago(2 * DAY)), failed('d')],
+  ],
   ['reject', 'all of a group failed, one of them waived', WAIVED_IN_GROUP, [failed('c'), failed('d')]],
   ['wait', 'a waived job of a group failed, the other says nothing', WAIVED_IN_GROUP, [failed('c')]],
   [
@@ -256,6 +286,12 @@ const table: readonly [Verdict, string, string, readonly JobResult[]][] = [
     'passed since without a digest, which clears nothing',
     BOTH,
     [passed('a'), passed('b'), failed('b', { ...BARE_TAG, ...ago(60) }), passed('b', { ...BARE_TAG, ...ago(30) })],
+  ],
+  [
+    'wait',
+    'failed since without a digest, and is running again',
+    BOTH,
+    [passed('a'), passed('b'), failed('b', { ...BARE_TAG, ...ago(60) }), running('b', ago(30))],
   ],
   [
     'promote',

@@ -124,6 +124,8 @@ describe('a report', () => {
       ['a newer failure on the tag without its digest', { success: false, notes: CANDIDATE.tag }, true],
       ['a newer failure in a set', { success: false, notes: `${NOTES} set=sha256:${'5'.repeat(64)}` }, true],
       ['a newer failure that does not say what it tested', { success: false, notes: '' }, true],
+      ['a newer failure whose digest is cut', { success: false, notes: NOTES.slice(0, -1) }, true],
+      ['a newer vote that the job runs', { success: null, in_progress: true }, true],
       [
         'a newer failure on another image (it is skipped)',
         { success: false, notes: `v6.0.9@sha256:${'9'.repeat(64)}` },

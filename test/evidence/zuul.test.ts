@@ -123,6 +123,8 @@ describe.each<[string, object]>([
   ['that was only handed the image', { artifacts: [], variables: { docker_ceph_tag: CANDIDATE.tag } }],
   ['with a reference that is none', { artifacts: [artifact('v6.0.10')] }],
   ['with one reference that cannot be read', { artifacts: [artifact(formatCandidate(CANDIDATE)), artifact('')] }],
+  ['with its reference in capitals', { artifacts: [artifact(formatCandidate(CANDIDATE).toUpperCase())] }],
+  ['with an artifact of no type', { artifacts: [{ metadata: { reference: formatCandidate(CANDIDATE) } }] }],
   ['with a set that is none', { artifacts: [artifact(formatCandidate(CANDIDATE), 'all of it')] }],
   [
     'with two sets',

@@ -3,6 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { formatRepository } from '../../src/candidate/reference.js';
 import { readHead } from '../../src/ledger/head.js';
+import { recordNumber } from '../../src/ledger/paths.js';
 import type { LedgerRules } from '../../src/ledger/reader.js';
 import { verifyLedger } from '../../src/ledger/verify.js';
 import { banOn, CURRENT, chainOf, digestOf, forge, image, readerOf, reference, reportOn, TARGET } from './fixture.js';
@@ -98,6 +99,18 @@ describe('the head', () => {
       {},
       /record 2 not trusted: it is missing, and record 3/,
     ],
+    [
+      'a copy of an older record as the newest',
+      ([a, b]) => [a, b, b],
+      {},
+      /record 3 not trusted: it says that it is record 2/,
+    ],
+    [
+      'only its newest record',
+      ([, b]) => [undefined, b],
+      {},
+      /record 1 not trusted: it is missing, and record 2 is there/,
+    ],
     ['another number', ([a, b]) => [a, forge(b, { n: 3 })], {}, /says that it is record 3/],
     ['another label', ([a, b]) => [a, forge(b, { label: 'other' })], {}, /is of label other/],
     [
@@ -154,6 +167,19 @@ describe('the head', () => {
     expect(problem).not.toContain('\n');
   });
 });
+
+test.each([
+  '01.json',
+  '0.json',
+  '-1.json',
+  '1e1.json',
+  '1.5.json',
+  ' 2.json',
+  '2.json.bak',
+  '2.JSON',
+  '１.json',
+  '1000000000.json',
+])('a file %j is no record', (name) => expect(recordNumber(name)).toBeUndefined());
 
 describe('a seal', () => {
   test('is an HMAC over the canonical bytes without it', () => {

@@ -20,7 +20,7 @@ describe('the bundle', () => {
   const start = texts.find(([name]) => name === 'index.js')?.[1] ?? '';
   const all = texts.map(([, text]) => text).join('');
 
-  test('keeps to its budget', () => {
+  test('is within its size limits', () => {
     expect(start.length).toBeGreaterThan(0);
     expect(start.length).toBeLessThanOrEqual(START);
     expect(all.length).toBeLessThanOrEqual(WHOLE);
@@ -34,7 +34,7 @@ describe('the bundle', () => {
     expect(all).toContain(text);
   });
 
-  test('has nothing in it from development', () => {
+  test('contains no development dependency', () => {
     expect(DEVELOPMENT.filter((part) => all.includes(part))).toEqual([]);
   });
 });

@@ -63,7 +63,7 @@ describe('check', () => {
   });
 });
 
-test('compare: a file that was built otherwise is named', async () => {
+test('compare: a file that differs from the build is named', async () => {
   expect((await release('compare')).status).toBe(0);
   await rm(path.join(folder, 'dist/find-stable-tag/index.js'));
   const { status, printed } = await release('compare');
@@ -72,7 +72,7 @@ test('compare: a file that was built otherwise is named', async () => {
   await git('checkout', '--quiet', 'dist');
 });
 
-test('files: the notes, the packages in the bundles and no other, and checksums that hold; the same each time', async () => {
+test('files: the notes, exactly the packages in the bundles, and right checksums; the same each time', async () => {
   expect((await release('files')).status).toBe(0);
   const read = (name: string) => readFile(path.join(folder, 'release', name), 'utf8');
   expect(await read('notes.md')).toMatch(/\S/);

@@ -21,7 +21,7 @@ const run = (program: string, args: readonly string[]) =>
 const readText = (file: string) => readFileSync(join(projectRoot, file), 'utf8');
 const actions = readdirSync(join(projectRoot, 'actions'));
 
-test('actions, READMEs, schemas, the Grafana dashboard and the workflows are what their sources say', async () => {
+test('actions, READMEs, schemas, the Grafana dashboard and the workflows are what is generated from their sources', async () => {
   const names = ['actions', 'schemas', 'grafana', 'workflows'];
   expect(await run(process.execPath, ['build/scripts/generate.js', '--check', ...names])).toBe('');
 });
@@ -33,7 +33,7 @@ test('there is a bundle, a description and a README for each entry, and no other
   expect(bundles.filter((entry) => entry.isDirectory()).map(({ name }) => name)).toEqual(['bundle', ...actions]);
 });
 
-test.each(actions)('%s: on an old Node it says in one line which one is needed', async (name) => {
+test.each(actions)('%s: on an old Node.js it says in one line which version is needed', async (name) => {
   const stub = readText(`dist/${name}/index.js`);
   expect(stub.trimEnd().split('\n')).toHaveLength(2);
   // The stub as an old Node sees it.
@@ -42,7 +42,7 @@ test.each(actions)('%s: on an old Node it says in one line which one is needed',
   expect(stdout).toBe(`::error::Node 20 or newer is needed, and ${process.execPath} is Node 12.22.9\n`);
 });
 
-test.each(actions)('%s: one step, every input handed on by the name that the bundle reads', (name) => {
+test.each(actions)('%s: one step passes every input under the name that the bundle reads', (name) => {
   const action = parse(readFileSync(join(projectRoot, 'actions', name, 'action.yml'), 'utf8'));
   const inputs = Object.keys(action.inputs);
   expect(action.runs.steps).toEqual([
@@ -79,12 +79,12 @@ describe('the commit that the examples name', () => {
     expect(pins.filter((pin) => pin.commit !== commit || (pin.ref ?? ref) !== ref)).toEqual([]);
   });
 
-  test('is named wherever an action is', () => {
+  test('is named wherever an action is used', () => {
     const unpinned = /uses: rdo-infra\/ceph-promotion-actions\S*@(?![0-9a-f]{40}\b)/;
     expect(pinnedFiles(projectRoot).filter((file) => unpinned.test(readText(file)))).toEqual([]);
   });
 
-  test('exists, and a release is named only where there is one', () => {
+  test('exists, and the comment names a release only if there is one', () => {
     expect(() => git('merge-base', '--is-ancestor', commit, 'HEAD')).not.toThrow();
     const tagged = git('tag', '--points-at', commit).split('\n');
     expect(['main', ...tagged]).toContain(ref);

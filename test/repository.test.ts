@@ -51,7 +51,7 @@ describe('branches', () => {
   });
 });
 
-describe("a person's decision neither waits nor is replaced", () => {
+describe("a person's decision neither waits for another run nor is replaced by one", () => {
   const promoting = [WORKFLOWS, 'examples/downstream/.github/workflows', 'examples/minimal/.github/workflows'].flatMap(
     (folder) =>
       readdirSync(join(projectRoot, folder)).flatMap((name) => {
@@ -75,14 +75,14 @@ describe("a person's decision neither waits nor is replaced", () => {
   test('there are such jobs', () => expect(promoting.length).toBeGreaterThan(3));
 });
 
-describe('what a maintainer looks for', () => {
+describe('files for maintainers', () => {
   const patterns = readText('.github/CODEOWNERS').match(/^\/\S+/gm) ?? [];
 
   test.each(patterns)('CODEOWNERS names what exists: %s', (pattern) => {
     expect(existsSync(join(projectRoot, pattern))).toBe(true);
   });
 
-  test('the criteria have owners of their own', () => expect(patterns).toContain('/.github/criteria/'));
+  test('the criteria have their own owners', () => expect(patterns).toContain('/.github/criteria/'));
 
   test('dependabot.yml names directories that exist', () => {
     const { updates } = parse(readText('.github/dependabot.yml'));
@@ -108,7 +108,7 @@ describe('what a maintainer looks for', () => {
   });
 });
 
-describe('what a repository has to set is told, and nothing else', () => {
+describe('exactly what a repository has to set is documented', () => {
   const used = (folder: string) => {
     const text = readdirSync(join(projectRoot, folder))
       .map((name) => readText(join(folder, name)))
@@ -173,7 +173,7 @@ describe('tests', () => {
     expect(files.filter((file) => pattern.test(readText(file)))).toEqual([]);
   });
 
-  test('the slow ones that start first are there', () => {
+  test('the slow tests that start first exist', () => {
     const slow: unknown = JSON.parse(readText('test/slow-files.json'));
     expect(files).toEqual(expect.arrayContaining((slow as string[]).map((name) => `test/${name}`)));
   });

@@ -61,7 +61,7 @@ describe.each<[string, CandidateSettings, Request]>([
 ])('an image that %s names', (input, settings, request) => {
   const refused = (names: string) => `input ${input}: an image of ${OTHER}; only ${names} is accepted (input image)`;
 
-  test(`is refused where its repository is not in image (${request.kind})`, async () => {
+  test(`is refused if its repository is not in image (${request.kind})`, async () => {
     expect(await read(settings, ['quay.io/ceph/daemon'], request)).toBe(refused('quay.io/ceph/daemon'));
     expect(await read(settings, [`${OTHER}2`, 'quay.io/evil'], request)).toBe(refused(`${OTHER}2, quay.io/evil`));
     expect(await read(settings, ['quay.example/evil/daemon'], request)).toBe(refused('quay.example/evil/daemon'));
@@ -87,12 +87,12 @@ describe('without image', () => {
     });
   });
 
-  test('a reference is accepted: whoever starts the run names it', async () => {
+  test('a reference is accepted, because whoever starts the run names it', async () => {
     expect(await read(AS_REFERENCE, [], EVALUATE)).toMatchObject({ candidate: { tag: 'v2' } });
   });
 });
 
-test('a person who names another image needs no candidate, and nothing at url is read', async () => {
+test('if a person names another image, no candidate is needed and nothing at url is read', async () => {
   const withStoreAtUrl = () => Promise.reject(new Error('read'));
   expect(await read({ ...AT_URL, withStoreAtUrl }, ['quay.io/ceph/daemon'], FORCE)).toEqual({
     candidate: undefined,

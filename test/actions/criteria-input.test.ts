@@ -25,7 +25,7 @@ test.each([
   expect(await readCriteriaText(value, workspace)).toBe(value);
 });
 
-test('a byte order mark is no part of the value', async () => {
+test('a byte order mark is not part of the value', async () => {
   expect(await readCriteriaText('\uFEFFcurrent-ceph: [a]', workspace)).toBe('current-ceph: [a]');
 });
 

@@ -68,7 +68,7 @@ const filesBelow = (folder: string): string[] =>
     file.endsWith('.ts') ? [path.join(folder, file)] : [],
   );
 
-test('no message below the actions names an input: that is for the hints', () => {
+test('no message below the actions names an input: only hints do', () => {
   const names = new Set([...INPUTS.values()].flatMap((inputs) => Object.keys(inputs)));
   const below = filesBelow(SOURCE).filter((file) => !/^(?:actions|runner)\//.test(path.relative(SOURCE, file)));
   const naming = below.flatMap((file) =>
@@ -95,7 +95,7 @@ describe.each(ACTIONS)('%s', (name) => {
     }
   });
 
-  test('sends nobody to another action for an input that it has itself', () => {
+  test('never names the input of another action if it has that input itself', () => {
     const raised = new Set([...reachedFrom(path.join(SOURCE, 'actions', `${name}.ts`))].flatMap(hintsIn));
     for (const hint of raised) {
       const foreign = namedIn(wordHint(hint, inputs)).filter(({ owner }) => owner !== undefined);

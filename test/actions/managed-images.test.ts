@@ -16,7 +16,7 @@ const targets = v.parse(
   ].join('\n'),
 );
 
-test('names are base names, each once, as RDO reads them', () => {
+test('each image is listed once, by its base name, as RDO reads it', () => {
   expect(excludeList(targets, release)).toBe(
     [
       '# What ceph-promotion-actions promotes, by distro, and each name as a key too. Each run writes this file.',
@@ -50,7 +50,7 @@ test.each(Object.keys(readers))("RDO's %s leaves alone what is promoted here, an
   expect(containers.filter((name) => !excluded.includes(name))).toEqual(['aodh-base', 'nova-api']);
 });
 
-test('a name that YAML 1.1 takes for something else stays a name', () => {
+test('a name that YAML 1.1 would read as another type stays a name', () => {
   const text = excludeList(v.parse(targetsSchema, 'quay.example/x/on'), release);
   expect(parse(text, { version: '1.1' })).toEqual({ exclude_containers: { master: { centos9: ['on'], on: [] } } });
 });
@@ -64,7 +64,7 @@ test('an image that is called like the distro is refused', () => {
 });
 
 test.each(['master', 'master centos 9', 'master: centos9', 'master\ncentos9', '../x centos9/'])(
-  '%j is no release and distro',
+  '%j is not a release and a distro',
   (text) => {
     expect(v.safeParse(releaseSchema, text).success).toBe(false);
   },

@@ -56,7 +56,7 @@ function rowsOf(summary: string): Record<string, string> {
 
 const PROMOTED = recordOf('v2', 2, undefined, { previous: image('v1') });
 
-test('a promotion says what, where to, what was before, and how to undo it', () => {
+test('a promotion says what was promoted, where to, what was promoted before, and how to undo it', () => {
   const summary = summaryOf(PROMOTED, { decision: 'promote' });
   expect(summary.split('\n')[0]).toBe('## current-ceph: promoted v2');
   expect(rowsOf(summary)).toMatchObject({
@@ -79,7 +79,7 @@ test('a promotion says what, where to, what was before, and how to undo it', () 
   expect(summary).not.toContain('would promote if');
 });
 
-test('a dry run claims no record, no proof and no label that moved', () => {
+test('a dry run does not claim that a record or a proof was written or that a label moved', () => {
   const summary = summaryOf(PROMOTED, { decision: 'promote' }, { dryRun: true });
   const rows = rowsOf(summary);
   expect(summary.split('\n')[0]).toBe('## dry run: current-ceph: would promote v2');
@@ -88,14 +88,14 @@ test('a dry run claims no record, no proof and no label that moved', () => {
   expect(rows).toMatchObject({ Label: '`current-ceph` would name `v2` at `sftp://ci@images.example/ceph`' });
 });
 
-test('each digest stands in full at most once', () => {
+test('each digest is written in full at most once', () => {
   const holds = [{ ...banOn('v3'), reason: `${image('v3').digest} fails` }];
   const summary = summaryOf({ ...PROMOTED, holds } as LedgerRecord, { decision: 'promote' });
   const long = summary.match(/[0-9a-f]{64}/g) ?? [];
   expect(long).toEqual([image('v2').digest.slice(7)]);
 });
 
-test('there is one headline of the first rank', () => {
+test('there is exactly one main headline', () => {
   expect(summaryOf(PROMOTED, { decision: 'promote' }).match(/^##? /gm)).toHaveLength(1);
 });
 
@@ -200,19 +200,19 @@ describe('each decision', () => {
 test.each([
   ['the evidence', report.reason, true],
   ['a quarantine', 'v2 is quarantined', false],
-])('where %s keeps a candidate back, a force is offered: %s', (_, reason, offered) => {
+])('if %s keeps a candidate back, a force is offered: %s', (_, reason, offered) => {
   const summary = summaryOf(undefined, { decision: 'reject', reason, candidate: image('v2'), report });
   expect(summary.includes('force-tag')).toBe(offered);
   expect(summary).toContain('would promote if deploy passed');
 });
 
-test('a dry run says what it would do, and has nothing to undo', () => {
+test('a dry run says what it would do, and shows no undo', () => {
   const summary = summaryOf(PROMOTED, { decision: 'promote' }, { dryRun: true });
   expect(summary.split('\n')[0]).toBe('## dry run: current-ceph: would promote v2');
   expect(summary).not.toContain('Undo');
 });
 
-test('where gh cannot start the workflow, the inputs are named alone', () => {
+test('if gh cannot start the workflow, only the inputs are named', () => {
   const summary = summaryOf(PROMOTED, { decision: 'promote' }, { context: { ...CONTEXT, isGitHub: false } });
   expect(summary).toContain(
     'start `promotion.yml` by hand with `branch: master`, `rollback-to: previous`, `force-reason: WHY`',
@@ -225,7 +225,7 @@ test('a target that keeps no proof is named', () => {
   expect(rowsOf(summary).Proof).toBe('not kept by `quay.io/a/b`');
 });
 
-test('what regressed is said with its jobs', () => {
+test('a regression names the jobs that failed', () => {
   const job = { job: 'deploy', since: '2026-11-24T01:00:00Z', url: 'https://ci.example/9' };
   const regression = { jobs: [job] } as unknown as NonNullable<Outcome['regression']>;
   const summary = summaryOf(undefined, { decision: 'unchanged', regression });
@@ -233,7 +233,7 @@ test('what regressed is said with its jobs', () => {
   expect(rowsOf(summary).Regressed).toMatch(/v1@[0-9a-f]{12}…, .*regressed: deploy since 2026-11-24T01:00:00Z/);
 });
 
-test('what regressed has its way back', () => {
+test('a regression says how to go back', () => {
   const regression = { jobs: [{ job: 'deploy', since: null, url: null }] } as unknown as NonNullable<
     Outcome['regression']
   >;
@@ -252,7 +252,7 @@ test('what regressed has its way back', () => {
   );
 });
 
-test('text from outside is no markup', () => {
+test('text from outside never becomes markup', () => {
   const summary = summaryOf({ ...PROMOTED, reason: 'a | b <img> `c`' }, { decision: 'promote' });
   expect(rowsOf(summary).Why).toBe('a &#124; b &#60;img&#62; &#96;c&#96;');
 });

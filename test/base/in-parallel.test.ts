@@ -17,7 +17,7 @@ test('answers in the order asked, eight at once', async () => {
   expect(most).toBe(8);
 });
 
-test('after an error nothing is begun', async () => {
+test('after an error nothing more is started', async () => {
   const begun: number[] = [];
   const work = inParallel([...Array(100).keys()], async (item) => {
     begun.push(item);
@@ -29,6 +29,6 @@ test('after an error nothing is begun', async () => {
   expect(begun.length).toBeLessThan(20);
 });
 
-test('nothing to do is done', async () => {
+test('an empty list ends at once', async () => {
   expect(await inParallel([], async () => 1)).toEqual([]);
 });

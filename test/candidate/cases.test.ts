@@ -27,7 +27,7 @@ const caseSchema = v.object({
 
 const cases = v.parse(v.array(caseSchema), JSON.parse(readFileSync(`${projectRoot}/test/data/tag-cases.json`, 'utf8')));
 
-describe('labelled cases, among them what people chose by hand', () => {
+describe('labelled cases, including choices that people made by hand', () => {
   test('there are 55', () => expect(cases).toHaveLength(55));
 
   test.each(cases.map((one) => [one.id, one.why, one] as const))('%s: %s', (_id, _why, one) => {

@@ -50,14 +50,14 @@ describe('quay.io/ceph/ceph', () => {
     expect(selection.kind === 'chosen' && selection.warnings.join('\n')).toContain(warning);
   });
 
-  test('an unknown flavor is told what there is', () => {
+  test('for an unknown flavor the error lists the known ones', () => {
     const selection = selectCandidate(listed(real), policy(asked({ flavor: 'umbrela' })));
     expect(selection.kind === 'nothing' && selection.message).toMatch(
       /^no stable tag of flavor umbrela; there is: .* of flavor reef .* of flavor tentacle/,
     );
   });
 
-  test('a year of rebuilds: each is found when it comes, and nothing else moves', () => {
+  test('a year of rebuilds: each is found when it appears, and nothing else changes the choice', () => {
     const builds = [
       'v17.2.6-20230410',
       'v17.2.6-20231027',

@@ -25,7 +25,7 @@ describe('explaining', () => {
     ]);
   });
 
-  test('the same in Markdown, where no name ends its code', () => {
+  test('the same in Markdown, where no name can end its code span', () => {
     const markdown = explainMarkdown(select(listed([chosen, ...tags])));
     expect(markdown).toContain(`- chose \`${chosen}\`: version 6.0.7, pacific, centos-stream8, x86_64\n`);
     expect(markdown).toContain("- `'v6.0.9-stable- <b>|` looks newer, but is not a tag");
@@ -42,7 +42,7 @@ describe('explaining', () => {
     expect(markdown.split('\n').slice(1, 3)).toEqual(['- the same image: `v6`', "- the same image: `'|`"]);
   });
 
-  test('nothing: why, and what was there', () => {
+  test('no choice: why, and which tags there were', () => {
     expect(explain(select(listed([])))).toEqual(['the listing has no tags', '0 tags read']);
     expect(explain(select(listed(['latest', 'x'])))).toEqual([
       'no tag is stable by scheme ceph-daemon; there is: 1 alias, 1 other',
@@ -55,12 +55,12 @@ describe('explaining', () => {
     ]);
   });
 
-  test('a tag whose platforms are to be read', () => {
+  test('a tag whose platforms have to be read first', () => {
     const lines = explain(select(listed([chosen]), { platforms: ['linux/amd64'] }));
     expect(lines[0]).toBe(`${chosen} is the best if its image is what is asked for`);
   });
 
-  test('a long list is named in part and counted', () => {
+  test('a long list is cut, and counted', () => {
     const many = Array.from({ length: 30 }, (_, patch) => tag(`6.0.${patch} pacific centos-8-x86_64`));
     const misses = many.map((name) => `${name}.sig`);
     const lines = explain(select(listed([...many, ...misses])));

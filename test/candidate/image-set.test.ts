@@ -11,7 +11,7 @@ const PROMETHEUS = reference('quay.io/prometheus/prometheus:v2.51.0', 'b');
 const GRAFANA = reference('quay.io/ceph/grafana:10.4.8', 'c');
 
 describe('a set', () => {
-  test('is its references, the candidate first and the companions sorted, without a final newline', () => {
+  test('is written as its references, the candidate first and the companions sorted, without a final newline', () => {
     const text = [CEPH, GRAFANA, PROMETHEUS].map(formatCandidate).join('\n');
     expect(formatSet(imageSet(CEPH, [PROMETHEUS, GRAFANA]))).toBe(text);
     expect(setDigest(imageSet(CEPH, [PROMETHEUS, GRAFANA]))).toBe(
@@ -53,7 +53,7 @@ describe('a set', () => {
     expect(() => imageSet(CEPH, companions)).toThrow('is named twice in a set');
   });
 
-  test('has a limit, and at least a candidate', () => {
+  test('has at most a certain size, and at least a candidate', () => {
     const companions = Array.from({ length: 21 }, (_, n) => reference(`quay.io/x/y:v${n}`));
     expect(() => imageSet(CEPH, companions)).toThrow('21 companions; a set has at most 20');
     expect(() => parseSet([])).toThrow('the first line of a set is the candidate');
@@ -75,6 +75,6 @@ test.each([
   'quay.io/prometheus/prometheus:v2.51.0@sha256:12',
   'quay.io/prometheus/prometheus:v2.51.0 x',
   '',
-])('%j names no companion', (text) => {
+])('%j does not name a companion', (text) => {
   expect(v.is(companionNameSchema, text)).toBe(false);
 });

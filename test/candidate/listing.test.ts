@@ -52,7 +52,7 @@ describe('rows of one name', () => {
   });
 });
 
-test('aliases are the other tags on a digest, sorted, each once', () => {
+test('aliases are the other tags of a digest, sorted, each once', () => {
   if (one === undefined || two === undefined) throw new Error('no digests');
   const listing: ListedTag[] = [
     { name: 'v2', digest: one },

@@ -82,7 +82,7 @@ test.each(FIELD)('%s', (_, pattern, tags, asked) => {
 /** Those that backtrack badly take any time that they get. */
 const SOON_MS = 50;
 
-describe('a pattern is refused by one line', () => {
+describe('a pattern is refused with one line', () => {
   test.each<[string, string, string]>([
     ['without a version', String.raw`\d+-(?<build>\d+)`, 'has no group (?<version>…): nothing says which tag is newer'],
     ['without any group', 'v.*', 'has no group (?<version>…)'],
@@ -109,7 +109,7 @@ describe('a pattern is refused by one line', () => {
     expect(errorLine(thrown)).toMatch(/^[^\n]{1,400}$/);
   });
 
-  test('where tags are made to be hard for it', () => {
+  test('even if tags are made to take it long', () => {
     // No probe has these letters.
     const scheme = patternScheme('(?<version>(?:q|qq)*)-1');
     expect(() => choose([`${'q'.repeat(120)}!`], { scheme })).toThrow('backtracks badly');
@@ -146,7 +146,7 @@ describe('nothing is chosen', () => {
   });
 });
 
-test('two names of one image are no question', () => {
+test('two names of one image need no decision', () => {
   const { digest } = imageOf([]) as { digest: NonNullable<ReturnType<typeof listed>[number]['digest']> };
   const listing = listed(['1.2.3-a', '1.2.3-b']).map((row) => ({ ...row, digest }));
   expect(answer(selectCandidate(listing, policy({ scheme: patternScheme(`${V3}.*`) })))).toBe('1.2.3-a');

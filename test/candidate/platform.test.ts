@@ -11,7 +11,7 @@ test.each([
   [['linux/arm'], ['linux/arm64'], ['linux/arm']],
   [['linux/amd64'], [], ['linux/amd64']],
   [[], [], []],
-])('of %j, where there is %j, %j is missing', (wanted, there, missing) => {
+])('if %j is required and there is %j, %j is missing', (wanted, there, missing) => {
   expect(missingPlatforms(wanted, there)).toEqual(missing);
 });
 
@@ -24,7 +24,7 @@ test.each([
 });
 
 test.each(['amd64', 'x86_64', 'linux/', 'Linux/amd64', 'linux/arm/v7/x', 'linux/amd64\n', ''])(
-  '%j is no platform',
+  '%j is not a platform',
   (text) => {
     expect(tryParse(platformSchema, text)).toHaveProperty('problem');
   },

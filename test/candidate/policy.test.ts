@@ -6,7 +6,7 @@ test.each(['pacific', 'tentacle'])('%s is a flavor', (text) => {
   expect(tryParse(flavorSchema, text)).toEqual({ value: text });
 });
 
-test.each(['Pacific', '16.2', 'v16', 'pacific quincy', 'pacific\n', '', 'null-'])('%j is no flavor', (text) => {
+test.each(['Pacific', '16.2', 'v16', 'pacific quincy', 'pacific\n', '', 'null-'])('%j is not a flavor', (text) => {
   const problem = expect.stringContaining('is not a flavor: a name such as pacific, or a major version such as 16');
   expect(tryParse(flavorSchema, text)).toEqual({ problem });
 });
@@ -16,7 +16,7 @@ test.each(['centos', 'centos-8', 'centos-stream9', 'ubuntu-16.04'])('%s is a dis
 });
 
 test.each(['centos-', 'centos9', 'centos-stream', 'CentOS', '-8', 'centos 8', 'centos-8\n', ''])(
-  '%j is no distro',
+  '%j is not a distro',
   (text) => {
     expect(tryParse(distroSchema, text)).toHaveProperty('problem');
   },

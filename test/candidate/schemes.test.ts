@@ -186,7 +186,7 @@ describe('versions', () => {
     );
   });
 
-  test('what is semver compares as semver says', () => {
+  test('semver versions compare as the semver library does', () => {
     const part = fc.nat({ max: 12 });
     fc.assert(
       fc.property(fc.tuple(part, part, part), fc.tuple(part, part, part), (a, b) => {
@@ -239,7 +239,7 @@ describe('the scheme of a repository', () => {
     },
   );
 
-  test('a name or a pattern outweighs it', () => {
+  test('an explicit name or pattern takes precedence', () => {
     const image = repository('quay.io/ceph/ceph');
     expect(schemeFor(image, { name: 'semver', pattern: undefined })).toBe(semver);
     expect(schemeFor(image, { name: undefined, pattern: 'v(?<version>.+)' }).name).toBe('pattern');

@@ -192,7 +192,7 @@ describe('20,000 tags', () => {
     expect(read).toBe(tags.length);
   });
 
-  test('cost little memory', () => {
+  test('take little memory', () => {
     setFlagsFromString('--expose-gc');
     const collect: () => void = runInNewContext('gc');
     const heap = () => {

@@ -87,7 +87,7 @@ describe('flavor', () => {
     ]),
   )('%s', (_what, tags, asked, expected) => expect(choose(tags, asked)).toBe(expected));
 
-  test('an excluded or too young patch still says which series is home', () => {
+  test('an excluded or too young patch still determines the series', () => {
     const young = tag('4.0.1 nautilus centos-7');
     const tags = [tag('4.0.0 luminous centos-7'), young, tag('3.2.9 luminous centos-7')];
     expect(choose(tags, { flavor: 'luminous', exclude: [young] })).toBe(tag('3.2.9 luminous centos-7'));
@@ -182,7 +182,7 @@ describe('arch', () => {
     ]),
   )('%s', (_what, tags, asked, expected) => expect(choose(tags, asked)).toBe(expected));
 
-  test('aarch64: the bare name where its manifest was read and has it', () => {
+  test('aarch64: the name without architecture, if its manifest has it', () => {
     const newer = tag('6.0.8 pacific centos-8');
     const listing = listed([newer, tag(arm)]);
     const read = (platforms: string[]) =>
@@ -192,7 +192,7 @@ describe('arch', () => {
     expect(read(['linux/amd64', 'linux/arm'])).toBe(tag(arm));
   });
 
-  test('a manifest that was read outweighs the name', () => {
+  test('a manifest that was read takes precedence over the name', () => {
     const known = new Map([[tag(x86), imageOf(['linux/arm64'])]]);
     expect(answer(selectCandidate(listed([tag(x86), tag(bare)]), policy(X86), known))).toBe(tag(bare));
   });
@@ -218,7 +218,7 @@ describe('exclude, age, expiry', () => {
   test('all too young', () =>
     expect(answer(selectCandidate(aged({ [old]: 1, [young]: 1 }), week))).toBe('minimum-age'));
 
-  test('only the unknown age of the chosen tag is warned of', () => {
+  test('a warning of an unknown age is only about the chosen tag', () => {
     const lax = { ...week, unknownAgePasses: true };
     const warnings = (days: Record<string, number | undefined>) => chosen(selectCandidate(aged(days), lax)).warnings;
     expect(warnings({ [old]: 90, [young]: undefined })).toEqual([
@@ -228,7 +228,7 @@ describe('exclude, age, expiry', () => {
     expect(chosen(selectCandidate(aged({ [old]: undefined }), policy())).warnings).toEqual([]);
   });
 
-  test('where the listing has no times an image counts from when it says that it was built', () => {
+  test('if the listing has no times, the build time in the image counts', () => {
     const created = (days: number | undefined) =>
       new Map([[young, imageOf(['linux/amd64'], days === undefined ? undefined : NOW - days * DAY)]]);
     const select = (days: number | undefined) =>
@@ -248,7 +248,7 @@ describe('exclude, age, expiry', () => {
     expect(choose([old, young], { exclude: [old, young] })).toBe('exclude');
   });
 
-  test('exclude by digest asks the image where the listing has none', () => {
+  test('exclude by digest reads the image if the listing has no digest', () => {
     const { digest } = { digest: `sha256:${'a'.repeat(64)}` };
     const asked = policy({ exclude: [digest] });
     expect(answer(selectCandidate(listed([old, young]), asked))).toBe(`read ${young}`);
@@ -256,7 +256,7 @@ describe('exclude, age, expiry', () => {
     expect(answer(selectCandidate(listed([old, young]), asked, known))).toBe(`read ${old}`);
   });
 
-  test('an excluded tag whose build has another name is warned of, and one that is not there', () => {
+  test('a warning is given for an excluded tag whose build has another name, and for one that does not exist', () => {
     const tags = [`${young}-x86_64`, young, old];
     const { warnings } = chosen(
       selectCandidate(listed(tags), policy({ arch: 'x86_64', exclude: [`${young}-x86_64`, 'v9'] })),
@@ -275,7 +275,7 @@ describe('exclude, age, expiry', () => {
     expect(answer(selectCandidate([{ name: young, expired: true }], policy()))).toBe('nothing-stable');
   });
 
-  test('an expired patch does not say which series is home', () => {
+  test('an expired patch does not determine the series', () => {
     const [lone, gone] = [tag('4.0.0 luminous centos-7'), tag('4.0.1 nautilus centos-7')];
     const listing = [{ name: lone }, { name: gone, expired: true }, { name: tag('3.2.9 luminous centos-7') }];
     expect(answer(selectCandidate(listing, policy({ flavor: 'luminous' })))).toBe(lone);
@@ -319,7 +319,7 @@ describe('scheme ceph', () => {
 describe('what a tag turns out to be', () => {
   const [newest, older] = ['6.0.9 pacific centos-8', '6.0.8 pacific centos-8'].map(tag) as [string, string];
 
-  test('no image, or gone: the next, with a warning that names it', () => {
+  test('not an image, or gone: the next one is taken, with a warning', () => {
     const known = new Map<string, KnownImage>([[newest, { problem: 'no longer has a manifest' }]]);
     const selection = chosen(selectCandidate(listed([older, newest]), policy({ flavor: 'pacific' }), known));
     expect(selection.chosen.tag).toBe(older);
@@ -332,7 +332,7 @@ describe('what a tag turns out to be', () => {
     ['aarch64 asked for', [`${newest}-aarch64`, older], { arch: 'aarch64' }, `${newest}-aarch64`],
   ])('%s', (_what, tags, asked, expected) => expect(choose(tags, { flavor: 'pacific', ...asked })).toBe(expected));
 
-  test('an image of one other architecture gives way where none is asked for', () => {
+  test('an image of one other architecture is not preferred if none is asked for', () => {
     const known = new Map([[newest, imageOf(['linux/arm64'])]]);
     const select = (asked: Partial<Policy>) =>
       answer(selectCandidate(listed([older, newest]), policy({ flavor: 'pacific', ...asked }), known));
@@ -372,7 +372,7 @@ describe('platforms', () => {
     }
   }
 
-  test('the best tag that has them all, and no manifest more than needed is read', () => {
+  test('the best tag that has all of them is chosen, and no manifest is read needlessly', () => {
     const { selection, read } = settle({
       [newest]: ['linux/amd64'],
       [older]: [...both, 'linux/s390x'],
@@ -383,7 +383,7 @@ describe('platforms', () => {
     expect(selection.passedOver).toEqual([{ tag: newest, rule: 'platforms', why: 'with linux/amd64 only' }]);
   });
 
-  test('none has them: nothing, and what was there', () => {
+  test('if no tag has them, nothing is chosen, and the error says what there is', () => {
     const { selection, read } = settle({ [newest]: ['linux/amd64'], [older]: ['linux/arm64'] });
     expect(read).toEqual([newest, older, oldest]);
     expect(selection).toMatchObject({ kind: 'nothing', reason: 'platforms' });
@@ -466,7 +466,7 @@ describe('what is said', () => {
     expect(selection.runnersUp).toEqual([{ tag: 'v1.2.3', why: 'the same build under another name' }]);
   });
 
-  test('near misses, the newest first, and whether they look newer', () => {
+  test('near misses, the newest first, with whether they look newer', () => {
     const hostile = `${tag('6.0.9 pacific centos-8')}\n`;
     const mismatch = 'v6.0.8-stable-6.1-pacific-centos-8';
     const older = `${tag('6.0.6 pacific centos-8')}-arm64`;

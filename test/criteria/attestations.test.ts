@@ -27,7 +27,7 @@ test('a job and a statement are both needed', () => {
   expect(decide(CRITERIA, [failed('a'), attested()]).verdict).toBe('reject');
 });
 
-test('a statement counts on every aggregate hash, and is no hash itself', () => {
+test('a statement counts on every aggregate hash, and adds no hash of its own', () => {
   const record = decide(CRITERIA, [passed('a', { 'aggregate-hash': 'h2' }), attested()]);
   expect(record).toMatchObject({ verdict: 'promote', 'aggregate-hash': 'h2' });
   expect(decide(CRITERIA, [attested()])['blocked-by']).toEqual([{ 'aggregate-hash': null, jobs: [['a']] }]);
@@ -54,7 +54,7 @@ describe('it is unknown', () => {
   });
 });
 
-test('a job cannot pass by a statement', () => {
+test('no statement counts as the pass of a job', () => {
   const record = decide(CRITERIA, [attested(), attested({ job: 'a' })]);
   expect(record).toMatchObject({ verdict: 'wait', reason: expect.stringContaining('statement of another type') });
 });
@@ -101,7 +101,7 @@ describe('criteria', () => {
     expect(() => criteriaOf(`current-ceph: { required: [a], attestations: [${attestations}] }`)).toThrow(said);
   });
 
-  test('are tested as if a vote of its name were the statement', () => {
+  test("are tested with votes that have the statement's name", () => {
     const cases = `current-ceph: [{ name: all, votes: [{ job: a, outcome: success }, { job: "${TYPE}", outcome: success }], verdict: promote }]`;
     expect(runPolicyTests(CRITERIA, cases, NOW)).toMatchObject([{ passed: true }]);
   });

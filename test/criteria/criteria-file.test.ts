@@ -179,7 +179,7 @@ describe("the configuration of RDO's promoter", () => {
     expect(() => read(rdo(promotion))).toThrow(problem);
   });
 
-  test('has the label that is asked for, or names those that it has', () => {
+  test('must have the label that is asked for; otherwise the error lists its labels', () => {
     expect(() => read(rdo('{criteria: [a]}'), 'other')).toThrow('no label "other" in it; there is current-ceph');
   });
 

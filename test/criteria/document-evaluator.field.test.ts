@@ -3,7 +3,7 @@ import { expectAgreement, expectAgreementOnRegressions } from './comparison.js';
 
 /** What document-evaluator.test.ts does, often enough to find what is rare. */
 
-test('the product decides as the document says, also by what its record keeps', async () => {
+test('the product decides as the document says, from the evidence and from its record alone', async () => {
   const verdicts = await expectAgreement(20_000, 1000);
   for (const verdict of ['promote', 'wait', 'reject', 'error']) expect(verdicts.get(verdict)).toBeGreaterThan(100);
 });

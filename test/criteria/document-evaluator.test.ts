@@ -9,7 +9,7 @@ import { ALONE, BUILT, BY_A_WORD, fileWith, type History, reportsOn, WITH_COMPAN
  * the document says. document-evaluator.field.test.ts does the same more often.
  */
 
-test('the product decides as the document says, also by what its record keeps', async () => {
+test('the product decides as the document says, from the evidence and from its record alone', async () => {
   const verdicts = await expectAgreement(2000, 100);
   for (const verdict of ['promote', 'wait', 'reject']) expect(verdicts.get(verdict)).toBeGreaterThan(50);
 });

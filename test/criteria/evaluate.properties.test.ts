@@ -87,7 +87,7 @@ function green(job: string, hash: string): JobResult {
 
 const RUNS = { numRuns: 500 };
 
-test('a green vote on a hash that qualifies, or on a new hash, never turns promote into anything else', () => {
+test('a green vote on the hash that qualifies, or on a new hash, never changes the verdict promote', () => {
   let promoted = 0;
   fc.assert(
     fc.property(criteria, mostlyGreen, result, fc.boolean(), (file, before, extra, isNew) => {
@@ -116,7 +116,7 @@ test('a red newest vote never turns wait or reject into promote', () => {
   );
 });
 
-test('a red newest vote of a required job that counts is a reject, whatever else there is', () => {
+test('if the newest vote that counts of a required job is red, the verdict is reject', () => {
   fc.assert(
     fc.property(mostlyGreen, fc.constantFrom(...HASHES), (before, hash) => {
       const vote: JobResult = { ...green('a', hash), outcome: 'failure', timestamp: NOW + 300 };
@@ -160,7 +160,7 @@ test('any record, written and read, replays to its verdict, and its evidence giv
  * What a record keeps of long histories: each result is one of 21 that a job gave in a row, so that the newest 20 of a
  * job, which are always kept, end before the history gets old.
  */
-test('of results in any number a record keeps what gives its verdict and its states, and no better verdict', () => {
+test('however many results there are, a record keeps what gives the same verdict and states, and never a better verdict', () => {
   const IN_A_ROW = 21;
   let shortened = 0;
   fc.assert(

@@ -411,7 +411,7 @@ describe('what is recorded', () => {
     expect(record.reason).toBe('b failed on this image on aggregate hash h1');
   });
 
-  test('what does not count, and why; of a job that only speaks of other tags the newest', () => {
+  test('what does not count, and why; if a job tested only other tags, its newest result', () => {
     const record = decide('current-ceph: {required: [a, b], trusted-users: [ciuser]}', [
       passed('a', { user: 'mallory' }),
       passed('a', { ...OTHER_DIGEST, ...ago(4000) }),
@@ -446,7 +446,7 @@ describe('what is recorded', () => {
     expect(blockingJobs(record)).toEqual(['a', 'c']);
   });
 
-  test('a result that is there twice is there once, in whatever order', () => {
+  test('a duplicate result is kept once, in whatever order', () => {
     const results = [passed('a'), failed('b'), passed('a', h2), passed('a')];
     const record = decide(BOTH, results);
     expect(record.evidence).toHaveLength(3);
@@ -505,7 +505,7 @@ describe('reasons', () => {
   });
 });
 
-describe('a failure whose time cannot be', () => {
+describe('a failure with an impossible time', () => {
   const URL = { url: 'https://ci.example/7' };
 
   test.each<[string, Partial<JobResult>, string]>([
@@ -528,7 +528,7 @@ describe('a failure whose time cannot be', () => {
     expect(explainMarkdown(record, { isPromoted: false })).not.toContain('would promote if');
   });
 
-  test('in a group leaves the way by the other member', () => {
+  test('in a group leaves the other member as the way out', () => {
     const record = decide(GROUP, [passed('a'), failed('c', { timestamp: -1 })]);
     expect(textOf(record)).toContain('would promote if d passed on aggregate hash h1');
   });
@@ -576,7 +576,7 @@ describe('nobody can make a record too large by reporting often', () => {
     expect(seen).toBeLessThanOrEqual(votes.length + 2);
   });
 
-  test('a vote without a tag holds back in the record, too, by an older vote on its hash that is no longer among the newest', () => {
+  test('a vote without a tag holds back in the record too, because of an older vote on its hash that is no longer among the newest', () => {
     const newest = flood(30, (n) => passed('a', { 'aggregate-hash': 'h2', ...ago(100 + n) }));
     const oldest = passed('a', { 'aggregate-hash': 'h0', ...ago(2000) });
     const { candidate: _, ...untold } = failed('a', ago(50));
@@ -586,7 +586,7 @@ describe('nobody can make a record too large by reporting often', () => {
     expect(replay(record)).toBe('wait');
   });
 
-  test('of a job that reports often, what decides is kept, and the newest twenty, of which the dashboard counts the tries', () => {
+  test('of a job that reports often, what decides is kept and the newest twenty, which the dashboard counts', () => {
     const record = decide(
       'current-ceph: [a]',
       flood(50, (n) => passed('a', ago(n))),
@@ -628,7 +628,7 @@ describe('nobody can make a record too large by reporting often', () => {
     expect(replay(record)).toBe('promote');
   });
 
-  test('what ended a run of passes is kept, also where no hash that is recorded has it', () => {
+  test('what ended a run of passes is kept, even if it is on no hash in the record', () => {
     const votes = [
       ...flood(30, (n) => passed('a', { 'aggregate-hash': 'h1', ...ago(n) })),
       failed('a', { 'aggregate-hash': 'h2', ...ago(100) }),
@@ -655,7 +655,7 @@ describe('nobody can make a record too large by reporting often', () => {
     expect(decide('current-ceph: [a]', record.evidence).jobs).toEqual(record.jobs);
   });
 
-  test('what does not count is a number and the newest few', () => {
+  test('of what does not count, the number and the newest few are kept', () => {
     const votes = flood(50, (n) => passed('a', { user: 'mallory', ...ago(n) }));
     const record = decide(criteria, votes);
     expect(record['not-counted']).toHaveLength(3);
@@ -704,7 +704,7 @@ test('the candidate and the moment are recorded', () => {
   });
 });
 
-test('evidence that is made to take long, on more aggregate hashes than DLRN is asked for, is refused', () => {
+test('evidence on more aggregate hashes than DLRN is asked for, made to take long, is refused', () => {
   const criteria = `current-ceph: [${Array.from({ length: 1000 }, (_, n) => `j${n}`)}]`;
   const results = Array.from({ length: 15_000 }, (_, n) => passed(`j${n % 1000}`, { 'aggregate-hash': `h${n}` }));
   expect(() => decide(criteria, results)).toThrow('15000 aggregate hashes are too many for 1000 requirements');

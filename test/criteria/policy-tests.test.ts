@@ -36,7 +36,7 @@ test.each([
   expect(run(test1(votes, verdict))).toMatchObject([{ label: 'current-ceph', name: 'one', verdict, passed: true }]);
 });
 
-test('a wrong expectation is told with the reason', () => {
+test('a wrong expectation is reported with the reason', () => {
   expect(run(test1('{job: scenario001, outcome: failure, user: ciuser}', 'promote'))).toEqual([
     {
       label: 'current-ceph',
@@ -49,7 +49,7 @@ test('a wrong expectation is told with the reason', () => {
   ]);
 });
 
-test('without a day the tests speak of today, when the waiver has ended', () => {
+test('without a day the tests are about today, when the waiver has ended', () => {
   const tests = 'current-ceph: [{name: x, votes: [], verdict: wait}]';
   expect(() => run(tests)).toThrow('the waiver of scenario004 ended');
 });

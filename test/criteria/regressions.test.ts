@@ -76,19 +76,19 @@ test('a regression says since when, where, and on which hash', () => {
   ]);
 });
 
-test('a pass that has aged since is no regression', () => {
+test('a pass that has become too old is not a regression', () => {
   const criteria = 'current-ceph: {required: [a], max-age: 2 hours}';
   const head = decide(criteria, [passed('a')]);
   expect(regressions(head, decide(criteria, [passed('a')], NOW + 9000))).toEqual([]);
 });
 
-test('criteria that changed since count as they are now', () => {
+test('criteria that changed since then count as they are now', () => {
   const head = decide(SINGLE, [passed('a'), passed('b')]);
   const votes = [passed('a'), failed('b', ago(5)), failed('c', ago(5))];
   expect(regressions(head, decide('current-ceph: [a, c]', votes))).toEqual([]);
 });
 
-test('without a decision, or with one on another image, nothing is known', () => {
+test('without a decision on this image no regression is known', () => {
   const now = decide(SINGLE, [failed('a')]);
   expect(regressions(null, now)).toEqual([]);
   expect(

@@ -72,7 +72,7 @@ describe('for a set', () => {
     expect(replay(v.parse(decisionRecordSchema, JSON.parse(JSON.stringify(record))))).toBe(verdict);
   });
 
-  test('a bare tag does not count where bare tags do', () => {
+  test('a bare tag does not count, even with bare-tags', () => {
     const file = 'current-ceph: {required: [a], bare-tags: true}';
     expect(onSet([passed('a', bare)], file).verdict).toBe('wait');
   });
@@ -85,7 +85,7 @@ describe('for a set', () => {
   });
 });
 
-test('for a candidate alone a result on a set does not count', () => {
+test('for a candidate without companions a result on a set does not count', () => {
   const alone = (results: readonly JobResult[]) =>
     evaluate(criteriaOf('current-ceph: [a]'), results, CANDIDATE, { evaluatedAt: NOW });
   expect(alone([passed('a', other)]).jobs[0]?.why).toBe(

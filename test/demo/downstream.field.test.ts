@@ -114,7 +114,7 @@ test.each([
 );
 
 test(
-  'a fork of this repository rehearses likewise',
+  'a fork of this repository rehearses too',
   async () => {
     const fork = { inputs: { branch: 'master' }, ...forkSettings(sandbox()) };
     const { status, log } = await runWorkflow(sandbox(), 'promotion.yml', fork);
@@ -138,7 +138,7 @@ test(
   TIMEOUT,
 );
 
-describe('red says what to do', () => {
+describe('a red run says what to do', () => {
   test.each([
     ['PUBLISH_SSH_KEY', 'input ssh-private-key: not set'],
     ['DLRN_PASSWORD', 'input password: '],
@@ -225,7 +225,7 @@ test(
 );
 
 test(
-  'what was rolled back from waits, although its job has passed, and the way out is named',
+  'an image that was rolled back from waits, although its job has passed, and the way out is named',
   async () => {
     const { status, log } = await run('promotion.yml');
     expect(log).toContain(`current-ceph: wait: ${TAG} `);
@@ -258,7 +258,7 @@ test(
 );
 
 test(
-  'the mirror does not follow upstream down, and a person may',
+  'the mirror does not follow upstream to an older version, but a person can',
   async () => {
     await byHand({ 'rollback-to': 'previous' });
     const refused = await run('mirror.yml');
@@ -274,7 +274,7 @@ test(
 );
 
 test(
-  'the workflow that is called from another repository promotes by the criteria of that one',
+  'a workflow that is called from another repository uses the criteria of that repository',
   async () => {
     const page = await readFile(path.join(projectRoot, 'docs/how-to/call-the-workflow.md'), 'utf8');
     const workflow = blocksOf(page).find(({ info }) => info === 'yaml')?.text ?? '';

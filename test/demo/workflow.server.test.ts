@@ -96,7 +96,7 @@ test('a second run is green and changes nothing', async () => {
   await expect(ledgerRecord('master', 2)).rejects.toThrow('ENOENT');
 });
 
-test('a command that does not prove what it tested is no evidence', async () => {
+test('a command that does not prove what it tested does not count', async () => {
   const silent = await run(
     'promotion.yml',
     { branch: 'wallaby' },
@@ -108,7 +108,7 @@ test('a command that does not prove what it tested is no evidence', async () => 
   expect(silent.log).not.toMatch(/\| reported: /);
 });
 
-test('to force or roll back, a branch has to be named', async () => {
+test('a force or a rollback needs the name of a branch', async () => {
   const unnamed = await run('promotion.yml', { branch: 'all', 'rollback-to': 'previous', 'force-reason': 'x' });
   expect(unnamed.status).not.toBe(0);
   expect(unnamed.log).toContain('input branch: name one branch');
@@ -121,14 +121,14 @@ test('a rollback with nothing to go back to says so, and tests nothing', async (
   expect(rollback.log).not.toContain('Test the candidate');
 });
 
-test('the alternative workflow promotes by its own jobs', async () => {
+test('the alternative workflow promotes by the results of its own jobs', async () => {
   const byNeeds = await run('promotion-by-needs.yml', { branch: 'wallaby', flavor: 'pacific' });
   expect(byNeeds.status).toBe(0);
   expect(byNeeds.log).toContain('current-ceph: nothing changed');
   expect(byNeeds.log).toMatch(/met +ovb/);
 });
 
-test('nightly jobs test what the moving tag means, report it under names of their own, and promote nothing', async () => {
+test('nightly jobs test what the moving tag names, report under their own names, and promote nothing', async () => {
   const moving = 'latest-pacific-devel';
   const { digest } = cephDaemonImage(moving);
   const nightly = await run(
@@ -161,7 +161,7 @@ describe('prune.yml', () => {
     expect(status).toBe(0);
   });
 
-  test('does not delete where the confirmation names another branch', async () => {
+  test('does not delete if the confirmation names another branch', async () => {
     const { status, log } = await run('prune.yml', { branch: 'master', 'delete-confirm': 'wallaby' });
     expect(log).toContain('input delete-confirm: type master to delete what is listed');
     expect(log).not.toContain('Run Main Prune');
@@ -178,7 +178,7 @@ describe('prune.yml', () => {
 });
 
 describe('check-setup.yml', () => {
-  test('is green where all is set and right', async () => {
+  test('is green if everything is set and right', async () => {
     const { status, log } = await run('check-setup.yml', {}, MASTER);
     for (const part of ['| image server over SFTP | ok |', '| DLRN login | ok |', '| criteria | ok |']) {
       expect(log).toContain(part);
@@ -201,7 +201,7 @@ describe('check-setup.yml', () => {
   });
 });
 
-test('no log has a secret in it', () => {
+test('no log contains a secret', () => {
   const { secrets } = repositorySettings(sandbox());
   const parts = Object.entries(secrets)
     .filter(([name]) => !name.endsWith('_USERNAME'))

@@ -56,7 +56,7 @@ describe('a report', () => {
     ]);
   });
 
-  test('that is there is not sent again, whatever its time; one that differs is', async () => {
+  test('that DLRN has already is not sent again, whatever its time; one that differs is sent', async () => {
     const report = newReport();
     expect(await dlrn().reportResult(report)).toBe(true);
     expect(await dlrn().reportResult({ ...report, timestamp: 1_795_009_999 })).toBe(false);
@@ -139,7 +139,7 @@ describe('a report', () => {
       expect(await dlrnAt(proxy.url).reportResult(report)).toBe(posted);
     });
 
-    test('but for the same vote', async () => {
+    test('unless it is the same vote', async () => {
       const report = newReport();
       const own = row({ job_id: report.jobId, notes: report.notes });
       const proxy = await faultyDlrn({ path: /agg_status/, fault: answered(JSON.stringify([own])) });
@@ -171,7 +171,7 @@ describe('a report', () => {
     expect(votes.filter(({ job_id }) => job_id === report.jobId)).toHaveLength(1);
   });
 
-  test('that is late is looked for, not sent blindly', async () => {
+  test('whose answer is late is looked for before it is sent again', async () => {
     const proxy = await faultyDlrn({ ...POST, fault: { kind: 'delay', ms: 400 }, times: 1 });
     const report = newReport();
     expect(await dlrnAt(proxy.url, { http: http({ answerMs: 200 }) }).reportResult(report)).toBe(true);
@@ -179,7 +179,7 @@ describe('a report', () => {
     expect(asked.slice(0, 3)).toEqual(['GET agg_status', 'POST report_result', 'GET agg_status']);
   });
 
-  test('that DLRN fails for good ends after six tries, with what DLRN said', async () => {
+  test('that DLRN always refuses with an error ends after six tries, with what DLRN said', async () => {
     const proxy = await faultyDlrn({ ...POST, fault: html(500, 'Internal Server Error') });
     const error = await errorOf(dlrnAt(proxy.url).reportResult(newReport()));
     expect(error.kind).toBe('server-error');
@@ -278,7 +278,7 @@ describe('votes by job, from GraphQL', () => {
     for (const { path } of proxy.requests) expect(`GET ${path} HTTP/1.1`.length).toBeLessThan(8190);
   });
 
-  test('are read until a page is empty, whatever number the server gives at once', async () => {
+  test('are read until a page is empty, however many the server returns at once', async () => {
     const proxy = await faultyDlrn(page(7, from(0)), page(7, from(7)), page(2, from(14)), page(0, from(16)));
     expect(await dlrnAt(proxy.url).jobVotes(['job'])).toHaveLength(16);
     expect(proxy.requests).toHaveLength(4);
@@ -310,7 +310,7 @@ describe('votes by job, from GraphQL', () => {
     expect(await dlrnAt(proxy.url).jobVotes(['job'])).toBeUndefined();
   });
 
-  test('nor one that tells of some jobs only, or fails on a later page', async () => {
+  test('nor one that has only some of the jobs, or fails on a later page', async () => {
     const proxy = await faultyDlrn(page(3, from(0)));
     proxy.rules.push({ path: from(3), fault: html(500, 'Oh') });
     expect(await dlrnAt(proxy.url).jobVotes(['job'])).toBeUndefined();
@@ -318,7 +318,7 @@ describe('votes by job, from GraphQL', () => {
     expect(await dlrnAt(proxy.url).jobVotes(['job', 'other'])).toBeUndefined();
   });
 
-  test('a time in milliseconds is more than GraphQL can tell', async () => {
+  test('a time in milliseconds is too large for GraphQL', async () => {
     const report = newReport({ timestamp: 1_795_000_000_000 });
     await dlrn().reportResult(report);
     expect(await dlrn().jobVotes([report.jobId])).toBeUndefined();

@@ -19,7 +19,7 @@ test.each([
   ['HTML', '<html>index</html>', 'holds no md5 sum'],
   ['nothing', '', 'holds no md5 sum'],
   ['an upper-case hash', 'A'.repeat(32), 'holds no md5 sum'],
-])('%s is no hash', async (_, body, message) => {
+])('%s is not a hash', async (_, body, message) => {
   const proxy = await faultyDlrn({ fault: { kind: 'answer', status: 200, body } });
   const error = await errorOf(readAggregateHash(http(), new URL(`${proxy.url}/current-tripleo`)));
   expect(error.kind).toBe('bad-answer');

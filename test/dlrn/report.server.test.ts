@@ -35,7 +35,7 @@ async function votesOf({ dlrn, subject, jobId }: ReportRequest) {
 test.each([
   ['success', true],
   ['failure', false],
-] as const)('%s is a vote %s; told twice, it is there once', async (outcome, success) => {
+] as const)('%s is a vote %s; reported twice, it is stored once', async (outcome, success) => {
   const report = request({ outcome });
   expect(await reportOutcome(report)).toEqual({ notes: NOTES, reported: true });
   expect(await reportOutcome(report)).toEqual({ notes: NOTES, reported: true });
@@ -53,7 +53,7 @@ test('a set is named behind the candidate', async () => {
   ]);
 });
 
-test.each(['cancelled', 'skipped'] as const)('%s is no vote, and DLRN is not asked', async (outcome) => {
+test.each(['cancelled', 'skipped'] as const)('%s is not a vote, and DLRN is not asked', async (outcome) => {
   const proxy = await faultyDlrn();
   expect(await reportOutcome(request({ dlrn: dlrnAt(proxy.url), outcome }))).toEqual({ notes: NOTES, reported: false });
   expect(proxy.requests).toEqual([]);

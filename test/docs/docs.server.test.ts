@@ -97,7 +97,7 @@ test('the page on calling the workflow passes every input and secret, and has on
   expect([...page.matchAll(PINS)]).toHaveLength(1);
 });
 
-test('each action is told of in the changelog', () => {
+test('the changelog mentions each action', () => {
   const changelog = readFileSync(path.join(projectRoot, 'CHANGELOG.md'), 'utf8');
   const names = readdirSync(path.join(projectRoot, 'actions'));
   expect(names.filter((name) => !changelog.includes(name))).toEqual([]);
@@ -112,7 +112,7 @@ describe.each(pages)('%s', (page) => {
   });
 });
 
-test('each invariant of the threat model names tests that are there', () => {
+test('each invariant of the threat model names tests that exist', () => {
   const rows = read('explanation/threat-model.md').match(/^\| I\d+ .*$/gm) ?? [];
   expect(rows.map((row) => /^\| (I\d+) /.exec(row)?.[1])).toEqual(rows.map((_, index) => `I${index + 1}`));
   expect(rows.length).toBeGreaterThan(20);
@@ -123,7 +123,7 @@ test('each invariant of the threat model names tests that are there', () => {
   }
 });
 
-test('each point of the design names where it is done, and tests that are there', () => {
+test('each point of the design names where it is done, and tests that exist', () => {
   const rows = read('explanation/design.md').match(/^\| (?!---|the design says).*$/gm) ?? [];
   expect(rows.length).toBeGreaterThan(35);
   for (const row of rows) {

@@ -131,7 +131,7 @@ describeAsRoot('the image server as the page sets it up', () => {
     expect(await sftp('publisher', command)).toMatch(/[Pp]ermission denied|not found|Failure|No such file/);
   });
 
-  test('the promoter finds nothing wrong with the rights', async () => {
+  test('the promoter finds nothing wrong with the permissions', async () => {
     const { server: _, ...session } = await as('promoter');
     const opened = await open(scene, session);
     expect(await opened.server.checkRights(CURRENT, TESTING)).toEqual([]);
@@ -166,14 +166,14 @@ describeAsRoot('the image server as the page sets it up', () => {
     await expect(execute('ssh', ['-q', ...options, ...to, 'id'], { timeout: 20_000 })).rejects.toThrow();
   });
 
-  test('a web server that is neither of them reads the labels', async () => {
+  test('a web server with another account reads the labels', async () => {
     const read = (name: string) =>
       execute('setpriv', ['--reuid=65534', '--regid=65534', '--clear-groups', 'cat', `${root}/ceph/master/${name}`]);
     expect((await read('current-ceph')).stdout).toBe('v1.0.1');
     expect((await read('ceph-ci-testing')).stdout).toBe('v1.0.0');
   });
 
-  test("the page's own check says that it is protected, and notices what is not", async () => {
+  test("the page's own check passes, and fails if something is not protected", async () => {
     const script = here(page.filter(({ info }) => info === 'bash root').at(-1)?.text ?? 'exit 1');
     expect((await bash(script)).stdout).toBe('protected\n');
     await bash(`chmod -t ${root}/ceph/master`);

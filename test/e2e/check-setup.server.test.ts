@@ -70,7 +70,7 @@ const SFTP = 'image server over SFTP';
 const RIGHTS = 'rights on the store';
 const LEDGER = 'label current-ceph and its ledger';
 
-test('where all is set and right, each check is ok', async () => {
+test('if everything is set and right, each check is ok', async () => {
   const done = await run();
   expect(checks(done)).toEqual({
     [read()]: 'ok: 606 tags',
@@ -88,7 +88,7 @@ test('where all is set and right, each check is ok', async () => {
   expect(done).toMatchObject({ status: 0, errors: [], outputs: { wrong: '0', 'not-set': '0' } });
 });
 
-test('where nothing is set it is green, and says what to set', async () => {
+test('if nothing is set, it is green and says what to set', async () => {
   const done = await runBundle('check-setup', { image: settings.image });
   expect(done).toMatchObject({ status: 0, errors: [], outputs: { wrong: '0', 'not-set': '8' } });
   expect(checks(done)).toMatchObject({
@@ -98,7 +98,7 @@ test('where nothing is set it is green, and says what to set', async () => {
   });
 });
 
-describe('what is wrong is told, and the rest is checked all the same', () => {
+describe('what is wrong is reported, and the rest is still checked', () => {
   test.each<[string, () => string, Record<string, string>, RegExp]>([
     ['an image that is not there', () => `read ${settings.image}-no`, {}, /^wrong: .*\/daemon-no: /],
     [
@@ -144,7 +144,7 @@ describe('what is wrong is told, and the rest is checked all the same', () => {
     expect(done).toMatchObject({ status: 1, outputs: { wrong: '1' }, errors: [expect.stringMatching(`^${what()}: `)] });
   });
 
-  test('criteria that are not there', async () => {
+  test('criteria that do not exist', async () => {
     const done = await run({ criteria: 'none.yml' });
     expect(checks(done).criteria).toMatch(
       /^wrong: input criteria: there is no file none\.yml in the working directory/,
@@ -185,7 +185,7 @@ describe('what is wrong is told, and the rest is checked all the same', () => {
   });
 });
 
-test('a target that keeps no referrers is named, and what nothing there would notice', async () => {
+test('for a target that keeps no referrers, it says what nothing there would notice', async () => {
   front.rules.push({ path: /\/(?:referrers\/|manifests\/sha256-)/, fault: { kind: 'answer', status: 405 } });
   const done = await run();
   front.rules.length = 0;
@@ -204,7 +204,7 @@ test('a ledger that the proofs contradict is wrong', async () => {
   expect(checks(done)[LEDGER]).toMatch(/^wrong: the proof at .* contradicts the ledger: .* another ledger/);
 });
 
-test('nothing is created, and the right to write is not asked for where there is no target', async () => {
+test('nothing is created, and the right to push is not checked if the target does not exist', async () => {
   front.requests.length = 0;
   const repository = `${front.host}/${freshRepository()}`;
   const done = await run({ targets: repository });

@@ -111,7 +111,7 @@ describe('criteria that are not met', () => {
   });
 });
 
-test('a DLRN that fails three times and then answers is a DLRN that answers', async () => {
+test('a DLRN that fails three times and then answers is waited for', async () => {
   const url = await dlrnBehind({ times: 3, fault: { kind: 'answer', status: 500, headers: HTML, body: 'no' } });
   const done = await evaluate({ 'dlrn-url': url });
   expect(done).toMatchObject({ status: 0, errors: [], outputs: { decision: 'promote', promoted: 'true' } });

@@ -75,7 +75,7 @@ describe('from a tag to a promotion', () => {
     });
   });
 
-  test('publish-ci-testing names it, once', async () => {
+  test('publish-ci-testing names it, and changes nothing the second time', async () => {
     const publish = () =>
       runBundle('publish-ci-testing', {
         reference: found.outputs.reference ?? '',
@@ -105,7 +105,7 @@ describe('from a tag to a promotion', () => {
     });
   });
 
-  test('a label that is not there yet can be ignored', async () => {
+  test('a label that does not exist yet can be ignored', async () => {
     const ignored = { url: settings.directory.url, label: 'no-such-label', 'if-missing': 'ignore' };
     expect(succeeded(await runBundle('consume-ci-testing', ignored)).outputs).toMatchObject({
       reference: '',
@@ -113,12 +113,12 @@ describe('from a tag to a promotion', () => {
     });
   });
 
-  test('check-image proves what it looked at', async () => {
+  test('check-image proves which image it checked', async () => {
     const checked = succeeded(await runBundle('check-image', { reference: found.outputs.reference ?? '' }));
     expect(checked.outputs).toEqual({ outcome: 'success', 'tested-digest': found.outputs.digest });
   });
 
-  test('without votes it waits, and says for what', async () => {
+  test('without votes it waits, and says what for', async () => {
     const report = join(settings.directory.path, 'report.json');
     const waiting = succeeded(await evaluate({ 'report-file': report }));
     expect(JSON.parse(await readFile(report, 'utf8'))).toEqual(JSON.parse(waiting.outputs.report ?? ''));

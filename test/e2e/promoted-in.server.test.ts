@@ -48,7 +48,7 @@ test('a candidate waits for its time under another label, read from this store o
   expect(await promote('current-ceph', waived)).toMatchObject({ status: 0, outputs: { decision: 'promote' } });
 });
 
-test('what is no ledger promotes nothing', async () => {
+test('what is not a ledger promotes nothing', async () => {
   const criteria = `{promoted-in: {label: staging, for: 1 days, url: "${settings.directory.url}/nowhere:"}}`;
   const run = await promote('current-ceph', criteria);
   expect(run.outputs.decision ?? '').not.toBe('promote');

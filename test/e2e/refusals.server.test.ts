@@ -187,7 +187,7 @@ describe('the target registry refuses the credentials', () => {
   });
 });
 
-test('Zuul is no evidence without the pipelines that count', async () => {
+test('evidence from Zuul needs the pipelines that count', async () => {
   const zuul = { evidence: 'zuul', 'zuul-url': 'http://127.0.0.1:1', 'zuul-tenant': 't' };
   await refused('evaluate-and-promote', zuul, 'input zuul-pipelines: not set, and evidence is zuul');
 });
@@ -201,7 +201,7 @@ describe('the image server', () => {
     await refused(action, { 'ssh-known-hosts': known }, 'ssh-known-hosts');
   });
 
-  test.each(actions)('%s: a host that is not among the known', async (action) => {
+  test.each(actions)('%s: an unknown host', async (action) => {
     await refused(
       action,
       { 'ssh-known-hosts': sandbox().imageServer.sshd.knownHosts.replace('127.0.0.1', '127.0.0.2') },
@@ -217,11 +217,11 @@ describe('the image server', () => {
     );
   });
 
-  test.each(actions)('%s: a key that is none', async (action) => {
+  test.each(actions)('%s: a key that is not one', async (action) => {
     await refused(action, { 'ssh-private-key': 'not a key' }, 'the input ssh-private-key');
   });
 
-  test.each(actions)('%s: a directory that is not there', async (action) => {
+  test.each(actions)('%s: a directory that does not exist', async (action) => {
     await refused(action, { server: `${settings.imageServer.server}-missing` }, 'no such directory');
   });
 
@@ -229,7 +229,7 @@ describe('the image server', () => {
     await refused(action, { server: 'sftp://user@-oProxyCommand=x/dir' }, 'input server: ');
   });
 
-  test('consume-ci-testing: a label that is not there', async () => {
+  test('consume-ci-testing: a label that does not exist', async () => {
     await refused('consume-ci-testing', { label: 'no-such-label' }, 'there is no label');
   });
 });

@@ -48,7 +48,7 @@ async function stored(job: string, subject: Subject) {
   return votes.filter(({ job_id: id }) => id === job);
 }
 
-test('a DLRN whose certificate a company signed is believed with ca-file, and not without', async () => {
+test('a DLRN whose certificate a company signed is trusted only with ca-file', async () => {
   const directory = await mkdtemp(path.join(tmpdir(), 'dlrn-tls-'));
   const upstream = new URL(master().url).origin;
   const front = await startTlsFront({ nginx: sandbox().tools.nginx, directory, upstream, http2: false });
@@ -117,7 +117,7 @@ describe('a report is on', () => {
   });
 });
 
-test('it links to this run and attempt, if to nothing else', async () => {
+test('it links to this run and attempt by default', async () => {
   const job = freshJob();
   const env = { ...DISPATCH, GITHUB_RUN_ID: '7', GITHUB_RUN_ATTEMPT: '2' };
   await report(job, { 'aggregate-hash': newest(), 'job-url': '' }, env);
@@ -125,7 +125,7 @@ test('it links to this run and attempt, if to nothing else', async () => {
   expect(await stored(job, aggregate())).toMatchObject([{ url }]);
 });
 
-test.each(['cancelled', 'skipped'])('%s is no vote, and no error', async (outcome) => {
+test.each(['cancelled', 'skipped'])('%s is neither a vote nor an error', async (outcome) => {
   const job = freshJob();
   const { status, outputs } = await report(job, { 'aggregate-hash': newest(), outcome });
   expect({ status, reported: outputs.reported }).toEqual({ status: 0, reported: 'false' });

@@ -78,7 +78,7 @@ describe('temporary files', () => {
     expect(run.errors).toEqual([]);
   });
 
-  test('that cannot be made are an error in one line', async () => {
+  test('that cannot be created are an error in one line', async () => {
     const missing = join(folder, 'missing');
     const run = await evaluate({}, { TMPDIR: missing, RUNNER_TEMP: missing });
     expect(run.errors).toEqual([expect.stringContaining(missing)]);
@@ -111,7 +111,7 @@ describe('the ref of the run', () => {
     expect(isPromoted()).toBe(false);
   });
 
-  test('a dry run may be on any', async () => {
+  test('a dry run may be on any ref', async () => {
     const run = await evaluate({ 'dry-run': 'true' }, { ...DISPATCH, GITHUB_REF: 'refs/heads/try' });
     expect(run.outputs).toMatchObject({ decision: 'promote', promoted: 'false' });
   });
@@ -124,7 +124,7 @@ describe('the repositories that are accepted', () => {
     expect(isPromoted()).toBe(false);
   });
 
-  test('are required where the image comes from a web page that others write', async () => {
+  test('are required if the image comes from a store that others can write', async () => {
     const run = await evaluate({ reference: '', url: settings.directory.url });
     expect(run.errors).toEqual([expect.stringContaining('input image: required with url')]);
   });

@@ -69,7 +69,7 @@ const propose = (inputs: Inputs) =>
 describe('by a key', () => {
   beforeAll(start);
 
-  test('verify-ledger and consume-ci-testing believe what is signed', async () => {
+  test('verify-ledger and consume-ci-testing accept what is signed', async () => {
     expect((await promote('v1.0.1')).errors).toEqual([]);
     const [verified, consumed] = [await verify({ verify: KEY.open }), await consume({ verify: OTHER.open + KEY.open })];
     expect(verified.errors).toEqual([]);
@@ -79,7 +79,7 @@ describe('by a key', () => {
     expect((await propose({ verify: KEY.open })).errors).toEqual([expect.stringContaining('127.0.0.1:1/owner/name')]);
   });
 
-  test('and nothing that another key signed', async () => {
+  test('and refuse what another key signed', async () => {
     for (const run of [
       await verify({ verify: OTHER.open }),
       await consume({ verify: OTHER.open }),
@@ -90,7 +90,7 @@ describe('by a key', () => {
     }
   });
 
-  test('a web server that shows an older ledger is not believed', async () => {
+  test('a web server that shows an older ledger is refused', async () => {
     const ledger = join(settings.directory.path, 'ledger');
     const kept = join(settings.directory.path, 'kept');
     expect((await promote('v1.0.2')).errors).toEqual([]);
@@ -123,7 +123,7 @@ describe('by a key', () => {
   });
 });
 
-test('what an upstream signed as promoted meets the criteria of another promotion, and its record verifies again', async () => {
+test("an upstream's signed promotion meets the criteria of another promotion, and its record evaluates again", async () => {
   await start();
   const upstream = settings.target;
   expect((await promote('v1.0.1')).errors).toEqual([]);

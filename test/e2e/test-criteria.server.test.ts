@@ -24,13 +24,13 @@ beforeAll(async () => {
 });
 afterAll(() => rm(directory, { recursive: true }));
 
-test('cases that hold are listed, beside the criteria by default', async () => {
+test('cases that pass are listed, by default from the file next to the criteria', async () => {
   const { status, outputs, log } = await run({ criteria: 'criteria.yml' });
   expect({ status, outputs }).toEqual({ status: 0, outputs: { passed: '2', failed: '0' } });
   expect(log).toContain('- ✅ current-ceph: all passed: promote\n- ✅ current-ceph: one is missing: wait\n');
 });
 
-test('a case that does not hold fails the step, and says what came of it', async () => {
+test('a case that fails makes the step fail, and the verdict is shown', async () => {
   const { status, outputs, errors, summary } = await run({ criteria: 'criteria.yml', tests: 'wrong.yml' });
   expect({ status, outputs }).toEqual({ status: 1, outputs: { passed: '1', failed: '1' } });
   expect(errors).toEqual(['1 of 2 cases gave the expected verdict; not: one is missing']);
@@ -51,7 +51,7 @@ test.each<[string, Record<string, string>, string]>([
 });
 
 describe('the criteria of this repository', () => {
-  test('each file has tests beside it, and does as they say', async () => {
+  test('each file has tests next to it, which pass', async () => {
     const files = await readdir(join(projectRoot, '.github/criteria'));
     const criteria = files.filter((file) => !file.endsWith('.test.yml')).map((file) => `.github/criteria/${file}`);
     expect(criteria.length).toBeGreaterThan(0);

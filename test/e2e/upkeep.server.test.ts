@@ -61,14 +61,14 @@ describe('verify-ledger', () => {
       ...inputs,
     });
 
-  test('says what is promoted, and that all is as it should be', async () => {
+  test('says what is promoted, and that everything is right', async () => {
     const run = await verify();
     expect(run.errors).toEqual([]);
     expect(run.outputs).toEqual({ verified: 'true', records: '3', problem: '' });
     expect(run.summary).toContain(references[2]);
   });
 
-  test('fails where it is not, after its outputs are written', async () => {
+  test('fails if something is wrong, after its outputs are written', async () => {
     const label = join(settings.directory.path, 'current-ceph');
     await rm(label);
     await symlink('v1.0.2', label);
@@ -83,7 +83,7 @@ describe('verify-ledger', () => {
     expect((await verify()).outputs).toMatchObject({ verified: 'true' });
   });
 
-  test('names no verdict where it cannot read', async () => {
+  test('says nothing about the ledger if it cannot read it', async () => {
     const run = await verify({ 'target-password': 'wrong' });
     expect(run.errors).toEqual([expect.stringContaining('inputs target-username and target-password')]);
     expect(run.outputs).toEqual({});
@@ -136,7 +136,7 @@ describe('prune-promotions', () => {
     expect(await readdir(settings.directory.path)).toContain('v1.0.1');
   });
 
-  test('deletes it by the dispatch of somebody who may', async () => {
+  test('deletes it if somebody who may do so dispatches', async () => {
     const run = await prune({ delete: 'true', 'allowed-actors': 'alice' }, DISPATCH);
     expect(run.errors).toEqual([]);
     // Debian's registry deletes no tags, and is told of.
@@ -175,7 +175,7 @@ describe('the webhook of evaluate-and-promote', () => {
     return posts[0];
   };
 
-  test('hears each decision, with its run', async () => {
+  test('is told each decision, with its run', async () => {
     expect(await tell({ 'silence-after': '14 days' }, { ...DISPATCH, GITHUB_RUN_ID: '7' })).toBe(
       `current-ceph: unchanged: ${references[2]}: ${references[2]} is promoted already, by ledger record 3\n` +
         'https://forge.example/storage/promotion/actions/runs/7/attempts/1',
@@ -183,7 +183,7 @@ describe('the webhook of evaluate-and-promote', () => {
     expect(await tell({ 'dry-run': 'true' })).toMatch(/^dry run:\ncurrent-ceph: unchanged: /);
   });
 
-  test('hears that nothing was promoted for long', async () => {
+  test('is told that nothing was promoted for a long time', async () => {
     const silence = /\nnothing was promoted for 0 days, since \S+Z$/;
     expect(await tell({ 'silence-after': '0 minutes' })).toMatch(silence);
     expect(await tell({})).not.toMatch(silence);

@@ -54,7 +54,7 @@ function evaluate(inputs: Readonly<Record<string, string>>): Promise<BundleRun> 
 }
 
 describe('evaluate-and-promote', () => {
-  test('refuses what is no address, and a label that is not there', async () => {
+  test('refuses what is not an address, and a label that does not exist', async () => {
     for (const [url, message] of [
       ['git@..', 'is not a branch name'],
       ['git+http://forge.example/owner/ceph', 'http is for loopback only'],
@@ -65,7 +65,7 @@ describe('evaluate-and-promote', () => {
     }
   });
 
-  test("sends the token for its own store to no other host's", async () => {
+  test('sends the token for its own store to no other host', async () => {
     const asked: (string | undefined)[] = [];
     other.fault = (_kind, { headers }) => {
       asked.push(headers.authorization);
@@ -77,7 +77,7 @@ describe('evaluate-and-promote', () => {
     expect(asked.filter(Boolean)).toEqual([]);
   });
 
-  test('promotes the candidate that a label in a branch names, and links no page that a browser cannot read', async () => {
+  test('promotes the candidate that a label in a branch names, and links only to pages that a browser can read', async () => {
     const { errors, outputs, log, summary } = await evaluate({ url: 'git' });
     expect(errors).toEqual([]);
     expect(outputs).toMatchObject({ decision: 'promote', reference });
@@ -85,7 +85,7 @@ describe('evaluate-and-promote', () => {
     expect(log).not.toContain(forge.token);
   });
 
-  test('takes a token for the store at url where its own store is not in git', async () => {
+  test('uses a token for the store at url if its own store is not in git', async () => {
     const rehearsal = { server: '', 'git-token': other.readingToken, 'dry-run': 'true' };
     const { errors, outputs } = await evaluate({ ...rehearsal, url: at(other) });
     expect(errors).toEqual([]);

@@ -87,7 +87,7 @@ test('a statement in another repository counts if the criteria name that', async
   });
 });
 
-describe('none counts', () => {
+describe('one that does not fit does not count', () => {
   test.each<[string, Parameters<typeof attach>[1], RegExp]>([
     ['by another key', { by: OTHER }, /it is not signed by key/],
     ['about another image', { about: digest(`sha256:${'f'.repeat(64)}`) }, /it is about another image/],
@@ -107,7 +107,7 @@ describe('none counts', () => {
   });
 });
 
-test('a registry that fails is an error, and not the lack of a statement', async () => {
+test('a registry that fails is an error, not a missing statement', async () => {
   const candidate = image();
   source.answer = () => ({ status: 403, body: {} });
   await expect(look(candidate)).rejects.toMatchObject({ name: 'ServiceError' });

@@ -85,7 +85,7 @@ describe('50 aggregates with 2,000 votes', () => {
     expect(evidence).toHaveLength(VOTES);
   });
 
-  test('without GraphQL one for the list, one a hash, and one in vain', async () => {
+  test('without GraphQL one for the list, one for each hash, and one that fails', async () => {
     proxy.rules.push({ path: /graphql/, fault: { kind: 'answer', status: 501 } });
     const [requests, evidence] = await requestsOf(() => dlrnResults(client(), LABEL, jobs(40), silent));
     proxy.rules.pop();

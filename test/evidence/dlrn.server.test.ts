@@ -82,13 +82,13 @@ describe.each<[string, Rule[]]>([
     expect((await decide([a, b])).verdict).toBe('reject');
   });
 
-  test('a failure counts that was reported first and is later', async () => {
+  test('a failure counts that was reported earlier but has a later time', async () => {
     const { a } = freshJobs();
     await report({ jobId: a, success: false, timestamp: NOW - 50 }, { jobId: a });
     expect((await decide([a])).verdict).toBe('reject');
   });
 
-  test('an alternative that one hash uses does not become the rule for the next', async () => {
+  test('an alternative that passed on one hash is not required on the next', async () => {
     const { a, b, c } = freshJobs();
     // The newest hash has only the alternative c of a; the second has a and b.
     await report({ jobId: c }, { jobId: a, subject: hash(1) }, { jobId: b, subject: hash(1) });
@@ -97,25 +97,25 @@ describe.each<[string, Rule[]]>([
     expect(record['aggregate-hash']).toBe(master().hashes[1]);
   });
 
-  test('requirements that are met on two hashes are not met', async () => {
+  test('requirements that are met on different hashes are not met together', async () => {
     const { a, b } = freshJobs();
     await report({ jobId: a }, { jobId: b, subject: hash(1) });
     expect((await decide([a, b])).verdict).toBe('wait');
   });
 
-  test("a job's name that begins with the required one is another job", async () => {
+  test('a name that only begins with the required one is another job', async () => {
     const { a, b } = freshJobs();
     await report({ jobId: b });
     expect((await decide([a])).verdict).toBe('wait');
   });
 
-  test('a time in milliseconds makes nothing newest', async () => {
+  test('a time in milliseconds never makes a vote the newest', async () => {
     const { a } = freshJobs();
     await report({ jobId: a, timestamp: NOW * 1000 });
     expect((await decide([a])).verdict).toBe('wait');
   });
 
-  test('a null extended hash is none', async () => {
+  test('a null extended hash counts as none', async () => {
     const row = { promote_name: 'current-tripleo', extended_hash: null };
     const rows = [
       { ...row, aggregate_hash: null },
@@ -183,7 +183,7 @@ describe('what is read', () => {
     expect(evaluate(criteria, evidence, CANDIDATE, { evaluatedAt: NOW }).verdict).toBe('wait');
   });
 
-  test('votes on hashes that the label did not have are left away', async () => {
+  test('votes on hashes that the label did not have are left out', async () => {
     const { a } = freshJobs();
     await report({ jobId: a }, { jobId: a, subject: hash(2) });
     const rows = [{ promote_name: 'current-tripleo', aggregate_hash: master().hashes[2] }];
@@ -192,7 +192,7 @@ describe('what is read', () => {
     expect(evidence.map((result) => result['aggregate-hash'])).toEqual([master().hashes[2]]);
   });
 
-  test('a link that is none is left away, and odd times are whole', async () => {
+  test('an invalid link is left out, and fractional times are rounded', async () => {
     const row = {
       aggregate_hash: master().hashes[0],
       job_id: 'a',
@@ -248,7 +248,7 @@ describe('what is read', () => {
     return { aggregate_hash: hash, promote_name: LABEL.label };
   }
 
-  test('promotions to another label are none to this one', async () => {
+  test('promotions to another label do not count for this one', async () => {
     const rows = [{ promote_name: 'current-tripleo-rdo', aggregate_hash: master().hashes[0] }];
     const proxy = await faultyDlrn(...promotionsAre(rows));
     const error = await errorOf(dlrnResults(dlrnAt(proxy.url), LABEL, ['a'], silent));
@@ -256,7 +256,7 @@ describe('what is read', () => {
   });
 });
 
-describe('a DLRN that fails gives an error, and never part of the evidence', () => {
+describe('a DLRN that fails gives an error, never a part of the evidence', () => {
   test.each<[string, Rule, string]>([
     ['the promotions', { path: /promotions/, fault: { kind: 'answer', status: 500 } }, 'server-error'],
     ['one hash of three', { path: /agg_status/, skip: 1, fault: { kind: 'answer', status: 500 } }, 'server-error'],
@@ -339,7 +339,7 @@ describe('a DLRN that fails gives an error, and never part of the evidence', () 
 });
 
 describe('a job that nobody reports', () => {
-  test('on a hash: the name that it was meant to be, if that has reported', async () => {
+  test('on a hash: the warning offers a similar name that has reported', async () => {
     const { a, b } = freshJobs();
     await report({ jobId: a });
     const wrong = `${a}s`;

@@ -98,25 +98,25 @@ describe('of a set', () => {
     expect([results, remarks.get('a')]).toEqual([[], `succeeded, but ${why}`]);
   });
 
-  test('a pass on a set is none on the candidate alone', () => {
+  test('a pass on a set is not a pass on the candidate alone', () => {
     const job = { result: 'success', outputs: { reference: REFERENCE, 'set-digest': digest } };
     expect(on(CANDIDATE, job).remarks.get('a')).toContain('and the candidate has no companions');
     expect(on(CANDIDATE, { ...job, outputs: { reference: REFERENCE, 'set-digest': '' } }).results).toHaveLength(1);
   });
 });
 
-test('a job that needs lacks is told with those it has', () => {
+test('a job that is missing in needs is named, with those that are there', () => {
   const { jobs } = decide('current-ceph: [check]', { chek: { result: 'success' }, lint: { result: 'success' } });
   expect(jobs[0]?.why).toBe('needs has no job check; it has chek, lint');
   expect(decide('current-ceph: [check]', {}).jobs[0]?.why).toBe('needs has no job check; it is empty');
 });
 
-test('what is told of needs stays short', () => {
+test('what is said about needs stays short', () => {
   const needs = Object.fromEntries(Array.from({ length: 900 }, (_, n) => [`job-${n}`, { result: 'x'.repeat(9000) }]));
   expect(decide('current-ceph: [check, job-1]', needs).reason.length).toBeLessThan(1000);
 });
 
-test('a job that tested another image is told, and does not count', () => {
+test('a job that tested another image is named, and does not count', () => {
   const reference = `quay.io/ceph/daemon:v6.0.9@sha256:${'9'.repeat(64)}`;
   const record = decide('current-ceph: [a]', { a: { result: 'success', outputs: { reference } } });
   expect(record.verdict).toBe('wait');
@@ -151,7 +151,7 @@ describe('a re-run keeps results of any age', () => {
   });
 });
 
-test('options that have no effect on needs are warned of', () => {
+test('options that have no effect on needs cause a warning', () => {
   const criteria =
     'current-ceph: {required: [a], trusted-users: [ciuser], across-hashes: true, bare-tags: true, max-age: 1 days}';
   expect(decide(criteria, {}).warnings).toEqual(

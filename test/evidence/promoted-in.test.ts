@@ -90,7 +90,7 @@ describe('promoted under another label', () => {
     expect([record.verdict, replay(record)]).toEqual([verdict, verdict]);
   });
 
-  test('as another set is not promoted', async () => {
+  test('with other companions is not enough', async () => {
     const companion = image('9.4.7');
     const set = imageSet(V2, [companion]);
     const links: Links = [['v2', { when: daysAgo(20), companions: [companion] }]];
@@ -105,7 +105,7 @@ describe('promoted under another label', () => {
     expect(blockingJobs(await decide([]))).toEqual(['promoted-in:staging']);
   });
 
-  test('no job can say it', () => {
+  test('no job can take its place', () => {
     const parsed = parseCriteria(CRITERIA, 'current-ceph');
     const forged = passed.map((result) => ({ ...result, job: 'promoted-in:staging', timestamp: NOW - 30 * DAY }));
     const record = evaluate(parsed, [...passed, ...forged], V2, { evaluatedAt: NOW });

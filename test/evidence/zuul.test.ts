@@ -154,7 +154,7 @@ describe.each<[string, object]>([
     },
   );
 
-  test('holds nothing back where its test never ended', async () => {
+  test('holds nothing back if its test never ended', async () => {
     expect(await verdict(before, build({ ...rest, result: 'NODE_FAILURE' }))).toBe('promote');
   });
 });
@@ -166,7 +166,7 @@ test('a failed build without a time holds its job back for good, and the reason 
   expect(record.jobs[0]).toMatchObject({ url: 'https://logs.example/7/', 'way-out': expect.any(String) });
 });
 
-test('a build that names its image twice has one', async () => {
+test('a build may name its image twice', async () => {
   const twice = artifact(formatCandidate(CANDIDATE));
   expect(await read([build({ artifacts: [twice, twice] })])).toHaveLength(1);
 });
@@ -215,7 +215,7 @@ test('reading ends after a thousand builds of a job', async () => {
   expect(asked()).toHaveLength(10);
 });
 
-describe('a Zuul that fails is a named error', () => {
+describe('a Zuul that fails is an error that says so', () => {
   test.each<[string, ReturnType<Answer>, string, string]>([
     ['no such tenant', { status: 404, body: '{}' }, 'not-found', 'there is no such tenant'],
     ['HTML', { body: '<html>' }, 'bad-answer', "this is not Zuul's API"],
@@ -237,7 +237,7 @@ describe('a Zuul that fails is a named error', () => {
   });
 });
 
-describe('a Zuul that is down or slow is a named error, and no build counts', () => {
+describe('a Zuul that is down or slow is an error that says so, and no build counts', () => {
   const parts = (url: URL, policy: Parameters<typeof http>[0] = {}) => ({
     http: http(policy),
     url,
@@ -273,7 +273,7 @@ describe('a Zuul that is down or slow is a named error, and no build counts', ()
     expect((await zuulEvidence({ ...parts(url), jobs: ['scenario001'] })).results).toHaveLength(1);
   });
 
-  test('it fails on the second page: what the first said is not enough', async () => {
+  test('it fails on the second page: the first page alone is not used', async () => {
     const page = JSON.stringify(Array.from({ length: 100 }, () => build()));
     const { url } = await zuul(({ searchParams }) =>
       searchParams.get('skip') === '0' ? { body: page } : { status: 500, body: '' },

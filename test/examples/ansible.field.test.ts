@@ -46,7 +46,7 @@ describe('what it sets', () => {
     expect(parse(await readFile(file, 'utf8'))).toMatchObject({ ceph_set: SET, ceph_set_digest: setDigest(SET) });
   });
 
-  test("of a label of RDO's, whose tag has no digest", async () => {
+  test("for a label of RDO's, whose tag has no digest", async () => {
     await leaveLabel(directory, 'bare-testing', 'v6.0.7-stable-6.0-pacific-centos-stream8');
     const label = { ceph_candidate_label: 'bare-testing' };
     const { said } = await readByRole(directory, { ...label, ceph_candidate_allow_unpinned: true }, [show]);

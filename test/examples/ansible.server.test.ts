@@ -30,7 +30,7 @@ beforeAll(async () => {
   expect(published.errors).toEqual([]);
 });
 
-test('it gives what consume-ci-testing gives, and knows what does not run', async () => {
+test('it sets what consume-ci-testing outputs, and notices if another image runs', async () => {
   const file = join(tmpdir(), `ceph-${process.pid}.yml`);
   const show = { 'ansible.builtin.debug': { msg: 'read={{ ceph_candidate_reference }} {{ ceph_candidate_flavor }}' } };
   const verify = { 'ansible.builtin.include_role': { name: 'ceph_candidate', tasks_from: 'verify' } };
@@ -55,7 +55,7 @@ test('it gives what consume-ci-testing gives, and knows what does not run', asyn
   await Promise.all([unlink(file), unlink(ours)]);
 });
 
-test('a label that is not there is one clear line', async () => {
+test('a missing label gives one clear line', async () => {
   const { status, said } = await readByRole(directory, { ceph_candidate_label: 'no-such-testing' });
   expect(status).toBe(2);
   expect(said).toContain(`${directory.url}: there is no label no-such-testing; check ceph_candidate_url`);

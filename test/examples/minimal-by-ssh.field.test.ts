@@ -41,7 +41,7 @@ function storeBySsh(workflow: string): string {
   );
 }
 
-test.each(ENGINES)('by %s it promotes, repeats, forces, rolls back and holds', async (_, short, engine) => {
+test.each(ENGINES)('with %s it promotes, repeats, forces, rolls back and holds', async (_, short, engine) => {
   const store = await makeBareRepository(place.work, `Store/${short}`);
   const processes = watchProcesses(store);
   const address = `git+ssh://${sshd.username}@127.0.0.1:${sshd.port}${store}`;

@@ -89,7 +89,7 @@ describe.each(ENGINES)('by %s', (_, short, engine) => {
     expect([2, 3, 4, 5].map((n) => record(n).kind)).toEqual(['forced', 'forced', 'rollback', 'hold']);
   });
 
-  test('whoever may read the branch verifies it, and reads from it what is promoted', async () => {
+  test('whoever may read the branch can verify it and read what is promoted', async () => {
     const store = { url: `git+${place.forge.url}/${name}`, 'git-token': place.forge.readingToken };
     const login = { 'target-username': 'alice', 'target-password': PASSWORD };
     const verified = await runBundle('verify-ledger', { ...store, ...login });

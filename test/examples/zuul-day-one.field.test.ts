@@ -247,7 +247,7 @@ test('the candidate is found and published', async () => {
   expect(await readlink(path.join(settings.directory.path, 'ceph-ci-testing'))).toBe(TAG);
 });
 
-test('a scenario that fails is red, and so is the promotion that somebody starts all the same', async () => {
+test('a scenario that fails is red, and so is a promotion that somebody starts anyway', async () => {
   const [first = '', second = '', third = ''] = SCENARIOS;
   const broken = { parents, more: { broken: 'scenario004-standalone' } };
   green(await build(first, broken));

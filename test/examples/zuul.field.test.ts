@@ -46,7 +46,7 @@ test('the outputs of find-stable-tag are returned to the jobs that depend on it'
   });
 });
 
-test('outputs of many lines, and empty ones, come whole; lists and booleans are inputs', async () => {
+test('outputs with many lines, and empty ones, are passed on unchanged; lists and booleans can be inputs', async () => {
   const { returned, said } = await role({
     ceph_promotion_action: 'evaluate-and-promote',
     ceph_promotion_inputs: {
@@ -86,7 +86,7 @@ test('an action that fails fails the job, and says why', async () => {
   expect(said).toContain('find-stable-tag ended with exit status 1');
 });
 
-test('the pre-run sees a new enough Node.js, and says what is there where it is too old', async () => {
+test('the pre-run accepts a Node.js that is new enough, and otherwise names the version', async () => {
   expect((await role({}, 'node')).status).toBe(0);
   const folder = await mkdtemp(join(tmpdir(), 'node-'));
   await writeFile(join(folder, 'node'), '#!/bin/sh\necho v16.20.2\n', { mode: 0o755 });
@@ -155,7 +155,7 @@ test('DLRN is told what was proved, and not what was to be tested', async () => 
   expect(returned).toMatchObject({ ceph_promotion: { report_dlrn: { notes: `${TAG}@${digest} set=${proved}` } } });
 });
 
-describe('the artifact by which a build is evidence', () => {
+describe('the artifact that makes a build count', () => {
   test.each([
     ['', {}],
     [`sha256:${'1'.repeat(64)}`, { 'set-digest': `sha256:${'1'.repeat(64)}` }],

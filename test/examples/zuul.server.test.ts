@@ -112,7 +112,7 @@ test('Zuul loads it, finds the role, and runs the jobs that the pipelines name',
   ]);
 });
 
-test('a change that is merged and decides nothing runs no decision', async () => {
+test('a merged change without a decision starts no decision job', async () => {
   const { runs } = await load({ files: ['criteria/master.yaml'], runs: [[PROJECT, 'ceph-decision']] });
   expect(runs).toEqual([{ jobs: [], roles: {} }]);
 });
@@ -222,7 +222,7 @@ const jobs = v
   .parse(v.array(itemSchema), parse(readFileSync(path.join(EXAMPLE, JOBS), 'utf8')))
   .flatMap(({ job }) => job ?? []);
 
-test('the playbooks that it names are there', () => {
+test('the playbooks that it names exist', () => {
   const playbooks = jobs.flatMap((job) => [job['pre-run'], job.run]).filter((name) => name !== undefined);
   expect(playbooks.length).toBeGreaterThan(5);
   for (const playbook of playbooks) expect(existsSync(path.join(EXAMPLE, playbook))).toBe(true);
@@ -251,7 +251,7 @@ test('its criteria are met by its scenarios', () => {
   expect(requirements).toEqual(SCENARIOS.map((job) => [job]));
 });
 
-test("RDO's panels show its scenarios, and count as promotions what promotes", () => {
+test("RDO's panels show its scenarios, and count the promoting job as a promotion", () => {
   const names = jobs.map(({ name }) => name);
   expect(names.filter((name) => /.*ceph-updates.*-master$/.test(name))).toEqual(SCENARIOS);
   expect(names.filter((name) => /.*promote-ceph-daemon.*-master$/.test(name))).toEqual([PROMOTE]);

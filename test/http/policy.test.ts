@@ -56,7 +56,7 @@ const kindOf = async (work: Promise<unknown>) => {
 };
 
 describe('retries', () => {
-  test('a burst of 5xx passes, each wait longer than the last', async () => {
+  test('a series of 5xx is waited out, each wait longer than the last', async () => {
     const { url, seen } = await serve((_, response, number) => response.writeHead(number < 4 ? 503 : 200).end('ok'));
     const clock = fastClock();
     const answer = await http({}, clock).sendForText({ ...GET, url }, { idempotent: true, maxBytes: 10 });
@@ -65,7 +65,7 @@ describe('retries', () => {
     expect(clock.waits).toEqual([...clock.waits].sort((a, b) => a - b));
   });
 
-  test('Retry-After is obeyed, and a wait beyond the limit is refused instead of slept', async () => {
+  test('Retry-After is obeyed, and a wait beyond the limit ends with an error at once', async () => {
     const { url, seen } = await serve((_, response, number) =>
       response.writeHead(429, { 'retry-after': number === 1 ? '7' : '3600' }).end(),
     );
@@ -75,7 +75,7 @@ describe('retries', () => {
     expect(seen).toHaveLength(2);
   });
 
-  test('what is not idempotent is sent once, unless it was refused for pace', async () => {
+  test('what is not idempotent is sent once, unless a rate limit refused it', async () => {
     const { url, seen } = await serve((_, response, number) => response.writeHead(number === 1 ? 429 : 502).end());
     const request = { method: 'POST', url, body: '{}' } as const;
     const answer = await http().send(request, { idempotent: false });
@@ -83,7 +83,7 @@ describe('retries', () => {
     expect(seen.map((one) => one.method)).toEqual(['POST', 'POST']);
   });
 
-  test('a reset is repeated; a server that is not there is named', async () => {
+  test('a connection reset is tried again; a server that does not exist is named', async () => {
     const { url, seen } = await serve((request, response, number) =>
       number === 1 ? request.socket.resetAndDestroy() : response.end('ok'),
     );
@@ -99,7 +99,7 @@ describe('retries', () => {
     expect(told.map((line) => /retry \d of \d/.exec(line)?.[0])).toEqual([1, 2, 3, 4].map((n) => `retry ${n} of 4`));
   });
 
-  test('half a body is asked for again', async () => {
+  test('a body that was cut off is asked for again', async () => {
     const { url } = await serve((request, response, number) => {
       response.writeHead(200, { 'content-length': '4' });
       if (number > 1) response.end('full');
@@ -164,7 +164,7 @@ describe('redirects', () => {
   });
 });
 
-test('a server is asked by http and by https', async () => {
+test('a server is reached over http and over https', async () => {
   const { url } = await serve((_, response) => response.end());
   const { send } = http({ attempts: 1 });
   expect(await send({ ...GET, url }, { idempotent: true })).toMatchObject({ status: 200 });

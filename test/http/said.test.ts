@@ -36,11 +36,11 @@ test.each<[string, Record<string, string>, string, string]>([
   expect(readSaid({ headers, body: Buffer.from(body) }).text).toBe(text);
 });
 
-test('nothing is read of what came from elsewhere', () => {
+test('nothing is shown of an answer from another host', () => {
   expect(readSaid({ headers: JSON_TYPE, body: '{"error":"inner"}', elsewhere: 'inner.test' }).text).toBe('');
 });
 
-test('a body is cut before it is worked on, and what is shown is cut too', () => {
+test('a body is cut before it is parsed, and what is shown is cut too', () => {
   for (const body of ['<'.repeat(5_000_000), `<title>${'<'.repeat(5_000_000)}`, '{"a":'.repeat(1_000_000)]) {
     expect(readSaid({ headers: HTML, body }).text).toBe('');
   }

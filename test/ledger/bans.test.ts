@@ -10,7 +10,7 @@ import { banOn, digestOf, image, recordOf } from './fixture.js';
 describe('a ban', () => {
   const [amd64, config, other] = ['amd64', 'config', 'other'].map(digestOf);
 
-  test('by quarantine counts before one by hold', () => {
+  test('by quarantine takes precedence over a hold', () => {
     const head = { holds: [banOn('v1'), banOn('v2')], quarantine: [banOn('v1')] };
     expect(findBan(head, digestOf('v1'), [])?.kind).toBe('quarantine');
     expect(findBan(head, digestOf('v2'), [])?.kind).toBe('hold');
@@ -59,7 +59,7 @@ test.each<[string, string[]]>([
   expect(holdsAfter(holds, image(promoted), [], isNewer).map((hold) => hold.tag)).toEqual(left);
 });
 
-test('a way back is another image that is not banned', () => {
+test('previous is another image that is not banned', () => {
   expect(isWayBack(recordOf('v1'), digestOf('v2'), [])).toBe(true);
   expect(isWayBack(recordOf('v1'), digestOf('v1'), [])).toBe(false);
   expect(isWayBack(recordOf('v1'), digestOf('v2'), [banOn('v1')])).toBe(false);

@@ -41,7 +41,7 @@ describe('on the image server', () => {
     expect((await verifyLedger(overHttp, RULES)).problem).toMatch(/^ledger record 501 not trusted: its prev-sha256/);
   });
 
-  test('a number is won once, and stays won', async () => {
+  test('each number has one winner, for good', async () => {
     const { server, path } = await freshImageDirectory();
     await withServer(server, async (opened) => {
       const [first, second] = [own(1, undefined), own(1, undefined)];
@@ -61,7 +61,7 @@ describe('on the image server', () => {
     expect(readdirSync(path)).toEqual(['ledger']);
   });
 
-  test('a record that somebody else put there is not taken for ours', async () => {
+  test('a record that somebody else wrote is not taken for our own', async () => {
     const { server, path } = await freshImageDirectory();
     mkdirSync(join(path, 'ledger/current-ceph'), { recursive: true });
     writeFileSync(join(path, 'ledger/current-ceph/1.json'), 'garbage');

@@ -108,7 +108,7 @@ describe('a record', () => {
     );
   });
 
-  test('keeps what newer versions add: contents of bans, and superseded ledgers', () => {
+  test('keeps the additions of newer versions: contents of bans, and superseded ledgers', () => {
     const contents = [digestOf('amd64'), digestOf('config')];
     const adopted = recordOf('v1', 1, undefined, {
       kind: 'adopted',

@@ -56,7 +56,7 @@ describe('the head', () => {
     expect(await problemOf(readHead(reader, RULES))).toMatch(/no ledger has so many records/);
   });
 
-  test('any hole in a ledger that can be listed stops it', async () => {
+  test('if a ledger can be listed, any missing record stops the run', async () => {
     const ledger = chainOf(Array.from({ length: 8 }, (_, n) => [`v${n + 1}`] as const));
     await fc.assert(
       fc.asyncProperty(fc.subarray([1, 2, 3, 4, 5, 6, 7], { minLength: 1 }), async (removed) => {
@@ -68,7 +68,7 @@ describe('the head', () => {
     );
   });
 
-  test('over HTTP no hole of up to eight records makes an earlier record the head', async () => {
+  test('over HTTP, up to eight missing records in a row never make an earlier record the head', async () => {
     const ledger = chainOf(Array.from({ length: 12 }, (_, n) => [`v${n + 1}`] as const));
     for (let from = 2; from <= 4; from += 1) {
       for (let size = 1; size <= 8 && from + size <= 12; size += 1) {
@@ -188,7 +188,7 @@ describe('a seal', () => {
     expect(hmac).toBe(createHmac('sha256', 'key').update(bytes).digest('hex'));
   });
 
-  test('is checked on every record, and by its own key', async () => {
+  test('is checked on every record, and only with its own key', async () => {
     const ledger = chainOf([['v1'], ['v2'], ['v3']], 'key');
     expect((await verify(ledger, { ...RULES, key: 'key' })).problem).toBeUndefined();
     expect((await verify(ledger)).problem).toBeUndefined();

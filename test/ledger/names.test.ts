@@ -34,7 +34,7 @@ describe('names that are refused', () => {
 });
 
 describe('the two kinds of labels', () => {
-  test.each(['ceph-ci-testing', 'x-testing'])('%s is a candidate label and no promoted one', (text) => {
+  test.each(['ceph-ci-testing', 'x-testing'])('%s is a candidate label, not a promoted one', (text) => {
     expect(v.is(candidateLabelSchema, text)).toBe(true);
     expect(problemOf(promotedLabelSchema, text)).toBe(
       `"${text}" is the name of a candidate label, since it ends in -testing`,
@@ -43,7 +43,7 @@ describe('the two kinds of labels', () => {
   });
 
   test.each(['current-ceph', 'testing', 'ceph-testing-2', 'ceph-TESTING'])(
-    '%s is a promoted label and no candidate one',
+    '%s is a promoted label, not a candidate one',
     (text) => {
       expect(v.is(promotedLabelSchema, text)).toBe(true);
       expect(problemOf(candidateLabelSchema, text)).toBe(
@@ -65,7 +65,7 @@ test.each(['v6.0.7-stable-6.0-pacific-centos-stream8', 'latest', 'ledger2', 'v1'
 
 describe('a candidate file', () => {
   const file = candidateFile('v1');
-  test('is taken', () => expect(v.parse(candidateFileSchema, file)).toEqual(file));
+  test('is accepted', () => expect(v.parse(candidateFileSchema, file)).toEqual(file));
 
   test.each([
     ['another tag in its reference', { tag: 'v2' }],

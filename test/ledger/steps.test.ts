@@ -67,7 +67,7 @@ const ORDER = ['copy-image', 'artifact', 'attach-proof', 'move-tag', 'move-label
 const placeOf = ({ kind }: Step) => ORDER.indexOf(kind.endsWith('-artifact') ? 'artifact' : kind);
 
 describe('the steps to what a record says', () => {
-  test('come in their order, and stopped at any of them the next run goes on from there', () => {
+  test('come in order, and if a run stops at any of them, the next one continues there', () => {
     fc.assert(
       fc.property(someRecord, someVisible, (wanted, visible) => {
         const steps = stepsTo(wanted, visible);

@@ -115,7 +115,7 @@ describe('the dashboard of the run before knows since when something fails', () 
     expect(since(second)[0]).toBe(rfc3339(NOW));
   });
 
-  test.each(['', '{"version":1}'])('a file with %j does no harm', async (text) => {
+  test.each(['', '{"version":1}'])('a data.json with %j does no harm', async (text) => {
     const model = await publish([down], { readBefore: async () => text });
     expect(since(model)).toEqual([model['generated-at']]);
   });

@@ -36,7 +36,7 @@ test('an entry says who, what and why, and text from outside is escaped', () => 
   );
 });
 
-test('is a feed without any promotion, too', () => {
+test('is a valid feed even without a promotion', () => {
   const feed = renderFeed(summarize([emptyHistory('master')], SETTINGS, NOW));
   expect(feed).toContain('<id>https://images.example/ceph/daemon/master/ledger/current-ceph/</id>');
   expect(feed).toContain('<updated>2026-11-24T11:34:00Z</updated>');

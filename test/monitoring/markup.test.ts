@@ -15,7 +15,7 @@ describe('markup', () => {
     expect(made).toBe(expected);
   });
 
-  test('text never opens or closes anything, and reads back as it was', () => {
+  test('text never opens or closes an element, and reads back unchanged', () => {
     const entities = new Map([
       ['&lt;', '<'],
       ['&gt;', '>'],

@@ -31,7 +31,7 @@ function influxQueries(): { metric: string; tags: string[] }[] {
   );
 }
 
-test("the queries of RDO's panels name metrics and labels that are there", () => {
+test("the queries of RDO's panels name metrics and labels that exist", () => {
   const metrics = parse(renderMetrics(summarize([regressedHistory('master')], SETTINGS, NOW)));
   const queries = influxQueries();
   expect(queries.map(({ metric }) => metric)).toEqual(['ceph_promotion_current', 'ceph_promotion_regressed']);
@@ -73,7 +73,7 @@ function metricsOf(...histories: BranchHistory[]) {
   return parse(renderMetrics(summarize(histories, SETTINGS, NOW)));
 }
 
-test('have what an alert needs of each branch', () => {
+test('have what the alerts on each branch need', () => {
   const metrics = metricsOf(busyHistory('master', 20), downHistory());
   const labels = { branch: 'master', label: 'current-ceph' };
   const zed = { ...labels, branch: 'zed' };
@@ -107,7 +107,7 @@ test('have what an alert needs of each branch', () => {
   expect(of('waiver_end_timestamp_seconds')?.at(0)?.value).toBe(Date.parse('2026-11-30T00:00:00Z') / 1000);
 });
 
-test('have since when what is promoted has failed', () => {
+test('say since when what is promoted has failed', () => {
   const metrics = metricsOf(regressedHistory('master'));
   expect(metrics.get('ceph_promotion_regressed')?.map(({ value }) => value)).toEqual([1]);
   expect(metrics.get('ceph_promotion_regressed_since_timestamp_seconds')).toEqual([
@@ -115,7 +115,7 @@ test('have since when what is promoted has failed', () => {
   ]);
 });
 
-test('have what an alert needs of each nightly job', () => {
+test('have what the alerts on each nightly job need', () => {
   const jobs = [...nightlyJobs(), { job: 'down', failure: 'no answer', builds: [] }];
   const metrics = parse(renderMetrics(summarize([emptyHistory()], SETTINGS, NOW, jobs)));
   const of = (name: string) =>

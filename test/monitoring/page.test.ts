@@ -124,7 +124,7 @@ describe('what is promoted', () => {
     expect(words(pageOf(promoted(OLD, { lastDecision: last }, { targets: [target] })))).toContain(said);
   });
 
-  test('badges of other images do not stand beside it', () => {
+  test('badges of other images are not shown next to it', () => {
     const changes = { holds: [ban(NEW, NOW - DAY)], quarantine: [ban(candidate('evil'), NOW - DAY, 'evil')] };
     const page = words(pageOf(promoted(OLD, {}, changes)));
     expect(page).not.toMatch(/on hold|quarantined(?! )/);
@@ -134,7 +134,7 @@ describe('what is promoted', () => {
   });
 });
 
-describe('health and age are two things', () => {
+describe('health and age are separate', () => {
   const earnedAt = (age: number): BranchHistory => {
     const decision = decide(OLD, criteriaOf(['job-1']), [result('job-1', OLD, 'success', NOW - age - HOUR)], NOW - age);
     return emptyHistory('master', {
@@ -190,7 +190,7 @@ describe('health and age are two things', () => {
 });
 
 describe('what cannot be read', () => {
-  test('is told once, with what it blocks and since when', () => {
+  test('is shown once, with what it blocks and since when', () => {
     const page = words(pageOf(downHistory(), promoted(OLD)));
     const line =
       'ledger could not be read or trusted since 2026-11-24 11:34 UTC: GET https://images.example: no answer';
@@ -199,7 +199,7 @@ describe('what cannot be read', () => {
     expect(page).toContain('Unknown: what is promoted cannot be read or trusted.');
   });
 
-  test('by one outage for several branches is one line', () => {
+  test('is one line if one outage affects several branches', () => {
     const page = words(pageOf(downHistory('zed', 'DLRN'), downHistory('yoga', 'DLRN')));
     expect(page.split('could not be read').length - 1).toBe(1);
     expect(page).toContain('DLRN could not be read or trusted since 2026-11-24 11:34 UTC: on zed, yoga: GET');
@@ -214,7 +214,7 @@ describe('what cannot be read', () => {
     expect(label).not.toContain('o candidate is under test');
   });
 
-  test('stays a problem since the first dashboard that had it', () => {
+  test('keeps the time of the first dashboard that had it', () => {
     const down = { ...promoted(OLD), failures: downHistory('master', 'DLRN').failures };
     const before = summarize([down], SETTINGS, NOW - 2 * DAY);
     const page = words(renderPage(summarize([down], SETTINGS, NOW, [], before)));
@@ -237,7 +237,7 @@ test('branches that need somebody come first, the rest in their order', () => {
   ]);
 });
 
-test('no time is relative: the page is read later than it is written', () => {
+test('no time is relative, because the page is read later than it is written', () => {
   for (const name of Object.keys(SCENES)) {
     const { model, histories } = sceneOf(name);
     for (const [file, text] of renderFiles(model, histories)) {
@@ -383,7 +383,7 @@ describe('a page for each record', () => {
     );
   });
 
-  test('says who, why, on what evidence, what was before and after, and links the record', () => {
+  test('says who, why, on what evidence, and what was before and after, and links to the record', () => {
     const rollback = history.records.find(({ kind }) => kind === 'rollback');
     const n = rollback?.n ?? 0;
     const page = files.get(`records-stable-zed-${Math.ceil(n / 50)}.html`) ?? '';
@@ -402,7 +402,7 @@ describe('a page for each record', () => {
   });
 });
 
-test('a record says by which hash its proof is known, and how to see which targets have it', () => {
+test('a record says which hash identifies its proof, and how to see which targets have it', () => {
   const first = record([], OLD, NOW - 9 * DAY);
   const second = record([first], NEW, NOW - DAY, { kind: 'forced', reason: 'must' });
   const history = emptyHistory('zed', { records: [second, first], headSha256: 'f'.repeat(64) });
@@ -438,7 +438,7 @@ describe('a record says in full what others do not', () => {
     expect(words(changed)).toContain(`; the candidate was ${NEW.digest}`);
   });
 
-  test('bans where they change, and otherwise the record since which they are the same', () => {
+  test('bans are listed when they change, and otherwise the record that last changed them', () => {
     const holds = [ban(NEW, NOW - 5 * DAY)];
     const first = record([], OLD, NOW - 9 * DAY);
     const second = record([first], OLD, NOW - 5 * DAY, { kind: 'hold', holds });
@@ -468,7 +468,7 @@ describe('a record says in full what others do not', () => {
     expect(words(recordPageOf(emptyHistory('zed', { records: [second] })))).toContain(`On hold ${NEW.tag}@`);
   });
 
-  test('names of jobs that would be too short to recognize', () => {
+  test('names of jobs are not cut too short to recognize', () => {
     const jobs = ['ceph-1', 'ceph-2'];
     const decision = decide(
       NEW,
@@ -508,7 +508,7 @@ describe('what others wrote', () => {
     expect(skeleton(page(text))).toBe(harmless);
   });
 
-  test('no text changes what the page is made of', () => {
+  test('no text changes the structure of the page', () => {
     fc.assert(
       fc.property(
         fc.string({ unit: fc.constantFrom(...'<>"\'&/= -!`a\u202e\n', 'script', 'onload=', 'javascript:') }),
@@ -529,7 +529,7 @@ describe('what others wrote', () => {
     ).toEqual([]);
   });
 
-  test('tags and names as long as they may be', () => {
+  test('tags and names of the greatest length', () => {
     const long = candidate(`v${'9'.repeat(127)}`);
     const text = words(pageOf(promoted(long)));
     expect(text).toContain(`${long.tag}@`);
@@ -547,7 +547,7 @@ describe('the document', () => {
   const files = renderFiles(summarize(histories, SETTINGS, NOW, nightlyJobs()), histories);
   const pages = [...files].filter(([name]) => name.endsWith('.html'));
 
-  test('leads nowhere that is not there', () => {
+  test('has no link that leads nowhere', () => {
     for (const [name, page] of pages) {
       const links = [...page.matchAll(/href="([a-z][\w-]*\.[a-z]+)(?:#(\w+))?"/g)];
       const dead = links.filter(([, file = '', id]) => {
@@ -575,7 +575,7 @@ describe('the document', () => {
       expect(open).toEqual([]);
     });
 
-    test('has each id once, and a target for each of its own links', () => {
+    test('has each id once, and a target for each link within the page', () => {
       const ids = [...page.matchAll(/\sid="([^"]*)"/g)].map(([, id]) => id);
       expect(new Set(ids).size).toBe(ids.length);
       const targets = [...page.matchAll(/(?:href="#|aria-labelledby=")([^"]*)"/g)].map(([, target]) => target);

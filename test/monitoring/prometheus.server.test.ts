@@ -159,7 +159,7 @@ test.each(['ailing', 'healthy'])('promtool accepts the metrics of %s branches', 
   expect({ status, said: `${stdout}${stderr}` }).toEqual({ status: 0, said: '' });
 });
 
-test('Prometheus reads the same as OpenMetrics and as its own format', async () => {
+test('Prometheus reads the same values in the OpenMetrics and in its own format', async () => {
   const of = async (job: string) =>
     (await ask(`{__name__=~"ceph_promotion_.*", job="${job}"}`)).map(({ instance: _, job: __, ...rest }) => rest);
   const series = await of('openmetrics');
@@ -170,7 +170,7 @@ test('Prometheus reads the same as OpenMetrics and as its own format', async () 
   expect(metadata.ceph_promotion_age_target_seconds).toContainEqual({ type: 'gauge', unit: 'seconds' });
 });
 
-test('a job keeps its name beside the name that Prometheus scrapes by', async () => {
+test("a job's name does not collide with the scrape job of Prometheus", async () => {
   const jobs = new Set((await ask('ceph_promotion_job_state')).map(({ job, job_name }) => `${job} ${job_name}`));
   expect([...jobs]).toContain('ailing tripleo-ci-centos-9-scenario001-standalone-ceph-updates-master');
 });
@@ -234,7 +234,7 @@ const alertsSchema = v.object({
   ),
 });
 
-test('Prometheus fires them, in words', async () => {
+test('Prometheus fires them, with their texts', async () => {
   const raised = async () => (await get('alerts', alertsSchema)).alerts;
   await until(async () => (await raised()).some(({ labels }) => labels.alertname === 'CephPromotionLedgerBroken'));
   const alerts = await raised();

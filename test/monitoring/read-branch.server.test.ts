@@ -30,7 +30,7 @@ test.each([overHttp, overSftp])('reads back what the pipeline left: %o', async (
 });
 
 test.each([overHttp, overSftp])(
-  'an empty directory is no problem, since nothing was promoted yet: %o',
+  'an empty directory is not a problem, because nothing was promoted yet: %o',
   async (open) => {
     const branch = open(await freshImageDirectory());
     expect(await readBranch(branch, SETTINGS)).toEqual(emptyHistory('master', { url: branch.url }));
@@ -47,7 +47,7 @@ test.each([overHttp, overSftp])("a tag of RDO's, without a candidate file: %o", 
   );
 });
 
-test('a web server that is down is one problem, and no error', async () => {
+test('a web server that is down is one problem, not an error', async () => {
   const { port } = new URL((await freshImageDirectory()).url);
   const url = `http://127.0.0.2:${port}/nothing`;
   const { records, failures } = await readBranch(overHttp({ url }), SETTINGS);
@@ -57,7 +57,7 @@ test('a web server that is down is one problem, and no error', async () => {
   ]);
 });
 
-test('an SFTP server that cannot be opened is one problem, and no error', async () => {
+test('an SFTP server that cannot be opened is one problem, not an error', async () => {
   const directory = await freshImageDirectory();
   const server = directory.server.replace(/[^/]*$/, 'nothing');
   const { records, failures } = await readBranch(overSftp({ server }), SETTINGS);
@@ -166,7 +166,7 @@ describe('seals, without their key', () => {
 });
 
 /** A stand-in: no real server is set up to answer every path with 200. */
-describe('a web server that answers 200 to every path ends in a named error', () => {
+describe('a web server that answers 200 to every path gives an error that says so', () => {
   let server: Server | undefined;
   afterEach(() => {
     server?.close();

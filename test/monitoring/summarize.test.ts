@@ -101,7 +101,7 @@ describe('what the newest run says has failed', () => {
     expect(branch).toMatchObject({ state: 'regressed', health: { state: 'regressed', jobs: [{ job: 'deploy' }] } });
   });
 
-  test('is none, if it was about another image than what is promoted', () => {
+  test('is not a regression if it was about another image than what is promoted', () => {
     const records = ledger(earned(A, 3 * DAY), earned(B, 2 * DAY));
     expect(branchOf({ records, labelTag: B.tag, lastDecision: decision(A) }).health.state).toBe('passing');
   });
@@ -261,7 +261,7 @@ describe('the last decision', () => {
     expect(branchOf({ records: held, candidateTag: B.tag, candidateFiles }).candidate?.banned).toBe(true);
   });
 
-  test('a candidate without a candidate file is known by its tag only', () => {
+  test('a candidate without a candidate file is known only by its tag', () => {
     const branch = branchOf({ records, candidateTag: A.tag });
     expect(branch.candidate).toMatchObject({ digest: null, found: null, promoted: true });
   });
@@ -531,7 +531,7 @@ describe('problems', () => {
     ]);
   });
 
-  test('last since the first dashboard that had them without a break, even if their words change', () => {
+  test('keep the time of the first dashboard that had them without a break, even if their wording changes', () => {
     const first = modelAt(NOW - 2 * HOUR, [{ source: 'DLRN', why: 'no answer' }]);
     const second = modelAt(NOW - HOUR, [{ source: 'DLRN', why: 'answered 500' }], first);
     expect(problemsOf(second)).toEqual([{ source: 'DLRN', since: rfc3339(NOW - 2 * HOUR), why: 'answered 500' }]);
@@ -573,7 +573,7 @@ describe('votes', () => {
     ]);
   });
 
-  test('after the decision change the cells but not the decision, and count once', () => {
+  test('after the decision change the cells but not the decision, and are counted once', () => {
     const before = [result('job-1', A, 'success', NOW - 10 * HOUR), result('job-2', A, 'failure', NOW - 10 * HOUR)];
     const history = { ...lastRun(A, before), votes: [...before, result('job-2', A, 'success', NOW - HOUR)] };
     expect(rowsOf(history)).toEqual([[A.tag, 'reject', ['met', 'met']]]);
@@ -613,7 +613,7 @@ describe('votes', () => {
     expect(row?.cells.map((cell) => cell?.state)).toEqual(['unknown', 'unknown']);
   });
 
-  test('are a problem and no error if their criteria have an ended waiver', () => {
+  test('are a problem, not an error, if a waiver in their criteria has ended', () => {
     const waived = criteriaOf(JOBS, '  waivers: [{job: job-1, until: 2026-11-23, reason: flaky}]\n');
     const report = decide(A, waived, [], NOW - 2 * DAY);
     const last = lastDecision({ reference: formatCandidate(A), decision: 'wait', report });

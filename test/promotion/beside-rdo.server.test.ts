@@ -56,7 +56,7 @@ test.each(['', 'v1.0', 'v1.0.1'])(
   },
 );
 
-test('what it left with another content is an error that says so, and stays', async () => {
+test('what it left with other content is an error that says so, and stays', async () => {
   const scene = await freshScene();
   const { path } = scene.directory;
   const first = await publish(scene, 'v1.0.1');
@@ -66,7 +66,7 @@ test('what it left with another content is an error that says so, and stays', as
   expect(readdirSync(path).sort()).toEqual([CURRENT, 'v1.0.1']);
 });
 
-test('it can move a label of ours, and the next run lets it show the head again', async () => {
+test('it can move a label of ours, and the next run makes the label name the head again', async () => {
   const scene = await freshScene();
   const candidates = [await publish(scene, 'v1.0.1'), await publish(scene, 'v1.0.2')];
   for (const candidate of candidates) await run(scene, { candidate });
@@ -77,7 +77,7 @@ test('it can move a label of ours, and the next run lets it show the head again'
   checkLayout(scene.directory.path);
 });
 
-test('a run of ours that finds no label, since it is moving it, shows the head in the end', async () => {
+test("a run of ours that finds no label while RDO's moves it still ends with the label on the head", async () => {
   const scene = await freshScene();
   const candidates = [await publish(scene, 'v1.0.1'), await publish(scene, 'v1.0.2')];
   const [first, second] = candidates;
@@ -95,7 +95,7 @@ test('a run of ours that finds no label, since it is moving it, shows the head i
   expect(await seen(scene)).toMatchObject({ label: 'v1.0.2', previous: 'v1.0.1' });
 });
 
-test('where there is no ledger yet, a run that finds no label stops at the moving tag all the same', async () => {
+test('if there is no ledger yet, a run that finds no label is still stopped by the moving tag', async () => {
   const scene = await freshScene();
   const first = await publish(scene, 'v1.0.1');
   const { url, login } = sandbox().target;

@@ -113,7 +113,7 @@ testWithMounts('the disk is full: the label stays, and the next run finishes', a
   }
 });
 
-test('the user may not write the ledger: nothing is promoted, and who may finishes', async () => {
+test('the user may not write the ledger: nothing is promoted, and a user who may finishes it', async () => {
   const scene = await withOne();
   const { path, server } = scene.directory;
   const candidate = await publish(scene, V2);
@@ -141,7 +141,7 @@ test('the user may not write the ledger: nothing is promoted, and who may finish
 });
 
 describe('the registry fails', () => {
-  test('with 503 three times at every request: it is asked again', async () => {
+  test('with 503 three times at every request: each request is repeated', async () => {
     const { scene, proxy } = await behindProxy();
     const candidate = await publish(scene, V2);
     proxy.rules.push({ method: 'PUT', path: /manifests/, fault: { kind: 'answer', status: 503 }, times: 3 });
@@ -179,7 +179,7 @@ describe('the registry fails', () => {
     await isFinished(scene);
   });
 
-  test('and loses the answers to tags that it set', async () => {
+  test('by losing the answers to tags that it set', async () => {
     const { scene, proxy } = await behindProxy();
     const candidate = await publish(scene, V2);
     proxy.rules.push({ method: 'PUT', path: /manifests/, fault: { kind: 'lose-answer' }, times: 2 });
@@ -187,7 +187,7 @@ describe('the registry fails', () => {
     await isFinished(scene);
   });
 
-  test('and says that it moved the tag, which it did not: nobody is told that it is promoted', async () => {
+  test('by saying that it moved the tag when it did not: the run does not say that the image is promoted', async () => {
     const { scene, proxy } = await behindProxy();
     const candidate = await publish(scene, V2);
     const headers = { 'docker-content-digest': candidate.digest };
@@ -208,7 +208,7 @@ describe('the registry fails', () => {
   });
 });
 
-test('the evidence is gone: nothing is promoted', async () => {
+test('the evidence cannot be read: nothing is promoted', async () => {
   const scene = await withOne();
   mkdirSync(join(scene.directory.path, 'unrelated'));
   const evaluate = async () => {

@@ -61,7 +61,7 @@ describe('the webhook', () => {
     server.closeAllConnections();
   });
 
-  test('gets JSON that Slack takes, in which nothing is a mention or a link', async () => {
+  test('gets JSON that Slack accepts, in which nothing becomes a mention or a link', async () => {
     const log = createLines();
     await notify(http, url, ['<!channel> & <https://evil.example|here>', 'second'], log);
     expect(bodies).toEqual([
@@ -70,7 +70,7 @@ describe('the webhook', () => {
     expect(log.lines).toEqual([]);
   });
 
-  test('that fails is a warning, without its path, and nobody is told twice', async () => {
+  test('that fails is a warning without its path, and is not called again', async () => {
     const log = createLines();
     status = 500;
     bodies.length = 0;

@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => forge.stop());
 
-test('a promotion whose forge goes away at any request, or after any push, is finished or done once', async () => {
+test('a promotion whose forge goes down at any request, or after any push, is done exactly once in the end', async () => {
   const wrong: string[] = [];
   const losses = await lossesOf(forge);
   expect(losses.length).toBeGreaterThan(8);
@@ -26,7 +26,7 @@ test('a promotion whose forge goes away at any request, or after any push, is fi
   expect(wrong).toEqual([]);
 });
 
-test('of runs at once exactly one writes each record, and readers find the head', async () => {
+test('if several runs promote at once, exactly one writes each record, and readers find the head', async () => {
   // Debian's registry writes files in place: who pushes the same manifest at the same time may be refused.
   const home = await runDirectory();
   const target = await startRegistry({ tools: sandbox().tools, directory: home.path });

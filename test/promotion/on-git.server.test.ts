@@ -22,7 +22,7 @@ const count = (kind: 'push' | 'fetch') =>
   // A fetch with protocol 2 asks for refs first; the answer to that is short.
   forge.requests.filter((request) => request.kind === kind && (kind === 'push' || request.bytes > 400)).length;
 
-test('a promotion takes at most two pushes and three fetches, and a repetition pushes nothing', async () => {
+test('a promotion takes at most two pushes and three fetches, and a second run pushes nothing', async () => {
   const place = await freshGitScene(forge);
   for (const name of ['v1.0.1', 'v1.0.2']) {
     const candidate = await publish(place.scene, name);
@@ -36,10 +36,10 @@ test('a promotion takes at most two pushes and three fetches, and a repetition p
   }
 });
 
-test('a promotion whose forge goes away once it has the record is finished', () =>
+test('a promotion whose forge goes down after it got the record is finished', () =>
   losesAndRecovers(forge, { at: 'answer', step: 1 }));
 
-test('a branch that lost the head that its targets prove stops the run, and nothing moves', async () => {
+test('if a branch lost a head that has a proof at the targets, the run stops, and nothing moves', async () => {
   const place = await freshGitScene(forge);
   const { scene, repository } = place;
   const candidates = [await publish(scene, 'v1.0.1'), await publish(scene, 'v1.0.2'), await publish(scene, 'v1.0.3')];

@@ -90,7 +90,7 @@ async function refused(scene: Scene, wish: Wish, message: string | RegExp, kind?
 }
 
 describe('an image that earned it', () => {
-  test('is promoted once, and the one before is the way back', async () => {
+  test('is promoted once, and the image before it becomes previous', async () => {
     const { scene, candidates } = await promoted(V1, V2);
     const [first, second] = [at(candidates, 0), at(candidates, 1)];
     expect(await seen(scene)).toEqual({ label: V2, previous: V1, moving: second.digest });
@@ -127,7 +127,7 @@ describe('an image that earned it', () => {
     await refused(scene, { candidate: await publish(scene, name) }, message, 'UserError');
   });
 
-  test('is refused where the promoted label is another and the tag has its name', async () => {
+  test('is refused if its tag has the name of the promoted label', async () => {
     const scene = await freshScene();
     const { label } = { label: `stable-${CURRENT}` as typeof CURRENT };
     const candidate = await publish(scene, label);
@@ -135,7 +135,7 @@ describe('an image that earned it', () => {
     expect(failed).toMatchObject({ message: expect.stringMatching(/its tag is the name of the promoted label/) });
   });
 
-  test('is refused where its tag moved, is gone, or meant another image', async () => {
+  test('is refused if its tag has moved, is gone, or was published for another image', async () => {
     const { scene } = await promoted(V1);
     const candidate = await publish(scene, V2);
     await publish(scene, V2, 'rebuilt');
@@ -193,7 +193,7 @@ describe('a force', () => {
     await refused(scene, wish, message, 'UserError');
   });
 
-  test('is refused where the reference says another digest', async () => {
+  test('is refused if the reference has another digest', async () => {
     const { scene } = await promoted(V1);
     const tested = await publish(scene, V2);
     await publish(scene, V2, 'rebuilt');
@@ -225,7 +225,7 @@ function rerunId(): string {
 describe('a re-run', () => {
   const author = (id: string) => ({ author: { id, who: 'alice', runUrl: undefined, event: 'workflow_dispatch' } });
 
-  test('of a force finishes it and decides nothing, whatever came after', async () => {
+  test('of a force finishes it and decides nothing, whatever happened since', async () => {
     const { scene, candidates } = await promoted(V1);
     await publish(scene, V2);
     const first = author('77/1/00000000-0000-0000-0000-000000000000');
@@ -251,7 +251,7 @@ describe('a re-run', () => {
 });
 
 describe('a rollback', () => {
-  test('goes to the recorded image, holds what it leaves, and sticks', async () => {
+  test('goes to the recorded image, holds what it leaves, and is not undone by later runs', async () => {
     const { scene, candidates } = await promoted(V1, V2);
     const [first, second] = [at(candidates, 0), at(candidates, 1)];
     const outcome = await run(scene, { request: rollback('previous') });
@@ -269,7 +269,7 @@ describe('a rollback', () => {
     expect(await run(scene, { request: rollback(V1) })).toMatchObject({ decision: 'unchanged' });
   });
 
-  test('to a tag; the way back is then the newest that is not on hold', async () => {
+  test('to a tag; previous is then the newest that is not on hold', async () => {
     const { scene } = await promoted(V1, V2, V3);
     await run(scene, { request: rollback(V1) });
     expect(await seen(scene)).toMatchObject({ label: V1, previous: V2 });
@@ -294,13 +294,13 @@ describe('a rollback', () => {
     expect(await seen(scene)).toMatchObject({ label: V3, previous: V1 });
   });
 
-  test('is refused where there is nothing, and while promotion is frozen', async () => {
+  test('is refused if there is nothing to go back to, and while promotion is frozen', async () => {
     await refused(await freshScene(), { request: rollback('previous') }, /nothing was ever promoted to current-ceph/);
     const { scene } = await promoted(V1, V2);
     await refused(scene, { request: rollback('previous'), freeze: 'release' }, /^promotion is frozen: release$/);
   });
 
-  test('takes a target back that was added since', async () => {
+  test('also goes to a target that was added since', async () => {
     const { scene, candidates } = await promoted(V1);
     const added = freshRepository();
     const wider = { ...scene, targets: [...scene.targets, `${scene.target.host}/${added}`] };
@@ -318,7 +318,7 @@ describe('a quarantine', () => {
     reason: 'it eats data',
   });
 
-  test('is refused where no target of the head is configured: it may be the ledger of another branch', async () => {
+  test('is refused if no target of the head is configured: it may be the ledger of another branch', async () => {
     const { scene } = await promoted(V1);
     const bad = await publish(scene, V2);
     const moved = { ...scene, targets: [`${scene.target.host}/${freshRepository()}`] };
@@ -329,7 +329,7 @@ describe('a quarantine', () => {
     );
   });
 
-  test('is for good: not earned, not forced, not gone back to', async () => {
+  test('is for good: the image is neither earned, nor forced, nor rolled back to', async () => {
     const { scene, candidates } = await promoted(V1, V2);
     const second = at(candidates, 1);
     await refused(scene, { request: quarantine(V2) }, /v1\.0\.2 is what current-ceph points at; roll back first/);
@@ -348,7 +348,7 @@ describe('a quarantine', () => {
     await refused(scene, { request: force(V3) }, /^v1\.0\.2 .* is quarantined since/);
   });
 
-  test('takes what is not promoted yet, and leaves the way back right', async () => {
+  test('can name an image that was never promoted, and keeps previous right', async () => {
     const { scene, candidates } = await promoted(V1, V2, V3);
     await run(scene, { request: quarantine(at(candidates, 1)) });
     expect(await seen(scene)).toMatchObject({ label: V3, previous: V1 });
@@ -360,7 +360,7 @@ describe('a quarantine', () => {
 });
 
 describe('a freeze', () => {
-  test('is told where the criteria are met, and promotes nothing', async () => {
+  test('promotes nothing, and says that the criteria are met', async () => {
     const { scene } = await promoted(V1);
     const candidate = await publish(scene, V2);
     expect(await run(scene, { candidate, freeze: 'release week' })).toMatchObject({
@@ -375,7 +375,7 @@ describe('a freeze', () => {
 describe('every run makes readers find what the head says', () => {
   const finish = async (scene: Scene) => run(scene, { candidate: await publish(scene, V3), with: waiting });
 
-  test('where the label was moved, lost, or names nothing whole', async () => {
+  test('if the label was moved, is lost, or names a damaged artifact', async () => {
     const { scene } = await promoted(V1, V2);
     const { path } = scene.directory;
     const whole = await seen(scene);
@@ -394,7 +394,7 @@ describe('every run makes readers find what the head says', () => {
     expect(readFileSync(join(path, V2), 'utf8')).toBe(V2);
   });
 
-  test('not where something else has the name of the label', async () => {
+  test('but not if something else has the name of the label', async () => {
     const { scene, candidates } = await promoted(V1);
     const { path } = scene.directory;
     rmSync(join(path, CURRENT));
@@ -406,7 +406,7 @@ describe('every run makes readers find what the head says', () => {
     });
   });
 
-  test('where the moving tag was moved', async () => {
+  test('if the moving tag was moved', async () => {
     const { scene, candidates } = await promoted(V1);
     const { url, login } = sandbox().target;
     const authorization = `Basic ${Buffer.from(`${login.username}:${login.password}`).toString('base64')}`;
@@ -415,7 +415,7 @@ describe('every run makes readers find what the head says', () => {
     expect((await seen(scene)).moving).toBe(at(candidates, 0).digest);
   });
 
-  test('where the target lost the image: from its source, or from wherever it still is', async () => {
+  test('if the target lost the image: from its source, or from wherever it still is', async () => {
     const { scene, candidates } = await promoted(V1);
     const { source, target, repository, targetRepository } = scene;
     const { digest } = at(candidates, 0);
@@ -433,7 +433,7 @@ describe('every run makes readers find what the head says', () => {
     expect(await digestAt(target, targetRepository, V1)).toBe(digest);
   });
 
-  test('where it is gone in both places it stops and the head stays, until another image takes its place', async () => {
+  test('if it is gone everywhere the run stops and the head stays, until another image is promoted', async () => {
     const { scene, candidates } = await promoted(V1, V2);
     const { source, target, repository, targetRepository } = scene;
     const { digest } = at(candidates, 1);
@@ -448,7 +448,7 @@ describe('every run makes readers find what the head says', () => {
     expect(await seen(scene)).toEqual({ label: V1, previous: undefined, moving: at(candidates, 0).digest });
   });
 
-  test('and a newer one takes the place of a lost one', async () => {
+  test('and a newer image replaces a lost one', async () => {
     const { scene, candidates } = await promoted(V1);
     const { digest } = at(candidates, 0);
     await lose(scene.target, scene.targetRepository, digest);
@@ -460,7 +460,7 @@ describe('every run makes readers find what the head says', () => {
     expect(await seen(scene)).toMatchObject({ label: V2, previous: V1 });
   });
 
-  test('also where candidates come from a mirror by now, which has the image', async () => {
+  test('even if candidates now come from a mirror, which has the image', async () => {
     const { scene, candidates } = await promoted(V1, V2);
     const { digest } = at(candidates, 0);
     const mirror = { ...scene, repository: freshRepository() };
@@ -478,7 +478,7 @@ describe('every run makes readers find what the head says', () => {
 });
 
 describe('conflicts at the targets', () => {
-  test('are never overwritten, and then nothing at all is copied', async () => {
+  test('are never overwritten, and nothing at all is copied', async () => {
     const { scene } = await promoted(V1);
     const companion = freshRepository();
     await pushImage({ url: scene.source.url, repository: companion }, tinyImage('companion'), ['2.3']);
@@ -576,7 +576,7 @@ describe('targets', () => {
     expect(await digestAt(scene.target, added, CURRENT)).toBe(at(candidates, 1).digest);
   });
 
-  test('that are dropped are not even asked, and the others are finished', async () => {
+  test('that are dropped are not contacted, and the others are finished', async () => {
     const front = await startFaultProxy({ upstream: sandbox().source.url });
     const scene = await freshScene();
     const both = { ...scene, targets: [...scene.targets, `${front.host}/${freshRepository()}`] };
@@ -653,7 +653,7 @@ describe('a ledger that is not trusted stops everything', () => {
     await refused(scene, { candidate }, /^ledger record 5 not trusted: it takes v1\.0\.2 out of quarantine/);
   });
 
-  test('an older record is found where it is gone back to', async () => {
+  test('an older record is checked if a rollback goes to it', async () => {
     const { scene } = await promoted(V1, V2, V3);
     forge(scene, 1, (record) => (record.who = 'eve'));
     await refused(
@@ -678,7 +678,7 @@ describe('a ledger that is not trusted stops everything', () => {
     await refused(unsealed, { candidate: at(candidates, 0), with: { ledgerKey: 'key' } }, /has no HMAC/);
   });
 
-  test('a forged source is never asked, so that nobody learns our login', async () => {
+  test('a forged source is never contacted, so nobody learns our login', async () => {
     const elsewhere = await startFaultProxy({ upstream: sandbox().source.url });
     const { scene } = await promoted(V1);
     const before = readFileSync(recordFile(scene, 1));
@@ -735,7 +735,7 @@ describe('what was promoted without a ledger', () => {
     expect(readdirSync(scene.directory.path).sort()).toEqual([CURRENT, V1]);
   });
 
-  test('a label that whoever publishes candidates has made is never adopted by itself', async () => {
+  test('a label that whoever publishes candidates created is never adopted automatically', async () => {
     const scene = await freshScene();
     writeFileSync(join(scene.directory.path, V1), V1);
     symlinkSync(V1, join(scene.directory.path, CURRENT));
@@ -768,7 +768,7 @@ describe('what was promoted without a ledger', () => {
     },
   );
 
-  test('is not adopted as another image than the moving tag names', async () => {
+  test('is adopted only as the image that the moving tag names', async () => {
     const { scene, digest } = await rdo('other');
     await refused(scene, { request: adopting(V1, digest) }, /:current-ceph is sha256:.*, not sha256:/, 'UserError');
   });
@@ -819,7 +819,7 @@ describe('a store that others may write', () => {
     expect(await digestAt(scene.target, scene.targetRepository, V2)).toBeUndefined();
   });
 
-  test('but not its ledger is accepted with the sticky bit', async () => {
+  test('but whose ledger they may not write is accepted with the sticky bit', async () => {
     const { scene } = await promoted(V1);
     chmodSync(scene.directory.path, 0o1777);
     expect(await run(scene, { candidate: await publish(scene, V2) })).toMatchObject({ decision: 'promote' });
@@ -827,7 +827,7 @@ describe('a store that others may write', () => {
 });
 
 describe('what the publishing account can write', () => {
-  test('is repaired: a candidate file of what is promoted, and of the way back', async () => {
+  test('is repaired: the candidate files of what is promoted and of previous', async () => {
     const { scene, candidates } = await promoted(V1, V2);
     for (const [name, other] of [
       [V1, at(candidates, 1)],
@@ -863,7 +863,7 @@ describe('a proof at the target', () => {
     for (const name of names) rmSync(join(scene.directory.path, 'ledger', CURRENT, name));
   };
 
-  test('stops every run where the newest record was removed: a rollback is not undone', async () => {
+  test('stops every run if the newest record was removed: a rollback is not undone', async () => {
     const { scene, candidates } = await promoted(V1, V2);
     await run(scene, { request: rollback('previous') });
     cut(scene, '3.json');
@@ -878,7 +878,7 @@ describe('a proof at the target', () => {
     }
   });
 
-  test('stops every run where the ledger of another branch was put in its place', async () => {
+  test('stops every run if the ledger was replaced by that of another branch', async () => {
     const { scene, candidates } = await promoted(V1);
     const other = { ...scene, directory: await freshImageDirectory(), targets: scene.targets };
     const { target, targetRepository } = await freshScene();
@@ -900,7 +900,7 @@ describe('a proof at the target', () => {
     );
   });
 
-  test('is attached again where it was lost, and to a ledger of before there were proofs', async () => {
+  test('is attached again if it was lost, and for a ledger that is older than proofs', async () => {
     const { scene, candidates } = await promoted(V1);
     const { digest } = at(candidates, 0);
     await loseProofs(scene.target, scene.targetRepository, digest);
@@ -911,7 +911,7 @@ describe('a proof at the target', () => {
 });
 
 describe('a dry run', () => {
-  test('only reads, asks for no right to push, and shows what it would do', async () => {
+  test('only reads, does not request the right to push, and shows what it would do', async () => {
     const { target } = sandbox();
     const front = await startFaultProxy({ upstream: target.url });
     const scene = await freshScene({ target: { ...target, url: front.url, host: front.host } });
@@ -934,7 +934,7 @@ describe('a dry run', () => {
   });
 });
 
-test('what killed runs left is swept, a day after', async () => {
+test('what killed runs left is removed after a day', async () => {
   const scene = await freshScene();
   const names = ['a', 'b'].map((digit) => `.promotion-${digit.repeat(8)}-0000-0000-0000-000000000000.tmp`);
   for (const name of names) writeFileSync(join(scene.directory.path, name), '');
@@ -963,7 +963,7 @@ describe('a signature that came after the promotion', () => {
     expect(await there()).toBe(signature.digest);
   });
 
-  test('is no reason to fail, where it cannot follow', async () => {
+  test('does not fail the run if it cannot be copied', async () => {
     const { target } = sandbox();
     const front = await startFaultProxy({ upstream: target.url });
     const { scene, candidate, there } = await signed({ ...target, url: front.url, host: front.host });

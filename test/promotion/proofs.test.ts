@@ -39,7 +39,7 @@ const forget = (world: World, ...names: string[]) => {
   for (const name of names) for (const target of TARGETS) world.tags.delete(`${target}:${name}`);
 };
 
-test('a proof on the candidate stops a run where neither the ledger nor a label nor a moving tag is left', async () => {
+test('a proof on the candidate stops a run if neither the ledger nor a label nor a moving tag is left', async () => {
   const world = newWorld();
   await runIn(world, 'v1.0.1');
   world.files.clear();
@@ -106,7 +106,7 @@ test('a record that was removed right after it was appended is noticed by its ow
   expect(world.moves).toEqual([]);
 });
 
-test('a proof on the image of the head counts where its tags are gone', async () => {
+test("a proof on the head's image counts even if its tags are gone", async () => {
   const world = newWorld();
   await runIn(world, 'v1.0.1');
   await runIn(world, '', { kind: 'hold', image: image('v1.0.1').digest, reason: 'it leaks' });
@@ -151,7 +151,7 @@ describe('a ledger that is not the one of these targets', () => {
     return world.files;
   }
 
-  test('is refused where no target of its head is configured, also where nothing was promoted there yet', async () => {
+  test('is refused if no target of its head is configured, even if nothing was promoted there yet', async () => {
     const world = newWorld();
     await filesOfOther(world);
     expect(await refusal(runIn(world, 'v1.0.1', undefined, { ledgerKey: 'key' }))).toMatch(
@@ -160,7 +160,7 @@ describe('a ledger that is not the one of these targets', () => {
     expect(world.moves).toEqual([]);
   });
 
-  test('is refused where only the target of a companion is in both', async () => {
+  test('is refused if only the target of a companion is in both', async () => {
     const world = newWorld();
     await filesOfOther(world);
     const { digest } = image('v1.0.2');
@@ -172,7 +172,7 @@ describe('a ledger that is not the one of these targets', () => {
     expect(world.moves).toEqual([]);
   });
 
-  test('is refused by the proofs where it is the one that was lost, and superseded since', async () => {
+  test('is refused by the proofs if it was lost and has been superseded since', async () => {
     const world = newWorld();
     await runIn(world, 'v1.0.1');
     const lost = new Map(world.files);
@@ -187,7 +187,7 @@ describe('a ledger that is not the one of these targets', () => {
     expect(world.moves).toEqual([]);
   });
 
-  test('is refused by the proofs where one target is in both', async () => {
+  test('is refused by the proofs if both have a target in common', async () => {
     const world = newWorld();
     await runIn(world, 'v1.0.2', undefined, { ledgerKey: 'key' });
     await filesOfOther(world);
@@ -236,7 +236,7 @@ describe('a label without a ledger stops a run', () => {
     expect(world.appended).toEqual([]);
   });
 
-  test('and is not adopted while promotion is frozen, nor as another image than a moving tag names', async () => {
+  test('and is adopted neither while promotion is frozen nor as another image than a moving tag names', async () => {
     const world = newWorld();
     world.tags.set(`${TARGETS[1]}:${CURRENT}`, image('v1.0.2').digest);
     const { tag, digest } = image('v1.0.1');
@@ -296,7 +296,7 @@ describe('a whole record that somebody wrote into the store', () => {
   });
 
   // The threat model says so: whoever can write the ledger can promote, where there is no key.
-  test('is promoted without it, and from then on proved', async () => {
+  test('is promoted without the key, and has a proof from then on', async () => {
     const world = await forged(undefined);
     expect(await refusal(runIn(world, 'v1.0.1'))).toMatch(/would take current-ceph down from v1.0.2/);
     expect(world.tags.get(`${TARGETS[0]}:${CURRENT}`)).toBe(image('v1.0.2').digest);

@@ -67,7 +67,7 @@ async function outcomeOf(work: Promise<Outcome>): Promise<Outcome['decision'] | 
 }
 
 test(
-  'exactly one record a number, and readers find the head when all have ended',
+  'each number has exactly one record, and readers find the head when all runs have ended',
   async () => {
     for (let round = 1; round <= ROUNDS; round += 1) {
       const images: Candidate[] = [];

@@ -34,7 +34,7 @@ async function withCompanions(): Promise<{ scene: Scene; companions: readonly [C
 }
 
 describe('a set of three images', () => {
-  test('is promoted as it was tested, is refused where one has moved, and comes back as a whole', async () => {
+  test('is promoted as it was tested, is refused if one image has moved, and comes back as a whole', async () => {
     const { scene, companions } = await withCompanions();
     const [first, second] = companions;
     const promoted = () =>
@@ -74,7 +74,7 @@ describe('a set of three images', () => {
     });
   });
 
-  test('is what the store has for a candidate that is named by its reference alone', async () => {
+  test('is read from the store if only the reference of its candidate is given', async () => {
     const { scene, companions } = await withCompanions();
     const [first, second] = companions;
     const pushed = await Promise.all([first.push('first'), second.push('second')]);

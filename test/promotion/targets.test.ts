@@ -8,7 +8,7 @@ import { candidateTargets, targetRepositories } from '../../src/rules/targets.js
 const DIGEST = `sha256:${'a'.repeat(64)}`;
 const candidate = v.parse(candidateSchema, `quay.io/ceph/daemon:v1@${DIGEST}`);
 
-test('a repository for the candidate, and companions with theirs', () => {
+test('a repository for the candidate, and one for each companion', () => {
   const targets = parseTargets([
     'quay.example/t/daemon',
     'quay.io/prometheus/prometheus:v2.33.4 -> quay.example/t/prometheus',

@@ -21,7 +21,7 @@ const BUILDS = [
   'v17.2.8-20241122',
 ];
 
-test('a year of rebuilds: each is found, tested and promoted, the former stays previous, and nobody edits anything', async () => {
+test('a year of rebuilds: each is found, tested and promoted, the one before it becomes previous, and nobody edits anything', async () => {
   const repository = v.parse(repositorySchema, 'quay.io/ceph/ceph');
   const imageOf = (name: string): Candidate => ({ repository, tag: tag(name), digest: digestOf(name) });
   const world = createWorld([], 'current-ceph');

@@ -27,7 +27,7 @@ function forged(change: (document: Document) => void): Buffer {
 test.each([
   ['EC P-256', EC],
   ['Ed25519', ED],
-])('what %s signed is verified by its public half', async (_, pair) => {
+])('what %s signed is verified with its public half', async (_, pair) => {
   const opened = await openBundle(await signerOf(pair).sign(STATEMENT), keysAuthority(pair.open));
   expect(opened).toMatchObject({
     statement: { predicateType: PROMOTION_TYPE },
@@ -35,7 +35,7 @@ test.each([
   });
 });
 
-test('the bundle is one that cosign takes: version 0.3, and no key id', () => {
+test('the bundle has the form that cosign accepts: version 0.3, without a key id', () => {
   const { mediaType, dsseEnvelope } = JSON.parse(SIGNED.toString());
   expect(mediaType).toBe('application/vnd.dev.sigstore.bundle.v0.3+json');
   expect(dsseEnvelope.payloadType).toBe('application/vnd.in-toto+json');
@@ -84,7 +84,7 @@ describe('refused', () => {
     expect('problem' in opened ? opened.problem : 'accepted').toMatch(/not signed by key [0-9a-f]{16} or key/);
   });
 
-  test('a signature by a key, where an identity must have signed', async () => {
+  test('a signature by a key if an identity must have signed', async () => {
     const opened = await openBundle(SIGNED, {
       kind: 'identity',
       issuer: 'https://issuer.example',
@@ -94,7 +94,7 @@ describe('refused', () => {
     expect(opened).toEqual({ problem: 'it has no certificate' });
   });
 
-  test('a trusted root that is none', async () => {
+  test('an invalid trusted root', async () => {
     const authority = { kind: 'identity', issuer: '', identity: '', trustedRoot: 'PEM' } as const;
     await expect(openBundle(SIGNED, authority)).rejects.toMatchObject({ hint: 'trusted-root' });
   });

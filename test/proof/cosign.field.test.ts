@@ -61,7 +61,7 @@ describe('on distribution v3', () => {
     for (const type of [PROMOTION_TYPE, SUMMARY_TYPE]) expect(shown.stdout).toContain(type);
   });
 
-  test('oras shows the record, by the command that the dashboard gives', async () => {
+  test('oras shows the record with the command that the dashboard gives', async () => {
     const { image } = await promote();
     // As on a record's page, but for the registry without TLS.
     const shown = await programs.oras(
@@ -83,7 +83,7 @@ describe('on distribution v3', () => {
     ]);
   });
 
-  test('a forced image is refused by who asks for the summary', async () => {
+  test('a forced image is refused if the summary is required', async () => {
     const request = { kind: 'force', tag: tag('v1.0.1'), reason: 'urgent', skipJobs: [JOB] } as const;
     const { image } = await promote({ request, with: { evaluate: verdict('wait') } });
     expect(await verify(PROMOTION_TYPE, image)).toMatchObject({ status: 0 });

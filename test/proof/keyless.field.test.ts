@@ -41,7 +41,7 @@ test('what a workflow signed is verified by its identity and the trusted root', 
   expect(await verdict(signed, authority())).toBe(`by ${VERIFIER}`);
 });
 
-test('a run recognises its own signature, and no changed one', async () => {
+test('a run recognises its own signature, but not a changed one', async () => {
   const opened = await signer(sigstore).open(signed);
   expect('statement' in opened && isOfClaim(opened.statement, CLAIM, PROMOTION_TYPE)).toBe(true);
   const document = JSON.parse(signed.toString());
@@ -85,13 +85,13 @@ describe('refused', () => {
     expect(await verdict(Buffer.from(JSON.stringify(document)), authority())).not.toMatch(/^by /);
   });
 
-  test('a certificate, where a key must have signed', async () => {
+  test('a certificate if a key must have signed', async () => {
     const opened = await openBundle(signed, { kind: 'keys', keys: [] });
     expect(opened).toEqual({ problem: 'it is not signed by a key' });
   });
 });
 
-test('a token is fetched before the record is written, and anew if it is old', async () => {
+test('a token is fetched before the record is written, and again if it has become old', async () => {
   let fetched = 0;
   let time = 0;
   const fetchToken = async () => {

@@ -54,7 +54,7 @@ describe('a signing key', () => {
 });
 
 describe('public keys', () => {
-  test('several are read, with anything blank between', () => {
+  test('several are read, with any blanks between them', () => {
     const keys = readPublicKeys(`\n${EC.open}\n\n${ED.open}`);
     expect(keys.map(({ asymmetricKeyType }) => asymmetricKeyType)).toEqual(['ec', 'ed25519']);
   });
@@ -70,7 +70,7 @@ describe('public keys', () => {
     expect(refusal(() => readPublicKeys(text))).toMatch(said);
   });
 
-  test('a key has one name, whichever half of it is asked', () => {
+  test('a key has the same name for both of its halves', () => {
     const [open] = readPublicKeys(EC.open);
     if (open === undefined) throw new Error('no key');
     expect(describeKey(readSigningKey(EC.secret, undefined))).toBe(describeKey(open));

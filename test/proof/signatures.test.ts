@@ -99,7 +99,7 @@ describe.each([
     expect(await typesAt(records)).toEqual([PROMOTION_TYPE]);
   });
 
-  test('whatever the request that a run is killed at, the next run leaves one of each', async () => {
+  test('at whatever request a run is killed, after the next run there is one of each', async () => {
     const records = promote(['v1']);
     for (let steps = 1; ; steps += 1) {
       const path = `${PATH}-${steps}`;
@@ -164,7 +164,7 @@ test('after a key was changed, the new one signs what is promoted once more', as
   expect(await verify(records)).toBe(SIGNING.signer.who);
 });
 
-describe('what is promoted is not believed if', () => {
+describe('what is promoted is not accepted if', () => {
   test('nothing is attached', async () => {
     expect(await verify(promote(['v1']))).toMatch(
       /no valid statement that ledger record 1 promotes it: there is none$/,
@@ -184,7 +184,7 @@ describe('what is promoted is not believed if', () => {
     expect(await verify(later)).toMatch(/no valid statement that ledger record 2 promotes it/);
   });
 
-  test('an older statement about it is attached again, without what tells its age', async () => {
+  test('an older statement about it is attached again, without its age', async () => {
     const records = promote(['v1']);
     const layer = await SIGNING.signer.sign(
       formatStatement(claim(records), PROMOTION_TYPE, records[0] as Buffer, VERIFIER),
@@ -199,7 +199,7 @@ describe('what is promoted is not believed if', () => {
     );
   });
 
-  test('the moving tag bears a newer statement: the ledger was cut', async () => {
+  test("the moving tag's image has a newer statement: the ledger was cut", async () => {
     const records = promote(['v1', 'v2']);
     await attach(records);
     const old = records.slice(0, 1);
@@ -235,7 +235,7 @@ describe('what is promoted is not believed if', () => {
     expect(unknown).toEqual({ problem: expect.stringMatching(/no valid statement that ledger record 3 promotes it/) });
   });
 
-  test('the moving tag bears a statement of another ledger', async () => {
+  test("the moving tag's image has a statement of another ledger", async () => {
     const [records, others] = [promote(['v1']), promote(['v2'])];
     await attach(records);
     await attach(others);
@@ -255,7 +255,7 @@ describe('what is promoted is not believed if', () => {
   });
 });
 
-test('a bad statement beside a good one does no harm', async () => {
+test('a bad statement next to a good one does no harm', async () => {
   const records = promote(['v1']);
   await client()
     .repository(places())
@@ -268,7 +268,7 @@ test('a bad statement beside a good one does no harm', async () => {
   expect(await verify(records)).toBe(SIGNING.signer.who);
 });
 
-test('what prune removes with an image is what ledgers of its label signed, and no other signature', async () => {
+test("prune removes with an image only the signatures of its label's ledgers", async () => {
   const records = promote(['v1']);
   await attach(records);
   await client()

@@ -54,7 +54,7 @@ test('a summary names the workflow, the criteria and the decision', () => {
   expect(summary.resourceUri).toContain(encodeURIComponent(CLAIM.digest));
 });
 
-test('a promotion has the whole record, in its very bytes', () => {
+test('a promotion has the whole record, byte for byte', () => {
   expect(readPromotion(statementOf(), CLAIM)).toMatchObject({ n: 2, sha256: CLAIM.position.sha256 });
 });
 
@@ -97,7 +97,7 @@ describe('a promotion is refused if', () => {
     });
   });
 
-  test('its record promotes another image, whatever its subject says', () => {
+  test('its record promotes another image than its subject', () => {
     const statement = { ...statementOf(), subject: [{ digest: { sha256: digestOf('evil').slice(7) } }] };
     expect(readPromotion(statement, { ...CLAIM, digest: digestOf('evil') })).toEqual({
       problem: 'its record does not promote this image to this target',
@@ -114,7 +114,7 @@ test.each([
   expect(parseStatement(Buffer.from(text))).toBeUndefined();
 });
 
-test('a statement is recognised as what a claim says, and as nothing else', () => {
+test('a statement is recognised only if it says what is claimed', () => {
   const earlier = claimOf(LEDGER.slice(0, 1));
   for (const type of [PROMOTION_TYPE, SUMMARY_TYPE]) {
     expect(isOfClaim(statementOf(type), CLAIM, type)).toBe(true);

@@ -94,7 +94,7 @@ describe('Gerrit has the commit of record 7 already', () => {
     );
   });
 
-  test('and the newest patch set is of a record, and ours is of none', () => {
+  test('and the newest patch set names a record, and ours names none', () => {
     expect(decidePatchSet({ commit: 'c', isOurs: true, isRight: false, message: at(8) }, undefined)).toBe('push');
   });
 });

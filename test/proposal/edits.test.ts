@@ -27,7 +27,7 @@ test.each([
   expect(parseYamlPath(text)).toEqual(path);
 });
 
-describe('a value of YAML is replaced where it stands', () => {
+describe('a value in YAML is replaced in place', () => {
   test.each([
     ['plain', 'a: 1 # the tag\nb: 2\n', 'a', 'v2', 'a: v2 # the tag\nb: 2\n'],
     ['single quotes', "ceph:\n  tag:  'v1'   # it's old\n", 'ceph.tag', 'v2', "ceph:\n  tag:  'v2'   # it's old\n"],
@@ -101,7 +101,7 @@ const { tree } = fc.letrec((tie) => ({
   node: fc.oneof({ maxDepth: 3, withCrossShrink: true }, leaf, tie('tree')),
 }));
 
-test('a random value of a random document changes, and no byte outside its line', () => {
+test('if a random value of a random document changes, no byte outside its line does', () => {
   fc.assert(
     fc.property(tree, fc.nat(), value, fc.boolean(), (document, which, wanted, single) => {
       const text = stringify(document, { defaultStringType: single ? 'QUOTE_SINGLE' : 'PLAIN', lineWidth: 0 })

@@ -70,17 +70,17 @@ test('what never arrived is asked for by Range', async () => {
   expect(await read([half, rest])).toEqual({ read: bytes, asked: [undefined, 'bytes=450-'], end: 1000 });
 });
 
-test('an end that comes early and in good order is a break too', async () => {
+test('a body that ends early without an error counts as broken off, too', async () => {
   const early = { bytes: bytes.subarray(0, 450) };
   const rest = { status: 206, range: 'bytes 450-999/1000', bytes: bytes.subarray(450) };
   expect((await read([early, rest])).read).toEqual(bytes);
 });
 
-test('a server that knows no Range begins anew', async () => {
+test('a server without Range starts from the beginning', async () => {
   expect(await read([half, { bytes }])).toEqual({ read: bytes, asked: [undefined, 'bytes=450-'], end: 1000 });
 });
 
-test('what is read again counts once', async () => {
+test('what is read again is counted once', async () => {
   const rest = { status: 206, range: 'bytes 100-999/1000', bytes: bytes.subarray(100) };
   expect((await read([{ bytes }, rest], [0, 100])).read).toEqual(bytes.subarray(100));
 });
@@ -107,7 +107,7 @@ describe('refused', () => {
     await expect(read(parts)).rejects.toMatchObject({ kind, message: expect.stringMatching(message) });
   });
 
-  test('nothing of a last piece that is wrong is handed on', async () => {
+  test('if the last piece is wrong, nothing of it is passed on', async () => {
     const wrong = Buffer.concat([bytes.subarray(0, 999), Buffer.from([0])]);
     const chunks: Uint8Array[] = [];
     const reading = async () => {

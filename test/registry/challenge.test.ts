@@ -34,14 +34,14 @@ test.each<[string, object | undefined]>([
   expect(parseChallenge(header, https)).toEqual(challenge);
 });
 
-test('no password leaves TLS', () => {
+test('no password is sent without TLS', () => {
   expect(() => parseChallenge('Bearer realm="http://a.test/t"', https)).toThrow(/without TLS/);
   expect(parseChallenge('Bearer realm="http://a.test/t"', new URL('http://r.test/'))).toEqual(
     bearer('http://a.test/t'),
   );
 });
 
-test('basic is of UTF-8', () => {
+test('basic authentication is encoded in UTF-8', () => {
   expect(basic({ username: 'a+b', password: 'ö:' })).toBe('Basic YStiOsO2Og==');
 });
 

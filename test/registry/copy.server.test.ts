@@ -117,7 +117,7 @@ describe('requests', () => {
     expect((await registry.repository(repository(to)).resolve(tag('moving')))?.digest).toBe(wide.digest);
   });
 
-  test('within one repository, only the tag', async () => {
+  test('within one repository, only the tag is written', async () => {
     const { front, registry, from } = await scene(wide);
     await registry.copy([copyOf(from, wide, from, 'v1-again')], plain);
     expect(front.requests.map(({ method }) => method).sort()).toEqual(['GET', 'GET', 'PUT']);
@@ -200,7 +200,7 @@ describe('what passes', () => {
     expect(await tagged(to)).toBe(wide.digest);
   });
 
-  test('an immutable tag that a PUT finds set by itself', async () => {
+  test('an immutable tag that is set already with the same digest', async () => {
     const path = /manifests\/v1$/;
     const lost: Rule = { method: 'PUT', path, fault: { kind: 'lose-answer' }, times: 1 };
     const { registry, from, to } = await scene(wide, [lost, { method: 'PUT', path, fault: busy(409) }]);
@@ -212,7 +212,7 @@ describe('what passes', () => {
     });
   });
 
-  test('a registry that cannot mount is uploaded to', async () => {
+  test('a registry that cannot mount gets uploads', async () => {
     const { registry, from, to } = await scene(wide, [{ path: /mount=/, fault: busy(404) }]);
     expect(await registry.copy([copyOf(from, wide, to)], plain)).toMatchObject([{ uploaded: { blobs: 26 } }]);
     expect(await tagged(to)).toBe(wide.digest);
@@ -284,7 +284,7 @@ describe('blobs that break on the way', () => {
   });
 });
 
-describe('what is refused, and no tag is set', () => {
+describe('what is refused before a tag is set', () => {
   const html = { 'content-type': 'text/html' };
   const child = new RegExp(`manifests/${wide.images[0]?.digest}`);
   const index = { 'content-type': wide.mediaType, 'docker-content-digest': `sha256:${'0'.repeat(64)}` };

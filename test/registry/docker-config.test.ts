@@ -73,7 +73,7 @@ test.each(['', ' \n', '{}', '\ufeff{}', '{"auths": null}', '{"auths": {}, "creds
   },
 );
 
-test('a login that a credential helper keeps is named, and nobody is logged in', () => {
+test('a login in a credential helper is named, and not used', () => {
   const helped = parseDockerConfig(config, '/x/config.json')(repository('helped.test/x'));
   expect(helped).toEqual({
     note: '/x/config.json leaves its login to the credential helper "ecr-login", which is not run',
@@ -86,7 +86,7 @@ test('a login that a credential helper keeps is named, and nobody is logged in',
 test.each([
   ['odd.test/x', /^config.json: the login for odd.test: auth/],
   ['broken.test/x', /^config.json: the login for broken.test: its auth is not base64 of user:password$/],
-])('an entry that is wrong ends only what needs it: %s', (name, message) => {
+])('a wrong entry fails only what needs it: %s', (name, message) => {
   const logins = parseDockerConfig(config, 'config.json');
   expect(() => logins(repository(name))).toThrow(UserError);
   expect(() => logins(repository(name))).toThrow(message);

@@ -69,7 +69,7 @@ describe('the newest stable tag and its digest', () => {
     ['', {}, {}, 4 + 2],
     [', which asks for tokens', { tokens: true }, {}, 4 + 3],
     [', which asks for tokens, with a login', { tokens: true }, { login }, 4 + 3],
-  ])('of Quay%s: of the tags only those that can be stable', async (_, options, as, requests) => {
+  ])('of Quay%s: only the tags that can be stable are listed', async (_, options, as, requests) => {
     const server = await quay(listing2022, options);
     const { candidate, tagsRead } = await find(server.image, { registry: client(as) });
     expect(candidate).toMatchObject({ tag: NEWEST, digest: cephDaemonImage(NEWEST).digest });
@@ -110,7 +110,7 @@ test('a registry that is too slow for it', async () => {
 });
 
 describe("what Quay's listing tells", () => {
-  test('aliases: other tags that are listed on the digest', async () => {
+  test('aliases: other tags that the listing has for the digest', async () => {
     const aarch64 = `${newer}-aarch64`;
     const server = await quay([
       row(newer),
@@ -127,12 +127,12 @@ describe("what Quay's listing tells", () => {
     });
   });
 
-  test('what is dead or has expired is not chosen', async () => {
+  test('what was deleted or has expired is not chosen', async () => {
     const server = await quay([row(older), row(newer, { end: NOW }), row(newer, { image: amd64Only, end: NOW + 9 })]);
     expect((await find(server.image, { listing: 'quay' })).candidate.tag).toBe(older);
   });
 
-  test('minimum-age: by the time when a tag was set', async () => {
+  test('minimum-age: counts from when the tag was set', async () => {
     const server = await quay([row(older, { start: NOW - 8 * DAY }), row(newer, { start: NOW - 6 * DAY })]);
     const asked = { policy: { minimumAge: 7 * DAY } };
     expect((await find(server.image, asked)).candidate.tag).toBe(older);
@@ -158,7 +158,7 @@ describe("what Quay's listing tells", () => {
   });
 });
 
-describe('the digest is of the bytes', () => {
+describe('the digest is computed from the bytes', () => {
   test.each([
     ['bytes that are not what the registry says', { kind: 'flip', at: 300 } as const, 'digest-mismatch'],
     [
@@ -185,7 +185,7 @@ describe('platforms', () => {
     return before(source.url, to);
   }
 
-  test('a tag that lacks one gives way to the next; each manifest is read once', async () => {
+  test('a tag that lacks one is passed over for the next; each manifest is read once', async () => {
     const server = await pushed({ [older]: both, [newer]: amd64Only, [tag('6.0.5 pacific centos-8')]: both });
     const { candidate, selection } = await find(server.image, asked);
     expect(candidate).toMatchObject({ tag: older, digest: both.digest });
@@ -197,13 +197,13 @@ describe('platforms', () => {
     ]);
   });
 
-  test('those of an image that is no index are in its configuration', async () => {
+  test('those of an image without an index are read from its configuration', async () => {
     const server = await pushed({ [`${newer}-aarch64`]: bare });
     const { candidate } = await find(server.image, { policy: { platforms: ['linux/arm64'] } });
     expect(candidate.digest).toBe(bare.digest);
   });
 
-  test('nowhere: what there is instead', async () => {
+  test('if no tag has them, the error says what there is instead', async () => {
     const server = await pushed({ [older]: bare, [newer]: amd64Only });
     await expect(find(server.image, asked)).rejects.toThrow(
       `${server.image}: no stable tag of flavor pacific on centos with linux/amd64 and linux/arm64; ` +
@@ -231,7 +231,7 @@ describe('what a tag turns out to be', () => {
 
   const ofSemver = { policy: { scheme: semver, flavor: undefined } };
 
-  test('an artifact that is no image is passed over', async () => {
+  test('an artifact that is not an image is passed over', async () => {
     const chart = artifact('application/vnd.cncf.helm.config.v1+json');
     const server = await pushed({ 'v1.5.1': both, '1.5.1': chart, '1.6.0': chart });
     const { candidate, selection } = await find(server.image, ofSemver);
@@ -252,7 +252,7 @@ describe('what a tag turns out to be', () => {
     expect(selection.warnings).toEqual([`${newer} is listed, and passed over: it no longer has a manifest`]);
   });
 
-  test('where all are gone it is an error that says so', async () => {
+  test('if all are gone, it is an error that says so', async () => {
     const server = await pushed({ [older]: both, [newer]: both });
     server.front.rules.push({ path: /manifests/, fault: { kind: 'answer', status: 404 } });
     await expect(find(server.image)).rejects.toThrow(
@@ -260,14 +260,14 @@ describe('what a tag turns out to be', () => {
     );
   });
 
-  test('an image of one other architecture gives way, unless there is nothing else', async () => {
+  test('an image of one other architecture is passed over, unless there is nothing else', async () => {
     const server = await pushed({ 'v1.2.3': both, 'v1.2.4': arm });
     expect((await find(server.image, ofSemver)).candidate.tag).toBe('v1.2.3');
     const alone = await pushed({ 'v1.2.4': arm });
     expect((await find(alone.image, ofSemver)).candidate.tag).toBe('v1.2.4');
   });
 
-  test.each(['aarch64', 'x86_64'] as const)('%s is read from the images where tags do not name it', async (arch) => {
+  test.each(['aarch64', 'x86_64'] as const)('%s is read from the images if tags do not name it', async (arch) => {
     const server = await pushed({ 'v1.2.3': both, 'v1.2.4': amd64Only, 'v1.2.5': arm });
     const { candidate, selection } = await find(server.image, { policy: { ...ofSemver.policy, arch } });
     expect(candidate.tag).toBe(arch === 'aarch64' ? 'v1.2.5' : 'v1.2.4');
@@ -275,13 +275,13 @@ describe('what a tag turns out to be', () => {
     expect(passed).toEqual(arch === 'aarch64' ? [] : ['v1.2.5 for linux/arm64 only']);
   });
 
-  test('a digest is excluded that the listing does not tell', async () => {
+  test('a digest can be excluded even if the listing does not have it', async () => {
     const server = await pushed({ [older]: amd64Only, [newer]: both });
     const { candidate } = await find(server.image, { policy: { exclude: [both.digest] } });
     expect(candidate.tag).toBe(older);
   });
 
-  test('minimum-age counts from when the image says that it was built', async () => {
+  test('minimum-age counts from the build time in the image', async () => {
     const server = await pushed({ [newer]: both });
     const built = Date.parse('2022-05-06T00:00:00Z') / 1000;
     const aged = (days: number) => ({ policy: { minimumAge: 7 * DAY, now: built + days * DAY } });
@@ -337,7 +337,7 @@ describe('nothing is chosen, and the error says what there is', () => {
     );
   });
 
-  test('what looks newer is in the log then too', async () => {
+  test('the log also names what looks newer', async () => {
     const server = await quay([row(older), row(`${newer}-sig`)]);
     const log = createLines();
     await expect(find(server.image, { log, listing: 'quay', policy: { flavor: 'quincy' } })).rejects.toThrow(UserError);

@@ -71,7 +71,7 @@ describe.each<[Listing]>([['quay'], ['distribution']])('listing by %s', (listing
     expect(candidate).toMatchObject({ tag: NEWEST, digest: cephDaemonImage(NEWEST).digest });
   });
 
-  test('429 with Retry-After: nothing is asked before it is over', async () => {
+  test('429 with Retry-After: no request is sent before it is over', async () => {
     const times: number[] = [];
     const front = await startFaultProxy({
       upstream: listing === 'quay' ? quay.url : source.url,
@@ -130,12 +130,12 @@ describe.each<[Listing]>([['quay'], ['distribution']])('listing by %s', (listing
   });
 });
 
-test('a byte a second where the manifest is asked for', async () => {
+test('a manifest that arrives at a byte a second', async () => {
   const front = await frontOf('distribution', [{ path: /manifests/, fault: { kind: 'drip', everyMs: 1000 } }]);
   await expect(search(front, 'distribution', 1000)).rejects.toMatchObject({ kind: 'timeout' });
 });
 
-test('one empty page, where the registry has more after it', async () => {
+test('an empty page, although the registry has more after it', async () => {
   const front = await frontOf('distribution', [{ path: LIST, fault: answer(200, '{"tags":[]}'), skip: 2, times: 1 }]);
   await expect(search(front, 'distribution')).rejects.toMatchObject({
     kind: 'bad-answer',
@@ -144,7 +144,7 @@ test('one empty page, where the registry has more after it', async () => {
   expect(front.requests.at(-1)).toMatchObject({ path: expect.stringMatching(/[?&]n=2(?:&|$)/), status: 200 });
 });
 
-test('where the range breaks off at once, the whole is read', async () => {
+test('if the range breaks off at once, the whole listing is read', async () => {
   const front = await frontOf('distribution', [{ path: /last=v&/, fault: html }]);
   const { candidate, tagsRead } = await search(front, 'distribution');
   expect(candidate.tag).toBe(NEWEST);

@@ -31,7 +31,7 @@ describe('distribution v3 at 100 tags a page', () => {
     return { names: tags.map(({ name }) => name), narrowed, asked };
   }
 
-  test('the first page, and what begins with the prefix', async () => {
+  test('the first page is read, and what begins with the prefix', async () => {
     const { names, narrowed, asked } = await read('v');
     const sorted = [...cephDaemonTags].sort();
     expect(names).toEqual([...sorted.slice(0, 100), ...sorted.filter((name) => name.startsWith('v'))]);
@@ -40,20 +40,20 @@ describe('distribution v3 at 100 tags a page', () => {
     expect(asked).toHaveLength(5);
   });
 
-  test('all, where no prefix is asked for', async () => {
+  test('all tags are read if no prefix is asked for', async () => {
     const { names, narrowed, asked } = await read();
     expect(names.sort()).toEqual([...cephDaemonTags].sort());
     expect(narrowed).toBe(false);
     expect(asked).toHaveLength(7);
   });
 
-  test('all, where nothing begins with it', async () => {
+  test('all tags are read if nothing begins with it', async () => {
     const { names, narrowed } = await read('w');
     expect(names).toHaveLength(cephDaemonTags.length);
     expect(narrowed).toBe(false);
   });
 
-  test('none of what comes after the prefix', async () => {
+  test('nothing that comes after the prefix is read', async () => {
     const { names, narrowed, asked } = await read('latest');
     expect(names).toEqual([...cephDaemonTags].sort().slice(0, 100));
     expect(narrowed).toBe(true);
@@ -116,7 +116,7 @@ const DEVEL = Array.from({ length: 300 }, (_, n) => `main-${(n + 4096).toString(
 const STABLE = Array.from({ length: 150 }, (_, n) => `v6.0.${n}-stable-6.0-pacific-centos-8`).sort();
 const SORTED = [...DEVEL, ...STABLE];
 
-describe('the whole listing where the order is not proven', () => {
+describe('the whole listing is read if the order is not proven', () => {
   test('the order is, for comparison', async () => {
     const { asked, read } = standIn({ tags: SORTED });
     expect(await read()).toEqual({ names: [...DEVEL.slice(0, 100), ...STABLE], narrowed: true });
@@ -141,7 +141,7 @@ describe('the whole listing where the order is not proven', () => {
 test.each([
   ['no name', (_: string, index: number) => `from=${index}`],
   ['not the last name', (_: string, index: number) => `from=${index}&last=x`],
-])('where the cursor is %s, nothing is asked for that the registry did not name', async (_, cursor) => {
+])('if the cursor is %s, only pages that the registry named are requested', async (_, cursor) => {
   const { read, asked } = standIn({ tags: SORTED, cursor });
   expect(await read()).toEqual({ names: SORTED, narrowed: false });
   expect(asked.filter((search) => search.includes('last=v'))).toEqual([]);
@@ -157,7 +157,7 @@ const ORDERS: readonly NonNullable<StandIn['order']>[] = [
   (a, b) => byText([...a].reverse().join(''), [...b].reverse().join('')),
 ];
 
-test('property: no stable tag is missed, whatever order a registry has and whatever it makes of the prefix', async () => {
+test('property: no stable tag is missed, whatever order a registry has and however it treats the prefix', async () => {
   const name = fc.oneof(
     fc.nat(9999).map((n) => `main-${n}`),
     fc.nat(999).map((n) => `v6.0.${n}-stable-6.0-pacific-centos-stream8`),

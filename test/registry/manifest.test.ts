@@ -34,7 +34,7 @@ describe.each<Format>(['oci', 'docker'])('%s', (format) => {
   });
 });
 
-test('platforms: attestations name none, variants count but for arm64/v8', () => {
+test('platforms: attestations have none; variants count, except for arm64/v8', () => {
   const child = (os: string, architecture: string, variant?: string) => ({
     ...descriptor,
     platform: { os, architecture, variant },
@@ -165,7 +165,7 @@ describe('refused', () => {
     expect(error).toMatchObject({ message: expect.stringMatching(/^r\/x:v1: /) });
   });
 
-  test('whatever is no manifest, by a named error', () => {
+  test('whatever is not a manifest, with an error that says so', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
         expect(() => parseManifest(Buffer.from(text), MEDIA_TYPES.oci.index, 'r/x:v1')).toThrow(/^r\/x:v1: /);
@@ -174,7 +174,7 @@ describe('refused', () => {
   });
 });
 
-test('a digest is of the bytes', () => {
+test('a digest is computed from the bytes', () => {
   expect(digestOf(Buffer.from(''))).toBe('sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855');
 });
 

@@ -30,7 +30,7 @@ test('8 MB, and no more', async () => {
   expect([0, 1, 2, 3, 4].map((n) => memory.recall(digest(n)) !== undefined)).toEqual([true, true, true, true, false]);
 });
 
-test('of the referrers API, by repository', () => {
+test('whether there is a referrers API, by repository', () => {
   const memory = createMemory();
   memory.noteReferrers(repository('r.test/a'), false);
   memory.noteReferrers(repository('r.test/b'), true);

@@ -51,7 +51,7 @@ const error = (status: number, code: string, message = ''): Answer => ({
 });
 const puts = (registry: MemoryRegistry) => registry.asked.filter(({ method }) => method === 'PUT');
 
-describe('absence is believed of a GET that says 404 alone', () => {
+describe('only a GET that answers 404 shows that something does not exist', () => {
   test.each<[string, Answer]>([
     ['a web page', HTML],
     ['nothing', { status: 200 }],
@@ -79,7 +79,7 @@ describe('layers', () => {
     ['application/vnd.docker.image.rootfs.diff.tar.gzip', false],
     ['application/vnd.oci.image.layer.nondistributable.v1.tar+gzip', true],
     ['application/vnd.docker.image.rootfs.foreign.diff.tar.gzip', true],
-  ])('of type %s, with urls: stay behind %s', async (type, stays) => {
+  ])('of type %s, with urls, are not copied %s', async (type, stays) => {
     const log = createLines();
     const image = source.image(FROM, 'v1', (document) => ({ ...document, ...layers(source, LAYER_TYPE, type) }));
     const [copied] = await client({ log }).copy([across(image)], plain);
@@ -87,7 +87,7 @@ describe('layers', () => {
     expect(log.lines.some((line) => line.includes('1 layers stay behind'))).toBe(stays);
   });
 
-  test('one that is there twice is copied once', async () => {
+  test('one that occurs twice is copied once', async () => {
     const image = source.image(FROM, 'v1', (document) => ({
       ...document,
       layers: [...document.layers, ...document.layers],
@@ -116,7 +116,7 @@ describe('pages', () => {
     (last: string) => `</v2/inner/name/tags/list?last=${last}>; rel="next"`,
     (last: string) => `<http://registry:5000/api/docker/remote/v2/${FROM}/tags/list?last=${last}>; rel="next"`,
     (last: string) => `<?last=${last}>; rel="next"`,
-  ])('a link that names the repository as the registry behind a proxy knows it: %s', async (link) => {
+  ])("a link with the repository's name behind a proxy: %s", async (link) => {
     expect((await pages(link)).tags).toHaveLength(4);
   });
 
@@ -165,7 +165,7 @@ describe('referrers', () => {
   });
 
   // oras-project/oras-go#1396
-  test('cannot be kept where GitLab reads their tag as the digest', async () => {
+  test('cannot be kept if GitLab reads their tag as the digest', async () => {
     const { digest } = within(target.image(TO, 'v1')).source;
     target.answer = (asked) => {
       if (!asked.url.pathname.endsWith(`/manifests/${digest.replace(':', '-')}`)) return undefined;
@@ -285,7 +285,7 @@ describe('logging in', () => {
   });
 
   // goharbor/harbor#18856
-  test('Basic where a token turned out to be too little', async () => {
+  test('Basic if a token turns out not to be enough', async () => {
     const { digest } = source.image(FROM, 'v1');
     source.answer = ({ url, headers }) => {
       if (url.pathname === '/token') return { status: 200, body: { token: 'little' } };
@@ -296,7 +296,7 @@ describe('logging in', () => {
   });
 
   // SgtSilvio/gradle-oci#144
-  test('no password before the registry asks, where it refuses one that it did not ask for', async () => {
+  test('no password before the registry asks, because it refuses one that it did not ask for', async () => {
     const { digest } = source.image(FROM, 'v1');
     source.answer = ({ url, headers }) => {
       if (url.pathname === '/token') return { status: 200, body: { token: 'good' } };
@@ -353,7 +353,7 @@ describe('a PUT of a tag', () => {
     target.manifests.set(`${TO}:v1`, { bytes: body, type: headers['content-type'] ?? '' });
   };
 
-  test('that can be read a little later counts', async () => {
+  test('whose tag can be read a little later counts', async () => {
     const image = source.image(FROM, 'v1');
     let stale = 2;
     target.answer = (asked) => {
@@ -370,7 +370,7 @@ describe('a PUT of a tag', () => {
     expect(await client().copy([across(image)], plain)).toMatchObject([{ state: 'copied' }]);
   });
 
-  test('that is never to be read does not', async () => {
+  test('whose tag can never be read does not', async () => {
     const image = source.image(FROM, 'v1');
     target.answer = (asked) => (isTag(asked) && asked.method === 'PUT' ? { status: 201 } : undefined);
     await expect(client().copy([across(image)], plain)).rejects.toMatchObject({ kind: 'conflict' });
@@ -396,7 +396,7 @@ describe('a PUT of a tag', () => {
   });
 });
 
-test('charts beside images, of the same version and of a newer one: the image', async () => {
+test('charts next to images, of the same and of a newer version: the image is chosen', async () => {
   const chart = (name: string) =>
     source.image(FROM, name, (document) => ({
       ...document,
@@ -426,7 +426,7 @@ test('an index of one image and its provenance is an image of one platform', asy
 });
 
 describe('tag listings', () => {
-  test('a last page of null behind a full one', async () => {
+  test('a last page of null after a full one', async () => {
     for (const name of [OLD, NEW]) source.image(FROM, name);
     source.answer = ({ url }) => {
       if (!url.pathname.endsWith('/tags/list')) return undefined;
@@ -471,7 +471,7 @@ test.each([
   expect(await there.checkPush()).toBe(shows);
 });
 
-test('a server that is no registry at all ends in one line', async () => {
+test('a server that is not a registry gives an error of one line', async () => {
   const server = createServer((_, response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<html>'));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();

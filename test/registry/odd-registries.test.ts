@@ -58,7 +58,7 @@ describe('layers', () => {
     expect(target.blobs.size).toBe(source.blobs.size);
   });
 
-  test('one of a foreign type stays behind, which is said', async () => {
+  test('one of a foreign type is not copied, with a message', async () => {
     const log = createLines();
     const image = source.image(FROM, 'v1', (manifest) => ({
       ...manifest,
@@ -137,7 +137,7 @@ describe('referrers', () => {
     },
   );
 
-  test('a target in trouble ends the copy before the tag', async () => {
+  test('a target that fails ends the copy before the tag', async () => {
     const image = source.image(FROM, 'v1');
     const signature = sign(image, 1);
     source.answer = ({ url }) =>
@@ -148,7 +148,7 @@ describe('referrers', () => {
     expect(target.digestAt(TO, 'v1')).toBeUndefined();
   });
 
-  test('600 of them: 500 are copied, and that is said', async () => {
+  test('600 of them: 500 are copied, with a message', async () => {
     const log = createLines();
     const image = source.image(FROM, 'v1');
     const manifests = Array.from({ length: 600 }, (_, n) => sign(image, n));
@@ -159,7 +159,7 @@ describe('referrers', () => {
     expect(log.lines).toContainEqual(expect.stringMatching(/more than 500 referrers; only the first 500 are copied/));
   });
 
-  test('empty pages that always have a next one come to an end', async () => {
+  test('endless empty pages come to an end', async () => {
     const image = source.image(FROM, 'v1');
     source.answer = ({ url }) =>
       url.pathname.includes('/referrers/')
@@ -250,7 +250,7 @@ describe('tokens', () => {
     ['without a lifetime', {}],
     ['with a lifetime of zero', { expires_in: 0 }],
     ['with null for one', { expires_in: null, access_token: null }],
-  ])('one %s is used while it works', async (_, more) => {
+  ])('one %s is used as long as it works', async (_, more) => {
     const { digest } = source.image(FROM, 'v1');
     source.answer = ({ url, headers }) => {
       if (url.pathname === '/token') return { status: 200, body: { token: 'good', ...more } };
@@ -293,7 +293,7 @@ describe('tokens', () => {
     expect(await read({ hint: 'log-in-to-source', login: { identityToken: 'refresh' } })).toMatchObject({ digest });
   });
 
-  test.each([403, 404])('a login is sent where /v2/ is open, and a private repository says %i', async (status) => {
+  test.each([403, 404])('a login is sent if /v2/ is open and a private repository answers %i', async (status) => {
     const { digest } = source.image(FROM, 'v1');
     source.answer = ({ url, headers }) =>
       url.pathname !== '/v2/' && headers.authorization !== BASIC ? error(status, 'DENIED') : undefined;
@@ -321,7 +321,7 @@ describe('tokens', () => {
     });
   });
 
-  test('logins by repository of one registry: each is sent for its own alone', async () => {
+  test('logins for repositories of one registry: each is sent only for its own', async () => {
     const image = source.image(FROM, 'v1');
     const userOf = (authorization = '') => Buffer.from(authorization.slice(6), 'base64').toString().split(':')[0];
     source.answer = ({ url, headers }) => {
@@ -362,13 +362,13 @@ describe('the finder', () => {
     expect(selection.warnings).toEqual([expect.stringMatching(/passed over: .*application\/vnd\.cncf\.helm\.config/)]);
   });
 
-  test('names what it passed over where nothing is left', async () => {
+  test('names what it passed over if nothing is left', async () => {
     source.image(FROM, NEW);
     source.answer = (asked) => (isManifest(asked) ? error(404, 'MANIFEST_UNKNOWN') : undefined);
     await expect(search()).rejects.toMatchObject({ hint: 'exclude-tag', message: expect.stringContaining(NEW) });
   });
 
-  test('takes an index whose children name no platform, and not one of artifacts', async () => {
+  test('takes an index whose children name no platform, but not one of artifacts', async () => {
     const index = (children: readonly object[], name: string) =>
       source.manifest(
         FROM,
@@ -405,7 +405,7 @@ describe('the finder', () => {
     expect(log.lines).toContainEqual(expect.stringContaining("no tag listing by Quay's API"));
   });
 
-  test('reads an empty page behind an opaque cursor once more, and then believes it', async () => {
+  test('reads an empty page after an opaque cursor once more, and then accepts it', async () => {
     for (const name of [OLD, NEW]) source.image(FROM, name);
     const cursors: (string | null)[] = [];
     source.answer = ({ url }) => {
@@ -444,7 +444,7 @@ describe('the words of a server', () => {
     await expect(search({ listing: 'distribution' })).rejects.toThrow(words);
   });
 
-  test('nothing is said of a body from another host, and the host is named', async () => {
+  test('nothing of a body from another host is shown, and the host is named', async () => {
     target.answer = () => ({ status: 403, body: { errors: [{ code: 'DENIED', message: 'inner secret' }] } });
     source.answer = ({ url }) => ({ status: 307, headers: { location: `${target.url}${url.pathname}` } });
     const refused = search({ listing: 'distribution' });
@@ -456,7 +456,7 @@ describe('the words of a server', () => {
     await expect(wrong).rejects.not.toThrow('inner secret');
   });
 
-  test('413 says that a body is limited', async () => {
+  test('413 says that the size of a body is limited', async () => {
     const image = source.image(FROM, 'v1');
     target.answer = ({ method }) => (method === 'PUT' ? { status: 413, body: '<html>' } : undefined);
     await expect(client().copy([across(image)], { referrers: false })).rejects.toMatchObject({

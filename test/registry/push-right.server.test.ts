@@ -32,13 +32,13 @@ afterAll(async () => {
 const target = () => repository(`${registry.host}/tripleo/daemon`);
 const stored = async () => (await readdir(storage, { recursive: true })).filter((name) => name.includes('tripleo'));
 
-test('who may push is told so, and nothing is created', async () => {
+test('an account that may push is told so, and nothing is created', async () => {
   await expect(client({ login }).repository(target()).checkPush()).resolves.toBe(true);
   expect(tokens.requests.at(-1)).toEqual({ scopes: ['repository:tripleo/daemon:pull,push'], who: 'login' });
   expect(await stored()).toEqual([]);
 });
 
-test('who may only pull is refused, and the hint is at the login', async () => {
+test('an account that may only pull is refused, with a hint at the login', async () => {
   await expect(client().repository(target()).checkPush()).rejects.toMatchObject({
     message: expect.stringMatching(/tripleo\/daemon: PATCH blobs\/uploads.* answered 40[13] /),
     hint: 'log-in-to-target',

@@ -32,13 +32,13 @@ async function scene(options: Partial<FaultProxyOptions>) {
 const answer = (status: number, code: string) =>
   ({ kind: 'answer', status, body: JSON.stringify({ errors: [{ code, detail: {}, message: 'by Quay' }] }) }) as const;
 
-test('a mount from a repository that the token may not read is silently an upload', async () => {
+test('a mount from a repository that the token may not read silently becomes an upload', async () => {
   const copy = await scene({ path: (path) => path.replace(/\?mount=.*/, '') });
   expect(await client().copy([copy], { referrers: false })).toMatchObject([{ uploaded: { blobs: 6 } }]);
   expect(await client().repository(copy.target.repository).resolve(tag('v1'))).toMatchObject({ digest: image.digest });
 });
 
-test('an index whose children it does not find is invalid', async () => {
+test('an index whose children do not exist is invalid', async () => {
   const rule = { method: 'PUT', path: /manifests\/v1$/, fault: answer(400, 'MANIFEST_INVALID') };
   const copy = await scene({ rules: [rule] });
   await expect(client().copy([copy], { referrers: false })).rejects.toMatchObject({
@@ -55,7 +55,7 @@ test('a tag that is immutable is a conflict, and is named', async () => {
   });
 });
 
-test('a small blob goes with the request that asks for it', async () => {
+test('a small blob is sent with the request that starts its upload', async () => {
   /** As `start_blob_upload` has it (endpoints/v2/blob.py): a digest without a mount is an upload at once. */
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = '', url = '' } = request;

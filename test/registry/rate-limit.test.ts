@@ -22,7 +22,7 @@ function createTime(): Clock & { run(): Promise<void> } {
   };
 }
 
-test('no more than its width at once, in order', async () => {
+test('no more requests than allowed run at once, in order', async () => {
   const time = createTime();
   const limit = createRateLimit(3, time);
   let under = 0;
@@ -44,7 +44,7 @@ test('no more than its width at once, in order', async () => {
   expect(time.now()).toBe(70);
 });
 
-test('a 429 stops all for as long as it says', async () => {
+test('a 429 pauses all requests for as long as it says', async () => {
   const time = createTime();
   const limit = createRateLimit(10, time);
   const first = await limit.enter();
@@ -70,7 +70,7 @@ function limiter(time: Clock, perSecond: number, burst: number): () => boolean {
   };
 }
 
-test('40 requests to a server that takes 5 a second do not bounce off it', async () => {
+test('40 requests to a server that accepts 5 a second all succeed', async () => {
   const time = createTime();
   const limit = createRateLimit(10, time);
   const passes = limiter(time, 5, 2);

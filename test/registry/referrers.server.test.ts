@@ -67,7 +67,7 @@ async function listAt(subject: Content): Promise<unknown> {
   return JSON.parse(manifest.bytes.toString()).manifests;
 }
 
-test('tags of cosign follow, of the index and of its children, and before the tag', async () => {
+test("cosign's tags of the index and of its children are copied, before the tag", async () => {
   const attestation = buildImage({ layers: [buildLayer('attestation', 40)] });
   const [child] = image.images;
   if (child === undefined) throw new Error('no child');
@@ -81,7 +81,7 @@ test('tags of cosign follow, of the index and of its children, and before the ta
   expect(puts.at(-1)?.path).toMatch(/v1$/);
 });
 
-test('a tag of cosign that is another at the target stays, and is named', async () => {
+test('a tag of cosign that differs at the target stays, and is named', async () => {
   const other = aboutIt(image, 'other');
   await pushImage({ url: source.url, repository: from }, signature, [tagOf(image, '.sig')]);
   await pushImage({ url: source.url, repository: to }, other, [tagOf(image, '.sig')]);
@@ -101,7 +101,7 @@ describe.each(['by tag', 'by API'])('a list of referrers %s', (way) => {
     front.rules.push({ path: new RegExp(`${from}/referrers/${image.digest}`), fault });
   });
 
-  test('follows, and the target, which has no API, gets it by tag', async () => {
+  test('is copied, and a target without the API gets it as a tag', async () => {
     await client().copy([copy()], on);
     expect(await client().repository(at(to)).getManifest(digest(signature.digest))).toMatchObject({
       subject: image.digest,
@@ -117,7 +117,7 @@ describe.each(['by tag', 'by API'])('a list of referrers %s', (way) => {
     expect(await listAt(image)).toEqual([descriptor(other), entry]);
   });
 
-  test('stays behind if so wanted', async () => {
+  test('is not copied with referrers off', async () => {
     await client().copy([copy()], { referrers: false });
     expect(await digestAt(tagOf(image))).toBeUndefined();
     expect(await digestAt('v1')).toBe(image.digest);
@@ -133,7 +133,7 @@ describe('what was signed after the copy', () => {
   });
   const changes = () => front.requests.filter(({ method }) => method === 'POST' || method === 'PUT');
 
-  test('follows with the next one, once', async () => {
+  test('is copied with the next run, once', async () => {
     await putManifest({ url: source.url, repository: from }, indexOf(entry), tagOf(image));
     await pushImage({ url: source.url, repository: from }, later, [tagOf(image, '.sig')]);
     expect(await client().planCopy([copy()], on)).toMatchObject([{ state: 'there', referrers: 2 }]);
@@ -147,12 +147,12 @@ describe('what was signed after the copy', () => {
     expect(changes()).toEqual([]);
   });
 
-  test('is not asked for if so wanted', async () => {
+  test('is not asked for with referrers off', async () => {
     await client().copy([copy()], { referrers: false });
     expect(front.requests).toHaveLength(2);
   });
 
-  test('is not known where the source has lost the image, which is said and stops nothing', async () => {
+  test('is not known if the source has lost the image: a message says so, and the run goes on', async () => {
     front.rules.push({ method: 'GET', path: new RegExp(`${from}/manifests`), fault: { kind: 'answer', status: 404 } });
     const log = createLines();
     expect(await client({ log }).copy([copy()], on)).toMatchObject([{ state: 'there', referrers: 0 }]);
@@ -162,21 +162,21 @@ describe('what was signed after the copy', () => {
   });
 });
 
-test('what is listed and was deleted is no referrer', async () => {
+test('what is listed but was deleted is not a referrer', async () => {
   await pushImage({ url: source.url, repository: from }, signature, []);
   await putManifest({ url: source.url, repository: from }, indexOf(entry), tagOf(image));
   front.rules.push({ path: new RegExp(`manifests/${signature.digest}`), fault: { kind: 'answer', status: 404 } });
   expect(await client().copy([copy()], on)).toMatchObject([{ referrers: 0 }]);
 });
 
-test('what is listed and says it is about another image is no referrer', async () => {
+test('what is listed but is about another image is not a referrer', async () => {
   const stranger = aboutIt(signature, 'stranger');
   await pushImage({ url: source.url, repository: from }, stranger, []);
   await putManifest({ url: source.url, repository: from }, indexOf(descriptor(stranger)), tagOf(image));
   expect(await client().copy([copy()], on)).toMatchObject([{ referrers: 0 }]);
 });
 
-describe('requests for an image of 3 manifests that nothing speaks about', () => {
+describe('requests for an image of 3 manifests without referrers', () => {
   const noApi: Rule = { path: /referrers/, fault: { kind: 'answer', status: 404 } };
   const list = indexOf();
   const headers = { 'content-type': list.mediaType };

@@ -67,12 +67,12 @@ describe('bearer tokens', () => {
     expect(front.requests.length + tokens.asked.length).toBe(3);
   });
 
-  test('a plan never asks for push', async () => {
+  test('a plan never requests the right to push', async () => {
     await client({ login }).planCopy([copyOf(from, image, to)], plain);
     expect(tokens.asked).toEqual([[`repository:${path(from)}:pull`, `repository:${path(to)}:pull`]]);
   });
 
-  test('one is used again for what it covers', async () => {
+  test('one is reused for what it covers', async () => {
     const registry = client({ login });
     await registry.copy([copyOf(from, image, to)], plain);
     await registry.repository(repository(to)).moveTag(tag('moving'), copyOf(from, image, to).source.digest);
@@ -80,7 +80,7 @@ describe('bearer tokens', () => {
     expect(tokens.asked).toHaveLength(1);
   });
 
-  test('one that dies before its time, in the middle of a copy', async () => {
+  test('one that ends early, in the middle of a copy', async () => {
     tokens.lifetime = { real: 2, said: 3600 };
     await front.stop();
     front = await startFaultProxy({ upstream: server.url, delayMs: 400 });
@@ -90,7 +90,7 @@ describe('bearer tokens', () => {
     expect(tokens.asked.length).toBeLessThan(front.requests.length / 2);
   });
 
-  test('one that says when it ends is renewed before', async () => {
+  test('one that says when it ends is renewed before that', async () => {
     let later = 0;
     const registry = client({ login, clock: { ...hastyClock, now: () => hastyClock.now() + later } });
     await registry.repository(repository(from)).resolve(tag('v1'));
@@ -156,7 +156,7 @@ describe('basic', () => {
 describe('errors name what was asked', () => {
   afterEach(closeAll);
 
-  test('nobody is there', async () => {
+  test('no server answers', async () => {
     await expect(client().repository(repository('127.0.0.1:1/a/b')).resolve(tag('v1'))).rejects.toMatchObject({
       kind: 'unreachable',
       message: expect.stringMatching(/^GET http:\/\/127.0.0.1:1\/v2\/a\/b\/manifests\/v1: .*ECONNREFUSED/),

@@ -88,7 +88,7 @@ describe('the distribution API', () => {
     expect(found.tags.map(({ name }) => name).sort()).toEqual(['devel', 'v1-stable-1']);
   });
 
-  test('a repository that is not there', async () => {
+  test('a repository that does not exist', async () => {
     await expect(list(`${source.host}/no/such`)).rejects.toMatchObject({
       kind: 'not-found',
       message: expect.stringContaining('no/such: GET tags/list: the registry answered 404 NAME_UNKNOWN'),
@@ -201,7 +201,7 @@ describe("Quay's API", () => {
     body: {},
   });
 
-  test('is used where pages go on as on Quay, filtered, with digests and times', async () => {
+  test('is used if pages continue as on Quay, filtered, with digests and times', async () => {
     const linking = {
       body: { tags: ['a'] },
       headers: { link: '</v2/ns/repo/tags/list?n=100&next_page=gAA>; rel="next"' },
@@ -217,14 +217,14 @@ describe("Quay's API", () => {
     );
   });
 
-  test('is used where tokens come from /v2/auth, and no token is asked for', async () => {
+  test('is used if tokens come from /v2/auth, and no token is requested', async () => {
     const server = await standIn((url, host) => rest(rows)(url) ?? challenge(host));
     expect((await list(server.name)).listing).toBe('quay');
     expect(server.asked).toHaveLength(8);
     expect(server.asked.filter((path) => path.startsWith('/v2/'))).toEqual(['/v2/ns/repo/tags/list']);
   });
 
-  test('dead and expired tags are dropped', async () => {
+  test('deleted and expired tags are left out', async () => {
     const dead = [row(1, { end_ts: 1_650_000_500 }), row(2, { expiration: 'Fri, 06 May 2022 00:00:00 -0000' })];
     const alive = [row(3, { end_ts: 4_000_000_000 }), row(4, { expiration: 'Fri, 06 May 2122 00:00:00 -0000' })];
     const server = await standIn(rest([...dead, ...alive]));

@@ -69,7 +69,7 @@ async function pushed(): Promise<string> {
 }
 
 describe('over TLS', () => {
-  test('HTTP/2: a copy by mount on one connection, its requests side by side', async () => {
+  test('HTTP/2: a copy by mount uses one connection, with its requests in parallel', async () => {
     let mostAtOnce = 0;
     const counting = await startFaultProxy({
       upstream: slow.url,
@@ -91,7 +91,7 @@ describe('over TLS', () => {
     expect(mostAtOnce).toBeGreaterThan(16);
   });
 
-  test('HTTP/2: across registries, both of which end their connections after a few requests', async () => {
+  test('HTTP/2: a copy across registries that both end their connections after a few requests', async () => {
     const [front, back] = [
       await tlsFront({ requestsPerConnection: 10 }),
       await tlsFront({ requestsPerConnection: 10 }),
@@ -105,7 +105,7 @@ describe('over TLS', () => {
     expect(new Set((await front.requests()).map(({ connection }) => connection)).size).toBeGreaterThan(1);
   });
 
-  test('HTTP/1.1 where the server has no other', async () => {
+  test('HTTP/1.1 if the server has nothing newer', async () => {
     const front = await tlsFront({ http2: false });
     const copy = copyOf(`${front.host}/${await pushed()}`, image, `${front.host}/${freshRepository()}`);
     await client({ ca: front.ca }).copy([copy], plain);
@@ -133,7 +133,7 @@ describe('over TLS', () => {
     });
   });
 
-  test('a loopback host that speaks none is asked without, also where there is a CA', async () => {
+  test('a loopback host without TLS is asked over http, even if there is a CA', async () => {
     const { ca } = await tlsFront({});
     expect(
       await client({ ca })
@@ -144,7 +144,7 @@ describe('over TLS', () => {
 });
 
 describe('bodies', () => {
-  test('one that comes a byte at a time is given up', async () => {
+  test('one that arrives a byte at a time is given up', async () => {
     const proxy = await startFaultProxy({ upstream: source.url, rules: [{ fault: { kind: 'drip', everyMs: 20 } }] });
     stops.push(proxy.stop);
     await expect(get(`${proxy.url}/v2/ceph/daemon/tags/list`, { bodyIdleMs: 200 })).rejects.toThrow(
@@ -152,7 +152,7 @@ describe('bodies', () => {
     );
   });
 
-  test('our own pauses are not the server’s', async () => {
+  test('our own pauses are not counted against the server', async () => {
     const { body } = await transport({ bodyIdleMs: 1000 }).transport(
       { method: 'GET', url: new URL(`${source.url}/v2/ceph/daemon/tags/list`) },
       new AbortController().signal,
@@ -160,7 +160,7 @@ describe('bodies', () => {
     for await (const _ of body) await new Promise((resolve) => setTimeout(resolve, 1200));
   });
 
-  test('what breaks a stream that is sent is what breaks its request', async () => {
+  test('an error in a stream that is sent is the error of its request', async () => {
     const failing = async function* () {
       yield Buffer.alloc(100_000);
       throw new Error('the source broke');
@@ -198,11 +198,11 @@ describe('the time limit of a request whose body is a stream', () => {
     }
   }
 
-  test('leaves out what its source takes', async () => {
+  test('does not count the time that its source takes', async () => {
     expect(await put(slowly, true)).toBe(200);
   });
 
-  test('holds for the answer', async () => {
+  test('applies to the answer', async () => {
     await expect(put(slowly, false)).rejects.toMatchObject({ kind: 'timeout' });
   });
 });
@@ -239,7 +239,7 @@ describe('proxies', () => {
     return { url: `http://127.0.0.1:${address.port}`, asked };
   }
 
-  test('http goes by whole URLs, but for loopback hosts and those of NO_PROXY', async () => {
+  test('http is sent with whole URLs, except to loopback hosts and those in NO_PROXY', async () => {
     const proxy = await startProxy();
     process.env.HTTP_PROXY = proxy.url;
     process.env.NO_PROXY = 'direct.test';
@@ -249,7 +249,7 @@ describe('proxies', () => {
     expect(proxy.asked).toEqual(['GET http://registry.test/v2/']);
   });
 
-  test('https goes through a tunnel, and the CA holds there too', async () => {
+  test('https goes through a tunnel, and the CA is used there too', async () => {
     const proxy = await startProxy();
     const front = await tlsFront({});
     process.env.HTTPS_PROXY = proxy.url;

@@ -465,7 +465,7 @@ describe('a force', () => {
     ],
   ]);
 
-  test('records what it overrides, and the contents of what it leaves that are not shared', async () => {
+  test('records what it overrides, and the contents of the image it leaves that the new one does not share', async () => {
     const result = await run(forcing(1, 'check'), {
       ledger: [[2, { holds: [ban(1)] }]],
       failed: { 1: ['check'] },
@@ -539,7 +539,7 @@ describe('a rollback', () => {
     ],
   ]);
 
-  test('leaves nothing that it shares with the image it goes to under a ban', async () => {
+  test('bans nothing that the image it leaves shares with the image it goes to', async () => {
     const contents = { 1: ['amd64', 'arm64'], 2: ['amd64-broken', 'arm64'] };
     expect(await run(rollingBack('previous'), { ledger: twoPromoted, contents })).toMatchObject({
       change: { holds: [{ tag: V(2), contents: [digestOf('amd64-broken')] }] },
@@ -619,7 +619,7 @@ describe('a hold, its end, and a quarantine', () => {
     expect(result).toMatchObject({ change: { [where]: [{ tag: V(2), contents: covered.map(digestOf) }] } });
   });
 
-  test('a tag means what the ledger says, not what the store says since', async () => {
+  test('a tag means what the ledger says, not what the store says now', async () => {
     const published = { [V(1)]: { ...at(9), tag: tag(V(1)) } };
     const result = await run(quarantining(1), { ledger: [[1], [2, previous(1)]], published });
     expect(result).toMatchObject({ change: { quarantine: [{ digest: digestOf(V(1)) }] } });
@@ -642,7 +642,7 @@ describe('a hold, its end, and a quarantine', () => {
     expect(await run(holding(3), gone)).toMatchObject({ change: { holds: [{ digest: digestOf(V(9)) }] } });
   });
 
-  test('the way back follows: not to what is banned', async () => {
+  test('previous changes: it never names what is banned', async () => {
     const ledger: Situation['ledger'] = [[1], [2, previous(1)], [3, previous(2)]];
     expect(await run(quarantining(2), { ledger })).toMatchObject({ change: { previous: at(1) } });
   });
@@ -807,7 +807,7 @@ describe('companions', () => {
       expect(result).toMatchObject({ refused: problem });
     });
 
-    test('that are pinned may leave their tag, and must be the tested ones', async () => {
+    test('that are pinned must be the tested ones, but their tag may move', async () => {
       const pinned = (digest: Digest) =>
         parseTargets([
           'quay.io/tripleomastercentos9/daemon',
@@ -820,7 +820,7 @@ describe('companions', () => {
       expect(summary(await by(digestOf('x')))).toContain(`was tested as ${tested.digest}, and is pinned to`);
     });
 
-    test('that change make a promoted candidate a new set', async () => {
+    test('make a promoted candidate a new set if they change', async () => {
       const ledger: Situation['ledger'] = [[1, record({ ...tested, tag: tag('v2.32'), digest: digestOf('before') })]];
       expect(await run(evaluating, { ledger, setting: withSet(1, tested) })).toMatchObject({
         outcome: { decision: 'promote' },
@@ -853,7 +853,7 @@ describe('companions', () => {
       });
     });
 
-    test('are evaluated as a set, also what is promoted and what is forced', async () => {
+    test('are evaluated as a set, for what is promoted and what is forced too', async () => {
       const asked: ImageSet[] = [];
       const situation = (setting: Partial<Setting>): Situation => ({
         ledger: [[1, record(tested)]],

@@ -44,7 +44,7 @@ describe('who may make a decision', () => {
   });
 });
 
-describe('which ref may change something', () => {
+describe('which refs may change something', () => {
   const other = (ref: string, allowed = ['main']) => ({ kind: 'ref', ref, allowed });
   test.each<[string, Partial<Requester>, string[], unknown]>([
     ['the default branch', {}, [], undefined],

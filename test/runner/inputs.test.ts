@@ -126,7 +126,7 @@ describe('the run', () => {
     ['GitHub', { GITHUB_ACTIONS: 'true' }, true],
     ['Gitea', { GITHUB_ACTIONS: 'true', GITEA_ACTIONS: 'true' }, false],
     ['no forge', {}, false],
-  ])('%s is told apart', (_, forge, isGitHub) => {
+  ])('%s is recognized', (_, forge, isGitHub) => {
     expect(readRunContext({ ...env, ...forge }).isGitHub).toBe(isGitHub);
   });
 
@@ -168,7 +168,7 @@ describe('the run', () => {
   });
 
   test.each([{ GITHUB_ACTIONS: 'true' }, { GITHUB_EVENT_NAME: 'schedule' }])(
-    'on a forge (%j) nobody becomes a person by the variables of elsewhere',
+    'on a forge (%j) the variables of Zuul and the command line name nobody',
     (forge) => {
       expect(readRunContext({ ...forge, ...BUILD, OPERATOR: 'alice' })).toMatchObject({
         event: 'GITHUB_EVENT_NAME' in forge ? 'schedule' : '',
@@ -178,7 +178,7 @@ describe('the run', () => {
     },
   );
 
-  test('in Zuul nobody becomes a person by the variable of the command line', () => {
+  test('in Zuul the variable of the command line names nobody', () => {
     expect(readRunContext({ ZUUL_PIPELINE: 'periodic', OPERATOR: 'alice' })).toMatchObject({
       event: 'zuul/periodic',
       actor: '',
@@ -189,11 +189,11 @@ describe('the run', () => {
     ['ZUUL_BUILD_URL', { ...BUILD, ZUUL_BUILD_URL: 'javascript:alert(1)' }],
     ['ZUUL_USER', { ...BUILD, ZUUL_USER: 'alice\nbob' }],
     ['OPERATOR_URL', { OPERATOR: 'alice', OPERATOR_URL: 'ticket 7' }],
-  ])('%s is refused where it is none', (name, wrong) => {
+  ])('%s is refused if it is invalid', (name, wrong) => {
     expect(() => readRunContext(wrong)).toThrow(`${name}: `);
   });
 
-  test('outside a runner nothing is made up', () => {
+  test('outside of a runner nothing is made up', () => {
     expect(readRunContext({})).toMatchObject({
       event: '',
       actor: '',
@@ -219,7 +219,7 @@ describe('the run', () => {
   });
 });
 
-describe('a host that cannot be reached is traced to the input that names it', () => {
+describe('for a host that cannot be reached, the error names the input that names it', () => {
   const { env } = process;
   afterEach(() => {
     process.env = env;

@@ -27,7 +27,7 @@ describe('secrets in text for people', () => {
     expect(redactor(secret).redact(text)).toBe(expected);
   });
 
-  test('a secret in base64 is replaced, whatever stands before and after it', () => {
+  test('a secret in base64 is replaced, whatever is before and after it', () => {
     const secret = 'correct horse';
     for (const user of ['', 'u', 'us', 'use', 'user']) {
       for (const end of ['', '\n', '!!']) {
@@ -37,7 +37,7 @@ describe('secrets in text for people', () => {
     }
   });
 
-  test('a text that holds a secret names the input', () => {
+  test('the replacement for a secret names the input', () => {
     expect(redactor('daemon').find('ceph/daemon:v1')).toBe('password');
     expect(redactor('daemon').find('ceph/ceph:v1')).toBeUndefined();
   });
@@ -47,11 +47,11 @@ test.each([
   ['a password', 'daemon', ['daemon']],
   ['a key', PEM, ['abcdefgh ijklmnop']],
   ['a JSON key', JSON_KEY, ['"type": "robot",', '"private_key": "abcdefgh"']],
-])('a runner masks of %s nothing that stands in other texts', (_, secret, expected) => {
+])('for %s a runner masks nothing that occurs in other texts', (_, secret, expected) => {
   expect(runnerMasks(secret)).toEqual(expected);
 });
 
-describe('text from outside is no command to the runner', () => {
+describe('text from outside is never a command to the runner', () => {
   test.each([
     ['a command', '::set-output name=x::y', ': :set-output name=x::y'],
     ['a command on a later line', 'a\n  ::error::z', 'a\n  : :error::z'],

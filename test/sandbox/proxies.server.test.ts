@@ -95,7 +95,7 @@ describe('fault proxy', () => {
     expect(await statuses({ probability: 0.5 })).toBe(await statuses({ probability: 0.5 }));
   });
 
-  test('says who asks before anything is done', async () => {
+  test('reports each request before it is handled', async () => {
     const order: string[] = [];
     const behind = await start({
       upstream: sandbox().imageServer.web.url,

@@ -105,7 +105,7 @@ describe('a registry of our own', () => {
     for (const server of [...started, run]) await server.stop();
   });
 
-  test('believes the tokens of its token server: a login may push, anyone may pull', async () => {
+  test('accepts the tokens of its token server: a login may push, anyone may pull', async () => {
     const login = { username: 'tripleo+robot', password: 'password' };
     const tokens = await startTokenServer({ directory: join(run.path, 'tokens'), login });
     const registry = await startRegistry({
@@ -175,7 +175,7 @@ test('nothing is left of a sandbox whose process was killed', async () => {
   }
 });
 
-test('a server ends with the process that began the run, though the worker that started it lives on', async () => {
+test('a server ends with the process that began the run, even if the worker that started it is still running', async () => {
   const run = await runDirectory();
   const before = process.env[RUN_OWNER];
   const owner = spawn('sleep', ['86400'], { stdio: 'ignore' });

@@ -94,7 +94,7 @@ describe('a candidate label', () => {
     expect(found).toEqual({ ...set, tagsRead: 606 });
   });
 
-  test('that is not there is undefined', async () => {
+  test('that does not exist is undefined', async () => {
     const store: StoreReader = { ...storeWith(), readLabel: async () => undefined };
     expect(await read(store, TESTING)).toBeUndefined();
     expect(await read(store, CURRENT)).toBeUndefined();
@@ -115,7 +115,7 @@ describe('the repositories that are accepted', () => {
     else expect(found).toMatchObject({ kind: 'forbidden', hint: 'image' });
   });
 
-  test('count for a tag without a digest too', async () => {
+  test('apply to a tag without a digest too', async () => {
     const store: StoreReader = { ...storeWith(), readCandidateFile: async () => undefined };
     const images = [repository('quay.io/ceph/ceph')];
     expect(await failure(read(store, TESTING, images, SOURCE))).toMatchObject({ kind: 'forbidden' });

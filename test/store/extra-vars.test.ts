@@ -31,7 +31,7 @@ test("RDO's variables have the names that its jobs read, and are text", () => {
   });
 });
 
-describe('variables of other names', () => {
+describe('variables with other names', () => {
   test.each([
     [
       'ci-framework',
@@ -74,11 +74,11 @@ describe('variables of other names', () => {
     expect(parsed.success ? '' : parsed.issues[0].message).toContain(problem);
   });
 
-  test('a value is not filled in again', () => {
+  test('a value is not used as a template again', () => {
     expect(parse(extraVars(templates('a={tag}'), { ...values, tag: '{digest}' }))).toEqual({ a: '{digest}' });
   });
 
-  test('a name that is there twice is refused', () => {
+  test('a name that occurs twice is refused', () => {
     expect(() => extraVars(templates('a=1', 'a=2'), values)).toThrow('a is named twice');
   });
 });

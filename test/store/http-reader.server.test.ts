@@ -37,7 +37,7 @@ describe('what a label names', () => {
     expect(await read(`${url}/`)).toEqual({ ...published, companions: [], tagsRead: 606 });
   });
 
-  test.each(['v1', 'v1\n'])('as RDO leaves it, %j, is only taken where that is allowed', async (content) => {
+  test.each(['v1', 'v1\n'])('as RDO leaves it, %j, is only accepted if that is allowed', async (content) => {
     const { path, url } = await freshImageDirectory();
     writeFileSync(join(path, 'v1'), content);
     symlinkSync('v1', join(path, 'ceph-ci-testing'));
@@ -121,7 +121,7 @@ describe('a server that does not say', () => {
     [410, 'not-found'],
     [204, 'bad-answer'],
     [503, 'server-error'],
-  ])('%i is not taken for an empty ledger, nor for no label', async (status, kind) => {
+  ])('%i is taken neither for an empty ledger nor for a missing label', async (status, kind) => {
     const answer: RequestListener = (_, response) => response.writeHead(status).end();
     await answering(answer, async (url) => {
       expect(await failure(read(url))).toMatchObject({ kind });

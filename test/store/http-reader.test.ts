@@ -32,7 +32,7 @@ const http = createHttp({ transport: actionsTransport(), policy: defaultPolicy, 
 const LABEL = v.parse(labelSchema, 'current-ceph');
 const TAG = v.parse(tagSchema, 'v1');
 
-test('after a redirect to another host a file is read, and what is none of ours is not quoted', async () => {
+test('after a redirect to another host a file is read, but an error does not quote the answer', async () => {
   let body = 'v1';
   const inner = await serve(() => ({ status: 200, body }));
   const outer = await serve((path) => ({ status: 302, location: `${inner.origin}${path}` }));

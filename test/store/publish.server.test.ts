@@ -77,7 +77,7 @@ describe('publishing', () => {
     expect(readdirSync(path).sort()).toEqual(['ceph-ci-testing', 'v1', 'v1.json']);
   });
 
-  test('dry: says what it would change, and changes nothing', async () => {
+  test('in a dry run says what it would change, and changes nothing', async () => {
     const { server, path } = await freshImageDirectory();
     await withServer(server, async (opened) => {
       expect(await publish(opened, 'v1', { dryRun: true })).toMatchObject({ changed: true, previousTag: undefined });
@@ -89,7 +89,7 @@ describe('publishing', () => {
     });
   });
 
-  test('a tag that means another image now moves nothing', async () => {
+  test('for a tag that now means another image changes nothing', async () => {
     const { server, path } = await freshImageDirectory();
     await withServer(server, async (opened) => {
       await publish(opened, 'v1');
@@ -101,7 +101,7 @@ describe('publishing', () => {
     expect(readlinkSync(join(path, 'ceph-ci-testing'))).toBe('v2');
   });
 
-  test('a tag of RDO gets its candidate file, and its label is taken over', async () => {
+  test('for a tag of RDO adds the candidate file, and takes over the label', async () => {
     const { server, path } = await freshImageDirectory();
     writeFileSync(join(path, 'v1'), 'v1');
     await withServer(server, async (opened) => {

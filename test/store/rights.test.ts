@@ -24,7 +24,7 @@ const problems = (changes: Partial<StoreRights>) =>
     { where: 'sftp://u@h/d', promotedLabel: 'current-ceph', candidateLabel: 'ceph-ci-testing' },
   ).map(({ severity, message }) => `${severity}: ${message}`);
 
-describe('rights that are as they should be', () => {
+describe('permissions that are right', () => {
   test.each<[string, Partial<StoreRights>]>([
     ['the two accounts of the how-to', {}],
     [
@@ -42,7 +42,7 @@ describe('rights that are as they should be', () => {
   ])('%s', (_, changes) => expect(problems(changes)).toEqual([]));
 });
 
-describe('rights that let somebody else promote', () => {
+describe('permissions that let somebody else promote', () => {
   test.each<[string, Partial<StoreRights>, RegExp]>([
     [
       'the group may write the directory',
@@ -102,7 +102,7 @@ describe('rights that let somebody else promote', () => {
   });
 });
 
-describe('rights that are only warned of', () => {
+describe('permissions that only cause a warning', () => {
   test.each<[string, Partial<StoreRights>, RegExp]>([
     ['one account for both roles', { candidateLabel: rights(0o777, PROMOTER) }, /one account \(uid 1001\) publishes/],
     [

@@ -75,7 +75,7 @@ const tagsAt = async (scene: Scene, ...names: string[]) => {
 };
 const ALL = ['v1.0.0', 'v1.0.1', 'v1.0.2', 'v1.0.3', 'v1.0.4'];
 
-test('what is promoted, the way back, the newest and what is held stay; the rest is listed', async () => {
+test('what is promoted, previous, the newest and what is on hold stay; the rest is listed', async () => {
   const scene = await history();
   const image = (name: string) =>
     expect.objectContaining({ repository: v.parse(repositorySchema, scene.targets[0]), tag: name });
@@ -88,7 +88,7 @@ test('what is promoted, the way back, the newest and what is held stay; the rest
   expect(await tagsAt(scene, ...ALL)).toEqual(ALL);
 });
 
-test('it is deleted where that is asked for, and a rollback there copies it again', async () => {
+test('it is deleted on request, and a rollback copies it again', async () => {
   const scene = await history();
   const before = await seen(scene);
   const [gone, kept] = await Promise.all(
@@ -152,7 +152,7 @@ describe('what is not ours stays', () => {
     expect((await pruneIn(scene)).artifacts).toEqual(['v1.0.1']);
   });
 
-  test('anything where there is no ledger', async () => {
+  test('anything if there is no ledger', async () => {
     const scene = await freshScene({ target });
     const opened = await open(scene);
     const candidate = await publish(scene, 'v1.0.0');
@@ -164,7 +164,7 @@ describe('what is not ours stays', () => {
   });
 });
 
-test('a registry that deletes no tags is told of', async () => {
+test('a registry that deletes no tags is named', async () => {
   const scene = await history({ target: sandbox().target });
   const log = createLines();
   const { removed } = await pruneIn(scene, { delete: true, log });

@@ -70,7 +70,7 @@ async function checkLedger({ registry, targets }: Promotion, store: Store) {
   return checks.find(({ what }) => what === 'label current-ceph and its ledger');
 }
 
-test('where the last run could not attach the proof, nobody is told to attach it', async () => {
+test('if the last run could not attach the proof, nobody is told to attach it', async () => {
   const { world, promotion, last } = await promotedWhere(B);
   expect(last).toMatchObject({ 'without-referrers': [B] });
   const store = leaving(world.store, last);

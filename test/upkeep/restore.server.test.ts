@@ -38,7 +38,7 @@ beforeAll(async () => {
   lost = bytesIn(ledger());
 });
 
-test('a lost ledger comes back from the proofs, byte by byte, and goes on', async () => {
+test('a lost ledger is restored from the proofs, byte for byte, and continues', async () => {
   rmSync(ledger(), { recursive: true });
   const { status, outputs, errors } = await restore('whole');
   expect({ status, errors, outputs }).toMatchObject({
@@ -53,7 +53,7 @@ test('a lost ledger comes back from the proofs, byte by byte, and goes on', asyn
   expect(readdirSync(ledger())).toHaveLength(5);
 });
 
-test('files that are there already are not written over', async () => {
+test('existing files are not overwritten', async () => {
   const { status, errors } = await restore('whole');
   expect(status).toBe(1);
   expect(errors).toEqual([expect.stringContaining('EEXIST')]);
@@ -68,7 +68,7 @@ test('records that no proof has are taken from the store', async () => {
   expect(readdirSync(found)).toContain('2.json');
 });
 
-test('where the targets have no proof, there is nothing to restore', async () => {
+test('if the targets have no proof, there is nothing to restore', async () => {
   const { status, outputs } = await restore('none', 'other-ceph');
   expect(status).toBe(1);
   expect(outputs.problem).toMatch(/no proof of a record of other-ceph/);

@@ -35,7 +35,7 @@ function ledgerOf(promoted: readonly string[], held: readonly string[]): LedgerR
 
 const someNames = fc.array(fc.constantFrom(...names), { minLength: 1, maxLength: 30 });
 
-test('what a rollback may need is never removable; of the rest, all that was promoted is', () => {
+test('what a rollback may need is never removed; everything else that was promoted can be', () => {
   fc.assert(
     fc.property(someNames, fc.subarray(names), fc.nat(9), fc.subarray(names), (promoted, held, more, labelled) => {
       const ledger = ledgerOf(promoted, held);
@@ -69,7 +69,7 @@ test('a candidate that was never promoted stays while it is younger than the old
   expect(removable([], files, { ...options, keep: 1 }).artifacts).toEqual([]);
 });
 
-test('what is quarantined is none of the newest that can be gone back to', () => {
+test('what is quarantined is not among the newest that a rollback can go to', () => {
   const ledger = [
     ...ledgerOf(['v0', 'v1', 'v2'], []),
     recordOf('v3', 4, undefined, { quarantine: [banOn('v2')], when: '1970-01-05T00:00:00Z' }),
@@ -78,7 +78,7 @@ test('what is quarantined is none of the newest that can be gone back to', () =>
   expect(removable([ledger], [], options).images.map(({ tag }) => tag)).toEqual(['v0', 'v2']);
 });
 
-test('what one ledger needs, no other gives up', () => {
+test('what one ledger needs is not removed for another', () => {
   const files = names.map((name) => candidateFile(name));
   const options = { keep: 1, repositories: [TARGET], labelled: new Set<string>() };
   const [one, other] = [ledgerOf(['v0', 'v1', 'v2'], []), ledgerOf(['v2', 'v1', 'v0'], [])];

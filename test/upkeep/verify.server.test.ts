@@ -53,7 +53,7 @@ test('what was promoted is verified over HTTP alone', async () => {
   expect(records.map(({ kind }) => kind)).toEqual(['earned', 'earned', 'rollback', 'earned']);
 });
 
-test('a seal is verified by its key, and by no other', async () => {
+test('a seal is verified only with its key', async () => {
   const sealed = await history('key');
   expect((await verify(sealed, { ledgerKey: 'key' })).problem).toBeUndefined();
   expect((await verify(sealed)).problem).toBeUndefined();
@@ -168,7 +168,7 @@ describe('what is wrong is named', () => {
     expect((await verify(whole, { repositories })).problem).toMatch(/its target .* is not among the targets$/);
   });
 
-  test('no ledger at all: a wrong address is not taken for a good one', async () => {
+  test('no ledger at all, as at a wrong address', async () => {
     const directory = await freshImageDirectory();
     expect((await verify({ ...whole, directory })).problem).toMatch(/^http.*: there is no ledger of current-ceph$/);
     expect(existsSync(directory.path)).toBe(true);

@@ -32,7 +32,7 @@ test.each<[string, string, string[]]>([
   expect(wrongInputs(workflow(step), inputsOf)).toEqual(problems);
 });
 
-test('anchors and merge keys are followed, and a problem is told once', () => {
+test('anchors and merge keys are followed, and a problem is reported once', () => {
   const step = '{ uses: ./actions/promote, with: { targets: a, freezes: b } }';
   const text = `jobs: { a: { steps: [&promote ${step}, *promote] }, b: { steps: [{ <<: *promote, name: again }] } }`;
   expect(wrongInputs(text, inputsOf)).toHaveLength(1);

@@ -39,7 +39,7 @@ const large = (seed: string) =>
   });
 
 describe('a branch of pages', () => {
-  test('has one commit however often it is published, and gets only what changed', async () => {
+  test('has one commit however often it is published, and a push has only what changed', async () => {
     repository = await freshRepository(forge);
     const sizes: number[] = [];
     forge.fault = (kind, request) => {
@@ -95,7 +95,7 @@ describe('a branch of pages', () => {
     expect([page('ceph/one.html'), page('ceph/two.html')]).toEqual(['one', 'two']);
   });
 
-  test('is not the branch of a store', async () => {
+  test('must not be the branch of a store', async () => {
     repository = await freshRepository(forge);
     const label = 'current-ceph';
     await withGitStore(

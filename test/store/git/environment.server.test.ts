@@ -56,8 +56,8 @@ function witness(name: string): string {
   return file;
 }
 
-describe('nothing of the runner counts', () => {
-  test('but git: hooks, prompts, helpers, signing, proxies and rewritten addresses are off', async () => {
+describe("nothing of the runner's configuration is used", () => {
+  test('hooks, prompts, helpers, signing, proxies and rewritten addresses are off', async () => {
     repository = await freshRepository(forge);
     mkdirSync(join(home, 'ran'));
     mkdirSync(join(home, 'hooks'));
@@ -139,7 +139,7 @@ describe('nothing of the runner counts', () => {
   });
 });
 
-test('over https an authority of `ca-file` is trusted, and no other', async () => {
+test('over https only an authority in `ca-file` is trusted', async () => {
   repository = await freshRepository(forge);
   const directory = mkdtempSync(join(tmpdir(), 'tls-'));
   const front = await startTlsFront({ nginx: sandbox().tools.nginx, directory, upstream: forge.url, http2: false });
@@ -159,7 +159,7 @@ test('over https an authority of `ca-file` is trusted, and no other', async () =
   }
 });
 
-test('a server that never ends an answer is left at the time limit, and nothing that git started goes on', async () => {
+test('if a server never ends its answer, git and everything that it started end at the time limit', async () => {
   repository = await freshRepository(forge);
   const ended = new Set<boolean>();
   forge.fault = (_kind, request, response) => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { readFailure, readRefusedPush } from '../../../src/store/git/failure.js';
 
 /** What forges and git print, as they print it. */
-describe('a failure of git is read from its words', () => {
+describe("what failed is recognized by git's messages", () => {
   test.each([
     [
       'GitHub, a token that may only read',
@@ -152,7 +152,7 @@ describe('a push that was refused', () => {
     expect(readRefusedPush(ref(words), stderr)).toEqual({ kind: 'forbidden', line, hint: 'branch-rules' });
   });
 
-  test('before a ref was looked at', () => {
+  test('before the server checked any ref', () => {
     expect(readRefusedPush('', 'fatal: unable to access: The requested URL returned error: 403')).toMatchObject({
       kind: 'forbidden',
     });

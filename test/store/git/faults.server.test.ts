@@ -95,7 +95,7 @@ describe('one clear line, and nothing lost, where', () => {
     await goesOn();
   });
 
-  test('the answer to a push is lost: the record was written, and no other is', async () => {
+  test('the answer to a push is lost: the record was written, and is not written again', async () => {
     repository = await freshRepository(forge);
     forge.loseNextAnswer = true;
     await withGitStore(forge, repository, async (store) => {
@@ -162,7 +162,7 @@ describe('one clear line, and nothing lost, where', () => {
     await goesOn();
   });
 
-  test('the branch must keep its commits: a store does, and a dashboard that is amended is refused', async () => {
+  test('the branch forbids force-pushes: a store works, and a dashboard, which is amended, is refused', async () => {
     repository = await freshRepository(forge);
     for (const rule of ['denyNonFastForwards', 'denyDeletes']) repository.git('config', `receive.${rule}`, 'true');
     await goesOn();
@@ -222,7 +222,7 @@ describe('one clear line, and nothing lost, where', () => {
     }
   });
 
-  test('the server takes no pack of that size', async () => {
+  test('the server refuses a pack of that size', async () => {
     repository = await freshRepository(forge);
     repository.git('config', 'receive.maxInputSize', '20');
     expect((await failureOf()).kind).toMatch(/^(?:too-large|forbidden|server-error)$/);
@@ -241,7 +241,7 @@ describe('one clear line, and nothing lost, where', () => {
     expect(await failureOf({ token: 'wrong' })).toMatchObject({ kind: 'unauthorized' });
   });
 
-  test('the repository is not there', async () => {
+  test('the repository does not exist', async () => {
     expect(await failureOf({ url: new URL(`${forge.url}/owner/no-such`) })).toMatchObject({ kind: 'not-found' });
   });
 
@@ -321,7 +321,7 @@ describe('one clear line, and nothing lost, where', () => {
   });
 });
 
-test("the token is in no process's arguments and in no file, and nobody's configuration counts", async () => {
+test("the token is in no process's arguments and in no file, and no configuration is used", async () => {
   repository = await freshRepository(forge);
   const home = mkdtempSync(join(tmpdir(), 'home-'));
   writeFileSync(

@@ -110,7 +110,7 @@ describe('a store in a branch', () => {
     expect(fetches).toBeLessThanOrEqual(2);
   });
 
-  test('is read at its head without its 1,000 records', async () => {
+  test('is read at its head without reading its 1,000 records', async () => {
     const repository = await freshRepository(forge);
     await withGitStore(forge, repository, (store) => promote(store, V1, 1));
     const large = (n: number) => Buffer.from(JSON.stringify({ id: `1/1/${n}`, pad: randomText(4000, n) }));
@@ -159,7 +159,7 @@ describe('a store in a branch', () => {
     });
   });
 
-  test('pushes nothing where nothing changes, and a decision alone only where it says something else', async () => {
+  test('pushes nothing if nothing changes, and a decision alone only if it says something new', async () => {
     const repository = await freshRepository(forge);
     const decide = (reason: string, minute: number) =>
       withGitStore(forge, repository, (store) => store.writeLastDecision(CURRENT, decision('wait', reason, minute)));
@@ -175,7 +175,7 @@ describe('a store in a branch', () => {
     });
   });
 
-  test('names other companions of a candidate where that is asked for, and never another image', async () => {
+  test('can name other companions of a candidate, but never another image', async () => {
     const repository = await freshRepository(forge);
     const set = { ...V1, ...companionKeys(imageSet(imageOf(V1), [imageOf(V2)])) };
     await withGitStore(forge, repository, (store) => store.writeArtifact(V1));
@@ -245,7 +245,7 @@ describe('of two runs', () => {
     expect(repository.git('log', '--merges', '--format=%H', 'promotions')).toBe('');
   });
 
-  test('the one that moves labels for a record that is not the newest any more leaves them', async () => {
+  test('the one whose record is no longer the newest leaves the labels', async () => {
     const repository = await freshRepository(forge);
     await withGitStore(forge, repository, async (mine) => {
       await mine.writeArtifact(V1);
@@ -256,7 +256,7 @@ describe('of two runs', () => {
     expect(repository.show('current-ceph')).toBe('v2');
   });
 
-  test('a look sees what the other appended', async () => {
+  test('one sees what the other appended', async () => {
     const repository = await freshRepository(forge);
     await withGitStore(forge, repository, async (mine) => {
       expect(await mine.readRecord(CURRENT, 1)).toBeUndefined();

@@ -70,7 +70,7 @@ describe('which keys are known', () => {
     expect(hostKeyProblem(await findKnownHost(line('other', ours), at22), ours)?.message).toContain(fingerprint);
   });
 
-  test('an empty input is an error of its own, and no file stays behind', async () => {
+  test('an empty input has its own error, and no file is left behind', async () => {
     expect((await failure(findKnownHost(' \n', at22))).message).toMatch(
       /^no host keys are known: images\.example needs a line/,
     );
@@ -104,7 +104,7 @@ describe('without ssh-keygen', () => {
   });
 });
 
-test('the type of what is no key', () => {
+test('the type of what is not a key', () => {
   expect(keyType(ours)).toBe('ssh-ed25519');
   expect(keyType(Buffer.from('ab'))).toBe('');
 });

@@ -30,7 +30,7 @@ function sessionNamed(name: string) {
   return { session, end };
 }
 
-test('a session that the server ended is opened anew, once for all that ask meanwhile', async () => {
+test('a session that the server ended is opened again, once for all callers that wait', async () => {
   const first = sessionNamed('first');
   let opened = 0;
   const lasting = createLastingSession(first.session, async () => {
@@ -44,7 +44,7 @@ test('a session that the server ended is opened anew, once for all that ask mean
   expect(opened).toBe(1);
 });
 
-test('where no new session can be opened, that is the error of every later call', async () => {
+test('if no new session can be opened, every later call fails with that error', async () => {
   const first = sessionNamed('first');
   let tries = 0;
   const lasting = createLastingSession(first.session, async () => {

@@ -52,19 +52,19 @@ describe.each(Object.entries(pairs))('an %s key', (_, pair) => {
   });
 });
 
-test("OpenSSH's own format is known without its frame", async () => {
+test("OpenSSH's own format is recognized without its header and footer", async () => {
   const body = lines(pairs.ed25519.private).slice(1, -1);
   for (const text of [body.join('\n'), [...body, '-----END OPENSSH PRIVATE KEY-----'].slice(0, -1).join(' ')]) {
     expect((await readPrivateKey(text)).publicLine).toMatch(/^ssh-ed25519 AAAA/);
   }
 });
 
-test('an rsa key is offered by SHA-512 first, then as ssh2 chooses', async () => {
+test('an rsa key is offered with SHA-512 first, then as ssh2 chooses', async () => {
   const { offers } = await readPrivateKey(pairs.rsa.private);
   expect(offers.map(({ type }) => type)).toEqual(['rsa-sha2-512', 'ssh-rsa']);
 });
 
-describe('what is no such key is refused by the form that it has', () => {
+describe('other keys are refused, with the name of their format', () => {
   const half = pairs.ed25519.private.slice(0, 200);
   test.each([
     ["PuTTY's", 'PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\n', /PuTTY's format: convert it with `puttygen/],

@@ -96,7 +96,7 @@ describe('servers that a candidate is published on', () => {
     async ({ lines, hostKeyTypes }) => expectReadable(await publishOn(await start(lines, hostKeyTypes))),
   );
 
-  test.each(['rsa-sha2-512', 'rsa-sha2-256'])('rsa keys of users by %s alone', async (algorithm) => {
+  test.each(['rsa-sha2-512', 'rsa-sha2-256'])("users' rsa keys with %s only", async (algorithm) => {
     const { privateKey, publicKey } = generate('-t', 'rsa', '-b', '2048');
     appendFileSync(sandbox().imageServer.sshd.authorizedKeys, publicKey);
     const sshd = await start([INTERNAL, `PubkeyAcceptedAlgorithms ${algorithm}`]);
@@ -166,7 +166,7 @@ describe('servers that are refused, with the reason', () => {
   });
 });
 
-test('an agent with more keys than the server lets be tried is named, and asked once', async () => {
+test('an agent with more keys than the server lets it try is named, and is asked once', async () => {
   const socket = join(scratch, 'agent');
   const agent = spawn('ssh-agent', ['-D', '-a', socket], { stdio: 'ignore' });
   try {

@@ -93,7 +93,7 @@ describe('an agent', () => {
     agent.kill();
   });
 
-  test('logs in by the key it holds, and is named where that fails', async () => {
+  test('logs in with the key that it holds, and is named if that fails', async () => {
     const { server } = await freshImageDirectory();
     while (!readdirSync(scratch).includes('agent')) await new Promise((resolve) => setTimeout(resolve, 10));
     const byAgent = { privateKey: undefined, agentSocket: socket };
@@ -148,7 +148,7 @@ describe('a server of another make', () => {
 
   const at = async (port: number) => (await freshImageDirectory()).server.replace(/:\d+\//, `:${port}/`);
 
-  test('offers the one of its keys that we know', async () => {
+  test('offers several keys, of which we know one', async () => {
     const { port, publicKeys } = await ownSshd(['Subsystem sftp internal-sftp'], ['ed25519', 'ecdsa', 'rsa']);
     for (const publicKey of publicKeys) {
       const server = await at(port);
@@ -172,7 +172,7 @@ describe('a server of another make', () => {
 });
 
 describe('what a server cannot give', () => {
-  test('a directory that is not there', async () => {
+  test('a directory that does not exist', async () => {
     const { server } = await freshImageDirectory();
     expect(await failure(open(`${server}/missing`))).toEqual({
       kind: 'not-found',
@@ -186,7 +186,7 @@ describe('what a server cannot give', () => {
     expect(await failure(open(`${server}/file`))).toMatchObject({ kind: 'not-found' });
   });
 
-  test('a directory that is not ours to write', async () => {
+  test('a directory that we may not write to', async () => {
     const { server, path } = await freshImageDirectory();
     chmodSync(path, 0o555);
     // Permissions do not bind root: nobody logs in instead.
@@ -252,7 +252,7 @@ describe('a connection', () => {
   const knownAt = (port: number) => sshd().knownHosts.replace(`]:${sshd().port}`, `]:${port}`);
   const at = (server: string, port: number) => server.replace(/:\d+\//, `:${port}/`);
 
-  test('that is refused is tried again for a minute, and is unreachable then', async () => {
+  test('that is refused is tried again for a minute, and then is unreachable', async () => {
     const { server } = await freshImageDirectory();
     const { clock, waited } = clockThatSkips();
     expect(await failure(open(at(server, 1), { knownHosts: knownAt(1), clock }))).toEqual({
@@ -291,7 +291,7 @@ describe('a connection', () => {
     }
   });
 
-  test('that breaks is tried again while it is made, and unreachable afterwards', async () => {
+  test('that breaks is tried again while it is being opened, and is unreachable afterwards', async () => {
     const { server } = await freshImageDirectory();
     const proxy = await startProxy(sshd().port);
     try {

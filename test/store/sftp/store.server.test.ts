@@ -35,7 +35,7 @@ const tag = (text: string): Tag => v.parse(tagSchema, text);
 const CURRENT = label('current-ceph');
 
 describe('an artifact', () => {
-  test('is a file that holds its own name, and a candidate file beside it', async () => {
+  test('is a file that contains its own name, with a candidate file next to it', async () => {
     const { server, path, url } = await freshImageDirectory();
     const file = candidateFile('v6.0.7-stable-6.0-pacific-centos-stream8');
     const read = await withServer(server, async (opened) => {
@@ -73,7 +73,7 @@ describe('an artifact', () => {
     ['with a newline', 'v1.2.3\n', 'bare'],
     ['empty', '', undefined],
     ['cut off', 'v1.2', undefined],
-  ])('%s is read, and completed', async (_, content, expected) => {
+  ])('%s is read, and its candidate file is added', async (_, content, expected) => {
     const { server, path } = await freshImageDirectory();
     writeFileSync(join(path, 'v1.2.3'), content);
     const file = candidateFile('v1.2.3');
@@ -165,7 +165,7 @@ describe('an artifact', () => {
 });
 
 describe('a label', () => {
-  test('is a symlink to a tag beside it', async () => {
+  test('is a symlink to an artifact next to it', async () => {
     const { server, path, url } = await freshImageDirectory();
     await withServer(server, async (opened) => {
       expect(await opened.readLabel(CURRENT)).toBeUndefined();
@@ -220,7 +220,7 @@ describe('a label', () => {
   });
 });
 
-test('what vanishes between a look and the next request is not there', async () => {
+test('what disappears between two requests does not exist', async () => {
   const { server, path } = await freshImageDirectory();
   const address = v.parse(serverSchema, server);
   const { knownHosts, privateKey } = sandbox().imageServer.sshd;
@@ -276,7 +276,7 @@ test.each([32_767, 32_768, 65_536])('a record of %i bytes is read whole', async 
   expect(await withServer(server, (opened) => opened.readRecord(CURRENT, 1))).toHaveLength(size);
 });
 
-test('what killed runs left is swept after a day', async () => {
+test('what killed runs left is removed after a day', async () => {
   const { server, path } = await freshImageDirectory();
   const uuid = '00000000-0000-4000-8000-00000000000';
   const old = new Date(Date.now() - 25 * 3600 * 1000);
@@ -299,7 +299,7 @@ describe('after any operations', () => {
     fc.record({ kind: fc.constant('rdo' as const), name: names }),
   );
 
-  test("the directory is one that RDO's artifact_promoter could have left", async () => {
+  test("the directory looks as if RDO's artifact_promoter had left it", async () => {
     const { server, path } = await freshImageDirectory();
     await withServer(server, async (opened) => {
       const operations = fc.sample(operation, { numRuns: 100, seed: 20_221_124 });
@@ -365,7 +365,7 @@ test('the last decision is replaced whole, and read over HTTP', async () => {
   expect(readdirSync(join(path, 'ledger'))).toEqual(['current-ceph.json']);
 });
 
-test('directories that the ledger needs are made for everyone to read', async () => {
+test('directories that the ledger needs are created readable for everyone', async () => {
   const { server, path } = await freshImageDirectory();
   chmodSync(path, 0o755);
   await withServer(server, (opened) => opened.appendRecord(CURRENT, 1, Buffer.from('{"id":"a"}'), 'a'));
@@ -373,8 +373,8 @@ test('directories that the ledger needs are made for everyone to read', async ()
   expect(readdirSync(join(path, 'ledger/current-ceph'))).toEqual(['1.json']);
 });
 
-describe('the rights on a store', () => {
-  test('are read from the server, and only what is unsafe is said to be', async () => {
+describe('the permissions of a store', () => {
+  test('are read from the server, and only what is unsafe is reported', async () => {
     const { server, path } = await freshImageDirectory();
     const check = () =>
       withServer(server, async (opened) =>
@@ -400,7 +400,7 @@ describe('the rights on a store', () => {
     ]);
   });
 
-  test('count for a directory behind a link', async () => {
+  test('are checked for a directory behind a link', async () => {
     const { server, path } = await freshImageDirectory();
     mkdirSync(join(path, 'real'));
     chmodSync(join(path, 'real'), 0o777);
@@ -450,7 +450,7 @@ test.each<[string, string, (at: string) => unknown]>([
   expect(warnings).toEqual([expect.stringContaining(`${server}/${name}: is a ${kind}`)]);
 });
 
-test('links by another way to the same name count as naming it', async () => {
+test('links to the same name by another path count as naming it', async () => {
   const { server, path } = await freshImageDirectory();
   symlinkSync('./v1', join(path, 'dotted'));
   symlinkSync(join(path, 'v2'), join(path, 'absolute'));
@@ -468,7 +468,7 @@ test('links by another way to the same name count as naming it', async () => {
   });
 });
 
-test('what an earlier program kept from readers is made readable before a label names it', async () => {
+test('what an earlier program left unreadable is made readable before a label names it', async () => {
   const { server, path } = await freshImageDirectory();
   await withServer(server, async (opened) => {
     await opened.writeArtifact(candidateFile('v1'));

@@ -94,7 +94,7 @@ const { 'plain-http': plainHttp, 'token-hosts': tokenHosts, 'ca-file': caFile } 
 
 const inputs = {
   reference: optional(
-    'What is promoted, as `image:tag@digest`; empty: what `promoted-label` at `url` names. Without `url` nothing says which of two runs is the newer one: the last wins',
+    'What is promoted, as `image:tag@digest`; empty: what `promoted-label` at `url` names. Without `url` the last run wins, because nothing says which of two runs is newer',
     candidateSchema,
   ),
   url: optional(
@@ -159,7 +159,7 @@ export const action = defineAction({
     'git on the runner, and a token (or for Gerrit a key) that may push a branch and open changes in `repository`. If it fails, what is promoted stays promoted.',
   inputs,
   outputs: {
-    url: 'The change; empty if there is none, or where Gerrit does not show it',
+    url: 'The change; empty if there is none, or if Gerrit does not show it',
     state: '`open`, `closed` or `merged`: the state of the change at `url`; empty without one',
     changed: '`true` where this run opened, updated or closed the change',
   },

@@ -39,7 +39,7 @@ function actionYaml(name: string, action: Action): string {
   return GENERATED.replace('NAME', name) + stringify(document, { lineWidth: 0 });
 }
 
-/** The variable of an input; and, where its default is an expression of the runner's, one that says whether it was left. */
+/** The variable of an input. If its default is an expression, a second variable says if the user kept the default. */
 function variablesOf(input: string, spec: Input<unknown>): [string, string][] {
   const name = `INPUT_${input.toUpperCase()}`;
   const value: [string, string] = [name, `\${{ inputs.${input} }}`];
@@ -49,7 +49,7 @@ function variablesOf(input: string, spec: Input<unknown>): [string, string][] {
     : [value, [`${name}-IS-DEFAULT`, `\${{ inputs.${input} == ${expression} }}`]];
 }
 
-/** An input, and its former name, which action.yml must declare to hand it over. */
+/** An input, and its former name, which action.yml must declare to pass it on. */
 function withAlias([name, input]: [string, Input<unknown>]): [string, Input<unknown>][] {
   if (input.alias === undefined) return [[name, input]];
   const former = {
@@ -79,7 +79,7 @@ function titleOf(name: string): string {
 
 const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
 
-/** What an action's README says of it: what it needs, its inputs, its outputs. */
+/** The generated part of an action's README: what it needs, its inputs and its outputs. */
 function actionMarkdown(action: Action): string {
   const inputs = Object.entries(action.inputs).map(([name, input]) => {
     const value = isRequired(input) ? '**required**' : input.default === '' ? '' : `\`${cell(input.default)}\``;

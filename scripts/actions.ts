@@ -6,7 +6,7 @@ import type { Action } from '../src/runner/action.js';
 /** The checkout. Compiled scripts run from build/scripts. */
 export const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 
-/** The actions' names: an action is a file of its own under src/actions; there is no list to edit. */
+/** The actions' names. Each file right below src/actions is an action, so there is no list to edit. */
 export function actionNames(): string[] {
   return readdirSync(path.join(ROOT, 'src/actions'))
     .filter((file) => file.endsWith('.ts'))

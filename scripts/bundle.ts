@@ -8,8 +8,8 @@ import { actionNames, ROOT } from './actions.js';
 /**
  * One bundle of all actions, dist/bundle, and for each action a stub of two lines, dist/<name>/index.js.
  *
- * ncc makes CommonJS of an entry whose nearest package.json names no type, and ES modules otherwise. The bundle must
- * be CommonJS, since ssh2 uses __dirname: so the compiled sources are bundled from a copy with a package.json of its own.
+ * ncc writes CommonJS for an entry whose nearest package.json names no type, and ES modules otherwise. The bundle must be
+ * CommonJS, since ssh2 uses __dirname. So the compiled sources are bundled from a copy with its own package.json.
  */
 const STAGE = path.join(ROOT, 'build/bundle');
 const OUT = path.join(ROOT, 'build/bundled');
@@ -32,7 +32,7 @@ export async function bundles(): Promise<ReadonlyMap<string, string>> {
   ]);
 }
 
-/** Its first line is for any Node: an old one gets one line about its version, not a syntax error. */
+/** The first line runs on any Node, so that an old one prints a line about its version instead of a syntax error. */
 function stub(name: string): string {
   return [
     `if (parseInt(process.versions.node, 10) < ${OLDEST_NODE}) { console.log('::error::Node ${OLDEST_NODE} or newer is needed, and ' + process.execPath + ' is Node ' + process.versions.node); process.exit(1); }`,
@@ -50,7 +50,7 @@ function stage(names: readonly string[]): void {
     filter: (file) => !file.endsWith('.map'),
   });
   writeFileSync(path.join(STAGE, 'package.json'), '{}\n');
-  // The toolkit does not say that its modules do nothing by being loaded, so that all of it would come along: undici too.
+  // The toolkit does not declare its modules free of side effects, so ncc would include all of it, with its own undici.
   const core = path.join(STAGE, 'node_modules/@actions/core');
   cpSync(path.join(ROOT, 'node_modules/@actions/core'), core, { recursive: true });
   const manifest: object = JSON.parse(readFileSync(path.join(core, 'package.json'), 'utf8'));
@@ -58,7 +58,7 @@ function stage(names: readonly string[]): void {
   writeFileSync(path.join(STAGE, 'index.js'), entry(names));
 }
 
-/** Each action is evaluated only when it is run. It is not a chunk of its own: a change would rewrite many of them. */
+/** Each action is evaluated only when it is run. Actions are not separate chunks, since a change would rewrite many. */
 function entry(names: readonly string[]): string {
   return [
     `import { runAction } from './src/runner/run-action.js';`,

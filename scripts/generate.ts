@@ -9,7 +9,7 @@ import { schemaFiles } from './schemas.js';
 import { workflows } from './workflows.js';
 
 /**
- * Writes what is generated: `generate.js [--check] [name…]`, or everything if no name is given. With `--check` it
+ * Writes the generated files: `generate.js [--check] [name…]`, or all of them if no name is given. With `--check` it
  * writes nothing, and fails if a file differs from what it would write.
  */
 

@@ -1,4 +1,4 @@
-/** `text` with the part between the markers of `name` replaced; throws where the markers are missing. */
+/** `text` with the part between the markers of `name` replaced. Throws if the markers are missing. */
 export function replacePart(text: string, name: string, part: string): string {
   const open = `<!-- ${name} -->\n`;
   const close = `\n<!-- /${name} -->`;

@@ -7,10 +7,10 @@ import { ROOT } from './actions.js';
 /**
  * `npm run pin -- [tag or commit]` writes the commit that the documentation and the examples name; without an argument,
  * the newest one. A commit cannot name itself, so it is always an earlier one. `test/repository.server.test.ts` checks
- * that it exists, and that the actions have the inputs that the examples set, at that commit.
+ * that the commit exists, and that its actions have the inputs that the examples set.
  */
 
-/** `owner/repository[/path]@commit # ref`: the groups are what stands before `@`, the commit, and the ref. */
+/** `owner/repository[/path]@commit # ref`. The groups are the part before `@`, the commit, and the ref. */
 export const PINS = /(rdo-infra\/ceph-promotion-actions(?:\/[\w./-]*[\w-])?)@([0-9a-f]{40})(?: # (\S+))?/g;
 
 /** `text` with every pin at `commit`. The comment names a release, or the branch before there is one. */

@@ -44,7 +44,7 @@ const schemaSchema: v.GenericSchema<unknown, Schema> = v.looseObject({
   additionalProperties: v.optional(v.union([v.boolean(), v.lazy(() => schemaSchema)])),
 });
 
-/** A type in words, as a reader of YAML or JSON has it. */
+/** A type in the words of YAML and JSON. */
 function typeOf(schema: Schema): string {
   if (schema.const !== undefined) return `\`${JSON.stringify(schema.const)}\``;
   if (schema.enum !== undefined) return schema.enum.map((value) => `\`${String(value)}\``).join(', ');
@@ -60,7 +60,7 @@ interface Row {
   readonly description: string;
 }
 
-/** One row a key, those of what it holds below it. A record within a record has a table of its own. */
+/** One row for each key, followed by the rows of its own keys. A decision record has a table of its own. */
 function rowsOf(schema: Schema, prefix = ''): Row[] {
   const inner = schema.anyOf?.find(({ type }) => type === 'object') ?? schema;
   return Object.entries(inner.properties ?? {}).flatMap(([name, property]) => {
@@ -79,7 +79,7 @@ function rowsOf(schema: Schema, prefix = ''): Row[] {
   });
 }
 
-/** A cell of a table: `<` is HTML but in code, where entities stay as they are. */
+/** Escapes a table's cell. `<` would begin HTML, except in code, which does not resolve entities. */
 const cell = (text: string) =>
   text.replaceAll('|', '\\|').replace(/(`[^`]*`)|</g, (_, code: string | undefined) => code ?? '&lt;');
 

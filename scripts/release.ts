@@ -7,10 +7,10 @@ import * as v from 'valibot';
 /**
  * The steps of .github/workflows/release.yml, in the working directory:
  *   check    the tag is of this version, on the default branch, and has a section in the changelog
- *   compare  what was built is what is committed
- *   files    writes release/: notes, an SBOM of what is in the bundle, checksums of the bundle
- *   publish  makes the release by the forge's API, and moves the major tag
- * Off a tag, `check` looks at the version that a release of this state would have.
+ *   compare  the build output is the same as what is committed
+ *   files    writes release/: notes, an SBOM of the bundle, checksums of the bundle
+ *   publish  creates the release with the forge's API, and moves the major tag
+ * If the run is not on a tag, `check` checks the version that a release would have now.
  */
 
 class Failure extends Error {}
@@ -34,7 +34,7 @@ function readVersion(): string {
 
 const git = (...args: readonly string[]) => execFileSync('git', args, { encoding: 'utf8' });
 
-/** The changelog's section of a version, or of what is unreleased; empty where there is none. */
+/** The changelog's section for a version, or for `Unreleased`; empty if there is none. */
 function readNotes(heading: string): string {
   const sections = readFileSync('CHANGELOG.md', 'utf8').split(/^## /m);
   const section = sections.find((text) => text.split(/[\s]/, 1)[0] === heading) ?? '';
@@ -90,8 +90,8 @@ const lockSchema = v.object({
 });
 
 /**
- * A CycloneDX SBOM of the packages in the bundle. npm's `--omit` would leave out what both an action and a tool need.
- * What differs from run to run is left out, so that whoever makes it again gets the same.
+ * A CycloneDX SBOM of the packages in the bundle. npm's `--omit` would leave out a package that both an action and a
+ * tool need. The fields that differ from run to run are left out, so that the file can be reproduced.
  */
 function writeSbom(): string {
   const made = execFileSync('npm', ['sbom', '--package-lock-only', '--sbom-format', 'cyclonedx'], { encoding: 'utf8' });
@@ -112,7 +112,7 @@ function writeSbom(): string {
   return JSON.stringify({ ...sbom, metadata: { ...metadata, component }, components, dependencies }, undefined, 2);
 }
 
-/** As sha256sum prints them. */
+/** The checksums of the bundle's files, in the form of sha256sum. */
 function writeChecksums(): string[] {
   return readdirSync('dist', { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.js'))
@@ -169,7 +169,7 @@ async function publish(): Promise<void> {
   console.log(`made release ${tag}`);
   const [major = tag] = tag.split('.');
   const basic = Buffer.from(`x-access-token:${token}`).toString('base64');
-  // The token is in the environment: arguments can be seen by others.
+  // The token is in the environment, since other users can see arguments.
   execFileSync('git', ['push', '--force', `${server}/${repository}`, `HEAD:refs/tags/${major}`], {
     env: {
       ...process.env,
@@ -182,7 +182,7 @@ async function publish(): Promise<void> {
   console.log(`moved ${major}`);
 }
 
-/** By the API that Gitea and Forgejo have in common. */
+/** Creates a release with the API that Gitea and Forgejo share. */
 async function makeRelease(tag: string, releases: string, token: string): Promise<void> {
   const headers = { authorization: `token ${token}` };
   const body = JSON.stringify({ tag_name: tag, name: tag, body: readFileSync('release/notes.md', 'utf8') });

@@ -9,7 +9,7 @@ import { promotionPredicateSchema, summaryPredicateSchema } from '../src/proof/s
 import { candidateFileSchema } from '../src/store/candidate-file.js';
 import { lastDecisionSchema } from '../src/store/last-decision.js';
 
-/** schemas/<name>.schema.json, for editors and other readers of our files, from the schemas that we parse by. */
+/** schemas/<name>.schema.json, for editors and other readers of our files, from the schemas that we parse with. */
 
 const SCHEMAS: Readonly<Record<string, v.GenericSchema>> = {
   'candidate-file': candidateFileSchema,
@@ -23,7 +23,7 @@ const SCHEMAS: Readonly<Record<string, v.GenericSchema>> = {
   'verification-summary-predicate': summaryPredicateSchema,
 };
 
-/** The files' texts by their names. What JSON Schema cannot say, such as that no job is named twice, is left out. */
+/** The files' texts by their names. Rules that JSON Schema cannot express, such as no job twice, are left out. */
 export function jsonSchemas(): Map<string, string> {
   return new Map(
     Object.entries(SCHEMAS).map(([name, schema]) => {

@@ -5,7 +5,8 @@ import { parse } from 'yaml';
 import { ROOT } from './actions.js';
 
 /**
- * The workflows, with the branches of .github/branches.yml written into them. The template stands in the workflow, as comments:
+ * The workflows, with the branches of .github/branches.yml written into them. The template is in the workflow, as
+ * comments:
  *
  *     # each branch:
  *     #   - <branch>
@@ -14,7 +15,7 @@ import { ROOT } from './actions.js';
  *     # end
  *
  * `# each branch with nightly:` leaves out the branches without that key. ``# each branch, below `key: |`:`` writes the
- * lines into that text, where comments cannot stand.
+ * lines into that text, which cannot have comments.
  */
 
 const branchesSchema = v.record(v.string(), v.record(v.string(), v.string()));

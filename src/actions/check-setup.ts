@@ -119,7 +119,7 @@ async function setupOf(
 
 const WORKFLOWS = '.github/workflows';
 
-/** Compares workflow files with our actions, which lie beside this one. */
+/** Compares workflow files with our actions, whose directories are next to this one's. */
 async function compareWorkflows(named: readonly string[], workspace: string): Promise<Map<string, readonly string[]>> {
   const folder = path.join(workspace, WORKFLOWS);
   const found =

@@ -39,7 +39,7 @@ import { type CandidateSettings, readCandidateInput, sourceRepository } from './
 import { evidenceInputs, readEvaluation } from './shared/evidence-inputs.js';
 import { smallApis } from './shared/http.js';
 import { excludeList, leaveManagedImages, releaseSchema } from './shared/managed-images.js';
-import { noticeInputs, noticeSilence, tell } from './shared/notice-inputs.js';
+import { noticeInputs, noticeSilence, sendNotice } from './shared/notice-inputs.js';
 import {
   describeOutcome,
   describeRegressed,
@@ -132,7 +132,7 @@ export const action = defineAction({
     const http = await smallApis(runner.log, settings);
     const label = settings['promoted-label'];
     const dryRun = isDry(settings, runner);
-    const told = dryRun ? ['dry run:'] : [];
+    const start = dryRun ? ['dry run:'] : [];
     try {
       const promoted = await run(settings, { ...runner, http, dryRun });
       const { outcome } = promoted;
@@ -141,7 +141,7 @@ export const action = defineAction({
       if (regressed !== undefined) runner.log.warning(regressed);
       if (line.isUnmet && settings['if-criteria-unmet'] === 'warn') runner.log.warning(line.text);
       const notices = [decisionNotice(outcome, label), regressed, noticeSilence(promoted, settings)];
-      await tell(settings, runner, http, [...told, ...notices]);
+      await sendNotice(settings, runner, http, [...start, ...notices]);
       await writeReport(outcome, settings, runner);
       return {
         outputs: formatOutputs(promoted, settings.targets, dryRun),
@@ -149,7 +149,7 @@ export const action = defineAction({
         ...(line.isUnmet && settings['if-criteria-unmet'] === 'error' && { failure: line.text }),
       };
     } catch (error) {
-      await tell(settings, runner, http, [...told, errorNotice(error, label)]);
+      await sendNotice(settings, runner, http, [...start, errorNotice(error, label)]);
       throw error;
     }
   },
@@ -193,7 +193,7 @@ async function run(settings: Settings, runner: Run): Promise<Promoted> {
         registry,
         label,
         candidateLabel: settings.label,
-        // Only a force or an adoption looks up a tag at the source, and sourceRepository() requires one for these.
+        // Only a force or an adoption reads a tag at the source, and sourceRepository() requires a source for these.
         source: source ?? (targets.candidate[0] as Repository),
         targets,
         ledgerKey: settings['ledger-key'],
@@ -217,7 +217,7 @@ async function run(settings: Settings, runner: Run): Promise<Promoted> {
   );
 }
 
-/** What a new record says of companions that a person may not expect. */
+/** Warnings about companions in a new record that a person may not expect. */
 function companionWarnings({ record, before }: Promoted, { companions: goals }: Targets): string[] {
   if (record === undefined || record === before || keepsImage(record) || record.kind === 'rollback') return [];
   const tested = companionsOf(record);
@@ -259,7 +259,7 @@ function withTheStore<T>(settings: Settings, { dryRun, log }: Run, work: (store:
   return work(unseenStore);
 }
 
-/** Writes which images others leave alone; leaveDecision flushes it. A failure is a warning, since the promotion stands. */
+/** Writes the list of images that others leave alone; leaveDecision flushes it. A failure is only a warning. */
 async function leaveList(store: Store, list: string, log: Log): Promise<void> {
   try {
     await leaveManagedImages(store, list);

@@ -14,7 +14,7 @@ import { choice, countSchema, flag, lineSchema, list, optional, withDefault } fr
 import { namedBy, registryInputs, withRegistry } from './shared/registry-inputs.js';
 import { formatSetOutputs, setOutputs } from './shared/set-outputs.js';
 
-/** The run ends after this, with an answer or an error. A registry's rate limit may ask to wait for a minute or two. */
+/** The time limit of a run. A registry's rate limit may ask it to wait for a minute or two. */
 const LIMIT_MS = 180_000;
 
 export const action = defineAction({

@@ -52,7 +52,7 @@ const branchSchema = v.pipe(
   ),
 );
 
-/** `name <address>`, as git has it. */
+/** `name <address>`, in git's form. */
 const committerSchema = v.pipe(
   lineSchema,
   v.regex(
@@ -211,7 +211,7 @@ export const action = defineAction({
   },
 });
 
-/** The edits, with the template of each value. One file or one value is that of all edits. */
+/** The edits, with the template of each value. A single file or value is used for all edits. */
 function editsOf({ file, 'yaml-path': paths, pattern: patterns, matches, value }: Settings) {
   if (paths.length > 0 === patterns.length > 0) {
     throw new UserError('inputs yaml-path and pattern: set one of the two');
@@ -229,7 +229,7 @@ function pick(list: readonly string[], index: number, count: number, name: strin
   const picked = list.length === 1 ? list[0] : list[index];
   if (picked !== undefined && (list.length === 1 || list.length === count)) return picked;
   throw new UserError(
-    `input ${name}: has ${list.length} lines, and there are ${count} edits: write one, or one for each`,
+    `input ${name}: has ${list.length} lines, but there are ${count} edits: write one line, or one for each`,
   );
 }
 
@@ -284,7 +284,7 @@ async function readProposed(
   if (found === undefined) throw new UserError(`there is no ledger of ${label}`, { hint: 'url' });
   const { candidate } = found.record;
   if (reference !== undefined && formatCandidate(reference) !== formatCandidate(candidate)) {
-    throw new UserError(`${formatCandidate(reference)} is not what is promoted: ${formatCandidate(candidate)}`, {
+    throw new UserError(`${formatCandidate(reference)} is not the promoted image: ${formatCandidate(candidate)}`, {
       hint: 'reference',
     });
   }

@@ -68,7 +68,7 @@ export const action = defineAction({
   },
 });
 
-/** The set to publish. Companions that are named by a tag are looked up. */
+/** The set to publish. Companions that are named by a tag are resolved to their digests. */
 async function readSet(settings: ParsedInputs<typeof inputs>, log: Log): Promise<ImageSet> {
   const { companions } = settings;
   const set = givenSet(settings);

@@ -218,7 +218,7 @@ function branchFrom(
   };
 }
 
-/** Where to read the dashboard of the run before, and where to publish this one besides `output`. */
+/** The functions that read the previous run's dashboard and publish this one, in a store or in `output` alone. */
 function published(
   server: StoreAddress | undefined,
   output: string,

@@ -98,7 +98,7 @@ export const action = defineAction({
   },
 });
 
-/** Writes the records of a lost ledger to a directory, and says whether they are a whole ledger. */
+/** Writes the records of a lost ledger to a directory, and checks if they are a whole ledger. */
 async function restore(
   settings: ParsedInputs<typeof inputs>,
   directory: string,
@@ -114,7 +114,7 @@ async function restore(
   for (const [n, bytes] of proven) {
     const file = path.join(directory, recordPath(label, n));
     await mkdir(path.dirname(file), { recursive: true });
-    // A record that is there already may be one that somebody still needs.
+    // Nothing is overwritten, since somebody may still need a record that is already there.
     await writeFile(file, bytes, { flag: 'wx' });
     log.info(`written: ${file}`);
   }

@@ -189,7 +189,7 @@ describe('the target registry refuses the credentials', () => {
 
 test('evidence from Zuul needs the pipelines that count', async () => {
   const zuul = { evidence: 'zuul', 'zuul-url': 'http://127.0.0.1:1', 'zuul-tenant': 't' };
-  await refused('evaluate-and-promote', zuul, 'input zuul-pipelines: not set, and evidence is zuul');
+  await refused('evaluate-and-promote', zuul, 'input zuul-pipelines: not set, but evidence is zuul');
 });
 
 describe('the image server', () => {

@@ -3,12 +3,12 @@ import path from 'node:path';
 import { errorLine, UserError } from '../../base/errors.js';
 import { lineSchema, optional, type ParsedInputs } from '../../runner/inputs.js';
 
-/** Of every action that connects to anything by TLS. */
+/** The input of every action that connects to anything over TLS. */
 export const caInput = {
   'ca-file': optional("PEM file with certificates to trust in addition to the system's", lineSchema),
 };
 
-/** The PEM text of `ca-file`; undefined where it is not set. Throws a UserError where it holds no certificate. */
+/** The PEM text of `ca-file`; undefined if it is not set. Throws a UserError if there is no certificate in it. */
 export async function readCertificates({ 'ca-file': file }: ParsedInputs<typeof caInput>): Promise<string | undefined> {
   if (file === undefined) return undefined;
   let text: string;

@@ -11,16 +11,16 @@ import { givenSet } from './set-inputs.js';
 export interface CandidateSettings {
   readonly reference: Candidate | undefined;
   readonly set: ImageSet | undefined;
-  /** Opens the store at `url` for the length of `work`; undefined where `url` is not set. */
+  /** Opens the store at `url`, runs `work` and closes it; undefined if `url` is not set. */
   readonly withStoreAtUrl: (<T>(work: (store: StoreReader) => Promise<T>) => Promise<T>) | undefined;
   readonly label: Label;
-  /** The only repositories whose images are accepted; empty: all, where `reference` names the image. */
+  /** The only repositories whose images are accepted. May be empty only if `reference` names the image. */
   readonly image: readonly Repository[];
 }
 
 /**
- * The image that the evidence is about, named by `reference`, by `set` or by the label at `url`; undefined if a person names
- * another image. Throws a UserError if it is missing, or from a repository that is not accepted.
+ * The image that the evidence is about, named by `reference`, by `set` or by the label at `url`; undefined if a person
+ * names another image. Throws a UserError if it is missing, or from a repository that is not accepted.
  */
 export async function readCandidateInput(
   { reference, set, withStoreAtUrl, label, image }: CandidateSettings,
@@ -56,7 +56,7 @@ function accepted(input: string, candidate: ImageSet, image: readonly Repository
   );
 }
 
-/** The repository to look up a person's tag in, if the candidate does not name one. */
+/** The repository of the candidate or, for a tag that a person names, the first accepted one. */
 export function sourceRepository(
   candidate: Candidate | undefined,
   image: readonly Repository[],

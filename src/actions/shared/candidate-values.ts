@@ -5,12 +5,12 @@ import { imageNameOf, namespaceOf, type Values } from '../../store/extra-vars.js
 import { formatSetOutputs } from './set-outputs.js';
 
 interface Named extends Pick<Candidate, 'repository' | 'tag'> {
-  /** Undefined if it is not known: the values that need it are empty. */
+  /** Undefined if it is not known. Then the values that need it are empty. */
   readonly digest: Digest | undefined;
   readonly companions: readonly Candidate[];
 }
 
-/** What placeholders stand for. */
+/** The values of the placeholders that depend only on the candidate. */
 export function candidateValues({
   repository,
   tag,
@@ -28,7 +28,7 @@ export function candidateValues({
     digest: digest ?? '',
     flavor: build?.flavor ?? '',
     version: build === undefined ? '' : formatVersion(build.version),
-    // Nobody knows the digest of a set whose candidate has none.
+    // A set has no digest if the digest of its candidate is not known.
     ...(digest === undefined
       ? { set: '', 'set-digest': '' }
       : formatSetOutputs({ repository, tag, digest, companions })),

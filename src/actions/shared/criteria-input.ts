@@ -1,8 +1,8 @@
 import { readInputFile } from './input-file.js';
 
 /**
- * Reads the criteria from an input that holds either a file name or the criteria themselves as YAML or JSON. JSON from
- * a variable may be one line without blanks.
+ * Reads the criteria from an input that has either a file name or the criteria themselves as YAML or JSON. JSON from a
+ * variable may be one line without blanks.
  */
 export async function readCriteriaText(value: string, workspace: string): Promise<string> {
   const text = value.replace(/^\uFEFF/, '');

@@ -13,7 +13,7 @@ import {
 import type { Http } from '../../http/policy.js';
 import { lineSchema, optional, type ParsedInputs, secret, urlSchema } from '../../runner/inputs.js';
 
-/** Of every action that speaks to DLRN, without `dlrn-url`, which only some of them require. */
+/** The inputs of every action that uses DLRN, without `dlrn-url`, which only some of them require. */
 export const dlrnInputs = {
   username: optional('DLRN user', lineSchema),
   password: secret('Its password'),
@@ -32,7 +32,7 @@ export const dlrnInputs = {
 
 type DlrnSettings = ParsedInputs<typeof dlrnInputs>;
 
-/** The DLRN API at `url`, with the login that the inputs give. Throws a UserError where half of it is missing. */
+/** The DLRN API at `url`, with the login in the inputs. Throws a UserError if half of the login is missing. */
 export function dlrnFrom(
   { username, password }: Pick<DlrnSettings, 'username' | 'password'>,
   url: URL,
@@ -45,7 +45,7 @@ export function dlrnFrom(
   return createDlrn({ http, url, ...(credentials && { credentials }), clock: systemClock, log });
 }
 
-/** The hash or commit that votes are on; undefined where no input names one. */
+/** The hash or commit that votes are on; undefined if no input names one. */
 export async function subjectFrom(inputs: DlrnSettings, http: Http): Promise<Subject | undefined> {
   const {
     'aggregate-hash': hash,

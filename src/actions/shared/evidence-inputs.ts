@@ -31,7 +31,7 @@ import { dlrnFrom, dlrnInputs, subjectFrom } from './dlrn-inputs.js';
 import { readableSchema, type StoreSettings, withReader } from './store-inputs.js';
 import { readTrustedRoot, verifyInputs } from './verify-inputs.js';
 
-/** The criteria, and the source of the evidence that is held against them. */
+/** The inputs that name the criteria and the source of the evidence. */
 export const evidenceInputs = {
   evidence: choice('Where results come from.', ['dlrn', 'needs', 'zuul'], 'dlrn'),
   criteria: optional('The criteria: a file, or YAML; required to evaluate and to force', textSchema),
@@ -100,7 +100,7 @@ async function readCriteria(
 }
 
 /**
- * Awaits evidence now, but throws a server's failure only when somebody asks for it, since what an earlier run began
+ * Awaits evidence now, but throws a server's failure only when the evidence is needed, since an earlier run's promotion
  * must be finished first. A user's mistake is thrown at once.
  */
 async function heldBack<T>(work: Promise<T>): Promise<() => Promise<T>> {
@@ -139,13 +139,13 @@ async function evidenceSource(
 }
 
 function given<T>(value: T | undefined, name: string, { evidence }: EvidenceSettings): T {
-  if (value === undefined) throw new UserError(`input ${name}: not set, and evidence is ${evidence}`);
+  if (value === undefined) throw new UserError(`input ${name}: not set, but evidence is ${evidence}`);
   return value;
 }
 
 /**
- * Evaluates images from evidence that is read once. Needs speak of the image that this run's jobs tested, and of no
- * other: a failure on the candidate says nothing about what is promoted.
+ * Evaluates images from evidence that is read once. Needs are only about the image that this run's jobs tested: a
+ * failure on the candidate says nothing about the promoted image.
  */
 function evaluator(
   criteria: Criteria | undefined,
@@ -176,7 +176,7 @@ function evaluator(
   };
 }
 
-/** What no source of job results has: signed statements, and what another label's ledger says. Each is asked for one set. */
+/** Evidence besides job results: signed statements, and another label's ledger. Both are read for one set at a time. */
 interface OtherEvidence {
   readonly attestations: (image: ImageSet, now: number) => Promise<Reading>;
   readonly promotedIn: (goal: PromotedIn, set: ImageSet) => Promise<Reading>;
@@ -184,7 +184,7 @@ interface OtherEvidence {
 
 type Reading = Pick<Evidence, 'results'> & Partial<Evidence>;
 
-/** Evidence that cannot be read is an error, except to a force: then all jobs are unknown, and each must be named. */
+/** Throws if evidence cannot be read, except for a force: then all jobs are unknown, and each must be named. */
 async function tolerant(request: Request, log: Log, evidence: Promise<Reading>): Promise<Reading> {
   try {
     return await evidence;

@@ -132,7 +132,7 @@ const WORDINGS: Readonly<Record<Hint, readonly [string, ...string[]]>> = {
 /** All hints, for the test that words each of them for each action. */
 export const HINTS = Object.keys(WORDINGS) as Hint[];
 
-/** A hint in the words of an action with these inputs. */
+/** Puts a hint into words for an action with these inputs. */
 export function wordHint(hint: Hint, inputs: Readonly<Record<string, unknown>>): string {
   const [first, ...others] = WORDINGS[hint];
   const wording = [first, ...others].find((one) => hasAll(inputs, one)) ?? first;
@@ -144,7 +144,7 @@ export function wordHint(hint: Hint, inputs: Readonly<Record<string, unknown>>):
   });
 }
 
-/** Inputs that a wording names: the action, if it is another one, and names. GitHub's expressions have two braces. */
+/** Inputs in a wording: another action's name, if there is one, and the inputs' names. `${{ }}` is not one of these. */
 const PLACE = /(?<![{$])\{(?:([a-z-]+)\.)?([a-z][a-z+-]*)\}/g;
 
 function hasAll(inputs: Readonly<Record<string, unknown>>, wording: string): boolean {

@@ -5,7 +5,7 @@ import { createHttp, defaultPolicy, type Http } from '../../http/policy.js';
 import type { ParsedInputs } from '../../runner/inputs.js';
 import { type caInput, readCertificates } from './ca-input.js';
 
-/** An HTTP client for the small APIs: DLRN, Zuul, the image server's pages. Trusts the certificates of `ca-file` too. */
+/** An HTTP client for small APIs: DLRN, Zuul, forges, stores over HTTP. It also trusts the certificates in `ca-file`. */
 export async function smallApis(log: Log, settings: ParsedInputs<typeof caInput>): Promise<Http> {
   const ca = await readCertificates(settings);
   return createHttp({ transport: actionsTransport(ca), policy: defaultPolicy, clock: systemClock, log });

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { errorLine, oneLine, UserError } from '../../base/errors.js';
 
-/** The text of a file that an input names, from the working directory; throws a UserError that names both. */
+/** Reads a file that an input names, relative to the working directory. Throws a UserError that names both. */
 export async function readInputFile(input: string, file: string, workspace: string): Promise<string> {
   try {
     return await readFile(path.resolve(workspace, file), 'utf8');

@@ -6,7 +6,7 @@ import type { Promoted } from '../../promotion/promote.js';
 import type { Runner } from '../../runner/action.js';
 import { optional, type ParsedInputs, urlSchema } from '../../runner/inputs.js';
 
-/** Who is told of decisions and errors. */
+/** The inputs that say where notices of decisions and errors are sent, and when one is due. */
 export const noticeInputs = {
   'webhook-url': {
     ...optional('The URL that each decision and error is posted to, as JSON with a field `text`', urlSchema),
@@ -21,18 +21,18 @@ export const noticeInputs = {
 type NoticeSettings = ParsedInputs<typeof noticeInputs>;
 
 /** Posts lines to the webhook, if there is one, without secrets: a server's error page may echo them. */
-export async function tell(
+export async function sendNotice(
   { 'webhook-url': url }: NoticeSettings,
   { context, log, redact }: Runner,
   http: Http,
   lines: readonly (string | undefined)[],
 ): Promise<void> {
   if (url === undefined) return;
-  const told = [...lines, context.runUrl].filter((line) => line !== undefined);
-  await notify(http, url, told.map(redact), log);
+  const text = [...lines, context.runUrl].filter((line) => line !== undefined);
+  await notify(http, url, text.map(redact), log);
 }
 
-/** A notice that nothing was promoted for longer than `silence-after`; undefined: something was. */
+/** A notice that nothing was promoted for longer than `silence-after`; undefined if that is not so. */
 export function noticeSilence(
   { outcome, lastPromotion }: Promoted,
   { 'silence-after': after }: NoticeSettings,

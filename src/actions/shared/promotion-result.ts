@@ -21,7 +21,7 @@ export const promotionOutputs = {
 
 interface Line {
   readonly text: string;
-  /** Whether the criteria were not met, or the promoted image fails. */
+  /** True if the criteria were not met, or if the promoted image fails. */
   readonly isUnmet: boolean;
 }
 
@@ -62,13 +62,13 @@ export function managedImages(targets: Targets): string {
   return targetRepositories(targets).map(formatRepository).join('\n');
 }
 
-/** What is promoted and fails, and how to go back; undefined where it does not fail. */
+/** Says that the promoted image fails, and how to roll back; undefined if it does not fail. */
 export function describeRegressed({ outcome: { regression }, before }: Promoted): string | undefined {
   if (regression === undefined || before === undefined) return undefined;
   const way =
     before.previous === undefined
       ? 'there is no earlier image to roll back to'
-      : `to go back to ${before.previous.tag}, dispatch with rollback-to: previous`;
+      : `to roll back to ${before.previous.tag}, dispatch with rollback-to: previous`;
   return `${describeRegression(before, regression)}; ${way}`;
 }
 

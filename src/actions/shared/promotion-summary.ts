@@ -9,7 +9,7 @@ import type { Promoted } from '../../promotion/promote.js';
 import { describeRegression } from '../../rules/regression.js';
 import type { RunContext } from '../../runner/context.js';
 
-/** What a summary names besides the decision. */
+/** The places that a summary names besides the decision. */
 export interface SummaryPlaces {
   readonly label: Label;
   /** The store, as its user writes it; undefined in a dry run without one. */
@@ -28,8 +28,8 @@ export interface SummaryPlaces {
 const REASON = 'WHY';
 
 /**
- * What a run did, to what, and how to undo it, as Markdown for the job's summary; the log repeats it. A digest stands
- * in full once, in the row of its image, and is short elsewhere.
+ * The result of a run and the way to undo it, as Markdown for the job's summary; the log repeats it. A digest is
+ * written in full once, in the row of its image, and is short elsewhere.
  */
 export function summarizePromotion(
   promoted: Promoted,
@@ -91,7 +91,7 @@ function headline({ outcome, record, before }: Promoted, label: Label, dryRun: b
   }
 }
 
-/** What a record changed, and where it can be seen; in a dry run, what it would have changed. */
+/** The changes of a record, and where to see them; in a dry run, the changes that it would make. */
 function doneRows(record: LedgerRecord, promoted: Promoted, dryRun: boolean, places: SummaryPlaces): Row[] {
   const { outcome, before, withoutReferrers } = promoted;
   const { candidate, targets, label, previous, holds } = record;
@@ -134,7 +134,7 @@ function doneRows(record: LedgerRecord, promoted: Promoted, dryRun: boolean, pla
   ];
 }
 
-/** What is promoted, where this run changed nothing. */
+/** The promoted image, if this run changed nothing. */
 function undecidedRows({ outcome: { candidate }, record }: Promoted, places: SummaryPlaces): Row[] {
   const isPromoted = record?.candidate.digest === candidate.digest;
   return [
@@ -165,7 +165,7 @@ function changedBans(record: LedgerRecord, before: LedgerRecord | undefined): re
     : [...without(record.holds, earlier.holds), ...without(record.quarantine, earlier.quarantine)];
 }
 
-/** How to undo what was done, how to go back from an image that has regressed, or how not to wait. */
+/** The way to undo the decision, to roll back from an image that has regressed, or to force one that waits. */
 function wayBack(
   { outcome: { decision, reason, candidate, report, regression }, before }: Promoted,
   done: LedgerRecord | undefined,
@@ -181,7 +181,7 @@ function wayBack(
   }
   if (decision === 'frozen')
     return ['**Way out:** whoever set the input `freeze` has to clear it; then the next run promotes.', ''];
-  // A force does not help where something else than the evidence keeps the candidate back.
+  // A force does not help if something other than the evidence blocks the candidate.
   if (report === undefined || report.verdict === 'promote' || report.reason !== reason) return [];
   const { tag } = candidate;
   const jobs = blockingJobs(report);
@@ -206,7 +206,7 @@ function undo(record: LedgerRecord, before: LedgerRecord | undefined): Fields | 
     : { 'rollback-to': 'previous' };
 }
 
-/** The inputs that a person starts the workflow with and, where `gh` can start it, the command. */
+/** The inputs with which a person starts the workflow and, if `gh` can start it, the command. */
 function startByHand(
   what: string,
   decision: Fields,

@@ -18,7 +18,7 @@ const hostSchema = v.pipe(
   ),
 );
 
-/** Inputs of every action that speaks to a registry. */
+/** The inputs of every action that uses a registry. */
 export const registryInputs = {
   'registry-username': optional(
     'User that reads the registry of the image; empty: the login that `docker login` stored (without a credential helper), or anonymous',
@@ -33,7 +33,7 @@ export const registryInputs = {
   ...caInput,
 };
 
-/** Inputs of an action that also writes to a registry. */
+/** The inputs of an action that also writes to a registry. */
 export const targetInputs = {
   'target-username': optional(
     'User that writes to the targets; empty: the user for reading, if they are on the same registry',
@@ -42,7 +42,7 @@ export const targetInputs = {
   'target-password': secret('Its password or token'),
 };
 
-/** An action may lack a login that it does not need. */
+/** An action may lack the inputs of a login that it does not need. */
 type RegistrySettings = Partial<ParsedInputs<typeof registryInputs & typeof targetInputs>> &
   Pick<ParsedInputs<typeof registryInputs>, 'plain-http' | 'token-hosts' | 'ca-file'>;
 
@@ -82,7 +82,7 @@ export async function withRegistry<T>(
   }
 }
 
-/** Awaits what is read of an image. If the registry does not have it, the error says which inputs name it. */
+/** Awaits a read of an image. If the registry does not have the image, the error names the inputs that name it. */
 export async function namedBy<T>(inputs: string, work: Promise<T>): Promise<T> {
   try {
     return await work;

@@ -6,7 +6,7 @@ import type { Request, TagAndDigest } from '../../rules/request.js';
 import { type Requester, refuseActor, refuseRef } from '../../rules/requester.js';
 import { lineSchema, optional, type ParsedInputs, words } from '../../runner/inputs.js';
 
-/** The inputs of a person's decision, and of who may make it. */
+/** The inputs of a person's decision, and those that say who may make it. */
 export const requestInputs = {
   'force-tag': optional('Promote this tag although the criteria are not met', lineSchema),
   'force-confirm': optional('The same tag once more', lineSchema),

@@ -22,11 +22,11 @@ interface SetSettings {
   readonly set: ImageSet | undefined;
 }
 
-/** What `reference` or `set` names; undefined if neither is set. Throws a UserError if they name two candidates. */
+/** The set that `reference` or `set` names; undefined if neither is set. Throws a UserError if they disagree. */
 export function givenSet({ reference, set }: SetSettings): ImageSet | undefined {
   if (reference !== undefined && set !== undefined && formatCandidate(reference) !== formatCandidate(set)) {
     throw new UserError(
-      `input set: begins with ${formatCandidate(set)}, and reference is ${formatCandidate(reference)}`,
+      `input set: begins with ${formatCandidate(set)}, but reference is ${formatCandidate(reference)}`,
     );
   }
   return set ?? reference;

@@ -6,7 +6,7 @@ import { keySigner, type Signer, type Signing } from '../../proof/signer.js';
 import type { RunContext } from '../../runner/context.js';
 import { choice, type ParsedInputs, secret, urlSchema, withDefault } from '../../runner/inputs.js';
 
-/** The inputs that say who signs what is promoted. */
+/** The inputs that say who signs promotions. */
 export const signingInputs = {
   'signing-key': secret(
     'Private key that signs what is promoted: PKCS #8 in PEM, EC P-256 or Ed25519; empty: nothing is signed with a key',
@@ -27,10 +27,10 @@ export const signingInputs = {
 
 type SigningSettings = ParsedInputs<typeof signingInputs>;
 
-/** The project's page, where no forge names a workflow. */
+/** The project's page, for runs in which no forge names a workflow. */
 const NO_WORKFLOW = 'https://github.com/rdo-infra/ceph-promotion-actions';
 
-/** Who signs in this run; undefined if nothing is signed. The key is read here, and nowhere else. */
+/** The signer of this run; undefined if nothing is signed. The key is read here, and nowhere else. */
 export function readSigning(settings: SigningSettings, { workflowUrl, runUrl }: RunContext): Signing | undefined {
   const signer = readSigner(settings);
   return signer && { signer, verifier: workflowUrl ?? runUrl ?? NO_WORKFLOW };

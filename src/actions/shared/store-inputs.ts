@@ -39,7 +39,7 @@ const gitToken: Input<string | undefined> = {
   absent: { value: undefined },
 };
 
-/** Of every action that writes to a store. */
+/** The inputs of every action that writes to a store. */
 export const storeInputs = {
   server: required(
     'The store: `git` (a branch of this repository), `git+https://host/owner/repository` or `git+ssh://git@host/owner/repository`, ' +
@@ -56,14 +56,14 @@ export const storeInputs = {
   'git-token': gitToken,
 };
 
-/** Where a store is read: over HTTP, or as it is written. */
+/** The address of a store to read: over HTTP, or in a form that can also be written. */
 export const readableSchema: v.GenericSchema<string, URL | StoreAddress> = v.lazy((text) =>
   /^(?:sftp:|git(?:[+@#]|$))/i.test(String(text)) ? storeSchema : urlSchema,
 );
 
 const { server: _, ...loginInputs } = storeInputs;
 
-/** Of every action that only reads a store, besides the address. */
+/** The inputs, besides the address, of every action that only reads a store. */
 export const readerInputs = {
   ...loginInputs,
   'git-token': { ...gitToken, description: describeToken('read it') },
@@ -86,7 +86,7 @@ export function withReader<T>(
   return withStore({ ...settings, server: where, ...(isForeign && { 'git-token': undefined }) }, log, work);
 }
 
-/** Is the token one for the host of `server`, and not for that of `where`? By SSH no token is used. */
+/** True if the token is for the host of `server`, and not for that of `where`. Over SSH no token is used. */
 function isTokenFrom(server: GitAddress, where: GitAddress): boolean {
   const { protocol, origin } = repositoryOf(server, process.env);
   return protocol !== 'ssh:' && origin !== repositoryOf(where, process.env).origin;
@@ -163,8 +163,8 @@ function repositoryOf({ repository }: GitAddress, env: NodeJS.ProcessEnv): URL {
 }
 
 /**
- * The job's own token is only for the job's own forge. On a forge every token is taken as that one, unless action.yml
- * says otherwise.
+ * The token to send; undefined for none. The job's own token is only for the job's own forge. On a forge every token
+ * counts as that one, unless action.yml says otherwise.
  */
 function tokenFor(url: URL, inputs: StoreSettings, env: NodeJS.ProcessEnv): string | undefined {
   const forge = env.GITHUB_SERVER_URL ?? '';

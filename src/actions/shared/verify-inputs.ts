@@ -6,7 +6,7 @@ import { type Authority, keysAuthority } from '../../proof/bundle.js';
 import { lineSchema, optional, textSchema } from '../../runner/inputs.js';
 import { readInputFile } from './input-file.js';
 
-/** The inputs that say whose signature what is promoted must have. */
+/** The inputs that say who must have signed a promotion. */
 export const verifyInputs = {
   verify: optional(
     'Whose signature what is promoted must have: public keys in PEM, or two lines `issuer: <OIDC issuer>` and `identity: <workflow>@<ref>`; or a file with either. Empty: signatures are not checked',
@@ -25,7 +25,7 @@ interface VerifySettings {
   readonly 'trusted-root': string | undefined;
 }
 
-/** Whose signatures count; undefined if none is asked for. */
+/** The authority whose signatures count; undefined if signatures are not checked. */
 export async function readAuthority(settings: VerifySettings, workspace: string): Promise<Authority | undefined> {
   const { verify } = settings;
   if (verify === undefined) return undefined;

@@ -90,10 +90,12 @@ function editYaml(text: string, path: readonly (string | number)[], value: strin
   if (scalar.type === 'BLOCK_FOLDED' || scalar.type === 'BLOCK_LITERAL') {
     return { problem: `${where} is a block of text: use a pattern` };
   }
-  const { range } = scalar;
+  const { range, tag } = scalar;
+  // Another tag says how to read the value, such as Ansible's !vault, and the new value is plain text.
+  if (tag !== undefined && tag !== 'tag:yaml.org,2002:str') return { problem: `${where} has the tag ${tag}` };
   if (range == null) return { problem: `${where} has no place in the file` };
   const [start, end] = range;
-  const before = String(scalar.value ?? '');
+  const before = typeof scalar.value === 'string' ? scalar.value : (scalar.source ?? String(scalar.value ?? ''));
   if (typeof scalar.value === 'string' && scalar.value === value) return { text, before: [before] };
   const written = `${text.slice(0, start)}${quoteLike(scalar, value)}${text.slice(end)}`;
   return hasValue(written, path, value)
@@ -130,16 +132,24 @@ function hasValue(text: string, path: readonly (string | number)[], value: strin
 }
 
 function editPattern(text: string, { pattern, all }: Extract<Place, { kind: 'pattern' }>, value: string): Edited {
-  const places: (readonly [number, number])[] = [];
-  for (const match of text.matchAll(pattern)) {
-    const place = match.indices?.[1];
-    if (place !== undefined) places.push(place);
-  }
-  const [first] = places;
-  if (first === undefined) return { problem: `nothing matches ${pattern.source}` };
-  if (places.length > 1 && !all)
-    return { problem: `${places.length} places match ${pattern.source}: make it match only one` };
+  const { source } = pattern;
+  const places = findGroups(text, pattern);
+  if (places.length === 0) return { problem: `nothing matches ${source}` };
+  if (places.length > 1 && !all) return { problem: `${places.length} places match ${source}: make it match only one` };
   let edited = text;
-  for (const [start, end] of [...places].reverse()) edited = edited.slice(0, start) + value + edited.slice(end);
-  return { text: edited, before: places.map(([start, end]) => text.slice(start, end)) };
+  for (const place of [...places].reverse()) {
+    if (place === undefined) return { problem: `${source} matches a place without its group` };
+    edited = edited.slice(0, place[0]) + value + edited.slice(place[1]);
+  }
+  // Otherwise the next run would fail, or would write the value once more.
+  const again = findGroups(edited, pattern);
+  const isFound =
+    again.length === places.length && again.every((place) => place !== undefined && edited.slice(...place) === value);
+  if (!isFound) return { problem: `${source} would not find the new value ${oneLine(value, 100)} again` };
+  return { text: edited, before: places.flatMap((place) => (place === undefined ? [] : [text.slice(...place)])) };
+}
+
+/** Where the one group of each match is; undefined where a match is without it. */
+function findGroups(text: string, pattern: RegExp): (readonly [number, number] | undefined)[] {
+  return [...text.matchAll(pattern)].map(({ indices }) => indices?.[1]);
 }

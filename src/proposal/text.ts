@@ -107,8 +107,9 @@ export function changeIdOf(
   return `I${createHash('sha1').update(text).digest('hex')}`;
 }
 
+/** Comments are how a later run reads what a change proposes: none may come from a file. */
 function code(text: string): string {
-  return `\`${oneLine(text, 300).replaceAll('`', "'").replaceAll('|', '\\|')}\``;
+  return `\`${oneLine(text, 300).replaceAll('`', "'").replaceAll('|', '\\|').replaceAll('<!--', '<! --')}\``;
 }
 
 function linkTarget(url: string): string {

@@ -14,6 +14,10 @@ const matching = (pattern: string, value: string, all = false) => {
   return [{ place: { kind: 'pattern', pattern: parsed, all } as const, value }];
 };
 
+test('what was there is said as it was written', () => {
+  expect(editText('a: 1.10\n', at('a', 'v2'))).toMatchObject({ before: ['1.10'] });
+});
+
 test.each([
   ['a.b', ['a', 'b']],
   ['spec.images[0].tag', ['spec', 'images', 0, 'tag']],
@@ -48,6 +52,15 @@ describe('a value in YAML is replaced in place', () => {
       'quay.io/ceph/ceph:v2@sha256:a',
       'image: quay.io/ceph/ceph:v2@sha256:a\n',
     ],
+    ['a byte order mark stays', '\uFEFFa: v1\n', 'a', 'v2', '\uFEFFa: v2\n'],
+    ['a text by its tag', 'a: !!str v1\n', 'a', 'v2', 'a: !!str v2\n'],
+    ['a value of two lines', 'a: v1\n  more\nb: 2\n', 'a', 'v2', 'a: v2\nb: 2\n'],
+    ['a file without a last line end', 'a: v1', 'a', 'v2', 'a: v2'],
+    ['after characters outside the basic plane', 'x: "\u{1F600}"\na: v1\n', 'a', 'v2', 'x: "\u{1F600}"\na: v2\n'],
+    ['the key __proto__', '__proto__: v1\n', '__proto__', 'v2', '__proto__: v2\n'],
+    ['what would be a key', 'a: v1\n', 'a', 'x: y', 'a: "x: y"\n'],
+    ['what would be a comment', 'a: v1\n', 'a', 'x # y', 'a: "x # y"\n'],
+    ['what would be Jinja', 'a: v1\n', 'a', '{{ x }}', 'a: "{{ x }}"\n'],
     ['what is right already', "a: 'v2'\n", 'a', 'v2', "a: 'v2'\n"],
   ])('%s', (_, text, path, value, expected) => {
     expect(editText(text, at(path, value))).toMatchObject({ text: expected });
@@ -60,6 +73,14 @@ describe('a value in YAML is replaced in place', () => {
     ['it is a block', 'a: |\n  v1\n', 'a', /block of text/],
     ['it is in two documents', '---\na: 1\n---\na: 2\n', 'a', /in 2 documents/],
     ['it is not YAML', 'a: [\n', 'a', /is not YAML/],
+    ['a key is there twice', 'a: v1\na: v3\n', 'a', /is not YAML: Map keys must be unique/],
+    ['it comes by a merge key', 'base: &b {tag: v1}\nx:\n  <<: *b\n', 'x.tag', /there is no x\.tag/],
+    ['it comes by an alias', 'base: &b {tag: v1}\nx: *b\n', 'x.tag', /there is no x\.tag/],
+    ["it is Ansible's vault", 'a: !vault v1\n', 'a', /a has the tag !vault/],
+    ['it is a number by its tag', 'a: !!int 1\n', 'a', /a has the tag tag:yaml\.org,2002:int/],
+    ['it is a name of every object', 'a: {b: v1}\n', 'a.constructor', /there is no a\.constructor/],
+    ['the file is nested without end', `${'['.repeat(20_000)}${']'.repeat(20_000)}`, 'a', /is not YAML/],
+    ['the file is empty', '', 'a', /there is no a/],
   ])('refused: %s', (_, text, path, problem) => {
     expect(editText(text, at(path, 'v2'))).toEqual({ problem: expect.stringMatching(problem) });
   });
@@ -72,8 +93,31 @@ describe('a pattern', () => {
     ['of two matches is refused', 'ceph:(.*)$', false, { problem: expect.stringMatching(/2 places match/) }],
     ['of two matches, all', 'ceph:(.*)$', true, { text: 'IMAGE=ceph:v2\nOTHER=ceph:v2\n', before: ['v1', 'v1'] }],
     ['of no match', 'none(.*)', true, { problem: expect.stringMatching(/nothing matches/) }],
+    [
+      'of no length, which would grow',
+      '^IMAGE=()',
+      false,
+      { problem: expect.stringMatching(/would not find the new/) },
+    ],
+    ['of no length, everywhere', '()', true, { problem: expect.stringMatching(/would not find the new value/) }],
+    [
+      'that the new value does not match',
+      '^IMAGE=ceph:(v1)$',
+      false,
+      { problem: expect.stringMatching(/new value v2/) },
+    ],
+    ['whose group may be absent', '^[A-Z]+(=x)?', true, { problem: expect.stringMatching(/without its group/) }],
   ])('%s', (_, pattern, all, expected) => {
     expect(editText(text, matching(pattern, 'v2', all))).toEqual(expected);
+  });
+
+  test('a new value with signs of a replacement is taken as it is', () => {
+    const after = { text: 'IMAGE=ceph:$&$1\nOTHER=ceph:v1\n' };
+    expect(editText(text, matching('^IMAGE=ceph:(.*)$', '$&$1'))).toMatchObject(after);
+  });
+
+  test('CRLF stays', () => {
+    expect(editText('A=v1\r\nB=1\r\n', matching('^A=(.*)$', 'v2'))).toMatchObject({ text: 'A=v2\r\nB=1\r\n' });
   });
 
   test.each(['no group', '(two) (groups)', '('])('%s is refused', (pattern) => {

@@ -1,3 +1,4 @@
+import { cpSync, rmSync } from 'node:fs';
 import type { BundleRun } from '../e2e/bundle.js';
 import type { GitServer } from '../sandbox/git-server.js';
 
@@ -38,4 +39,14 @@ export async function killAtStep(
   });
   reached = () => false;
   return { status, steps };
+}
+
+/** Keeps a directory as it is now; the function that is returned brings it back. */
+export function keep(directory: string): () => void {
+  const kept = `${directory}-kept`;
+  cpSync(directory, kept, { recursive: true });
+  return () => {
+    rmSync(directory, { recursive: true });
+    cpSync(kept, directory, { recursive: true });
+  };
 }

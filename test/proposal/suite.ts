@@ -7,10 +7,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { type BundleRun, runBundle } from '../e2e/bundle.js';
-import { chainOf, digestOf } from '../ledger/fixture.js';
+import { chainOf, digestOf, SOURCE, tag } from '../ledger/fixture.js';
 import { type GitServer, makeBareRepository, startGitServer } from '../sandbox/git-server.js';
 import { type ForgeStandIn, startForge } from './forge-stand-in.js';
-import { killAtStep } from './kill.js';
+import { keep, killAtStep } from './kill.js';
 
 /**
  * The whole action against a real git server. The forges' APIs are a stand-in, which says in forge-stand-in.ts what of each
@@ -33,14 +33,12 @@ afterAll(async () => {
   await server.stop();
   rmSync(scratch, { recursive: true });
 });
-beforeEach(newRepository);
-
-async function newRepository(): Promise<void> {
+beforeEach(async () => {
   count += 1;
   repository = `owner/name${count}`;
   await makeBareRepository(scratch, repository);
   commit({ [FILE]: DEFAULTS, 'image.env': 'IMAGE=ceph:v1\n' });
-}
+});
 
 /** A forge that knows the repository of the test. */
 async function newForge(provider: 'github' | 'gitea'): Promise<void> {
@@ -48,8 +46,11 @@ async function newForge(provider: 'github' | 'gitea'): Promise<void> {
   Object.assign(forge, { token: server.token });
 }
 
-const git = (...args: string[]) =>
-  execFileSync('git', ['-C', join(scratch, repository), ...args], { encoding: 'utf8' });
+type GitArgument = string | { readonly input: Buffer };
+function git(...args: readonly GitArgument[]): string {
+  const [words, options] = [args.filter((arg) => typeof arg === 'string'), args.find((arg) => typeof arg !== 'string')];
+  return execFileSync('git', ['-C', join(scratch, repository), ...words], { encoding: 'utf8', ...options });
+}
 const show = (file: string, branch = BRANCH) => git('show', `${branch}:${file}`);
 const imageOf = (tag: string) => `quay.io/ceph/ceph:${tag}@${digestOf(tag)}`;
 
@@ -290,11 +291,14 @@ export function testKills(provider: 'github' | 'gitea'): void {
     ['that updates a change', ['v2'], 'v3', ['push', 'PATCH']],
     ['that closes a change', ['v2'], 'v1', ['PATCH']],
   ])('a run %s: the next run leaves one change, right', async (_, earlier, tag, writes) => {
+    await newForge(provider);
+    for (const before of earlier) await propose(before, inputs);
+    const restore = keep(join(scratch, repository));
+    const pulls = structuredClone(forge.pulls);
     const killed: string[] = [];
     for (let n = 0; ; n += 1) {
-      await newRepository();
-      await newForge(provider);
-      for (const before of earlier) await propose(before, inputs);
+      restore();
+      forge.pulls.splice(0, forge.pulls.length, ...structuredClone(pulls));
       const { status, steps } = await killAt(tag, n);
       if (status !== null) {
         expect({ status, steps }).toEqual({ status: 0, steps: killed });
@@ -345,7 +349,15 @@ export function testEdits(): void {
       ['a path that leads out', { file: '../x' }, /input file: .*not a plain relative path/],
       ['a file of git itself', { file: '.git/config' }, /input file: .*not a plain relative path/],
       ['no such base', { base: 'none' }, /there is no branch none; check the inputs repository and base/],
+      ['a file of git itself, in other letters', { file: 'a/.GIT/config' }, /input file: .*not a plain relative path/],
       ['a branch that is an option', { base: '--upload-pack=x' }, /input base: .*not a branch name/],
+      ...['a..b', 'a.lock', 'a%topic=x'].map((branch): [string, Readonly<Record<string, string>>, RegExp] => [
+        `the branch ${branch}`,
+        { branch },
+        /input branch: .*not a branch name/,
+      ]),
+      ['a branch that is the base', { branch: 'main' }, /input branch: is the base itself/],
+      ['a committer with a line of its own', { committer: 'a <a@b>\nfrom refs/heads/x' }, /input committer: /],
       ['an unknown placeholder', { value: '{nothing}' }, /input value: line 1: \{nothing\} is unknown/],
       ['a wrong token', { token: 'wrong-token-0123456789' }, /check the input token/],
       ['no token', { token: '' }, /input token: required with provider gitea/],
@@ -363,6 +375,53 @@ export function testEdits(): void {
       expect(run.errors).toEqual([expect.stringMatching(/link\.yml is a symbolic link, which is not followed/)]);
     });
 
+    test('what only looks like a file in a directory is not followed, and what is large or no text is refused', async () => {
+      const entries = [
+        'M 120000 inline linked\ndata 5\nroles\n',
+        `M 160000 ${'1'.repeat(40)} module\n`,
+        `M 644 inline large.yml\ndata ${1024 * 1024 + 1}\n${'a'.repeat(1024 * 1024 + 1)}\n`,
+        'M 644 inline latin.yml\ndata 2\n\xe4\n',
+      ].join('');
+      const commit = `commit refs/heads/main\ncommitter alice <a@example.org> 3 +0000\ndata 1\nx\nfrom refs/heads/main^0\n`;
+      git('fast-import', '--quiet', { input: Buffer.from(`${commit}${entries}\n`, 'latin1') });
+      for (const [file, message] of [
+        ['linked/ceph/defaults/main.yml', /there is no file linked\/ceph/],
+        ['module', /module is a submodule, which is not followed/],
+        ['module/main.yml', /there is no file module\/main\.yml/],
+        ['roles', /roles is a directory, which is not followed/],
+        ['large.yml', /large\.yml has 1048577 bytes/],
+        ['latin.yml', /latin\.yml is not UTF-8/],
+      ] as const) {
+        expect((await propose('v2', { file })).errors).toEqual([expect.stringMatching(message)]);
+      }
+      expect(git('branch', '--list').trim()).toBe('* main');
+    });
+
+    test('a value of several lines', async () => {
+      const companion = { repository: SOURCE, tag: tag('c1'), digest: digestOf('c1') };
+      const { url } = await serveLedger(chainOf([['v2', { companions: [companion] }]]));
+      const run = await propose('', { reference: '', url, value: '{set}' });
+      expect(run.errors).toEqual([
+        expect.stringMatching(/input value: gives an empty value, or one of more than a line/),
+      ]);
+    });
+
+    test('a branch that the forge protects', async () => {
+      const hook = join(scratch, repository, 'hooks/update');
+      writeFileSync(hook, '#!/bin/sh\necho "GH006: Protected branch update failed for $1." >&2\nexit 1\n', {
+        mode: 0o755,
+      });
+      const run = await propose('v2');
+      rmSync(hook);
+      expect(run).toMatchObject({
+        status: 1,
+        errors: [expect.stringMatching(/the push was refused: .*Protected branch/)],
+      });
+      expect(forge.pulls).toEqual([]);
+      expect((await propose('v2')).outputs.changed).toBe('true');
+      expectOneChange('v2');
+    });
+
     test('no token is in the log', async () => {
       const { log } = await propose('v2');
       expect(log.replaceAll(/^::add-mask::.*$/gm, '')).not.toContain(server.token);
@@ -375,8 +434,14 @@ export function testEdits(): void {
     expect(show(FILE)).toBe(
       DEFAULTS.replace('v1 #', 'v2 #').replace('quay.io/ceph/ceph ', `quay.io/ceph/ceph@${digestOf('v2')} `),
     );
+    git('fast-import', '--quiet', {
+      input: Buffer.from(
+        'commit refs/heads/main\ncommitter alice <a@example.org> 3 +0000\ndata 1\nx\nfrom refs/heads/main^0\nM 755 inline image.env\ndata 14\nIMAGE=ceph:v1\n\n',
+      ),
+    });
     await propose('v3', { file: 'image.env', 'yaml-path': '', pattern: '^IMAGE=.*:(.*)$' });
     expect(show('image.env')).toBe('IMAGE=ceph:v3\n');
+    expect(git('ls-tree', BRANCH, 'image.env')).toMatch(/^100755 /);
     expect(forge.pulls).toHaveLength(1);
   });
 }

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { cp, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -58,6 +58,9 @@ beforeAll(async () => {
     await cp(path.join(projectRoot, part), path.join(work, ACTIONS, part), { recursive: true });
   }
   pin = await makeRepository(path.join(work, ACTIONS));
+  // Zuul has checked out a branch, which went on: only what is pinned can run.
+  const later = 'git rm --quiet -r dist && git -c user.name=x -c user.email=x@example.org commit --quiet -m later';
+  execFileSync('sh', ['-c', later], { cwd: path.join(work, ACTIONS) });
   await cp(path.join(projectRoot, 'examples/zuul'), path.join(work, PROJECT), { recursive: true });
   await makeRepository(path.join(work, PROJECT));
   const items: { job?: unknown }[] = parse(
@@ -124,11 +127,16 @@ interface BuildSettings {
   readonly more?: Readonly<Record<string, unknown>>;
   /** Run after the job's own playbook, with its success. */
   readonly postRun?: string;
+  /** The store and the target, where they are not those of the other tests. */
+  readonly at?: Settings;
 }
 
 /** Runs a job as Zuul's executor would, and lists the build in Zuul. */
-async function build(name: string, { pipeline = PERIODIC, parents = {}, more = {}, postRun }: BuildSettings = {}) {
-  const { imageServer, targetLogin, dlrn } = settings;
+async function build(
+  name: string,
+  { pipeline = PERIODIC, parents = {}, more = {}, postRun, at = settings }: BuildSettings = {},
+) {
+  const { imageServer, targetLogin, dlrn, image, target } = at;
   const uuid = randomUUID();
   const started = new Date().toISOString().slice(0, 19);
   const vars = varsOf(name);
@@ -136,12 +144,12 @@ async function build(name: string, { pipeline = PERIODIC, parents = {}, more = {
   const change = pipeline === PERIODIC ? {} : { change: String(merged), patchset: '2' };
   const variables = {
     ...vars,
-    ...edit('ceph_find_stable_tag', { image: settings.image, flavor: 'pacific' }),
+    ...edit('ceph_find_stable_tag', { image, flavor: 'pacific' }),
     ...edit('ceph_publish_ci_testing', { ...withoutKey(imageServer) }),
     ...edit('ceph_evaluate_and_promote', {
       ...withoutKey(imageServer),
-      image: settings.image,
-      targets: settings.target,
+      image,
+      targets: target,
       'zuul-url': zuulUrl.href,
     }),
     ceph_promotion_pin: `rdo-infra/ceph-promotion-actions@${pin}`,
@@ -206,8 +214,8 @@ function green(run: Built): Built {
 
 const warnings = (run: Built) => v.parse(returnedSchema, run.returned).zuul.warnings.join('\n');
 
-async function records() {
-  const folder = path.join(settings.directory.path, 'ledger/current-ceph');
+async function records({ directory } = settings) {
+  const folder = path.join(directory.path, 'ledger/current-ceph');
   const names = await readdir(folder).catch(() => []);
   return Promise.all(
     names
@@ -234,7 +242,7 @@ function merge(decision: object, email = 'alice@example.org'): void {
   execFileSync('git', [...who, 'commit', '--quiet', '--all', '--message', 'Decide'], { cwd: folder });
 }
 
-const decide = (pipeline = 'ceph-decision') => build(DECIDE, { pipeline });
+const decide = (more: BuildSettings = {}) => build(DECIDE, { pipeline: 'ceph-decision', ...more });
 const page = (uuid: string) => `https://review.rdoproject.org/zuul/t/rdoproject.org/build/${uuid}`;
 
 let parents: object;
@@ -312,13 +320,100 @@ test('a person forces an older tag, rolls back and lifts the hold, each by a mer
   expect(await readlink(path.join(settings.directory.path, 'current-ceph'))).toBe(TAG);
 });
 
+test('a person holds an image and quarantines it, and then nobody forces it', async () => {
+  const reason = { 'force-reason': 'loses data' };
+  // What the last rollback left is on hold already, so this is a hold of its own.
+  merge({ 'lift-hold': OLDER, ...reason });
+  green(await decide());
+  merge({ hold: OLDER, ...reason });
+  const held = green(await decide());
+  merge({ quarantine: OLDER, ...reason }, 'bob@example.org');
+  const quarantined = green(await decide());
+  const image = expect.objectContaining({ digest: cephDaemonImage(OLDER).digest, reason: 'loses data' });
+  const done = await records();
+  expect(done.slice(-2)).toEqual([
+    expect.objectContaining({
+      kind: 'hold',
+      who: 'alice@example.org',
+      event: `zuul/ceph-decision/${merged - 1},2`,
+      'run-url': page(held.build),
+      holds: expect.arrayContaining([image]),
+      quarantine: [],
+    }),
+    expect.objectContaining({
+      kind: 'quarantine',
+      who: 'bob@example.org',
+      event: `zuul/ceph-decision/${merged},2`,
+      'run-url': page(quarantined.build),
+      quarantine: [image],
+    }),
+  ]);
+  // Nobody forces it past that, and it stays where it is.
+  merge({ 'force-tag': OLDER, 'force-confirm': OLDER, 'skip-jobs': SCENARIOS, ...reason });
+  const refused = await decide();
+  expect(refused.status).toBe(2);
+  expect(refused.said).toContain('quarantine');
+  expect(await records()).toEqual(done);
+});
+
+test("a person adopts what RDO's promoter left in a store without a ledger", async () => {
+  const at = await freshSettings();
+  const { digest } = cephDaemonImage(TAG);
+  await writeFile(path.join(at.directory.path, TAG), '');
+  await symlink(TAG, path.join(at.directory.path, 'current-ceph'));
+  const stopped = await build(PROMOTE, { parents, at });
+  expect(stopped.status).toBe(2);
+  expect(warnings(stopped)).toContain('has no ledger, but it was promoted');
+  merge({ adopt: `${TAG}@${digest}`, 'force-reason': 'RDO promoted it' });
+  const adopted = green(await decide({ at }));
+  expect(await records(at)).toEqual([
+    expect.objectContaining({
+      kind: 'adopted',
+      who: 'alice@example.org',
+      reason: 'RDO promoted it',
+      event: `zuul/ceph-decision/${merged},2`,
+      'run-url': page(adopted.build),
+      candidate: `${at.image}:${TAG}@${digest}`,
+    }),
+  ]);
+  expect(await readFile(path.join(at.directory.path, 'current-ceph'), 'utf8')).toBe(TAG);
+});
+
+test('a scenario that is waived does not stop the promotion while it is red', async () => {
+  const at = await freshSettings();
+  const [, second = ''] = SCENARIOS;
+  expect((await build(second, { parents, more: { broken: 'scenario004-standalone' } })).status).toBe(2);
+  expect((await build(PROMOTE, { parents, at })).status).toBe(2);
+  const file = path.join(work, PROJECT, 'criteria/master.yaml');
+  const criteria = await readFile(file, 'utf8');
+  const until = new Date(Date.now() + 7 * 86_400_000).toISOString().slice(0, 10);
+  await writeFile(file, `${criteria}  waivers: [{ job: ${second}, until: ${until}, reason: its host is replaced }]\n`);
+  green(await build(PROMOTE, { parents, at }));
+  await writeFile(file, criteria);
+  expect(await records(at)).toEqual([expect.objectContaining({ kind: 'earned' })]);
+});
+
 test.each<[string, object, string, string, string]>([
   [
     'a periodic build',
     { hold: TAG, 'force-reason': 'x' },
     'alice@example.org',
     PERIODIC,
-    `this build is in ${PERIODIC}`,
+    `this build is of ${PERIODIC}`,
+  ],
+  [
+    'a periodic build that would quarantine',
+    { quarantine: OLDER, 'force-reason': 'x' },
+    'alice@example.org',
+    PERIODIC,
+    `this build is of ${PERIODIC}`,
+  ],
+  [
+    'a periodic build that would adopt',
+    { adopt: `${TAG}@${cephDaemonImage(TAG).digest}`, 'force-reason': 'x' },
+    'alice@example.org',
+    PERIODIC,
+    `this build is of ${PERIODIC}`,
   ],
   ['a stranger', { hold: TAG, 'force-reason': 'x' }, 'eve@example.org', 'ceph-decision', 'eve@example.org is not in'],
   [
@@ -332,7 +427,7 @@ test.each<[string, object, string, string, string]>([
 ])('%s decides nothing', async (_, decision, email, pipeline, message) => {
   const before = await records();
   merge(decision, email);
-  const refused = await decide(pipeline);
+  const refused = await decide({ pipeline });
   expect(refused.status).toBe(2);
   expect(refused.said).toContain(message);
   expect(await records()).toEqual(before);

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import * as v from 'valibot';
 import { systemClock } from '../base/clock.js';
 import { errorLine, UserError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
@@ -103,7 +104,13 @@ const inputs = {
   ),
   freeze: optional(
     'The reason for a freeze; while it is set, nothing is promoted, and a person can only lift holds',
-    lineSchema,
+    v.pipe(
+      lineSchema,
+      v.check(
+        (reason) => !/^(?:false|no|off|0)$/i.test(reason),
+        ({ input }) => `"${input}" would freeze: it takes the reason for a freeze, and is empty where there is none`,
+      ),
+    ),
   ),
   ...noticeInputs,
   'dashboard-url': optional('The page of this label on the dashboard, for the summary', urlSchema),

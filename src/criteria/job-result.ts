@@ -1,11 +1,13 @@
 import * as v from 'valibot';
 import { digestSchema, tagSchema } from '../candidate/reference.js';
 
+const NO_NAME = 'is not a job name: 1 to 256 characters on one line';
+
 /** A job's name. Names are always compared whole. */
 export const jobNameSchema = v.pipe(
-  v.string(),
+  v.string(NO_NAME),
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this refuses
-  v.regex(/^[^\u0000-\u001f\u007f]{1,256}$/, 'is not a job name: 1 to 256 characters on one line'),
+  v.regex(/^[^\u0000-\u001f\u007f]{1,256}$/, NO_NAME),
 );
 
 /** A link to a job for people to open. */

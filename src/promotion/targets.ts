@@ -36,7 +36,8 @@ export function parseTargets(lines: readonly string[]): Targets {
 function wrong(line: string): UserError {
   return new UserError(
     `${JSON.stringify(line)} is neither a repository such as quay.io/tripleomastercentos9/daemon ` +
-      'nor a companion such as quay.io/prometheus/prometheus:v2.33.4 -> quay.io/tripleomastercentos9/prometheus',
+      'nor a companion such as quay.io/prometheus/prometheus:v2.33.4 -> quay.io/tripleomastercentos9/prometheus' +
+      (line.includes(',') ? '; write one a line' : ''),
   );
 }
 

@@ -85,7 +85,7 @@ export async function openChangeBranch(options: ChangeBranchOptions): Promise<Ch
 async function fetchBranches(
   git: Git,
   home: string,
-  { base, branch, where, committer: own }: ChangeBranchOptions,
+  { base, branch, where, remote, committer: own }: ChangeBranchOptions,
 ): Promise<ChangeBranch> {
   const [baseRef, branchRef] = [`refs/heads/${base}`, `refs/heads/${branch}`];
   const listed = (await git.remote(['ls-remote', 'origin', baseRef, branchRef])).stdout.toString().split('\n');
@@ -177,7 +177,7 @@ async function fetchBranches(
       if (answer.code === 0) return 'pushed';
       const refused = readRefusedPush(answer.stdout.toString(), answer.stderr);
       if (refused === 'moved') return 'moved';
-      throw failed(where, refused);
+      throw failed(where, refused, remote.url.host);
     },
     async pushForReview(commit, topic) {
       const target = `${commit}:refs/for/${base}%topic=${topic}`;
@@ -186,7 +186,7 @@ async function fetchBranches(
       if (said !== undefined) return said;
       const refused = readRefusedPush(answer.stdout.toString(), answer.stderr);
       if (refused === 'moved') throw new ServiceError('conflict', `${where}: another push to ${base} came first`);
-      throw failed(where, refused);
+      throw failed(where, refused, remote.url.host);
     },
     async isRightAt(ref) {
       await fetchReview(ref);

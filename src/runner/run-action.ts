@@ -56,12 +56,15 @@ async function run<I extends Inputs, O extends string>(
   return failure;
 }
 
+/** Names hosts, but no connection is made to them because of it. */
+const ONLY_KNOWS = 'ssh-known-hosts';
+
 /** Names the inputs with a host that cannot be reached; undefined if there are none, as for the registry's default. */
 export function namedBy(host: string | undefined, inputs: Inputs): string | undefined {
   if (host === undefined) return undefined;
   const isNamed = new RegExp(`(?<![\\w.-])${host.replaceAll(/[^\w-]/g, '\\$&')}(?![\\w.-])`, 'i');
   const names = Object.entries(inputs).flatMap(([name, { secret }]) =>
-    !secret && isNamed.test(core.getInput(name)) ? [name] : [],
+    !secret && name !== ONLY_KNOWS && isNamed.test(core.getInput(name)) ? [name] : [],
   );
   if (names.length === 0) return undefined;
   return `check the ${names.length === 1 ? 'input' : 'inputs'} ${names.join(', ')}`;

@@ -20,7 +20,7 @@ const CONTROL = /[\u0000-\u001f\u007f]/;
 /** The parts of a server's URL, or the problem with it, which never repeats a possible password. */
 function parseServer(text: string): ServerAddress | string {
   const match = FORM.exec(text);
-  if (match === null) return `not a server such as ${EXAMPLE}`;
+  if (match === null) return `${otherForm(text)}; write ${EXAMPLE}, or git+https://host/owner/repository`;
   const [, rawUser, rawHost = '', port = '22', rawPath, rest] = match;
   if (rawUser?.includes(':')) return 'has a password in it: log in by ssh-private-key or by an agent';
   if (rest !== undefined) return 'has a query or fragment; write ? as %3F and # as %23';
@@ -39,6 +39,14 @@ function parseServer(text: string): ServerAddress | string {
     return `${JSON.stringify(path)} is not a plain absolute directory: no "//", ".", ".." or "~"`;
   }
   return { user, host, port: Number(port), directory: `/${parts.join('/')}` };
+}
+
+/** What the text is in place of a server's URL. */
+function otherForm(text: string): string {
+  const [, scheme] = /^([a-z][a-z+]{0,9}):\/\//i.exec(text) ?? [];
+  if (scheme !== undefined && /^https?$/i.test(scheme)) return `not a server: ${scheme}:// can only be read`;
+  if (scheme !== undefined && !/^sftp$/i.test(scheme)) return `not a server: it begins with ${scheme}://`;
+  return /^[^/:]+@[^/:]+:/.test(text) ? "not a server: this is scp's form" : 'not a server';
 }
 
 function parseHost(text: string): string | undefined {

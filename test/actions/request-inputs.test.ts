@@ -98,6 +98,12 @@ describe('what is refused', () => {
       ALICE,
       'is not a tag',
     ],
+    [
+      'a digest that is cut',
+      { ...NOTHING, hold: 'sha256:abcd', 'force-reason': 'x' },
+      ALICE,
+      'is not a digest such as',
+    ],
     ['a newline', { ...FORCE, 'force-tag': 'v1\nv2', 'force-confirm': 'v1\nv2' }, ALICE, 'is not a tag'],
     ['an adoption of a tag alone', { ...NOTHING, adopt: 'v1', 'force-reason': 'x' }, ALICE, 'is not <tag>@<digest>'],
     [

@@ -57,6 +57,11 @@ const refused: readonly [string, string, string][] = [
   ['two documents', 'current-ceph: [a]\n---\ncurrent-ceph: [b]', 'multiple documents'],
   ['a label twice', 'current-ceph: [a]\ncurrent-ceph: [b]', 'unique at line 2'],
   ['a key twice', 'current-ceph:\n  required: [a]\n  required: [b]', 'unique at line 3'],
+  [
+    'jobs that are mappings',
+    'current-ceph:\n  required:\n    - name: job-a',
+    'required.0: is not a job name: 1 to 256',
+  ],
   ['a tag of YAML', 'current-ceph: !jobs [a]', 'Unresolved tag'],
   ['an unknown alias', 'current-ceph: *jobs', 'jobs'],
   [

@@ -225,6 +225,14 @@ describe('the image server', () => {
     await refused(action, { server: `${settings.imageServer.server}-missing` }, 'no such directory');
   });
 
+  test.each([
+    ['https://images.example/ceph', /^input server: not a server: https:\/\/ can only be read; write sftp:/],
+    ['sftp://u@no-such-host.invalid/srv', /: there is no such host; check the input server$/],
+    ['git+https://no-such-host.invalid/o/r', /Could not resolve host: no-such-host\.invalid; check the input server$/],
+  ])('publish-ci-testing: %s as the server', async (server, message) => {
+    await refused('publish-ci-testing', { server }, message);
+  });
+
   test.each(actions)('%s: an option for a host', async (action) => {
     await refused(action, { server: 'sftp://user@-oProxyCommand=x/dir' }, 'input server: ');
   });
@@ -257,6 +265,17 @@ describe('DLRN', () => {
     },
     60_000,
   );
+});
+
+test('a freeze that was meant to be none', async () => {
+  const message =
+    'input freeze: "false" would freeze: it takes the reason for a freeze, and is empty where there is none';
+  await refused('evaluate-and-promote', { freeze: 'false' }, message);
+});
+
+test('a file of certificates that is not there', async () => {
+  const message = 'input ca-file: there is no file none.pem in the working directory; is a checkout missing?';
+  await refused('check-image', { 'ca-file': 'none.pem' }, message);
 });
 
 describe('criteria', () => {

@@ -28,6 +28,7 @@ test.each([
   [['quay.io/a/b:v1 -> quay.io/c/b'], 'there is no repository for the candidate'],
   [['daemon'], '"daemon" is neither a repository'],
   [['quay.io/t/daemon:v1'], 'is neither a repository'],
+  [['quay.io/a/daemon,quay.io/b/daemon'], '; write one a line'],
   [['quay.io/t/daemon', 'quay.io/a/b -> quay.io/c/b'], 'nor a companion'],
   [['quay.io/t/daemon', 'quay.io/a/b:v1 -> quay.io/c/b -> quay.io/d/b'], 'nor a companion'],
   [['quay.io/t/daemon', 'quay.io/t/daemon'], 'two lines end in the same repository quay.io/t/daemon'],

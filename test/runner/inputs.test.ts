@@ -225,7 +225,12 @@ describe('for a host that cannot be reached, the error names the input that name
     process.env = env;
   });
   const secret = { ...optional('', lineSchema), secret: true };
-  const inputs = { url: optional('', lineSchema), targets: list('', lineSchema), password: secret };
+  const inputs = {
+    url: optional('', lineSchema),
+    targets: list('', lineSchema),
+    password: secret,
+    'ssh-known-hosts': optional('', lineSchema),
+  };
 
   test.each<[string, NodeJS.ProcessEnv, string | undefined]>([
     ['one input', { INPUT_URL: 'https://Images.example/x' }, 'check the input url'],
@@ -240,6 +245,7 @@ describe('for a host that cannot be reached, the error names the input that name
       { INPUT_URL: 'https://my-images.example', INPUT_TARGETS: 'images.example.org' },
       undefined,
     ],
+    ['no known host', { 'INPUT_SSH-KNOWN-HOSTS': 'images.example ssh-ed25519 AAAA' }, undefined],
     ['no secret', { INPUT_PASSWORD: 'images.example' }, undefined],
   ])('%s', (_, variables, words) => {
     process.env = variables;

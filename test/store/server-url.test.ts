@@ -27,7 +27,9 @@ describe('a server', () => {
   test.each([
     ['', /not a server/],
     ['u@h:/d', /not a server/],
-    ['https://u@h/d', /not a server/],
+    ['https://u:secret@h/d', /^not a server: https:\/\/ can only be read; write sftp:\/\/user@host/],
+    ['ssh://u@h/d', /^not a server: it begins with ssh:\/\/; write sftp:/],
+    ['u@h.example:/d', /^not a server: this is scp's form; write sftp:/],
     ['sftp://h/d', /no user/],
     ['sftp://@h/d', /no user/],
     ['sftp://u%zz@h/d', /no user/],

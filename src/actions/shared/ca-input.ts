@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises';
-import path from 'node:path';
-import { errorLine, UserError } from '../../base/errors.js';
+import { UserError } from '../../base/errors.js';
 import { lineSchema, optional, type ParsedInputs } from '../../runner/inputs.js';
+import { readInputFile } from './input-file.js';
 
 /** The input of every action that connects to anything over TLS. */
 export const caInput = {
@@ -11,12 +10,7 @@ export const caInput = {
 /** The PEM text of `ca-file`; undefined if it is not set. Throws a UserError if there is no certificate in it. */
 export async function readCertificates({ 'ca-file': file }: ParsedInputs<typeof caInput>): Promise<string | undefined> {
   if (file === undefined) return undefined;
-  let text: string;
-  try {
-    text = await readFile(path.resolve(process.env.GITHUB_WORKSPACE || '.', file), 'utf8');
-  } catch (error) {
-    throw new UserError(`input ca-file: ${errorLine(error)}`);
-  }
+  const text = await readInputFile('ca-file', file, process.env.GITHUB_WORKSPACE || '.');
   if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
   throw new UserError(`input ca-file: ${file} holds no PEM certificate`);
 }

@@ -92,8 +92,8 @@ function parseTag(name: string, value: string): Tag {
 }
 
 function parseTagOrDigest(name: string, value: string): Tag | Digest {
-  const digest = v.safeParse(digestSchema, value);
-  return digest.success ? digest.output : parseTag(name, value);
+  // No tag has a colon.
+  return value.includes(':') ? parseUser(digestSchema, value, `input ${name}`) : parseTag(name, value);
 }
 
 function parseTagAndDigest(name: string, value: string): TagAndDigest {

@@ -94,7 +94,7 @@ export async function createGit(
   const settled = async (program: string, args: readonly string[], env: Environment, { input, codes }: RunOptions) => {
     const answer = await run(program, args, env, input, remote.limitMs);
     if (answer.code === 0 || codes?.includes(answer.code)) return answer;
-    throw failed(where, readFailure(answer.stderr));
+    throw failed(where, readFailure(answer.stderr), remote.url.host);
   };
   return {
     local: (args, options = {}) => settled('git', args, { ...local, ...configuration({}) }, options),
@@ -115,8 +115,9 @@ async function writeAuthorities(path: string, file: string, env: Environment): P
   return path;
 }
 
-export function failed(where: string, { kind, line, hint }: GitFailure): ServiceError {
-  return new ServiceError(kind, `${where}: ${line}`, { hint });
+/** `host` is the remote's; the action says which input names it if it cannot be reached. */
+export function failed(where: string, { kind, line, hint }: GitFailure, host: string): ServiceError {
+  return new ServiceError(kind, `${where}: ${line}`, { hint, ...(kind === 'unreachable' && { host }) });
 }
 
 type Environment = Record<string, string>;

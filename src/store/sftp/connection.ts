@@ -171,11 +171,10 @@ function connectionError(
   }
   if (error.level === 'client-timeout') return new ServiceError('timeout', `${where}: ${message}`);
   if (error.level === 'handshake') return new ServiceError('unsupported', `${where}: ${message}`);
+  const host = server.port === 22 ? server.host : `${server.host}:${server.port}`;
   // Another attempt would get the same answer.
-  if (error.code === 'ENOTFOUND') {
-    return new ServiceError('not-found', `${where}: there is no such host`, { host: server.host });
-  }
-  return new ServiceError('unreachable', `${where}: ${message}`, { host: server.host });
+  if (error.code === 'ENOTFOUND') return new ServiceError('not-found', `${where}: there is no such host`, { host });
+  return new ServiceError('unreachable', `${where}: ${message}`, { host });
 }
 
 function agentError(error: { code?: unknown }, who: string, socket: string, message: string): ServiceError {

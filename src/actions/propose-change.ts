@@ -161,7 +161,7 @@ export const action = defineAction({
   outputs: {
     url: 'The change; empty if there is none, or if Gerrit does not show it',
     state: '`open`, `closed` or `merged`: the state of the change at `url`; empty without one',
-    changed: '`true` where this run opened, updated or closed the change',
+    changed: '`true` if this run opened, updated or closed the change',
   },
   async run(settings, { log, context }) {
     const http = await smallApis(log, settings);

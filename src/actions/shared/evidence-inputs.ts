@@ -37,7 +37,7 @@ export const evidenceInputs = {
   criteria: optional('The criteria: a file, or YAML; required to evaluate and to force', textSchema),
   'dlrn-url': optional('Evidence `dlrn`: the DLRN API', urlSchema),
   'dlrn-label': withDefault(
-    'Evidence `dlrn` without a hash: the label whose newest 50 aggregate hashes are looked at',
+    'Evidence `dlrn` without a hash: the label whose newest 50 aggregate hashes are read',
     'current-tripleo',
     lineSchema,
   ),

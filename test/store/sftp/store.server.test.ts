@@ -410,7 +410,7 @@ describe('the permissions of a store', () => {
   });
 });
 
-test('a FIFO is said to be no file, at once', async () => {
+test('a FIFO is reported at once as not a file', async () => {
   const { server, path } = await freshImageDirectory();
   mkdirSync(join(path, 'ledger/current-ceph'), { recursive: true });
   const names = ['ledger/current-ceph/1.json', 'ledger/current-ceph.json', 'v1', 'v2.json', 'ceph-ci-testing'];

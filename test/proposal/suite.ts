@@ -402,7 +402,7 @@ export function testEdits(): void {
       const { url } = await serveLedger(chainOf([['v2', { companions: [companion] }]]));
       const run = await propose('', { reference: '', url, value: '{set}' });
       expect(run.errors).toEqual([
-        expect.stringMatching(/input value: gives an empty value, or one of more than a line/),
+        expect.stringMatching(/input value: gives an empty value, or one with more than one line/),
       ]);
     });
 

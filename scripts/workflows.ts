@@ -26,7 +26,7 @@ export function parseBranches(text: string): Readonly<Record<string, Readonly<Re
   return v.parse(branchesSchema, parse(text));
 }
 
-/** `text` with the part below each template replaced. Throws where a template uses a key that a branch does not have. */
+/** `text` with the part below each template replaced. Throws if a template uses a key that a branch does not have. */
 export function writeBranches(text: string, branches: ReturnType<typeof parseBranches>): string {
   const region =
     /^( *)# each branch(?: with (\S+))?(?:, below `(.+)`)?:\n((?:\1#(?: {3}.*)?\n)+)\1# becomes:\n[\s\S]*?^\1# end\n/gm;

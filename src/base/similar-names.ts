@@ -19,12 +19,12 @@ export function similarNames(wanted: string, names: readonly string[]): string[]
     .map(({ name }) => name);
 }
 
-/** Names that differ more than in a quarter of their letters are not taken for misspelled. */
+/** The least share of equal letters in a misspelled name. */
 const ALIKE = 0.75;
 
 /**
- * The existing name that another was most likely meant to be: it differs in one place, which may be a part that is
- * missing or too much. Undefined if there is none.
+ * The existing name that `wanted` was most likely meant to be. It differs in one place, which may be a part that is
+ * missing or superfluous. Undefined if no name is so alike.
  */
 export function likelyName(wanted: string, names: readonly string[]): string | undefined {
   const alike = (name: string) => {

@@ -23,7 +23,7 @@ export function checkListing(count: number, knownTags: number): void {
 
 /**
  * Returns each name once. Offset paging and a tag's history can produce several rows for one name. A row that has not
- * expired wins, then the latest one, in whatever order they come.
+ * expired wins, then the latest one. The order of the rows makes no difference.
  */
 export function distinctTags(listing: Iterable<ListedTag>): readonly ListedTag[] {
   const byName = new Map<string, ListedTag>();

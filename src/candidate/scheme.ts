@@ -65,7 +65,7 @@ export function parseVersion(text: string): Version {
 
 /**
  * The numbers of a text that has only separators between them, such as `2026-11-01T00-00-00Z`; empty for a text without
- * digits. Undefined if there are letters between them: nobody knows whether `1.2rc1` is before or after `1.2`.
+ * digits. Undefined if there are letters between them, since `1.2rc1` may be before or after `1.2`.
  */
 export function parseNumbers(text: string): Version | undefined {
   if (!/\d/.test(text)) return [];

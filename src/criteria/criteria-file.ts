@@ -217,7 +217,7 @@ function problemOf(criteria: LabelCriteria): string | undefined {
   const doubleWaiver = firstDouble(waived);
   if (doubleWaiver !== undefined) return `${doubleWaiver} is waived twice`;
   const stray = waived.find((job) => !jobs.includes(job));
-  if (stray !== undefined) return `${stray} is waived, and is not required`;
+  if (stray !== undefined) return `${stray} is waived, but not required`;
   if (jobs.every((job) => waived.includes(job))) return 'every job is waived: everything would be promoted';
   return undefined;
 }
@@ -264,7 +264,7 @@ const rdoLabelSchema = v.pipe(
     if (!dataset.typed) return;
     const { criteria, alternative_criteria: alternatives } = dataset.value;
     const stray = Object.keys(alternatives ?? {}).find((job) => !criteria.includes(job));
-    if (stray !== undefined) addIssue({ message: `${stray} has alternatives, and is not required` });
+    if (stray !== undefined) addIssue({ message: `${stray} has alternatives, but is not required` });
   }),
   v.transform(({ criteria, alternative_criteria: alternatives }): LabelCriteria => {
     const groups = new Map(Object.entries(alternatives ?? {}));

@@ -38,7 +38,7 @@ export function evaluate(
   const counting = countEvidence(criteria, results, candidate, now, rules);
   const histories = historiesOf(criteria, counting, remarks);
   const { requirements, judge, metBy, isRed } = judging(criteria, histories, now, rules);
-  // A red requirement rejects on every hash, so its jobs block, also where a waived one had passed before it ran again.
+  // A red requirement rejects on every hash, so its jobs block, even if a waived one had passed before it ran again.
   const isMet = (requirement: Requirement, hash: Hash) => !isRed(requirement) && metBy(requirement, hash).length > 0;
 
   const gaps = smallest(

@@ -38,8 +38,8 @@ export async function dlrnEvidence(dlrn: Dlrn, scope: DlrnScope, jobs: readonly 
 }
 
 /**
- * By job without a vote: the job that has votes and that its name was most likely meant to be or, where there is none,
- * `otherwise`.
+ * Remarks on the jobs without a vote: each suggests the job with votes that its name was most likely meant to be. If
+ * there is no such job, the remark is `otherwise`.
  */
 function remarksOn(jobs: readonly string[], votes: readonly Vote[], otherwise?: string): ReadonlyMap<string, string> {
   const voters = new Set(votes.map(({ job_id: job }) => job));

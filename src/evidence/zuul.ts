@@ -90,7 +90,7 @@ export async function zuulEvidence(parts: ZuulParts): Promise<Evidence> {
   };
 }
 
-/** How many pipelines a reason names: a record keeps it. */
+/** A reason names at most this many pipelines, since records keep it. */
 const NAMED = 3;
 
 /** `elsewhere` are the pipelines that have builds of the job. */
@@ -172,7 +172,7 @@ function refusal(what: string, answer: TextResponse): ServiceError {
   return new ServiceError(kindOfStatus(status), `${what} answered ${status}${said === '' ? '' : `: ${said}`}`);
 }
 
-/** An impossible time, for a failure of which nobody knows when it ended. */
+/** An impossible time, for a failure whose end is not known. */
 const NO_TIME = -1;
 
 function toJobResult(build: Build): JobResult[] {

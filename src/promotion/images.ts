@@ -131,12 +131,12 @@ export async function readContents(
   return [];
 }
 
-/** What an image can have that the copy accepts: 1000 manifests, each with its config. */
+/** The most contents of an image that can be copied: 1000 manifests, each with its config. */
 const MAX_CONTENTS = 2000;
 
 /**
- * Goes through whatever could run, also where an index names no platform or has indexes in it: else a banned image could
- * be packed so that nobody sees it.
+ * Adds everything that could run, even in an index that names no platform or has indexes in it. Otherwise a banned image
+ * could be hidden by the way in which it is packed.
  */
 async function addContents(
   contents: Set<Digest>,

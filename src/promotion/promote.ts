@@ -75,7 +75,7 @@ export async function promote(promotion: Promotion, wish: Asked): Promise<Promot
     const replaces = change !== undefined && change.candidate.digest !== before?.candidate.digest;
     if (unfinished !== undefined && !replaces) throw unfinished;
     if (unfinished !== undefined)
-      log.warning(`what is promoted is incomplete, and is replaced: ${errorLine(unfinished)}`);
+      log.warning(`the promoted image is incomplete, and is replaced: ${errorLine(unfinished)}`);
     if (change === undefined) {
       if (outcome.decision === 'unchanged' && before !== undefined) await copyLaterReferrers(promotion, before);
       const last = before && (await lastPromotion(facts.history));

@@ -18,7 +18,7 @@ export interface ChangeBranch {
   push(commit: string): Promise<'pushed' | 'moved'>;
   /** Pushes to `refs/for/<base>` with a topic, and returns Gerrit's answer. */
   pushForReview(commit: string, topic: string): Promise<GerritAnswer>;
-  /** Are the named files, at a ref of the server, as in the newest commit that we made? */
+  /** True if the named files, at a ref of the server, are as in the newest commit that we made. */
   isRightAt(ref: string): Promise<boolean>;
   /** The newest patch set of the change that has this commit; undefined if the server does not show it. */
   newestPatchSet(commit: string): Promise<PatchSet | undefined>;

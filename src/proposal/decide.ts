@@ -30,12 +30,12 @@ export interface Situation {
   readonly changes: readonly Change[];
 }
 
-/** What was done. */
+/** The result of a proposal. */
 export interface Proposing {
   /** The change; undefined if there is none, or its address is not known. */
   readonly change: Pick<Change, 'url' | 'state'> | undefined;
   readonly changed: boolean;
-  /** What was done and why, in one line. */
+  /** The result and its reason, in one line. */
   readonly line: string;
 }
 

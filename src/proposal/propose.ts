@@ -17,7 +17,7 @@ export interface Proposal {
   readonly base: string;
   /** Reads the repository's current state. */
   readonly openBranch: () => Promise<ChangeBranch>;
-  /** By whom our commits are. */
+  /** The committer of our commits: `name <address>`. */
   readonly committer: string;
   /** The forge on which to open the change. Gerrit opens one for each push. */
   readonly forge: Forge | Gerrit;

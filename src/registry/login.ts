@@ -17,7 +17,7 @@ export interface PasswordLogin {
 export interface Account {
   /** Absent: anonymous. */
   readonly login?: Login;
-  /** How a person changes the login. */
+  /** The way in which a person changes the login. */
   readonly hint: Hint;
   /** The reason why a stored login is not used, as a clause for errors. */
   readonly note?: string;

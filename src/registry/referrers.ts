@@ -359,7 +359,7 @@ export async function linkByTag(
   await putManifest(access, target, tagOf(subject, ''), { bytes, mediaType: OCI_INDEX, digest: digestOf(bytes) });
 }
 
-/** Takes entries out of such a list. An empty list's tag is deleted where the registry can. */
+/** Removes entries from such a list. The tag of an empty list is deleted if the registry can do that. */
 export async function unlinkByTag(
   access: Access,
   repository: Repository,

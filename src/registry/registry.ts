@@ -44,7 +44,7 @@ export interface Registry {
   close(): Promise<void>;
 }
 
-/** Requests about one repository. Reading asks for the pull scope only; `moveTag`, `deleteTag` and `checkPush` ask for more. */
+/** Requests about one repository. Reads ask for the pull scope only; methods that write, and `checkPush`, ask for more. */
 export interface RepositoryClient {
   /** Lists all tags, or throws. Never returns only a part. */
   listTags(options: ListOptions): Promise<TagListing>;

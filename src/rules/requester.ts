@@ -1,4 +1,4 @@
-/** Who started the run and from where, as reported by the forge, by Zuul, or by a person at a command line. */
+/** The person or schedule that started the run, and its ref, as the forge, Zuul or a person at a command line reports. */
 export interface Requester {
   /** `schedule`, `workflow_dispatch`, `command-line` …; empty if nobody says. */
   readonly event: string;

@@ -34,7 +34,7 @@ export interface Action<I extends Inputs = Inputs, O extends string = string> {
   run(inputs: ParsedInputs<I>, runner: Runner): Promise<Result<O>>;
 }
 
-/** Keeps the types of an action's inputs and outputs where it is written. */
+/** Lets TypeScript infer the types of an action's inputs and outputs from its declaration. */
 export function defineAction<I extends Inputs, O extends string>(action: Action<I, O>): Action<I, O> {
   return action;
 }

@@ -47,7 +47,7 @@ function parseFile<T>({ text, elsewhere }: TextResponse, url: URL, parse: (text:
 function parseTagFile(text: string, where: string): Tag {
   const tag = v.safeParse(tagSchema, text.replace(/\n$/, ''));
   if (tag.success) return tag.output;
-  // artifact_promoter, where it is given no content. Nothing here leaves such a file.
+  // RDO's artifact_promoter leaves an empty file if it is given no content. Our own tools never do.
   if (text === '') {
     throw new ServiceError(
       'bad-answer',

@@ -109,7 +109,7 @@ const refused: readonly [string, string, string][] = [
     waiver('{job: b, until: 2026-02-30, reason: x}'),
     'waivers.0.until: is not a day',
   ],
-  ['a waiver of another job', waiver('{job: c, until: 2026-12-01, reason: x}'), 'c is waived, and is not required'],
+  ['a waiver of another job', waiver('{job: c, until: 2026-12-01, reason: x}'), 'c is waived, but not required'],
   [
     'two waivers of a job',
     waiver('{job: b, until: 2026-12-01, reason: x}, {job: b, until: 2026-12-02, reason: y}'),
@@ -174,7 +174,7 @@ describe("the configuration of RDO's promoter", () => {
   test.each([
     ['{criteria: []}', 'no job is required'],
     ['{candidate_label: x}', 'the key "criteria" is missing'],
-    ['{criteria: [a], alternative_criteria: {b: [c]}}', 'b has alternatives, and is not required'],
+    ['{criteria: [a], alternative_criteria: {b: [c]}}', 'b has alternatives, but is not required'],
     ['{criteria: [a], alternative_criteria: {a: []}}', 'is empty'],
     ['{criteria: [a, a]}', 'a is named twice'],
     ['{criteria: [a], alternative_criteria: {a: [a]}}', 'a is named twice'],

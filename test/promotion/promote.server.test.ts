@@ -456,7 +456,7 @@ describe('every run makes readers find what the head says', () => {
     const log = createLines();
     const wish: Wish = { candidate: await publish(scene, V2), with: { log } };
     expect(await run(scene, wish)).toMatchObject({ decision: 'promote' });
-    expect(log.lines.join('\n')).toMatch(/what is promoted is incomplete, and is replaced: .* is lost: /);
+    expect(log.lines.join('\n')).toMatch(/the promoted image is incomplete, and is replaced: .* is lost: /);
     expect(await seen(scene)).toMatchObject({ label: V2, previous: V1 });
   });
 

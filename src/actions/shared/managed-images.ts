@@ -9,7 +9,7 @@ import type { Store } from '../../store/store.js';
 const FILE = 'managed-images.yaml';
 const MAX_BYTES = 1024 * 1024;
 
-/** What RDO's promoter calls a branch, such as `master` and `centos9`. */
+/** The name of a branch in RDO's promoter, such as `master` and `centos9`. */
 export const releaseSchema = v.pipe(
   v.string(),
   v.regex(
@@ -27,12 +27,12 @@ export interface Release {
 }
 
 /**
- * The images of the targets, as a list that RDO's promoter reads of what it has to leave alone: base names by release and
+ * The images of the targets, as the list of those that RDO's promoter must leave alone: base names by release and
  * distro, as in tripleo-ci's roles/build-containers/vars/main.yaml. The promoter itself (ci-config,
- * repo_client.load_excludes) takes what a release has for a list of names. Of a mapping it sees the keys, so each name is
- * a key too, with nothing in it.
+ * repo_client.load_excludes) expects a list of names below a release. If it finds a mapping, it reads the keys, so each
+ * name is also a key without a value.
  *
- * @throws UserError where an image has the name of the distro, which the promoter could not tell apart.
+ * @throws UserError if an image has the name of the distro, which the promoter would confuse.
  */
 export function excludeList(targets: Targets, { release, distro }: Release): string {
   const names = [...new Set(targetRepositories(targets).map(imageNameOf))].sort();
@@ -42,12 +42,12 @@ export function excludeList(targets: Targets, { release, distro }: Release): str
     );
   }
   const keys = Object.fromEntries(names.map((name) => [name, []]));
-  // RDO reads YAML 1.1, where "on" is no name.
+  // RDO reads YAML 1.1, in which "on" is not a string.
   const text = stringify({ exclude_containers: { [release]: { [distro]: names, ...keys } } }, { version: '1.1' });
   return `# What ceph-promotion-actions promotes, by distro, and each name as a key too. Each run writes this file.\n${text}`;
 }
 
-/** Writes the list where it differs from what is there. */
+/** Writes the list if it differs from the one in the store. */
 export async function leaveManagedImages(store: Store, list: string): Promise<void> {
   if ((await store.readPage(FILE, MAX_BYTES)) !== list) await store.writePage(FILE, list);
 }

@@ -54,7 +54,7 @@ export interface Branch {
    * Pushes one commit on top of the last look, or in place of our newest commit if that is amended. `moved` means that
    * the branch has changed, or that another push is under way, so look again.
    *
-   * @throws ServiceError if the push was refused, or nobody knows whether it arrived.
+   * @throws ServiceError if the push was refused, or if it may have arrived or not.
    */
   push(writes: ReadonlyMap<string, Written>, message: string): Promise<'pushed' | 'moved'>;
   /**

@@ -18,7 +18,7 @@ interface Symptom {
 /** The standard error that `run` writes for a git that it ended. */
 export const TOOK_TOO_LONG = 'git was ended by the time limit';
 
-/** What forges and git say where the rules for a branch refuse a push: GitHub, GitLab and Gitea, `receive.deny…`. */
+/** The words of GitHub, GitLab, Gitea and git (`receive.deny…`) if the rules for a branch refuse a push. */
 const RULES = /protected branch|\bGH0(?:06|13)\b|rule violations|denying (?:non-fast-forward|ref deletion)/i;
 
 /** The first that fits counts. Servers differ in their words; git's own client writes most of these. */

@@ -51,8 +51,8 @@ function directoriesAbove(path: string): string[] {
 }
 
 /**
- * Whether the label's ledger, where there is one, belongs to the account of this session. SFTP does not say which
- * account that is; but only the owner may set the mode, which is set to what it is.
+ * True if the label's ledger belongs to the account of this session, or if there is no ledger. SFTP does not name that
+ * account, but only an owner may set a mode. So the ledger's mode is set to its own value.
  */
 export async function ownsLedger(directory: Directory, label: Label): Promise<boolean> {
   const ledger = pathOf(directory, `ledger/${label}`);

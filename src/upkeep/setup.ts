@@ -162,7 +162,7 @@ async function checkServer(setup: Setup): Promise<Check[]> {
 }
 
 async function checkRights(server: Store, { label, candidateLabel }: Setup): Promise<Check> {
-  const what = 'rights on the store';
+  const what = 'permissions of the store';
   try {
     const problems = await server.checkRights(label, candidateLabel);
     const unsafe = problems.some(({ severity }) => severity === 'unsafe');

@@ -88,7 +88,7 @@ async function run(info: SandboxInfo): Promise<void> {
   say(`Dashboard of these runs:               file://${path.join(info.imageServer.root, PAGE)}`);
   say(`Dashboard of months, of sandbox data:  file://${path.join(info.imageServer.root, historyPage)}`);
   const again = unchanged ? '' : 'Run it again: nothing changes. ';
-  say(`Done in ${seconds()}. ${again}To start anew: rm -r ${path.relative(process.cwd(), HOME)}`);
+  say(`Done in ${seconds()}. ${again}To start again from nothing: rm -r ${path.relative(process.cwd(), HOME)}`);
 }
 
 const RUNS = [

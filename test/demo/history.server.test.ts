@@ -10,7 +10,7 @@ test('the page at the end of the demo has a history of months, and says that it 
   const { root, web } = sandbox().imageServer;
   const page = await showSandboxHistory(sandbox());
   const html = await (await fetch(`${web.url}/${page}`)).text();
-  expect(html).toContain('<h1><bdi>Ceph promotions: sandbox data, nothing of this happened</bdi></h1>');
+  expect(html).toContain('<h1><bdi>Ceph promotions: sandbox data, none of this happened</bdi></h1>');
   const data = path.join(root, path.dirname(page), 'data.json');
   const { branches } = v.parse(dashboardSchema, JSON.parse(await readFile(data, 'utf8')));
   for (const { state, problems, promotions } of branches) {

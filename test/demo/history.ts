@@ -16,7 +16,7 @@ export async function showSandboxHistory({ imageServer: { root, web } }: Sandbox
   const histories = [busyHistory('master', 20, 6 * DAY, 1, now), busyHistory('wallaby', 20, 7 * DAY, 2, now)];
   for (const history of histories) await layOut(path.join(root, directory, history.branch), history);
   const { status, errors } = await runBundle('publish-dashboard', {
-    title: 'Ceph promotions: sandbox data, nothing of this happened',
+    title: 'Ceph promotions: sandbox data, none of this happened',
     branches: histories.map(({ branch }) => `${branch} ${web.url}/${directory}/${branch}`).join('\n'),
     output: path.join(root, directory, 'dashboard'),
   });

@@ -67,7 +67,7 @@ afterAll(async () => {
 const read = () => `read ${settings.image}`;
 const write = () => `write ${front.host}/${settings.targetPath}`;
 const SFTP = 'image server over SFTP';
-const RIGHTS = 'rights on the store';
+const RIGHTS = 'permissions of the store';
 const LEDGER = 'label current-ceph and its ledger';
 
 test('if everything is set and right, each check is ok', async () => {

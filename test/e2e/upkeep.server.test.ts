@@ -183,6 +183,13 @@ describe('the webhook of evaluate-and-promote', () => {
     expect(await tell({ 'dry-run': 'true' })).toMatch(/^dry run:\ncurrent-ceph: unchanged: /);
   });
 
+  test('is told that what is promoted fails, and how to go back', async () => {
+    const failed = JSON.stringify({ [JOB]: { result: 'failure', outputs: {} } });
+    expect(await tell({ needs: failed })).toMatch(
+      /\n\S+, which is promoted, has regressed: \S+ since \S+ failed; to go back to \S+, dispatch with rollback-to: previous$/,
+    );
+  });
+
   test('is told that nothing was promoted for a long time', async () => {
     const silence = /\nnothing was promoted for 0 days, since \S+Z$/;
     expect(await tell({ 'silence-after': '0 minutes' })).toMatch(silence);

@@ -123,6 +123,26 @@ describe('pages', () => {
   test('a link to the same page', async () => {
     await expect(pages(() => `</v2/${FROM}/tags/list>; rel="next"`)).rejects.toThrow('page 2 has nothing new');
   });
+
+  test.each<['distribution' | 'quay', (page: number) => Answer]>([
+    [
+      'distribution',
+      (page) => ({ status: 200, headers: { link: `<?last=t${page}>; rel="next"` }, body: { tags: [`t${page}`] } }),
+    ],
+    ['quay', (page) => ({ status: 200, body: { tags: [{ name: `t${page}` }], has_additional: true } })],
+  ])('of one tag each, without end, by the listing of %s', async (listing, answer) => {
+    let page = 0;
+    source.answer = ({ url }) => {
+      if (!/\/tags\/list$|\/tag\/$/.test(url.pathname)) return undefined;
+      page += 1;
+      return answer(page);
+    };
+    const tags = client()
+      .repository(repository(`${source.host}/${FROM}`))
+      .listTags({ listing });
+    await expect(tags).rejects.toThrow('101 pages have only 101 tags');
+    expect(page).toBe(101);
+  });
 });
 
 describe('referrers', () => {

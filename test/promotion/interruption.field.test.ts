@@ -16,7 +16,7 @@ import {
 } from './interruption.js';
 import { type Interruption, type Lane, OLD, type Start } from './lane.js';
 import { bundleMortalPromotion, startPromotions } from './process.js';
-import { CURRENT, digestAt, runOn } from './support.js';
+import { CURRENT, digestAt, evenly, runOn } from './support.js';
 
 /** A promotion is killed at every step, from nothing on too, and some as processes, which must leave the same. */
 
@@ -62,12 +62,6 @@ async function rehearseProcess(start: Start): Promise<Steps> {
   await reading.stop();
   expect({ status, log }).toMatchObject({ status: 0 });
   return { registry: lane.sent(), sftp: /^ended 0: (.*)$/m.exec(log)?.[1]?.split(' ') ?? [] };
-}
-
-/** So many of all, as far from each other as can be, with the first and the last. */
-function evenly<T>(all: readonly T[], count: number): T[] {
-  const wanted = Array.from({ length: count }, (_, index) => Math.round((index * (all.length - 1)) / (count - 1)));
-  return all.filter((_, index) => wanted.includes(index));
 }
 
 /**

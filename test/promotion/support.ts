@@ -242,3 +242,9 @@ export async function seen(scene: Scene) {
     moving: await digestAt(target, targetRepository, CURRENT),
   };
 }
+
+/** So many of all, as far from each other as can be, with the first and the last. */
+export function evenly<T>(all: readonly T[], count: number): T[] {
+  const wanted = Array.from({ length: count }, (_, index) => Math.round((index * (all.length - 1)) / (count - 1)));
+  return all.filter((_, index) => wanted.includes(index));
+}

@@ -12,7 +12,7 @@ import { renderMetrics } from './metrics.js';
 import { type BranchModel, type DashboardModel, dashboardSchema } from './model.js';
 import type { NightlyHistory } from './nightly.js';
 import { renderPage } from './page.js';
-import { branchAddress, slugOf } from './page-parts.js';
+import { branchAddress, RECORDS_A_PAGE, recordPageAddress, slugOf } from './page-parts.js';
 import { type Branch, readBranch } from './read-branch.js';
 import { type Recorded, renderRecordPages } from './record-pages.js';
 import { type DashboardSettings, summarize } from './summarize.js';
@@ -84,17 +84,25 @@ export async function publishDashboard(options: PublishOptions): Promise<Dashboa
     log.info(`${dryRun ? 'would write' : 'writing'} ${file}: ${Buffer.byteLength(text)} bytes`);
     if (!dryRun) await writeWhole(file, text);
   }
-  if (!dryRun) await upload?.(changedFiles(files, before));
+  if (!dryRun) await upload?.(changedFiles(files, histories, before));
   return model;
 }
 
 /** All files except pages of records that the run before published with the same content. */
 function changedFiles(
   files: ReadonlyMap<string, string>,
+  recorded: readonly Recorded[],
   before: DashboardModel | undefined,
 ): ReadonlyMap<string, string> {
   const published = before?.['record-pages'] ?? {};
-  return new Map([...files].filter(([name, text]) => published[name] !== sha256(Buffer.from(text))));
+  // Where the older records are not trusted or not read, the published page has more of them.
+  const partial = recorded.flatMap(({ branch, records }) => {
+    const oldest = records.at(-1)?.n ?? 1;
+    return oldest > 1 ? recordPageAddress(branch, Math.ceil(oldest / RECORDS_A_PAGE)) : [];
+  });
+  const isPublished = (name: string, text: string) =>
+    published[name] !== undefined && (partial.includes(name) || published[name] === sha256(Buffer.from(text)));
+  return new Map([...files].filter(([name, text]) => !isPublished(name, text)));
 }
 
 /** The previous run's dashboard. Without it, all problems count as new. */

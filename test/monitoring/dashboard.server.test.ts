@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -149,6 +149,13 @@ test('a page of records is uploaded when it differs from the published one', asy
   data = JSON.stringify({ ...changed, 'record-pages': undefined });
   await run(newer);
   expect(uploads.slice(3)).toEqual([[first], [second, first]]);
+  // Record 20 is not trusted any more: the page that has it and those before it stays.
+  await writeFile(path.join(directory.path, 'ledger/current-ceph/20.json'), '{}');
+  await publish([branch], {
+    upload: async (files) => void uploads.push([...files.keys()].filter((name) => name.startsWith('records'))),
+    readBefore: async () => data,
+  });
+  expect(uploads.at(-1)).toEqual([]);
 });
 
 describe('refuses', () => {

@@ -144,6 +144,12 @@ describe('exactly what a repository has to set is documented', () => {
   });
 });
 
+test('the minimal example is one workflow of at most 70 lines', () => {
+  const folder = 'examples/minimal/.github/workflows';
+  expect(readdirSync(join(projectRoot, folder))).toEqual(['ceph.yml']);
+  expect(readText(`${folder}/ceph.yml`).trimEnd().split('\n').length).toBeLessThanOrEqual(70);
+});
+
 test('promotion.yml takes, and hands to each branch, the secrets that branch-promotion.yml takes and uses', () => {
   const called = readText(join(WORKFLOWS, 'branch-promotion.yml'));
   const { on: calledOn } = parse(called);

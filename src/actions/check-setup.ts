@@ -30,7 +30,7 @@ import { readableSchema, storeInputs, withReader, withStore } from './shared/sto
 import { targetsDescription, targetsSchema } from './shared/targets-input.js';
 
 const inputs = {
-  image: withDefault('The repository that candidates come from', 'quay.io/ceph/daemon', repositorySchema),
+  image: withDefault('The repository that candidates come from', 'quay.io/ceph/ceph', repositorySchema),
   ...registryInputs,
   targets: optional(targetsDescription, targetsSchema),
   ...targetInputs,

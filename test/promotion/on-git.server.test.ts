@@ -1,11 +1,17 @@
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { readCandidate } from '../../src/store/consume.js';
+import { httpReader } from '../../src/store/http-reader.js';
+import { verifyPromotion } from '../../src/upkeep/verify.js';
+import { http } from '../store/fixture.js';
 import { type Forge, startForge } from '../store/git/support.js';
 import { freshGitScene, losesAndRecovers, problemOf, stateOf, withRun } from './on-git.js';
-import { digestAt, publish, run, runOn } from './support.js';
+import { CURRENT, digestAt, openRegistry, publish, run, runOn } from './support.js';
 
 /** The promises of a promotion, kept by a store in a branch too. The whole crash matrix and the race are in on-git.field.test.ts. */
 
@@ -91,4 +97,42 @@ test('a store that moves from SFTP keeps its ledger, and the next run changes no
   const newer = await publish(scene, 'v1.0.3');
   await withRun(forge, place, (opened) => runOn(scene, opened, { candidate: newer }));
   expect(await stateOf(place)).toEqual({ label: 'v1.0.3', previous: 'v1.0.2', records: 3, moving: newer.digest });
+});
+
+test("readers find the head by a forge's raw address of the branch", async () => {
+  const place = await freshGitScene(forge);
+  const { scene, repository } = place;
+  const candidates = [await publish(scene, 'v1.0.1'), await publish(scene, 'v1.0.2')];
+  for (const candidate of candidates) await withRun(forge, place, (opened) => runOn(scene, opened, { candidate }));
+  // A forge shows what git has at a path: of a symbolic link that is the name it points at.
+  const prefix = '/owner/repository/raw/branch/promotions/';
+  const raw = createServer(({ url = '' }, response) => {
+    try {
+      if (!url.startsWith(prefix)) throw new Error(url);
+      response.end(
+        execFileSync('git', ['-C', repository.path, 'cat-file', 'blob', `promotions:${url.slice(prefix.length)}`], {
+          stdio: ['ignore', 'pipe', 'ignore'],
+        }),
+      );
+    } catch {
+      response.writeHead(404).end('Not found.');
+    }
+  });
+  await new Promise<void>((done) => raw.listen(0, '127.0.0.1', done));
+  const { port } = raw.address() as AddressInfo;
+  const store = httpReader(http, new URL(`http://127.0.0.1:${port}${prefix}`));
+  const registry = openRegistry(scene);
+  try {
+    expect(await store.readLabel(CURRENT)).toBe('v1.0.2');
+    expect(await readCandidate({ store, label: CURRENT, unpinnedRepository: undefined })).toMatchObject({
+      tag: 'v1.0.2',
+      digest: candidates[1]?.digest,
+    });
+    const options = { label: CURRENT, ledgerKey: undefined, repositories: [] };
+    expect(await verifyPromotion({ reader: store, registry, ...options })).toMatchObject({ problem: undefined });
+  } finally {
+    await registry.close();
+    raw.closeAllConnections();
+    raw.close();
+  }
 });

@@ -128,7 +128,7 @@ async function requireSafeRights({ store, label, candidateLabel, dryRun, log }: 
   if (unsafe !== undefined && !dryRun) throw new UserError(unsafe.message, { hint: 'server' });
   if (!dryRun && !(await store.ownsLedger(label))) {
     throw new UserError(
-      `${store.where}/ledger/${label}: belongs to another account, which so can write it: find out who made it and ` +
+      `${store.where}/ledger/${label}: belongs to another account, which can therefore write it: find out who made it and ` +
         'what it says, then give it to the promoting account',
       { hint: 'server' },
     );

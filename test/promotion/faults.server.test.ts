@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
@@ -129,10 +129,13 @@ test('the user may not write the ledger: nothing is promoted, and a user who may
         if (above.includes('run-')) chmodSync(above, 0o755);
       }
     }
+    const nobody = Number(execFileSync('id', ['-u', 'nobody'], { encoding: 'utf8' }));
+    chownSync(folder, nobody, 0);
   }
   const wish = { candidate };
   const { kind, message } = await failure(run({ ...scene, directory: { ...scene.directory, server: user } }, wish));
   chmodSync(folder, 0o755);
+  if (isRoot) chownSync(folder, 0, 0);
   expect({ kind, message }).toEqual({ kind: 'forbidden', message: expect.stringMatching(/2\.json: user .* may not$/) });
   expect(await seen(scene)).toMatchObject({ label: V1 });
   expect(ledger(scene)).toHaveLength(1);

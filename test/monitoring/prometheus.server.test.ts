@@ -104,7 +104,10 @@ async function serveAsOpenMetrics(metrics: string): Promise<URL> {
   return new URL(`http://127.0.0.1:${address.port}/metrics.prom`);
 }
 
-/** A Prometheus with our alerts, which scrapes each address under its name, every second. */
+/**
+ * A Prometheus with our alerts, which scrapes each address under its name. A scrape may take as long as the interval: one
+ * that a busy machine ends makes all its series stale.
+ */
 function startPrometheus(home: string, addresses: Readonly<Record<string, URL>>): Promise<ServerProcess> {
   return startServer({
     name: 'prometheus',
@@ -116,7 +119,7 @@ function startPrometheus(home: string, addresses: Readonly<Record<string, URL>>)
         metrics_path: pathname,
         static_configs: [{ targets: [host] }],
       }));
-      const intervals = { scrape_interval: '1s', evaluation_interval: '1s' };
+      const intervals = { scrape_interval: '10s', scrape_timeout: '10s', evaluation_interval: '1s' };
       // JSON is YAML.
       await writeFile(config, JSON.stringify({ global: intervals, rule_files: [ALERTS], scrape_configs: jobs }));
       const data = path.join(home, 'data');

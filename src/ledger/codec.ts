@@ -84,7 +84,7 @@ export const ledgerRecordSchema = v.strictObject({
   event: v.pipe(lineSchema, v.description('What started the run, as in `schedule`; empty outside a runner')),
   reason: v.pipe(lineSchema, v.description("The verdict's reason, or that of the person who decided")),
   label: v.pipe(labelSchema, v.description('The promoted label')),
-  candidate: v.pipe(referenceSchema, v.description('What is promoted after this record: repository:tag@digest')),
+  candidate: v.pipe(referenceSchema, v.description('The image promoted after this record: repository:tag@digest')),
   companions: v.exactOptional(
     v.pipe(
       v.array(referenceSchema),
@@ -99,7 +99,7 @@ export const ledgerRecordSchema = v.strictObject({
   ),
   decision: v.pipe(
     v.nullable(decisionRecordSchema),
-    v.description('The decision record of what was promoted or forced; null if the criteria were not evaluated'),
+    v.description('The decision record of the promoted or forced image; null if the criteria were not evaluated'),
   ),
   'skipped-jobs': v.pipe(v.array(lineSchema), v.description('The unmet jobs that a force named')),
   overridden: v.pipe(

@@ -22,10 +22,10 @@ const promotionSchema = v.strictObject({
   who: v.string(),
   'run-url': runUrlSchema,
   reason: v.string(),
-  reference: v.pipe(referenceSchema, v.description('What is promoted after it')),
+  reference: v.pipe(referenceSchema, v.description('The image promoted after it')),
   tag: tagSchema,
   digest: digestSchema,
-  left: v.pipe(v.nullable(referenceSchema), v.description('What was promoted before it; null if it is the first')),
+  left: v.pipe(v.nullable(referenceSchema), v.description('The image promoted before it; null if it is the first')),
   'skipped-jobs': v.array(v.string()),
   overridden,
   found: v.pipe(v.nullable(timestampSchema), v.description('When the candidate was published for testing')),
@@ -149,7 +149,7 @@ const branchSchema = v.strictObject({
   owner: v.pipe(v.nullable(v.string()), v.description('Whom to ask')),
   changes: v.pipe(
     v.array(v.pipe(v.string(), v.startsWith('https://'))),
-    v.description('The open changes that propose what is promoted to other repositories'),
+    v.description('The open changes that propose the promoted image to other repositories'),
   ),
   state: v.pipe(
     v.picklist(['broken', 'regressed', 'silent', 'late', 'empty', 'ok']),
@@ -160,12 +160,12 @@ const branchSchema = v.strictObject({
     ),
   ),
   health: healthSchema,
-  targets: v.pipe(v.array(targetSchema), v.description('Where what is promoted can be pulled')),
+  targets: v.pipe(v.array(targetSchema), v.description('Where the promoted image can be pulled')),
   next: v.pipe(v.array(stepSchema), v.description('What to do, most urgent first')),
   problems: v.array(problemSchema),
   'label-tag': v.pipe(v.nullable(tagSchema), v.description('What the label names')),
   head: v.pipe(v.nullable(countSchema), v.description('The number of the newest ledger record')),
-  current: v.pipe(v.nullable(promotionSchema), v.description('What is promoted, according to the ledger')),
+  current: v.pipe(v.nullable(promotionSchema), v.description('The promoted image, according to the ledger')),
   previous: v.pipe(v.nullable(referenceSchema), v.description('What a rollback goes back to')),
   'last-success': v.pipe(
     v.nullable(timestampSchema),
@@ -186,7 +186,7 @@ const branchSchema = v.strictObject({
   ),
   decision: v.nullable(
     v.strictObject({
-      ...v.omit(lastDecisionSchema, ['version', 'report', 'regressed', 'signed', 'without-referrers']).entries,
+      ...v.pick(lastDecisionSchema, ['decided-at', 'decision', 'reason', 'reference', 'run-url']).entries,
       blocked: v.pipe(v.boolean(), v.description('The candidate is still not promoted')),
       jobs,
       'blocked-by': blockedBy,
@@ -196,7 +196,7 @@ const branchSchema = v.strictObject({
   signed: v.pipe(
     v.nullable(v.strictObject({ by: v.nullable(v.string()) })),
     v.description(
-      'Who signed what is promoted, by what the last run says; `by` is null if nobody did, and all is null if that is not known',
+      'The signer of the promoted image, according to the last run. `by` is null if nobody signed it; null in place of the object if that is not known',
     ),
   ),
   jobs: v.pipe(v.array(jobNameSchema), v.description('The columns of `evaluations`')),

@@ -289,14 +289,16 @@ function candidateUnderTest(
 
 function decisionOf({ lastDecision }: BranchHistory, current: Promotion | null): BranchModel['decision'] {
   if (lastDecision === undefined) return null;
-  const { version: _, regressed: __, signed: ___, 'without-referrers': ____, report, decision, ...rest } = lastDecision;
+  const { report, decision, reference, reason } = lastDecision;
   const isWaiting = decision === 'wait' || decision === 'reject' || decision === 'frozen';
   // A person may have promoted it after the decision.
-  const isPromotedSince = current?.reference === rest.reference && current.when >= rest['decided-at'];
+  const isPromotedSince = current?.reference === reference && current.when >= lastDecision['decided-at'];
   return {
-    ...rest,
+    'decided-at': lastDecision['decided-at'],
     decision,
-    reason: oneLine(rest.reason, 500),
+    reason: oneLine(reason, 500),
+    reference,
+    'run-url': lastDecision['run-url'],
     blocked: isWaiting && !isPromotedSince,
     jobs: report?.jobs.map((job) => ({ ...job, why: oneLine(job.why, 300) })) ?? [],
     'blocked-by': report?.['blocked-by'] ?? [],

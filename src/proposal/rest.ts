@@ -45,7 +45,7 @@ export async function sendJson<S extends v.GenericSchema>(
   if (response.status !== 200 && response.status !== 201) throw refused(request, response);
   return parseJson(schema, response.text.replace(GERRIT_PREFIX, ''), (problem) => {
     const said = response.elsewhere === undefined ? problem : `${response.elsewhere} sent something else`;
-    return new ServiceError('bad-answer', `${describe(request)}: ${said}; this is no API of ${api}`);
+    return new ServiceError('bad-answer', `${describe(request)}: ${said}; this is not a ${api} API`);
   });
 }
 

@@ -3,7 +3,7 @@ import { ServiceError, type ServiceErrorKind } from '../base/errors.js';
 import { parseJson } from '../base/schema.js';
 import { formatRepository, type Repository } from '../candidate/reference.js';
 import { parseMost } from './manifest.js';
-import { isCrumbled, MAX_TAG_LENGTH, MAX_TAGS, nextPage } from './pages.js';
+import { hasTinyPages, MAX_TAG_LENGTH, MAX_TAGS, nextPage } from './pages.js';
 import type { Access } from './session.js';
 
 /** One answer of the distribution spec's tag listing (v1.1, "Listing Tags"). */
@@ -117,7 +117,7 @@ async function* pagesFrom(access: Access, repository: Repository, first: TagPage
       throw new ServiceError('too-large', `${whatOf(repository)}: more than ${MAX_TAGS} tags`);
     }
     if (page.names.length > 0 && names.size === before) throw bad(`page ${count} has nothing new`);
-    if (isCrumbled(count, names.size)) throw bad(`${count} pages have only ${names.size} tags`);
+    if (hasTinyPages(count, names.size)) throw bad(`${count} pages have only ${names.size} tags`);
     yield page.names;
     if (page.next === undefined) return;
     if (page.names.length === 0) throw bad(`page ${count} is empty, but links to another`);

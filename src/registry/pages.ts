@@ -4,14 +4,14 @@ import { oneLine, ServiceError } from '../base/errors.js';
 export const MAX_TAGS = 1_000_000;
 export const MAX_TAG_LENGTH = 1024;
 
-/** So many pages may be as short as they like. */
-const SHORT_PAGES = 100;
-/** Fewer names on a page, on average, than any registry sends where there are that many pages. */
-const FEW_NAMES = 10;
+/** Up to this many pages may have any number of names. */
+const TINY_PAGES = 100;
+/** The least average number of names on a page. A registry that sends more pages than that has more on each. */
+const LEAST_NAMES = 10;
 
-/** Whether a listing comes in so many and so short pages that reading it to its end would take for ever. */
-export function isCrumbled(pages: number, names: number): boolean {
-  return pages > SHORT_PAGES && names < pages * FEW_NAMES;
+/** True if a listing has so many pages with so few names that reading it to its end would take forever. */
+export function hasTinyPages(pages: number, names: number): boolean {
+  return pages > TINY_PAGES && names < pages * LEAST_NAMES;
 }
 
 const MAX_LINK = 16 * 1024;

@@ -5,7 +5,7 @@ import { distinctTags, type ListedTag } from '../candidate/listing.js';
 import { formatRepository, type Repository } from '../candidate/reference.js';
 import type { BytesResponse } from '../http/policy.js';
 import { contentDigestSchema, parseMost } from './manifest.js';
-import { isCrumbled, MAX_TAG_LENGTH, MAX_TAGS } from './pages.js';
+import { hasTinyPages, MAX_TAG_LENGTH, MAX_TAGS } from './pages.js';
 import type { Access, RegistryRequest } from './session.js';
 
 /**
@@ -61,7 +61,7 @@ export async function listByQuay(
     for (const { name } of tags) seen.add(name);
     // Paging is by offset: a push in the meantime moves rows to the next page, but not all of them.
     if (seen.size === before && (number > 1 || page.has_additional)) throw bad(`page ${number} has nothing new`);
-    if (isCrumbled(number, seen.size)) throw bad(`${number} pages have only ${seen.size} tags`);
+    if (hasTinyPages(number, seen.size)) throw bad(`${number} pages have only ${seen.size} tags`);
     rows.push(...tags.filter((row) => isAlive(row, access.clock.now())).map(toTag));
     if (!page.has_additional) return distinctTags(rows);
   }

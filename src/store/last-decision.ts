@@ -34,7 +34,7 @@ export const lastDecisionSchema = v.strictObject({
         ),
       }),
       v.description(
-        'What was promoted, with the jobs that it had passed and that have failed since; absent if none has',
+        'The promoted image, and the jobs that it had passed but that have failed since; absent if none has',
       ),
     ),
   ),
@@ -45,7 +45,7 @@ export const lastDecisionSchema = v.strictObject({
         by: v.pipe(v.nullable(v.string()), v.description('The key or the identity; null: that run signed nothing')),
       }),
       v.description(
-        'What was promoted when the run ended, and who signed that; absent if a target keeps no signatures',
+        'The image that was promoted when the run ended, and its signer; absent if a target keeps no signatures',
       ),
     ),
   ),
@@ -53,7 +53,7 @@ export const lastDecisionSchema = v.strictObject({
     v.pipe(
       v.array(repositoryNameSchema),
       v.minLength(1),
-      v.description('The targets that kept no proof of what is promoted; absent if each did'),
+      v.description('The targets that did not keep the proof of the promoted image; absent if all did'),
     ),
   ),
 });

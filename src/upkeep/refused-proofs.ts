@@ -13,7 +13,7 @@ export interface Possible {
  * Leaves out the proofs that no run can attach. A registry may list referrers and yet refuse to keep one. Only a run
  * that writes to it finds out, and the last run recorded that in its decision.
  */
-export async function possibleSteps(
+export async function omitRefusedProofs(
   steps: readonly Step[],
   store: Pick<StoreReader, 'readLastDecision'>,
   label: Label,

@@ -16,7 +16,7 @@ import type { Registry } from '../registry/registry.js';
 import { readCandidate } from '../store/consume.js';
 import { ledgerOf, type StoreReader } from '../store/reader.js';
 import type { Store } from '../store/store.js';
-import { possibleSteps } from './refused-proofs.js';
+import { omitRefusedProofs } from './refused-proofs.js';
 
 /** The settings to check. Anything undefined is not set. */
 export interface Setup {
@@ -190,7 +190,7 @@ async function describeLedger(store: Store, { label, rules, registry, targets }:
   const { visible, contradictions } = await look(place, record, await endOf(ledgerOf(store, label), head));
   const [contradiction] = contradictions;
   if (contradiction !== undefined) throw new ServiceError('bad-answer', contradiction, { hint: 'adopt' });
-  const { steps, refusedBy } = await possibleSteps(stepsTo(record, visible), store, label);
+  const { steps, refusedBy } = await omitRefusedProofs(stepsTo(record, visible), store, label);
   const [step] = steps;
   if (step === undefined) return [said, ...refusedBy.map((name) => `${name} ${KEEPS_NONE}`)].join('; ');
   throw new ServiceError('conflict', `${said}; the next run of evaluate-and-promote will ${describeStep(step, label)}`);

@@ -8,7 +8,7 @@ import type { Authority } from '../proof/bundle.js';
 import { verifySigned } from '../proof/signatures.js';
 import type { Registry } from '../registry/registry.js';
 import { ledgerOf, type StoreReader } from '../store/reader.js';
-import { possibleSteps } from './refused-proofs.js';
+import { omitRefusedProofs } from './refused-proofs.js';
 
 export interface VerifyOptions {
   readonly reader: StoreReader;
@@ -70,7 +70,7 @@ export async function verifyPromotion(options: VerifyOptions): Promise<Verified>
   if (failure !== undefined) throw failure;
   const [contradiction] = sight.contradictions;
   if (contradiction !== undefined) return result(contradiction, sight.withoutReferrers);
-  const { steps, refusedBy } = await possibleSteps(stepsTo(head, sight.visible), reader, label);
+  const { steps, refusedBy } = await omitRefusedProofs(stepsTo(head, sight.visible), reader, label);
   const keepNone = [...sight.withoutReferrers, ...refusedBy];
   const [step] = steps;
   const todo =

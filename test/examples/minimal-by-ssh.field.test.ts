@@ -1,13 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { runBundle } from '../e2e/bundle.js';
 import { cephDaemonImage } from '../sandbox/ceph-daemon.js';
 import { sandbox } from '../sandbox/current.js';
 import { makeBareRepository } from '../sandbox/git-server.js';
-import { runDirectory, type Stoppable } from '../sandbox/process.js';
-import { type Sshd, startSshd } from '../sandbox/sshd.js';
-import { ENGINES, PASSWORD, type Place, publishActions, startPlace, type Values, watchProcesses } from './minimal.js';
+import { ENGINES, PASSWORD, startPlaceWithSsh, type Values, watchProcesses } from './minimal.js';
 
 /** examples/minimal with its store in a repository that is reached over SSH. */
 
@@ -15,18 +12,11 @@ import { ENGINES, PASSWORD, type Place, publishActions, startPlace, type Values,
 const TAG = 'v6.0.7-stable-6.0-pacific-centos-stream8';
 const OTHER = 'v6.0.5-stable-6.0-pacific-centos-8';
 
-let place: Place;
-let home: Stoppable & { readonly path: string };
-let sshd: Sshd;
+let place: Awaited<ReturnType<typeof startPlaceWithSsh>>;
 beforeAll(async () => {
-  place = await startPlace();
-  await publishActions(place);
-  home = await runDirectory();
-  sshd = await startSshd({ tools: sandbox().tools, directory: path.join(home.path, 'sshd'), commands: true });
+  place = await startPlaceWithSsh();
 });
-afterAll(async () => {
-  for (const server of [sshd, home, place]) await server.stop();
-});
+afterAll(() => place.stop());
 
 /** As docs/how-to/keep-the-store-in-a-branch.md says. */
 function storeBySsh(workflow: string): string {
@@ -44,8 +34,8 @@ function storeBySsh(workflow: string): string {
 test.each(ENGINES)('with %s it promotes, repeats, forces, rolls back and holds', async (_, short, engine) => {
   const store = await makeBareRepository(place.work, `Store/${short}`);
   const processes = watchProcesses(store);
-  const address = `git+ssh://${sshd.username}@127.0.0.1:${sshd.port}${store}`;
-  const [, keyLine = ''] = sshd.privateKey.split('\n');
+  const address = `git+ssh://${place.sshd.username}@127.0.0.1:${place.sshd.port}${store}`;
+  const [, keyLine = ''] = place.sshd.privateKey.split('\n');
   const hidden = [keyLine, PASSWORD];
   const vars = {
     IMAGE: `${sandbox().source.host}/ceph/daemon`,
@@ -53,9 +43,9 @@ test.each(ENGINES)('with %s it promotes, repeats, forces, rolls back and holds',
     TARGET: `${place.registry.host}/alice/ceph-${short}`,
     ACTORS: 'alice',
     STORE: address,
-    STORE_KNOWN_HOSTS: sshd.knownHosts,
+    STORE_KNOWN_HOSTS: place.sshd.knownHosts,
   };
-  const secrets = { REGISTRY_TOKEN: PASSWORD, STORE_SSH_KEY: sshd.privateKey };
+  const secrets = { REGISTRY_TOKEN: PASSWORD, STORE_SSH_KEY: place.sshd.privateKey };
   const git = (...args: string[]) => execFileSync('git', ['-C', store, ...args], { encoding: 'utf8' });
   const label = () => git('show', 'promotions:current-ceph');
   async function run(inputs: Values = {}): Promise<string> {
@@ -83,8 +73,8 @@ test.each(ENGINES)('with %s it promotes, repeats, forces, rolls back and holds',
 
   const verified = await runBundle('verify-ledger', {
     url: address,
-    'ssh-private-key': sshd.privateKey,
-    'ssh-known-hosts': sshd.knownHosts,
+    'ssh-private-key': place.sshd.privateKey,
+    'ssh-known-hosts': place.sshd.knownHosts,
     'target-username': 'alice',
     'target-password': PASSWORD,
   });

@@ -15,6 +15,7 @@ import { type GitServer, startGitServer } from '../sandbox/git-server.js';
 import { runDirectory, type Stoppable } from '../sandbox/process.js';
 import { projectRoot } from '../sandbox/project.js';
 import { basicAuthorization, type Registry, startRegistry } from '../sandbox/registry.js';
+import { type Sshd, startSshd } from '../sandbox/sshd.js';
 import { startTokenServer } from '../sandbox/token-server.js';
 
 /**
@@ -50,6 +51,18 @@ export async function startPlace(): Promise<Place> {
     await rm(work, { recursive: true, force: true });
   };
   return { work, forge, registry, stop };
+}
+
+/** A place with these actions on its forge, and an sshd over which its repositories are reached too. */
+export async function startPlaceWithSsh(): Promise<Place & { readonly sshd: Sshd }> {
+  const place = await startPlace();
+  await publishActions(place);
+  const home = await runDirectory();
+  const sshd = await startSshd({ tools: sandbox().tools, directory: path.join(home.path, 'sshd'), commands: true });
+  const stop = async () => {
+    for (const server of [sshd, home, place]) await server.stop();
+  };
+  return { ...place, sshd, stop };
 }
 
 /** Puts these actions, as they are built, onto the forge. */

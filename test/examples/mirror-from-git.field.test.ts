@@ -11,28 +11,19 @@ import { DISPATCH, runBundle } from '../e2e/bundle.js';
 import { cephDaemonImage } from '../sandbox/ceph-daemon.js';
 import { freshImageDirectory, sandbox } from '../sandbox/current.js';
 import { makeBareRepository } from '../sandbox/git-server.js';
-import { runDirectory, type Stoppable } from '../sandbox/process.js';
 import { projectRoot } from '../sandbox/project.js';
-import { type Sshd, startSshd } from '../sandbox/sshd.js';
-import { type Place, publishActions, startGitea, startPlace, UPSTREAM, type Values } from './minimal.js';
+import { startGitea, startPlaceWithSsh, UPSTREAM, type Values } from './minimal.js';
 
 /** mirror.yml of examples/downstream, whose upstream keeps its store in a private repository. */
 
 const WORKFLOW = '.github/workflows/mirror.yml';
 const TAG = 'v6.0.7-stable-6.0-pacific-centos-stream8';
 
-let place: Place;
-let home: Stoppable & { readonly path: string };
-let sshd: Sshd;
+let place: Awaited<ReturnType<typeof startPlaceWithSsh>>;
 beforeAll(async () => {
-  place = await startPlace();
-  await publishActions(place);
-  home = await runDirectory();
-  sshd = await startSshd({ tools: sandbox().tools, directory: path.join(home.path, 'sshd'), commands: true });
+  place = await startPlaceWithSsh();
 });
-afterAll(async () => {
-  for (const server of [sshd, home, place]) await server.stop();
-});
+afterAll(() => place.stop());
 
 /** Promotes as upstream does, into a branch, and returns the repository. */
 async function promoteUpstream(image: string): Promise<string> {
@@ -88,8 +79,8 @@ test('the mirror reads what upstream has promoted over HTTP with a token, and ov
   expect(record.candidate).toContain(`:${TAG}@${cephDaemonImage(TAG).digest}`);
 
   const bySsh = {
-    UPSTREAM_URL: `git+ssh://${sshd.username}@127.0.0.1:${sshd.port}${repository}`,
-    UPSTREAM_KNOWN_HOSTS: sshd.knownHosts,
+    UPSTREAM_URL: `git+ssh://${place.sshd.username}@127.0.0.1:${place.sshd.port}${repository}`,
+    UPSTREAM_KNOWN_HOSTS: place.sshd.knownHosts,
   };
-  expect(await run(bySsh, { UPSTREAM_SSH_KEY: sshd.privateKey })).toContain('mirrored-ceph: nothing changed: ');
+  expect(await run(bySsh, { UPSTREAM_SSH_KEY: place.sshd.privateKey })).toContain('mirrored-ceph: nothing changed: ');
 });

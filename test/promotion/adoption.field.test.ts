@@ -3,12 +3,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { UserError } from '../../src/base/errors.js';
 import type { Request } from '../../src/rules/request.js';
-import { httpReader } from '../../src/store/http-reader.js';
-import { verifyPromotion } from '../../src/upkeep/verify.js';
-import { http } from '../store/fixture.js';
 import { keepReading, readAsConsumer } from './consumer.js';
 import { type Interruption, type Lane, OLD, startLane } from './lane.js';
-import { CURRENT, ledger, runOn, verdict } from './support.js';
+import { CURRENT, ledger, ledgerProblem, runOn, verdict } from './support.js';
 
 /**
  * An adoption after a lost ledger is killed at every step on real servers, as promotions are in
@@ -46,14 +43,7 @@ async function finishes(lane: Lane): Promise<void> {
   }
   expect(await readAsConsumer(lane)).toBe(OLD);
   expect(ledger(scene)).toMatchObject([{ kind: 'adopted', candidate: { digest: old.digest }, supersedes: [{ n: 1 }] }]);
-  const { problem } = await verifyPromotion({
-    reader: httpReader(http, new URL(scene.directory.url)),
-    registry: opened.registry,
-    label: CURRENT,
-    ledgerKey: undefined,
-    repositories: [],
-  });
-  expect(problem).toBeUndefined();
+  expect(await ledgerProblem(scene, opened.registry)).toBeUndefined();
 }
 
 test('an adoption that is killed at any step is finished by the next runs', async () => {

@@ -2,12 +2,9 @@ import { readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from '@jest/globals';
 import { formatCandidate } from '../../src/candidate/reference.js';
-import { httpReader } from '../../src/store/http-reader.js';
-import { verifyPromotion } from '../../src/upkeep/verify.js';
-import { http } from '../store/fixture.js';
 import { keepReading, readAsConsumer } from './consumer.js';
 import { type Interruption, type Lane, NEW, OLD, type Start, startLane } from './lane.js';
-import { CURRENT, ledger, runOn, verdict } from './support.js';
+import { CURRENT, ledger, ledgerProblem, runOn, verdict } from './support.js';
 
 /** Promotions that are interrupted at any step, several at once. */
 
@@ -103,14 +100,7 @@ async function finishes(lane: Lane, start: Start): Promise<void> {
   expect([before, after]).toContainEqual(await stateOf(lane));
   await runOn(scene, opened, { candidate });
   expect(await stateOf(lane)).toEqual(after);
-  const { problem } = await verifyPromotion({
-    reader: httpReader(http, new URL(scene.directory.url)),
-    registry: opened.registry,
-    label: CURRENT,
-    ledgerKey: undefined,
-    repositories: [],
-  });
-  expect(problem).toBeUndefined();
+  expect(await ledgerProblem(scene, opened.registry)).toBeUndefined();
 }
 
 /** Kills a promotion before each of its steps, in this process, while consumers read. What the kills left, each once. */

@@ -24,14 +24,16 @@ import { parseTargets } from '../../src/promotion/targets.js';
 import { createRegistry } from '../../src/registry/create-registry.js';
 import type { Registry } from '../../src/registry/registry.js';
 import type { Outcome } from '../../src/rules/outcome.js';
+import { httpReader } from '../../src/store/http-reader.js';
 import { openSftpStore, type SftpStoreOptions } from '../../src/store/sftp/sftp-store.js';
 import type { Store } from '../../src/store/store.js';
+import { verifyPromotion } from '../../src/upkeep/verify.js';
 import { hastyClock } from '../registry/support.js';
 import { freshImageDirectory, freshRepository, sandbox } from '../sandbox/current.js';
 import { buildImage, buildLayer, type Image, pushImage } from '../sandbox/images.js';
 import { basicAuthorization, type Login } from '../sandbox/registry.js';
 import type { ImageDirectory } from '../sandbox/sandbox.js';
-import { label, optionsFor, silent } from '../store/fixture.js';
+import { http, label, optionsFor, silent } from '../store/fixture.js';
 
 /** One promotion of its own on the sandbox's servers, run in this process. */
 
@@ -79,6 +81,13 @@ export async function publish(scene: Scene, name: string, seed = name): Promise<
   const image = tinyImage(seed);
   await pushImage({ url: scene.source.url, repository: scene.repository }, image, [name]);
   return v.parse(candidateSchema, `${scene.source.host}/${scene.repository}:${name}@${image.digest}`);
+}
+
+/** What verify-ledger says of an image server; undefined if nothing is wrong. */
+export async function ledgerProblem({ directory }: Scene, registry: Registry): Promise<string | undefined> {
+  const reader = httpReader(http, new URL(directory.url));
+  const options = { label: CURRENT, ledgerKey: undefined, repositories: [] };
+  return (await verifyPromotion({ reader, registry, ...options })).problem;
 }
 
 /** What the criteria say of whatever is asked. */

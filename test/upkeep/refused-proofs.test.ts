@@ -1,14 +1,15 @@
 import { expect, test } from '@jest/globals';
 import { lastDecision } from '../../src/actions/shared/promotion-result.js';
 import { ServiceError } from '../../src/base/errors.js';
-import { type Label, movingTag } from '../../src/ledger/names.js';
+import { movingTag } from '../../src/ledger/names.js';
 import { promote } from '../../src/promotion/promote.js';
 import type { Promotion } from '../../src/promotion/promotion.js';
 import type { Store } from '../../src/store/store.js';
 import { checkSetup } from '../../src/upkeep/setup.js';
 import { verifyPromotion } from '../../src/upkeep/verify.js';
-import { CURRENT, image, NOW, SOURCE } from '../ledger/fixture.js';
+import { CURRENT, image } from '../ledger/fixture.js';
 import { createWorld, promotionIn, TARGETS, type World } from '../promotion/memory-world.js';
+import { setupWith } from './fixture.js';
 
 /** A registry that lists referrers, of which it has none, and refuses to keep one. Only a run can find that out. */
 
@@ -50,23 +51,8 @@ function verify({ registry, targets }: Promotion, reader: Store) {
 }
 
 async function checkLedger({ registry, targets }: Promotion, store: Store) {
-  const checks = await checkSetup({
-    image: SOURCE,
-    registry,
-    targets: targets.candidate,
-    hasTargetLogin: false,
-    withServer: (work) => work(store),
-    label: CURRENT,
-    candidateLabel: 'ceph-ci-testing' as Label,
-    rules: { label: CURRENT, key: undefined },
-    withReader: undefined,
-    dlrn: undefined,
-    hasDlrnLogin: false,
-    criteria: undefined,
-    workflows: new Map(),
-    readSigner: () => undefined,
-    now: NOW,
-  });
+  const setup = setupWith(registry, { targets: targets.candidate, withServer: (work) => work(store) });
+  const checks = await checkSetup(setup);
   return checks.find(({ what }) => what === 'label current-ceph and its ledger');
 }
 

@@ -1,12 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
-import * as v from 'valibot';
 import { ServiceError } from '../../src/base/errors.js';
-import { repositorySchema } from '../../src/candidate/reference.js';
-import { candidateLabelSchema, promotedLabelSchema } from '../../src/ledger/names.js';
 import type { Registry } from '../../src/registry/registry.js';
 import type { StoreReader } from '../../src/store/reader.js';
 import { unseenStore } from '../../src/store/unseen-store.js';
 import { checkSetup, type Setup } from '../../src/upkeep/setup.js';
+import { setupWith } from './fixture.js';
 
 const DOWN = new ServiceError('unreachable', 'images.example: no answer');
 
@@ -18,27 +16,8 @@ const registry = {
   }),
 } as unknown as Registry;
 
-const label = v.parse(promotedLabelSchema, 'current-ceph');
-const nothingSet: Setup = {
-  image: v.parse(repositorySchema, 'quay.example/ceph/daemon'),
-  registry,
-  targets: [],
-  hasTargetLogin: false,
-  withServer: undefined,
-  label,
-  candidateLabel: v.parse(candidateLabelSchema, 'ceph-ci-testing'),
-  rules: { label },
-  withReader: undefined,
-  dlrn: undefined,
-  hasDlrnLogin: false,
-  criteria: undefined,
-  workflows: new Map(),
-  readSigner: () => undefined,
-  now: 0,
-};
-
 const asConsumer = async (withReader: Setup['withReader']) =>
-  (await checkSetup({ ...nothingSet, withReader })).filter(({ what }) => what.includes('as a consumer'));
+  (await checkSetup(setupWith(registry, { withReader }))).filter(({ what }) => what.includes('as a consumer'));
 
 describe('a store as its readers see it', () => {
   test('is opened once to read both labels', async () => {

@@ -2,7 +2,7 @@ import type { DecisionRecord, JobState } from './decision-record.js';
 import { standingsOf } from './evaluate.js';
 
 /** A failed job that makes the promoted image regress. */
-export type Regression = Pick<JobState, 'job' | 'since' | 'url' | 'aggregate-hash'>;
+export type RegressedJob = Pick<JobState, 'job' | 'since' | 'url' | 'aggregate-hash'>;
 
 /**
  * The jobs by which a promoted image has regressed. `head` is the decision in the ledger's newest record (null if
@@ -10,7 +10,7 @@ export type Regression = Pick<JobState, 'job' | 'since' | 'url' | 'aggregate-has
  * one of its jobs had met it in `head`, and it is red now: a job that is unknown (no result, running, too old, skipped)
  * has not failed, and for a group one pass is enough.
  */
-export function regressions(head: DecisionRecord | null, now: DecisionRecord): Regression[] {
+export function findRegressedJobs(head: DecisionRecord | null, now: DecisionRecord): RegressedJob[] {
   if (head === null || head.candidate !== now.candidate) return [];
   const passed = new Set(standingsOf(head).flatMap((standing) => standing.passed));
   const regressed = standingsOf(now).filter(({ failed }) => failed.some((job) => passed.has(job)));

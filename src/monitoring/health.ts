@@ -1,6 +1,6 @@
 import type { Digest } from '../candidate/reference.js';
 import type { DecisionRecord, JobState } from '../criteria/decision-record.js';
-import { regressions } from '../criteria/regressions.js';
+import { findRegressedJobs } from '../criteria/regressions.js';
 import type { LastDecision } from '../store/last-decision.js';
 import type { Evaluated } from './job-history.js';
 import type { Health } from './model.js';
@@ -55,7 +55,7 @@ export function healthOf({ digest, isKnown, promotedBy, evaluated, lastDecision 
 }
 
 function failedSince(promotedBy: DecisionRecord, now: DecisionRecord): Health['jobs'] {
-  const failed = new Set(regressions(promotedBy, now).map(({ job }) => job));
+  const failed = new Set(findRegressedJobs(promotedBy, now).map(({ job }) => job));
   return now.jobs.filter(({ job }) => failed.has(job)).map(strip);
 }
 

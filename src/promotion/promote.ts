@@ -14,7 +14,7 @@ import { describeStep, stepsTo } from '../ledger/steps.js';
 import type { PlannedCopy } from '../registry/registry.js';
 import { decide } from '../rules/decide.js';
 import type { Facts, Setting } from '../rules/facts.js';
-import { unusableName } from '../rules/guards.js';
+import { refuseUnusableName } from '../rules/guards.js';
 import type { Outcome } from '../rules/outcome.js';
 import type { Request } from '../rules/request.js';
 import { configuredTargets } from '../rules/targets.js';
@@ -107,7 +107,7 @@ async function withCompanions({ store, label }: Promotion, asked: Asked): Promis
   const { candidate } = asked;
   if (candidate === undefined || candidate.companions !== undefined) return asked;
   // The rules refuse such a name with a clearer message than the store.
-  if (unusableName(candidate, label) !== undefined) return asked;
+  if (refuseUnusableName(candidate, label) !== undefined) return asked;
   const published = await readPublished(store, candidate.tag);
   const isSame = published !== undefined && formatCandidate(published) === formatCandidate(candidate);
   return isSame ? { ...asked, candidate: published } : asked;
@@ -123,16 +123,9 @@ async function readPublished(store: Store, tag: Tag): Promise<ImageSet | undefin
  * reports it.
  */
 async function requireSafeRights({ store, label, candidateLabel, dryRun, log }: Promotion): Promise<void> {
-  const problems = await store.checkRights(label, candidateLabel);
+  const problems = await store.checkRights({ promotedLabel: label, candidateLabel }, { isWriter: !dryRun });
   const unsafe = problems.find(({ severity }) => severity === 'unsafe');
   if (unsafe !== undefined && !dryRun) throw new UserError(unsafe.message, { hint: 'server' });
-  if (!dryRun && !(await store.ownsLedger(label))) {
-    throw new UserError(
-      `${store.where}/ledger/${label}: belongs to another account, which can therefore write it: find out who made it and ` +
-        'what it says, then give it to the promoting account',
-      { hint: 'server' },
-    );
-  }
   for (const { message } of problems) log.warning(message);
 }
 

@@ -2,7 +2,7 @@ import { type Candidate, formatRepository, type Tag } from '../candidate/referen
 import { movingTag } from '../ledger/names.js';
 import type { LedgerRecord } from '../ledger/record.js';
 import type { Facts, Setting } from './facts.js';
-import { unusableName } from './guards.js';
+import { refuseUnusableName } from './guards.js';
 import { type Decided, type Refused, refuse } from './outcome.js';
 import type { Request } from './request.js';
 import { candidateTargets } from './targets.js';
@@ -21,7 +21,7 @@ export async function adopt(
   const { label, source: repository, targets, supersedes } = setting;
   if (head !== undefined) return refuse(`${label} has a ledger, with ${head.n} records: there is nothing to adopt`);
   const candidate: Candidate = { repository, tag, digest };
-  const guard = unusableName(candidate, label) ?? (await otherImage(candidate, setting, facts));
+  const guard = refuseUnusableName(candidate, label) ?? (await refuseOtherDigest(candidate, setting, facts));
   if (guard !== undefined) return guard;
   return {
     outcome: { decision: 'adopt', reason, candidate, previous: undefined, report: undefined },
@@ -38,7 +38,7 @@ export async function adopt(
   };
 }
 
-async function otherImage(
+async function refuseOtherDigest(
   { repository, tag, digest }: Candidate,
   { label, targets }: Setting,
   facts: Facts,

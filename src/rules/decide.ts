@@ -3,8 +3,8 @@ import { adopt } from './adopt.js';
 import { evaluate } from './evaluate.js';
 import type { Facts, Setting } from './facts.js';
 import { force } from './force.js';
-import { frozen } from './freeze.js';
-import { unchanged } from './guards.js';
+import { refuseFrozen } from './freeze.js';
+import { keepPromoted } from './guards.js';
 import { hold } from './hold.js';
 import { liftHold } from './lift-hold.js';
 import { type Decided, type Refused, refuse } from './outcome.js';
@@ -26,8 +26,10 @@ export async function decide(
     const done = await finishOwn(setting, head, facts);
     if (done !== undefined) return done;
   }
-  if (request.kind === 'adopt') return frozen(setting) ?? adopt(request, setting, head, facts);
-  if (request.kind === 'force') return frozen(setting) ?? force(request, setting, head, facts);
+  const frozen = refuseFrozen(request.kind, setting);
+  if (frozen !== undefined) return frozen;
+  if (request.kind === 'adopt') return adopt(request, setting, head, facts);
+  if (request.kind === 'force') return force(request, setting, head, facts);
   if (head === undefined) {
     return refuse(`nothing was ever promoted to ${setting.label}: there is nothing ${NOUNS[request.kind]}`);
   }
@@ -35,11 +37,11 @@ export async function decide(
     case 'lift':
       return liftHold(request, head, facts);
     case 'rollback':
-      return frozen(setting) ?? rollBack(request, setting, head, facts);
+      return rollBack(request, setting, head, facts);
     case 'hold':
-      return frozen(setting) ?? hold(request, setting, head, facts);
+      return hold(request, setting, head, facts);
     case 'quarantine':
-      return frozen(setting) ?? quarantine(request, setting, head, facts);
+      return quarantine(request, setting, head, facts);
   }
 }
 
@@ -54,7 +56,7 @@ async function finishOwn(
 ): Promise<Decided | Refused | undefined> {
   const own = head && (await history(({ id }) => id.split('/')[0] === run));
   if (head !== undefined && own !== undefined) {
-    return unchanged(head, `this run wrote ledger record ${own.n}; nothing is left to do`);
+    return keepPromoted(head, `this run wrote ledger record ${own.n}; nothing is left to do`);
   }
   if (attempt === 0) return undefined;
   return refuse(

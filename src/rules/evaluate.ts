@@ -5,7 +5,15 @@ import { findBan } from '../ledger/bans.js';
 import type { LedgerRecord } from '../ledger/record.js';
 import { refuseDowngrade } from './downgrade.js';
 import type { Facts, Setting } from './facts.js';
-import { contentsIfBanned, describeBan, describePromoted, movedSource, unchanged, unusableName } from './guards.js';
+import { frozenReason } from './freeze.js';
+import {
+  contentsIfBanned,
+  describeBan,
+  describePromoted,
+  keepPromoted,
+  refuseMovedSource,
+  refuseUnusableName,
+} from './guards.js';
 import { type Decided, type Decision, type Refused, refuse } from './outcome.js';
 import { statePromoted } from './promotion.js';
 import { describeRegression, findRegression, reactToRegression } from './regression.js';
@@ -23,7 +31,8 @@ export async function evaluate(
 ): Promise<Decided | Refused> {
   const { candidate } = setting;
   if (candidate === undefined) return refuse('there is no candidate to evaluate', 'reference');
-  const decided = unusableName(candidate, setting.label) ?? (await evaluateCandidate(candidate, setting, head, facts));
+  const decided =
+    refuseUnusableName(candidate, setting.label) ?? (await evaluateCandidate(candidate, setting, head, facts));
   const regression = head && (await findRegression(head, facts));
   if (head === undefined || regression === undefined) return decided;
   if ('refused' in decided) {
@@ -45,7 +54,7 @@ async function evaluateCandidate(
     change: undefined,
   });
   if (head !== undefined && isPromotedTo(head, setting.targets, candidate)) {
-    return unchanged(head, describePromoted(head), report);
+    return keepPromoted(head, describePromoted(head), report);
   }
   const contents = await contentsIfBanned(candidate, head, facts);
   const banned = findBan(head, candidate.digest, contents);
@@ -53,11 +62,10 @@ async function evaluateCandidate(
   if (banned?.kind === 'hold')
     return nothing('wait', `${describeBan(banned)}; a newer version or a lift ends the hold`);
   if (report.verdict !== 'promote') return nothing(report.verdict, report.reason);
-  const guard = refuseDowngrade(candidate, setting, head) ?? (await movedSource(candidate, facts));
+  const guard = refuseDowngrade(candidate, setting, head) ?? (await refuseMovedSource(candidate, facts));
   if (guard !== undefined) return guard;
-  if (setting.freeze !== undefined) {
-    return nothing('frozen', `the criteria are met, but promotion is frozen: ${setting.freeze}`);
-  }
+  const frozen = frozenReason(setting);
+  if (frozen !== undefined) return nothing('frozen', frozen);
   return earn(candidate, contents, report, setting, head, facts);
 }
 

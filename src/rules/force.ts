@@ -5,7 +5,14 @@ import { findBan } from '../ledger/bans.js';
 import type { LedgerRecord, Overridden } from '../ledger/record.js';
 import { directionOf } from './downgrade.js';
 import type { Facts, Setting } from './facts.js';
-import { contentsIfBanned, describeBan, describePromoted, movedSource, unchanged, unusableName } from './guards.js';
+import {
+  contentsIfBanned,
+  describeBan,
+  describePromoted,
+  keepPromoted,
+  refuseMovedSource,
+  refuseUnusableName,
+} from './guards.js';
 import { type Decided, type Refused, refuse } from './outcome.js';
 import { statePromoted } from './promotion.js';
 import type { Request } from './request.js';
@@ -25,7 +32,7 @@ export async function force(
     const similar = await facts.similarTags(repository, tag);
     return refuse(`${image} does not exist${similar.length === 0 ? '' : `; there are ${similar.join(', ')}`}`);
   }
-  const name = unusableName({ repository, tag, digest }, setting.label);
+  const name = refuseUnusableName({ repository, tag, digest }, setting.label);
   if (name !== undefined) return name;
   const candidate = await setOf({ repository, tag, digest }, setting, facts);
   if (tested !== undefined && tested.tag === tag && tested.digest !== digest) {
@@ -36,9 +43,9 @@ export async function force(
   if (banned?.kind === 'quarantine') return refuse(describeBan(banned));
   const report = await facts.report(candidate);
   if (head !== undefined && isPromotedTo(head, setting.targets, candidate)) {
-    return unchanged(head, describePromoted(head), report);
+    return keepPromoted(head, describePromoted(head), report);
   }
-  const guard = wrongSkips(skipJobs, blockingJobs(report)) ?? (await movedSource(candidate, facts));
+  const guard = refuseWrongSkips(skipJobs, blockingJobs(report)) ?? (await refuseMovedSource(candidate, facts));
   if (guard !== undefined) return guard;
   const state = await statePromoted(candidate, contents, reason, setting, head, facts);
   if ('refused' in state) return state;
@@ -62,7 +69,7 @@ async function setOf(image: Candidate, { candidate: tested }: Setting, facts: Fa
 }
 
 /** The person who forces must know what they skip, so they must name exactly the unmet jobs. */
-function wrongSkips(named: readonly string[], unmet: readonly string[]): Refused | undefined {
+function refuseWrongSkips(named: readonly string[], unmet: readonly string[]): Refused | undefined {
   const missing = unmet.filter((job) => !named.includes(job));
   if (missing.length > 0) {
     return refuse(

@@ -10,7 +10,7 @@ import { type Decided, type Refused, refuse } from './outcome.js';
 /**
  * A tag becomes the name of a file beside the label and of a tag beside the moving tag, so it must equal neither name.
  */
-export function unusableName(candidate: Candidate, label: Label): Refused | undefined {
+export function refuseUnusableName(candidate: Candidate, label: Label): Refused | undefined {
   const parsed = tryParse(artifactTagSchema, candidate.tag);
   if ('problem' in parsed) return refuse(`${formatCandidate(candidate)}: ${parsed.problem}`);
   return String(candidate.tag) === String(label)
@@ -19,7 +19,7 @@ export function unusableName(candidate: Candidate, label: Label): Refused | unde
 }
 
 /** Refuses a tag that moved or vanished: the promoted digest must be the tested one. */
-export async function movedSource(candidate: Candidate, facts: Facts): Promise<Refused | undefined> {
+export async function refuseMovedSource(candidate: Candidate, facts: Facts): Promise<Refused | undefined> {
   const image = `${formatRepository(candidate.repository)}:${candidate.tag}`;
   const now = await facts.resolve(candidate.repository, candidate.tag);
   if (now === undefined) return refuse(`${image} no longer exists; find a candidate again`);
@@ -40,7 +40,7 @@ export function describeBan({ kind, ban }: Banned): string {
 }
 
 /** A decision that keeps what is promoted. */
-export function unchanged(head: LedgerRecord, reason: string, report?: DecisionRecord): Decided {
+export function keepPromoted(head: LedgerRecord, reason: string, report?: DecisionRecord): Decided {
   const { candidate, previous } = head;
   return { outcome: { decision: 'unchanged', reason, candidate, previous, report }, change: undefined };
 }

@@ -1,11 +1,17 @@
 import type { Hint } from '../base/errors.js';
 import type { Candidate } from '../candidate/reference.js';
 import type { DecisionRecord } from '../criteria/decision-record.js';
+import type { RegressedJob } from '../criteria/regressions.js';
 import type { Change } from '../ledger/next-record.js';
 import type { Overridden } from '../ledger/record.js';
-import type { Regression } from './regression.js';
 
 export type Decision = 'promote' | 'wait' | 'reject' | 'force' | 'rollback' | 'adopt' | 'unchanged' | 'frozen';
+
+/** A regression of the promoted image. */
+export interface Regression {
+  /** The jobs that passed when it was promoted and fail now, each with its link and the start of its failure. */
+  readonly jobs: readonly [RegressedJob, ...RegressedJob[]];
+}
 
 export interface Outcome {
   readonly decision: Decision;

@@ -1,18 +1,12 @@
 import type { ImageSet } from '../candidate/image-set.js';
 import { formatCandidate } from '../candidate/reference.js';
-import { type Regression as RegressedJob, regressions } from '../criteria/regressions.js';
+import { findRegressedJobs } from '../criteria/regressions.js';
 import { banByDigest } from '../ledger/bans.js';
 import { decisionOf, type LedgerRecord } from '../ledger/record.js';
 import type { Facts, Setting } from './facts.js';
 import { hold } from './hold.js';
-import type { Decided, Refused } from './outcome.js';
+import type { Decided, Refused, Regression } from './outcome.js';
 import { rollBack } from './roll-back.js';
-
-/** A regression of the promoted image. */
-export interface Regression {
-  /** The jobs that passed when it was promoted and fail now, each with its link and the start of its failure. */
-  readonly jobs: readonly [RegressedJob, ...RegressedJob[]];
-}
 
 /**
  * The jobs that the promoted image passed when it was promoted and that have failed since; undefined if there are none.
@@ -25,7 +19,7 @@ export async function findRegression(head: LedgerRecord, facts: Facts): Promise<
   );
   const decision = decider && decisionOf(decider);
   if (decision === undefined) return undefined;
-  const [first, ...others] = regressions(decision, await facts.report(setIn(head)));
+  const [first, ...others] = findRegressedJobs(decision, await facts.report(setIn(head)));
   return first && { jobs: [first, ...others] };
 }
 

@@ -3,7 +3,7 @@ import { findBan, withBan } from '../ledger/bans.js';
 import { findPrevious, isWayBack } from '../ledger/history.js';
 import type { LedgerRecord, LedgerTarget } from '../ledger/record.js';
 import type { Facts, Setting } from './facts.js';
-import { banOn, contentsIfBanned, describeBan, describePromoted, unchanged } from './guards.js';
+import { banOn, contentsIfBanned, describeBan, describePromoted, keepPromoted } from './guards.js';
 import { type Decided, type Refused, refuse } from './outcome.js';
 import type { Request } from './request.js';
 import { candidateTargets, type Targets } from './targets.js';
@@ -20,7 +20,7 @@ export async function rollBack(
   const { candidate } = record;
   const banned = findBan(head, candidate.digest, await contentsIfBanned(candidate, head, facts));
   if (banned !== undefined) return refuse(describeBan(banned));
-  if (candidate.digest === head.candidate.digest) return unchanged(head, describePromoted(head));
+  if (candidate.digest === head.candidate.digest) return keepPromoted(head, describePromoted(head));
   const holds = withBan(head.holds, await banOn(head.candidate, candidate, reason, setting, head, facts));
   const { quarantine } = head;
   const previous = await findPrevious(facts.history, candidate.digest, [...holds, ...quarantine]);

@@ -1,3 +1,5 @@
+import type { Label } from '../ledger/names.js';
+
 /** The rights on one file or directory of a store. */
 export interface FileRights {
   /** Permission bits with the sticky bit, as in `0o1755`. */
@@ -19,11 +21,14 @@ export interface StoreRights {
   readonly candidateLabel: FileRights | undefined;
 }
 
-export interface StoreNames {
+export interface StoreLabels {
+  readonly promotedLabel: Label;
+  readonly candidateLabel: Label;
+}
+
+export interface StoreNames extends StoreLabels {
   /** The store's URL. */
   readonly where: string;
-  readonly promotedLabel: string;
-  readonly candidateLabel: string;
 }
 
 /** A problem with a store's rights, with the way out. */
@@ -88,6 +93,14 @@ function openLedger({ ledgers, ledger, records }: StoreRights, names: StoreNames
           ),
         ]
       : [],
+  );
+}
+
+/** The problem with a ledger whose owner is not the account that promotes. */
+export function foreignLedger({ where, promotedLabel }: StoreNames): RightsProblem {
+  return unsafe(
+    `${where}/ledger/${promotedLabel}: belongs to another account, which can therefore write it: find out who made it and ` +
+      'what it says, then give it to the promoting account',
   );
 }
 

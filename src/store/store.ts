@@ -3,7 +3,7 @@ import type { Label } from '../ledger/names.js';
 import type { CandidateFile } from './candidate-file.js';
 import type { LastDecision } from './last-decision.js';
 import type { StoreReader } from './reader.js';
-import type { RightsProblem } from './rights.js';
+import type { RightsProblem, StoreLabels } from './rights.js';
 
 /** Runs right before the one request that changes a label. If it throws, the label stays unchanged. */
 export type LastLook = () => Promise<void>;
@@ -45,12 +45,11 @@ export interface Store extends StoreReader {
   /** Replaces a whole page. For a directory of pages: names are not checked against labels. */
   writePage(name: string, text: string): Promise<void>;
 
-  /** Finds who besides the promoting account could change what is promoted, if the store has file rights. */
-  checkRights(promotedLabel: Label, candidateLabel: Label): Promise<readonly RightsProblem[]>;
   /**
-   * True if the label's ledger belongs to the writing account, or if there is no ledger yet, or no file has an owner.
+   * Finds who besides the promoting account could change what is promoted, if the store has file rights. Only with
+   * `isWriter` is the account of this session taken to be the promoting one, which must own the ledger.
    */
-  ownsLedger(label: Label): Promise<boolean>;
+  checkRights(labels: StoreLabels, options: { readonly isWriter: boolean }): Promise<readonly RightsProblem[]>;
   /** Removes temporary files that killed runs left behind, after a day. */
   sweep(): Promise<void>;
   /**

@@ -14,7 +14,6 @@ export const unseenStore: Store = {
   readLastDecision: async () => undefined,
   readPage: async () => undefined,
   checkRights: async () => [],
-  ownsLedger: async () => true,
   moveLabel: refuse,
   removeLabel: refuse,
   writeArtifact: refuse,

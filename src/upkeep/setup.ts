@@ -164,7 +164,7 @@ async function checkServer(setup: Setup): Promise<Check[]> {
 async function checkRights(server: Store, { label, candidateLabel }: Setup): Promise<Check> {
   const what = 'permissions of the store';
   try {
-    const problems = await server.checkRights(label, candidateLabel);
+    const problems = await server.checkRights({ promotedLabel: label, candidateLabel }, { isWriter: false });
     const unsafe = problems.some(({ severity }) => severity === 'unsafe');
     const line = problems.map(({ message }) => message).join('; ');
     return { what, state: unsafe ? 'wrong' : 'ok', line: line === '' ? 'they let nobody else promote' : line };

@@ -7,7 +7,7 @@ import { formatRepository } from '../../src/candidate/reference.js';
 import type { DecisionRecord } from '../../src/criteria/decision-record.js';
 import { evaluate } from '../../src/criteria/evaluate.js';
 import type { JobResult } from '../../src/criteria/job-result.js';
-import { regressions } from '../../src/criteria/regressions.js';
+import { findRegressedJobs } from '../../src/criteria/regressions.js';
 import type { Dlrn } from '../../src/dlrn/client.js';
 import { needsEvidence } from '../../src/evidence/needs.js';
 import { zuulEvidence } from '../../src/evidence/zuul.js';
@@ -54,7 +54,7 @@ export async function compareRegressed([before, after]: readonly [History, Histo
   const [then, now] = [evaluationOf(before), evaluationOf(after)];
   const met = then === undefined ? [] : jobsThatMet(criteriaInFile(before), then, hashIn(head), before.now);
   return {
-    product: head !== undefined && later !== undefined && regressions(head, later).length > 0,
+    product: head !== undefined && later !== undefined && findRegressedJobs(head, later).length > 0,
     document:
       then !== undefined &&
       now !== undefined &&

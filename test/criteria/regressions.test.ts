@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import type { JobResult } from '../../src/criteria/job-result.js';
-import { regressions } from '../../src/criteria/regressions.js';
+import { findRegressedJobs } from '../../src/criteria/regressions.js';
 import { decide, digestOf, failed, NOW, passed, result, TAG } from './fixtures.js';
 
 const SINGLE = 'current-ceph: [a, b]';
@@ -65,13 +65,13 @@ const table: readonly [string, string, readonly JobResult[], readonly JobResult[
 test.each(table)('%s', (_, criteria, before, since, jobs) => {
   const head = decide(criteria, before);
   const now = decide(criteria, [...before, ...since], NOW + 60);
-  expect(regressions(head, now).map(({ job }) => job)).toEqual(jobs);
+  expect(findRegressedJobs(head, now).map(({ job }) => job)).toEqual(jobs);
 });
 
 test('a regression says since when, where, and on which hash', () => {
   const before = [passed('a'), passed('b')];
   const now = decide(SINGLE, [...before, failed('b', { ...ago(5), url: 'https://ci.example/7' })]);
-  expect(regressions(decide(SINGLE, before), now)).toEqual([
+  expect(findRegressedJobs(decide(SINGLE, before), now)).toEqual([
     { job: 'b', since: '2026-11-24T01:59:55Z', url: 'https://ci.example/7', 'aggregate-hash': 'h1' },
   ]);
 });
@@ -79,19 +79,22 @@ test('a regression says since when, where, and on which hash', () => {
 test('a pass that has become too old is not a regression', () => {
   const criteria = 'current-ceph: {required: [a], max-age: 2 hours}';
   const head = decide(criteria, [passed('a')]);
-  expect(regressions(head, decide(criteria, [passed('a')], NOW + 9000))).toEqual([]);
+  expect(findRegressedJobs(head, decide(criteria, [passed('a')], NOW + 9000))).toEqual([]);
 });
 
 test('criteria that changed since then count as they are now', () => {
   const head = decide(SINGLE, [passed('a'), passed('b')]);
   const votes = [passed('a'), failed('b', ago(5)), failed('c', ago(5))];
-  expect(regressions(head, decide('current-ceph: [a, c]', votes))).toEqual([]);
+  expect(findRegressedJobs(head, decide('current-ceph: [a, c]', votes))).toEqual([]);
 });
 
 test('without a decision on this image no regression is known', () => {
   const now = decide(SINGLE, [failed('a')]);
-  expect(regressions(null, now)).toEqual([]);
+  expect(findRegressedJobs(null, now)).toEqual([]);
   expect(
-    regressions({ ...decide(SINGLE, [passed('a'), passed('b')]), candidate: `quay.io/x/y:v1@${digestOf('9')}` }, now),
+    findRegressedJobs(
+      { ...decide(SINGLE, [passed('a'), passed('b')]), candidate: `quay.io/x/y:v1@${digestOf('9')}` },
+      now,
+    ),
   ).toEqual([]);
 });

@@ -134,7 +134,9 @@ describeAsRoot('the image server as the page sets it up', () => {
   test('the promoter finds nothing wrong with the permissions', async () => {
     const { server: _, ...session } = await as('promoter');
     const opened = await open(scene, session);
-    expect(await opened.server.checkRights(CURRENT, TESTING)).toEqual([]);
+    expect(
+      await opened.server.checkRights({ promotedLabel: CURRENT, candidateLabel: TESTING }, { isWriter: true }),
+    ).toEqual([]);
     await opened.close();
   });
 

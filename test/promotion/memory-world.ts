@@ -99,7 +99,6 @@ export function createWorld(images: readonly Candidate[], moving: string): World
       readPage: async () => undefined,
       writePage: async () => undefined,
       checkRights: async () => [],
-      ownsLedger: async () => true,
       sweep: async () => undefined,
       flush: async () => undefined,
       close() {},

@@ -1,4 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
+import * as v from 'valibot';
+import { labelSchema } from '../../src/ledger/names.js';
 import { type FileRights, findRightsProblems, type StoreRights } from '../../src/store/rights.js';
 
 const [ROOT, PROMOTER, PUBLISHER, SOMEBODY] = [0, 1001, 1002, 1003];
@@ -18,10 +20,12 @@ const GOOD: StoreRights = {
   candidateLabel: rights(0o777, PUBLISHER),
 };
 
+const label = (name: string) => v.parse(labelSchema, name);
+
 const problems = (changes: Partial<StoreRights>) =>
   findRightsProblems(
     { ...GOOD, ...changes },
-    { where: 'sftp://u@h/d', promotedLabel: 'current-ceph', candidateLabel: 'ceph-ci-testing' },
+    { where: 'sftp://u@h/d', promotedLabel: label('current-ceph'), candidateLabel: label('ceph-ci-testing') },
   ).map(({ severity, message }) => `${severity}: ${message}`);
 
 describe('permissions that are right', () => {

@@ -279,7 +279,6 @@ export function createGitStore(branch: Branch, clock: Clock, log: Log): Store {
 
     // The forge decides who may push. A branch has no file permissions.
     checkRights: async () => [],
-    ownsLedger: async () => true,
     readCandidateFile: (tag) => readCandidateFile(files, tag),
     readArtifact: (tag) => readArtifact(files, tag),
     async writeArtifact(file, { replace } = {}) {

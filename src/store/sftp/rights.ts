@@ -1,14 +1,14 @@
 import { dirname } from 'node:path/posix';
 import { ServiceError } from '../../base/errors.js';
-import type { Label } from '../../ledger/names.js';
-import { type FileRights, findRightsProblems, type RightsProblem } from '../rights.js';
+import { type FileRights, findRightsProblems, foreignLedger, type RightsProblem, type StoreLabels } from '../rights.js';
 import { type Directory, pathOf } from './directory.js';
+import type { SftpSession } from './session.js';
 
 /** Reads the rights on a store's directories and labels, and finds the problems with them. */
 export async function checkRights(
   directory: Directory,
-  promotedLabel: Label,
-  candidateLabel: Label,
+  { promotedLabel, candidateLabel }: StoreLabels,
+  { isWriter }: { readonly isWriter: boolean },
 ): Promise<RightsProblem[]> {
   const { session, where, path } = directory;
   const look = (name: string) => session.stat(pathOf(directory, name));
@@ -30,7 +30,8 @@ export async function checkRights(
       if (name !== '.' && name !== '..') records.set(name, entry);
     }
   }
-  return findRightsProblems(
+  const names = { where, promotedLabel, candidateLabel };
+  const problems = findRightsProblems(
     {
       parents: new Map(parents.flatMap(([above, rights]) => (rights === undefined ? [] : [[above, rights]]))),
       directory: own,
@@ -40,8 +41,13 @@ export async function checkRights(
       promotedLabel: promoted,
       candidateLabel: candidate,
     },
-    { where, promotedLabel, candidateLabel },
+    names,
   );
+  const isForeign =
+    isWriter &&
+    ledger?.kind === 'directory' &&
+    !(await isOwner(session, pathOf(directory, `ledger/${promotedLabel}`), ledger));
+  return isForeign ? [...problems, foreignLedger(names)] : problems;
 }
 
 /** All directories above an absolute path, the nearest first. */
@@ -51,14 +57,11 @@ function directoriesAbove(path: string): string[] {
 }
 
 /**
- * True if the label's ledger belongs to the account of this session, or if there is no ledger. SFTP does not name that
- * account, but only an owner may set a mode. So the ledger's mode is set to its own value.
+ * True if a file or directory belongs to the account of this session. SFTP does not name that account, but only an
+ * owner may set a mode. So the mode is set to its own value.
  */
-export async function ownsLedger(directory: Directory, label: Label): Promise<boolean> {
-  const ledger = pathOf(directory, `ledger/${label}`);
-  const entry = await directory.session.stat(ledger);
-  if (entry === undefined) return true;
-  return (await unlessForbidden(directory.session.setMode(ledger, entry.mode).then(() => true))) ?? false;
+async function isOwner(session: SftpSession, path: string, { mode }: FileRights): Promise<boolean> {
+  return (await unlessForbidden(session.setMode(path, mode).then(() => true))) ?? false;
 }
 
 async function unlessForbidden<T>(work: Promise<T>): Promise<T | undefined> {

@@ -26,7 +26,7 @@ import {
   writeLastDecision,
 } from './ledger-files.js';
 import { readPrivateKey } from './private-key.js';
-import { checkRights, ownsLedger } from './rights.js';
+import { checkRights } from './rights.js';
 import { connectSftp, type SftpSession } from './session.js';
 
 export interface SftpStoreOptions {
@@ -114,8 +114,7 @@ export function createSftpStore(directory: Directory, clock: Clock, log: Log): S
     readPage: async (name, maxBytes) =>
       (await directory.session.readFile(pathOf(directory, name), maxBytes))?.toString('utf8'),
     writePage: (name, text) => replaceFile(directory, name, Buffer.from(text)),
-    checkRights: (promoted, candidate) => checkRights(directory, promoted, candidate),
-    ownsLedger: (label) => ownsLedger(directory, label),
+    checkRights: (labels, options) => checkRights(directory, labels, options),
     sweep: () => sweep(directory, clock, log),
     flush: async () => undefined,
     close: () => directory.session.close(),

@@ -235,7 +235,9 @@ test('a server that ends idle sessions is logged in to again', async () => {
     });
     expect(await promoter.readLabel(CURRENT)).toBe(TAG);
     expect(await promoter.readRecord(CURRENT, 2)).toBeUndefined();
-    expect(await promoter.checkRights(CURRENT, TESTING)).toEqual([]);
+    expect(await promoter.checkRights({ promotedLabel: CURRENT, candidateLabel: TESTING }, { isWriter: true })).toEqual(
+      [],
+    );
   });
 });
 

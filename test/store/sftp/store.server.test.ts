@@ -378,7 +378,9 @@ describe('the permissions of a store', () => {
     const { server, path } = await freshImageDirectory();
     const check = () =>
       withServer(server, async (opened) =>
-        (await opened.checkRights(CURRENT, TESTING)).map(({ severity, message }) => `${severity}: ${message}`),
+        (await opened.checkRights({ promotedLabel: CURRENT, candidateLabel: TESTING }, { isWriter: true })).map(
+          ({ severity, message }) => `${severity}: ${message}`,
+        ),
       );
     expect(await check()).toEqual([]);
 
@@ -405,7 +407,9 @@ describe('the permissions of a store', () => {
     mkdirSync(join(path, 'real'));
     chmodSync(join(path, 'real'), 0o777);
     symlinkSync('real', join(path, 'link'));
-    const found = await withServer(`${server}/link`, (opened) => opened.checkRights(CURRENT, TESTING));
+    const found = await withServer(`${server}/link`, (opened) =>
+      opened.checkRights({ promotedLabel: CURRENT, candidateLabel: TESTING }, { isWriter: true }),
+    );
     expect(found).toEqual([{ severity: 'unsafe', message: expect.stringContaining('group or others may write it') }]);
   });
 });

@@ -191,6 +191,7 @@ export const action = defineAction({
             knownHosts: settings['ssh-known-hosts'],
             agentSocket: process.env.SSH_AUTH_SOCK,
             caFile: settings['ca-file'],
+            hint: 'change-repository',
           },
           committer: settings.committer,
           base,

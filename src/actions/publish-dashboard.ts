@@ -197,7 +197,7 @@ function storesFrom(settings: Settings, log: Log): OpenStore {
       `input ssh-known-hosts: required with server and sftp:// branches: ${inputs['ssh-known-hosts'].description}`,
     );
   }
-  return (server, work) => withStore({ ...settings, server }, log, work, 'amend');
+  return (server, work) => withStore({ ...settings, server }, log, work, { history: 'amend' });
 }
 
 function branchFrom(

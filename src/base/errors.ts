@@ -70,6 +70,8 @@ export type Hint =
   | 'dispatch-anew' // a re-run makes no decision for a person
   | 'freeze' // promotion is stopped
   // A change in another repository
+  | 'change-repository' // the repository that is changed
+  | 'change-api' // the API of its forge
   | 'change-base' // the branch that it goes into
   | 'change-file' // the files that it edits
   | 'change-place' // the places in these files
@@ -81,7 +83,10 @@ export type Hint =
 /** The parts of an error besides its message. */
 export interface ErrorDetails extends ErrorOptions {
   readonly hint?: Hint | undefined;
-  /** `host` or `host:port` that could not be reached. The action adds the name of the input that it comes from. */
+  /**
+   * `host` or `host:port` that could not be reached. The action adds the name of the input that has it; the hint is
+   * for a host that is in none.
+   */
   readonly host?: string | undefined;
 }
 

@@ -58,7 +58,7 @@ export function createDlrnApi({ http, url, credentials }: DlrnApiParts): DlrnApi
   }
 
   async function answer(asked: HttpRequest, idempotent: boolean): Promise<Answer> {
-    const response = await http.sendForText(asked, { idempotent, maxBytes: MAX_ANSWER_BYTES });
+    const response = await http.sendForText(asked, { idempotent, maxBytes: MAX_ANSWER_BYTES, hint: 'dlrn-url' });
     return {
       status: response.status,
       text: response.text,

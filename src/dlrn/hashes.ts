@@ -41,7 +41,10 @@ export async function readAggregateHash(http: Http, labelDirectory: URL): Promis
   url.pathname = `${url.pathname.replace(/\/+$/, '')}/delorean.repo.md5`;
   const fail = (kind: ServiceErrorKind, what: string) =>
     new ServiceError(kind, `${url.href} ${what}`, { hint: 'dlrn-repository' });
-  const { status, text } = await http.sendForText({ method: 'GET', url }, { idempotent: true, maxBytes: 4096 });
+  const { status, text } = await http.sendForText(
+    { method: 'GET', url },
+    { idempotent: true, maxBytes: 4096, hint: 'dlrn-repository' },
+  );
   if (status === 404) throw fail('not-found', "is not there; a label's directory has a path such as …/current-tripleo");
   if (status !== 200) throw fail(kindOfStatus(status), `answered ${status}`);
   return parseWith(aggregateHashSchema, text.trim(), () => fail('bad-answer', 'holds no md5 sum'));

@@ -151,7 +151,8 @@ async function readPage(
   );
   target.search = new URLSearchParams({ job_name: job, limit: String(limit), skip: String(skip) }).toString();
   const what = `GET ${target.origin}${target.pathname}`;
-  const answer = await http.sendForText({ method: 'GET', url: target }, { idempotent: true, maxBytes: MAX_PAGE_BYTES });
+  const asking = { idempotent: true, maxBytes: MAX_PAGE_BYTES, hint: 'zuul' } as const;
+  const answer = await http.sendForText({ method: 'GET', url: target }, asking);
   if (answer.status !== 200) throw refusal(what, answer);
   return parseJson(v.array(buildSchema), answer.text, (problem) => {
     const { elsewhere } = answer;

@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.js';
-import { errorLine, oneLine, ServiceError } from '../base/errors.js';
+import { type Hint, oneLine, ServiceError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
+import { networkErrorLine } from '../base/network-errors.js';
 import { discard, readBody, TimeLimit } from './body.js';
 import { isTransient } from './status.js';
 import type { HttpRequest, HttpResponse, Transport } from './transport.js';
@@ -54,6 +55,8 @@ export interface SendOptions {
   /** The caller can do without this request: give up after a few attempts. A 429 is still waited out. */
   readonly optional?: boolean;
   readonly pace?: Pace;
+  /** What names the server, in case it cannot be reached and no input has its host. */
+  readonly hint?: Hint | undefined;
 }
 
 export interface BodyOptions extends SendOptions {
@@ -147,7 +150,7 @@ export function createHttp(parts: HttpParts): Http {
 async function retrying<T extends AnswerHead>(
   { policy, clock, log }: HttpParts,
   request: HttpRequest,
-  { idempotent, optional = false }: SendOptions,
+  { idempotent, optional = false, hint }: SendOptions,
   attempt: (deadline: number) => Promise<T>,
   drop: (answer: T) => Promise<void> = async () => undefined,
 ): Promise<T> {
@@ -169,7 +172,7 @@ async function retrying<T extends AnswerHead>(
       if (error instanceof ServiceError) throw error;
       failed = {
         kind: error instanceof TimeLimit ? 'timeout' : 'unreachable',
-        reason: errorLine(error),
+        reason: networkErrorLine(error),
         waitMs: 0,
         attempts: !idempotent
           ? 1
@@ -177,12 +180,12 @@ async function retrying<T extends AnswerHead>(
       };
     }
     const reason = `${describe(request)}: ${failed.reason}`;
-    const { host } = request.url;
-    if (count >= failed.attempts)
-      throw new ServiceError(failed.kind, reason, { host: failed.kind === 'unreachable' ? host : undefined });
+    const named = failed.kind === 'server-error' ? {} : { hint, host: request.url.host };
+    if (count >= failed.attempts) throw new ServiceError(failed.kind, reason, named);
     const wait = Math.max(failed.waitMs, backoffMs(count, clock.random()));
     if (wait > policy.longestWaitMs || clock.now() + wait > deadline) {
-      throw new ServiceError(failed.kind, `${reason}; a retry would only be due in ${Math.ceil(wait / 1000)} s`);
+      const due = `a retry would only be due in ${Math.ceil(wait / 1000)} s`;
+      throw new ServiceError(failed.kind, `${reason}; ${due}`, named);
     }
     log.debug(`${reason}; retry ${count} of ${failed.attempts - 1} in ${wait} ms`);
     await clock.sleep(wait);

@@ -1,5 +1,4 @@
 import { errorLine, oneLine } from '../base/errors.js';
-import type { Log } from '../base/log.js';
 import { formatCandidate } from '../candidate/reference.js';
 import type { Http } from '../http/policy.js';
 import type { Outcome } from '../rules/outcome.js';
@@ -29,18 +28,18 @@ export function silenceNotice(
 
 /**
  * Posts lines as JSON with a `text` field, which Slack and compatible services show. A notification must never fail a
- * promotion, so failures are only warnings.
+ * promotion, so a failure is returned, as one line for a warning.
  */
-export async function notify(http: Http, url: URL, lines: readonly string[], log: Log): Promise<void> {
+export async function notify(http: Http, url: URL, lines: readonly string[]): Promise<string | undefined> {
   const headers = { 'content-type': 'application/json' };
   const body = JSON.stringify({ text: lines.map(escaped).join('\n') });
   const request = { method: 'POST', url, headers, body } as const;
   try {
     const { status, text } = await http.sendForText(request, { idempotent: false, maxBytes: 65_536 });
     // Slack and Discord explain a refusal in the body.
-    if (status >= 300) log.warning(`the webhook at ${url.origin} answered ${status}: ${quote(text, url)}`);
+    return status < 300 ? undefined : `the webhook at ${url.origin} answered ${status}: ${quote(text, url)}`;
   } catch (error) {
-    log.warning(`the webhook: ${quote(errorLine(error), url)}`);
+    return `the webhook: ${quote(errorLine(error), url)}`;
   }
 }
 

@@ -177,7 +177,7 @@ async function fetchBranches(
       if (answer.code === 0) return 'pushed';
       const refused = readRefusedPush(answer.stdout.toString(), answer.stderr);
       if (refused === 'moved') return 'moved';
-      throw failed(where, refused, remote.url.host);
+      throw failed(where, refused, remote);
     },
     async pushForReview(commit, topic) {
       const target = `${commit}:refs/for/${base}%topic=${topic}`;
@@ -186,7 +186,7 @@ async function fetchBranches(
       if (said !== undefined) return said;
       const refused = readRefusedPush(answer.stdout.toString(), answer.stderr);
       if (refused === 'moved') throw new ServiceError('conflict', `${where}: another push to ${base} came first`);
-      throw failed(where, refused, remote.url.host);
+      throw failed(where, refused, remote);
     },
     async isRightAt(ref) {
       await fetchReview(ref);

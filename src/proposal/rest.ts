@@ -40,6 +40,7 @@ export async function sendJson<S extends v.GenericSchema>(
   const response = await http.sendForText(request, {
     idempotent: method !== 'POST',
     optional: isOptional,
+    hint: 'change-api',
     maxBytes: MAX_ANSWER_BYTES,
   });
   if (response.status !== 200 && response.status !== 201) throw refused(request, response);

@@ -151,7 +151,7 @@ export function undiciTransport({ ca, bodyIdleMs = BODY_IDLE_MS }: UndiciOptions
       } catch (error) {
         if (closed) throw connectionsEnded(url);
         await learn(error, url);
-        throw explained(error, url);
+        throw explainTlsError(error, url.host, 'use-plain-http');
       }
     },
 
@@ -221,13 +221,4 @@ async function* withIdleLimit(body: Readable, idleMs: number): AsyncGenerator<Ui
   } finally {
     clearInterval(timer);
   }
-}
-
-/** TLS failures repeat on every attempt, so the error says which input to set. */
-function explained(error: unknown, { host }: URL): unknown {
-  const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
-  if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG') {
-    return new ServiceError('unreachable', `${host}: does not use TLS`, { hint: 'use-plain-http' });
-  }
-  return explainTlsError(error, host);
 }

@@ -32,8 +32,7 @@ export async function runAction<I extends Inputs, O extends string>(
     if (failure !== undefined) fail(failure, redactor);
   } catch (error) {
     if (isOurs(error)) log.info(error instanceof Error ? (error.stack ?? error.message) : String(error));
-    const hint = hintOf(error);
-    const way = hint === undefined ? namedBy(hostOf(error), action.inputs) : wordHint(hint, action.inputs);
+    const way = wayOut(error, action.inputs, wordHint);
     const line = way === undefined ? errorLine(error) : `${errorLine(error)}; ${way}`;
     fail(line, redactor);
     writeSummary(`### Error\n\n\`\`\`text\n${inert(redactor.redact(line)).replaceAll('`', "'")}\n\`\`\``, log);
@@ -56,15 +55,25 @@ async function run<I extends Inputs, O extends string>(
   return failure;
 }
 
+/** What to check or do about an error: the inputs that name the host that cannot be reached, or else its hint. */
+export function wayOut(
+  error: unknown,
+  inputs: Inputs,
+  wordHint: (hint: Hint, inputs: Inputs) => string,
+): string | undefined {
+  const hint = hintOf(error);
+  return namedBy(hostOf(error), inputs) ?? (hint && wordHint(hint, inputs));
+}
+
 /** Names hosts, but no connection is made to them because of it. */
 const ONLY_KNOWS = 'ssh-known-hosts';
 
-/** Names the inputs with a host that cannot be reached; undefined if there are none, as for the registry's default. */
-export function namedBy(host: string | undefined, inputs: Inputs): string | undefined {
+/** Names the inputs with a host that cannot be reached; undefined if there are none, as for a token server. */
+function namedBy(host: string | undefined, inputs: Inputs): string | undefined {
   if (host === undefined) return undefined;
   const isNamed = new RegExp(`(?<![\\w.-])${host.replaceAll(/[^\w-]/g, '\\$&')}(?![\\w.-])`, 'i');
-  const names = Object.entries(inputs).flatMap(([name, { secret }]) =>
-    !secret && name !== ONLY_KNOWS && isNamed.test(core.getInput(name)) ? [name] : [],
+  const names = Object.entries(inputs).flatMap(([name, { secret, default: otherwise }]) =>
+    !secret && name !== ONLY_KNOWS && isNamed.test(core.getInput(name) || otherwise) ? [name] : [],
   );
   if (names.length === 0) return undefined;
   return `check the ${names.length === 1 ? 'input' : 'inputs'} ${names.join(', ')}`;

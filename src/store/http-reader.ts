@@ -66,7 +66,7 @@ function fileUrl(directory: URL, name: string): URL {
 /** Reads a file; undefined if the server says that there is none. */
 async function get(http: Http, url: URL, maxBytes: number): Promise<TextResponse | undefined> {
   const request = { method: 'GET', url } as const;
-  const answer = await http.sendForText(request, { idempotent: true, maxBytes });
+  const answer = await http.sendForText(request, { idempotent: true, maxBytes, hint: 'url' });
   if (answer.status === 200) return answer;
   if (answer.status === 404) return undefined;
   const way =

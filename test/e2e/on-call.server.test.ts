@@ -80,7 +80,7 @@ describe('in the log and in the summary', () => {
     [
       'a registry is down',
       () => run(NEXT, 'success', { targets: `${settings.target}\n127.0.0.1:1/ceph/daemon` }),
-      ['127.0.0.1:1', 'ECONNREFUSED'],
+      ['no server listens at 127.0.0.1:1 (ECONNREFUSED)', 'check the input targets'],
     ],
     [
       'the key is a wrong one',

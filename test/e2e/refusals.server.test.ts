@@ -125,9 +125,14 @@ describe('a registry', () => {
       'find-stable-tag',
       'is down',
       () => ({ image: `${DOWN}/ceph/daemon` }),
-      /127\.0\.0\.1:1\/v2\/ceph\/daemon.*ECONNREFUSED/,
+      /\/v2\/ceph\/daemon\/tags\/list: no server listens at 127\.0\.0\.1:1 \(ECONNREFUSED\); check the input image$/,
     ],
-    ['check-image', 'is down', () => ({ reference: `${DOWN}/ceph/daemon:v1@${DIGEST}` }), /ECONNREFUSED/],
+    [
+      'check-image',
+      'is down',
+      () => ({ reference: `${DOWN}/ceph/daemon:v1@${DIGEST}` }),
+      /listens at .* check the input reference$/,
+    ],
     [
       'find-stable-tag',
       'has no such repository',
@@ -233,6 +238,11 @@ describe('the image server', () => {
     await refused('publish-ci-testing', { server }, message);
   });
 
+  test('publish-ci-testing: this forge, which no input names', async () => {
+    const forge = { GITHUB_SERVER_URL: 'https://no-such-host.invalid', GITHUB_REPOSITORY: 'o/r' };
+    await refused('publish-ci-testing', { server: 'git' }, /not resolve host: .*; check the input server$/, forge);
+  });
+
   test.each(actions)('%s: an option for a host', async (action) => {
     await refused(action, { server: 'sftp://user@-oProxyCommand=x/dir' }, 'input server: ');
   });
@@ -250,14 +260,19 @@ describe('DLRN', () => {
     ['report-dlrn', 'an aggregate hash that is none', { 'aggregate-hash': 'x' }, 'input aggregate-hash: "x" is not'],
     ['report-dlrn', 'an outcome that is none', { outcome: 'passed' }, 'input outcome: "passed" is not one of'],
     ['report-dlrn', 'an hour ahead', { timestamp: '2099-01-01T00:00:00Z' }, 'check the input timestamp'],
-    ['report-dlrn', 'is down', { 'dlrn-url': 'http://127.0.0.1:1/api' }, 'ECONNREFUSED'],
+    ['report-dlrn', 'is down', { 'dlrn-url': 'http://127.0.0.1:1/api' }, '(ECONNREFUSED); check the input dlrn-url'],
     [
       'evaluate-and-promote',
       'an aggregate hash that is unknown',
       { 'aggregate-hash': UNKNOWN },
       'check the input aggregate-hash',
     ],
-    ['evaluate-and-promote', 'is down', { 'dlrn-url': 'http://127.0.0.1:1/api' }, 'ECONNREFUSED'],
+    [
+      'evaluate-and-promote',
+      'is down',
+      { 'dlrn-url': 'http://127.0.0.1:1/api' },
+      '(ECONNREFUSED); check the input dlrn-url',
+    ],
   ])(
     '%s: %s',
     async (action, _, inputs, message) => {

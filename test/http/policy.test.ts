@@ -93,9 +93,14 @@ describe('retries', () => {
     const log = { ...silent, debug: (line: string) => told.push(line) };
     const nowhere = http({}, fastClock(), log).send(
       { ...GET, url: new URL('http://127.0.0.1:1/') },
-      { idempotent: true },
+      { idempotent: true, hint: 'dlrn-url' },
     );
-    await expect(nowhere).rejects.toThrow('GET http://127.0.0.1:1/: connect ECONNREFUSED 127.0.0.1:1');
+    await expect(nowhere).rejects.toMatchObject({
+      kind: 'unreachable',
+      message: 'GET http://127.0.0.1:1/: no server listens at 127.0.0.1:1 (ECONNREFUSED)',
+      host: '127.0.0.1:1',
+      hint: 'dlrn-url',
+    });
     expect(told.map((line) => /retry \d of \d/.exec(line)?.[0])).toEqual([1, 2, 3, 4].map((n) => `retry ${n} of 4`));
   });
 
@@ -113,7 +118,11 @@ describe('limits', () => {
   test('a server that does not answer', async () => {
     const { url } = await serve(() => undefined);
     const work = http({ attempts: 2, answerMs: 50 }).send({ ...GET, url }, { idempotent: true });
-    await expect(work).rejects.toMatchObject({ kind: 'timeout', message: expect.stringContaining('no answer within') });
+    await expect(work).rejects.toMatchObject({
+      kind: 'timeout',
+      message: expect.stringContaining('no answer within'),
+      host: url.host,
+    });
   });
 
   test('a server that drips', async () => {
@@ -169,8 +178,10 @@ test('a server is reached over http and over https', async () => {
   const { send } = http({ attempts: 1 });
   expect(await send({ ...GET, url }, { idempotent: true })).toMatchObject({ status: 200 });
   const secure = new URL(url.href.replace('http:', 'https:'));
-  // TLS is what it fails by: the server has none.
-  await expect(send({ ...GET, url: secure }, { idempotent: true })).rejects.toThrow(/wrong version number|SSL/);
+  await expect(send({ ...GET, url: secure }, { idempotent: true })).rejects.toMatchObject({
+    message: `${secure.host}: does not speak TLS, which https:// needs`,
+    host: secure.host,
+  });
 });
 
 test('the User-Agent says who asks', async () => {

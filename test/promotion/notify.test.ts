@@ -5,7 +5,6 @@ import * as v from 'valibot';
 import { candidateSchema } from '../../src/candidate/reference.js';
 import { decisionNotice, errorNotice, notify, silenceNotice } from '../../src/promotion/notify.js';
 import type { Outcome } from '../../src/rules/outcome.js';
-import { createLines } from '../registry/support.js';
 import { http } from '../store/fixture.js';
 
 const DAY = 86_400;
@@ -62,23 +61,22 @@ describe('the webhook', () => {
   });
 
   test('gets JSON that Slack accepts, in which nothing becomes a mention or a link', async () => {
-    const log = createLines();
-    await notify(http, url, ['<!channel> & <https://evil.example|here>', 'second'], log);
+    const problem = await notify(http, url, ['<!channel> & <https://evil.example|here>', 'second']);
     expect(bodies).toEqual([
       'POST application/json {"text":"&lt;!channel&gt; &amp; &lt;https://evil.example|here&gt;\\nsecond"}',
     ]);
-    expect(log.lines).toEqual([]);
+    expect(problem).toBeUndefined();
   });
 
-  test('that fails is a warning without its path, and is not called again', async () => {
-    const log = createLines();
+  test('that fails is reported without its path, and is not called again', async () => {
     status = 500;
     bodies.length = 0;
-    await notify(http, url, ['x'], log);
-    await notify(http, new URL('http://127.0.0.1:1/hook/secret'), ['x'], log);
+    expect(await notify(http, url, ['x'])).toBe(
+      `the webhook at ${url.origin} answered 500: {"message": "Cannot send an empty message"}`,
+    );
+    expect(await notify(http, new URL('http://127.0.0.1:1/hook/secret'), ['x'])).toBe(
+      'the webhook: POST http://127.0.0.1:1: no server listens at 127.0.0.1:1 (ECONNREFUSED)',
+    );
     expect(bodies).toHaveLength(1);
-    expect(log.lines[0]).toBe(`the webhook at ${url.origin} answered 500: {"message": "Cannot send an empty message"}`);
-    expect(log.lines[1]).toMatch(/^the webhook: POST http:\/\/127\.0\.0\.1:1.*ECONNREFUSED/);
-    expect(log.lines.join()).not.toContain('secret');
   });
 });

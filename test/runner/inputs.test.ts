@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
+import { type ErrorDetails, ServiceError } from '../../src/base/errors.js';
 import { durationSchema, timeSchema } from '../../src/base/schema.js';
 import { readRunContext } from '../../src/runner/context.js';
 import {
@@ -18,7 +19,7 @@ import {
   urlSchema,
   withDefault,
 } from '../../src/runner/inputs.js';
-import { chooseName, namedBy, parseInput } from '../../src/runner/run-action.js';
+import { chooseName, parseInput, wayOut } from '../../src/runner/run-action.js';
 
 const parse = (input: Input<unknown>, value: string) => parseInput('x', input, value);
 
@@ -230,7 +231,11 @@ describe('for a host that cannot be reached, the error names the input that name
     targets: list('', lineSchema),
     password: secret,
     'ssh-known-hosts': optional('', lineSchema),
+    'rekor-url': withDefault('', 'https://rekor.example/x', lineSchema),
   };
+
+  const wayTo = (details: ErrorDetails) =>
+    wayOut(new ServiceError('unreachable', 'down', details), inputs, (hint) => `the way out for ${hint}`);
 
   test.each<[string, NodeJS.ProcessEnv, string | undefined]>([
     ['one input', { INPUT_URL: 'https://Images.example/x' }, 'check the input url'],
@@ -249,7 +254,21 @@ describe('for a host that cannot be reached, the error names the input that name
     ['no secret', { INPUT_PASSWORD: 'images.example' }, undefined],
   ])('%s', (_, variables, words) => {
     process.env = variables;
-    expect(namedBy('images.example', inputs)).toBe(words);
-    expect(namedBy(undefined, inputs)).toBeUndefined();
+    expect(wayTo({ host: 'images.example' })).toBe(words);
+    expect(wayTo({})).toBeUndefined();
+  });
+
+  test('a default', () => {
+    process.env = {};
+    expect(wayTo({ host: 'rekor.example' })).toBe('check the input rekor-url');
+    process.env = { 'INPUT_REKOR-URL': 'https://other.example' };
+    expect(wayTo({ host: 'rekor.example' })).toBeUndefined();
+  });
+
+  test('the hint only if no input has the host', () => {
+    process.env = { INPUT_URL: 'https://images.example' };
+    expect(wayTo({ host: 'images.example', hint: 'dlrn-url' })).toBe('check the input url');
+    expect(wayTo({ host: 'other.example', hint: 'dlrn-url' })).toBe('the way out for dlrn-url');
+    expect(wayTo({ hint: 'dlrn-url' })).toBe('the way out for dlrn-url');
   });
 });

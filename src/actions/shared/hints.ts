@@ -121,6 +121,8 @@ const WORDINGS: Readonly<Record<Hint, readonly [string, ...string[]]>> = {
   ],
   'dispatch-anew': ['start a new run instead of running this one again'],
   freeze: ['clear {freeze} first', 'clear {evaluate-and-promote.freeze} first'],
+  'change-repository': ['check {repository}', 'check {propose-change.repository}'],
+  'change-api': ['check {repository+api-url}', 'check {propose-change.api-url}'],
   'change-base': ['check {repository+base}', 'check {propose-change.base}'],
   'change-file': ['check {file}', 'check {propose-change.file}'],
   'change-place': ['check {yaml-path}, {pattern} and {matches}', 'check {propose-change.yaml-path}'],

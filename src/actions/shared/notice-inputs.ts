@@ -5,6 +5,7 @@ import { notify, silenceNotice } from '../../promotion/notify.js';
 import type { Promoted } from '../../promotion/promote.js';
 import type { Runner } from '../../runner/action.js';
 import { optional, type ParsedInputs, urlSchema } from '../../runner/inputs.js';
+import { wordHint } from './hints.js';
 
 /** The inputs that say where notices of decisions and errors are sent, and when one is due. */
 export const noticeInputs = {
@@ -29,7 +30,8 @@ export async function sendNotice(
 ): Promise<void> {
   if (url === undefined) return;
   const text = [...lines, context.runUrl].filter((line) => line !== undefined);
-  await notify(http, url, text.map(redact), log);
+  const problem = await notify(http, url, text.map(redact));
+  if (problem !== undefined) log.warning(`${problem}; ${wordHint('webhook', noticeInputs)}`);
 }
 
 /** A notice that nothing was promoted for longer than `silence-after`; undefined if that is not so. */

@@ -83,7 +83,8 @@ export function withReader<T>(
   if (where instanceof URL) return work(httpReader(http, where));
   const { server } = settings;
   const isForeign = server !== undefined && isInGit(server) && isInGit(where) && isTokenFrom(server, where);
-  return withStore({ ...settings, server: where, ...(isForeign && { 'git-token': undefined }) }, log, work);
+  const inputs = { ...settings, server: where, ...(isForeign && { 'git-token': undefined }) };
+  return withStore(inputs, log, work, { hint: 'url' });
 }
 
 /** True if the token is for the host of `server`, and not for that of `where`. Over SSH no token is used. */
@@ -94,14 +95,17 @@ function isTokenFrom(server: GitAddress, where: GitAddress): boolean {
 
 export type StoreSettings = ParsedInputs<typeof storeInputs> & Partial<ParsedInputs<typeof caInput>>;
 
+/** `hint` says what names the store, in case `git` alone cannot be reached. */
+type StoreUse = Pick<BranchOptions, 'history'> & Pick<BranchOptions['remote'], 'hint'>;
+
 /** Opens the store, runs `work`, and publishes what it wrote, even if it failed halfway. */
 export async function withStore<T>(
   inputs: StoreSettings,
   log: Log,
   work: (store: Store) => Promise<T>,
-  history: BranchOptions['history'] = 'keep',
+  use: StoreUse = {},
 ): Promise<T> {
-  const store = await openStore(inputs, log, history);
+  const store = await openStore(inputs, log, use);
   try {
     const result = await work(store).catch(async (error: unknown) => {
       await store.flush().catch((other: unknown) => log.warning(errorLine(other)));
@@ -114,7 +118,11 @@ export async function withStore<T>(
   }
 }
 
-async function openStore(inputs: StoreSettings, log: Log, history: BranchOptions['history']): Promise<Store> {
+async function openStore(
+  inputs: StoreSettings,
+  log: Log,
+  { history = 'keep', hint = 'server' }: StoreUse,
+): Promise<Store> {
   const { server, 'ssh-private-key': privateKey, 'ssh-known-hosts': knownHosts } = inputs;
   const agentSocket = process.env.SSH_AUTH_SOCK;
   if (!isInGit(server)) {
@@ -136,6 +144,7 @@ async function openStore(inputs: StoreSettings, log: Log, history: BranchOptions
       knownHosts,
       agentSocket,
       caFile: inputs['ca-file'],
+      hint,
     },
     branch: server.branch,
     history,

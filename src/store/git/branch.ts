@@ -265,7 +265,7 @@ async function createBranch(git: Git, home: string, options: BranchOptions): Pro
     }
     const refused = readRefusedPush(answer.stdout.toString(), answer.stderr);
     if (refused === 'moved') return 'moved';
-    throw failed(where, refused, options.remote.url.host);
+    throw failed(where, refused, options.remote);
   }
 
   /**

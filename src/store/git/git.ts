@@ -4,7 +4,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { rootCertificates } from 'node:tls';
-import { oneLine, ServiceError, UserError } from '../../base/errors.js';
+import { type Hint, oneLine, ServiceError, UserError } from '../../base/errors.js';
 import { type GitFailure, readFailure, TOOK_TOO_LONG } from './failure.js';
 
 /** The address of one remote repository, and the credentials for it. */
@@ -23,6 +23,8 @@ export interface Remote {
   readonly agentSocket: string | undefined;
   /** A PEM file of authorities to trust besides the system's. */
   readonly caFile: string | undefined;
+  /** What names the remote, in case it cannot be reached and no input has its host. */
+  readonly hint?: Hint | undefined;
   /** The time limit for one command, in milliseconds; 15 minutes if undefined. */
   readonly limitMs?: number;
 }
@@ -94,7 +96,7 @@ export async function createGit(
   const settled = async (program: string, args: readonly string[], env: Environment, { input, codes }: RunOptions) => {
     const answer = await run(program, args, env, input, remote.limitMs);
     if (answer.code === 0 || codes?.includes(answer.code)) return answer;
-    throw failed(where, readFailure(answer.stderr), remote.url.host);
+    throw failed(where, readFailure(answer.stderr), remote);
   };
   return {
     local: (args, options = {}) => settled('git', args, { ...local, ...configuration({}) }, options),
@@ -115,9 +117,11 @@ async function writeAuthorities(path: string, file: string, env: Environment): P
   return path;
 }
 
-/** `host` is the remote's; the action says which input names it if it cannot be reached. */
-export function failed(where: string, { kind, line, hint }: GitFailure, host: string): ServiceError {
-  return new ServiceError(kind, `${where}: ${line}`, { hint, ...(kind === 'unreachable' && { host }) });
+/** If the remote cannot be reached, the error says what names it. */
+export function failed(where: string, { kind, line, hint }: GitFailure, remote: Remote): ServiceError {
+  const isOut = hint === undefined && (kind === 'unreachable' || kind === 'timeout');
+  const named = isOut ? { hint: remote.hint, host: remote.url.host } : { hint };
+  return new ServiceError(kind, `${where}: ${line}`, named);
 }
 
 type Environment = Record<string, string>;

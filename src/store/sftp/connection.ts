@@ -1,6 +1,7 @@
 import { connect as connectTcp, type Socket } from 'node:net';
 import type { Client, ConnectConfig } from 'ssh2';
 import { errorLine, oneLine, ServiceError } from '../../base/errors.js';
+import { networkErrorLine } from '../../base/network-errors.js';
 import { formatServer, type ServerAddress } from '../server-url.js';
 import { hostKeyProblem, type KnownHost, keyType } from './host-keys.js';
 import type { PrivateKey } from './private-key.js';
@@ -53,6 +54,7 @@ const MAX_WORDS = 200;
 export async function logIn(client: Client, options: SftpOptions): Promise<Connection> {
   const { server, answerMs } = options;
   const where = formatServer(server);
+  const host = hostOf(server);
   const waiting = new Set<(error: Error) => void>();
   let broken: ServiceError | undefined;
   let refusedKey: ServiceError | undefined;
@@ -73,7 +75,7 @@ export async function logIn(client: Client, options: SftpOptions): Promise<Conne
       };
       const fail = (error: Error) => finish(() => reject(error));
       const timer = setTimeout(() => {
-        breakOff(new ServiceError('timeout', `${where}: ${what}: no answer within ${limitMs / 1000} s`));
+        breakOff(new ServiceError('timeout', `${where}: ${what}: no answer within ${limitMs / 1000} s`, { host }));
       }, limitMs);
       waiting.add(fail);
       try {
@@ -93,7 +95,9 @@ export async function logIn(client: Client, options: SftpOptions): Promise<Conne
     breakOff(refusedKey ?? connectionError(error, options, greeting() || oneLine(banner, MAX_WORDS))),
   );
   client.on('close', () =>
-    breakOff(new ServiceError('unreachable', `${where}: the server closed the connection${quoted(greeting())}`)),
+    breakOff(
+      new ServiceError('unreachable', `${where}: the server closed the connection${quoted(greeting())}`, { host }),
+    ),
   );
   await call<void>(
     'log in',
@@ -151,6 +155,11 @@ function connectConfig(options: SftpOptions, refuse: (problem: ServiceError) => 
   };
 }
 
+/** The host as an address names it. */
+function hostOf({ host, port }: ServerAddress): string {
+  return port === 22 ? host : `${host}:${port}`;
+}
+
 /** The error for a connection that ended. `level` is ssh2's name for the phase, `words` are the server's. */
 function connectionError(
   error: Error & { level?: string; code?: unknown },
@@ -158,7 +167,7 @@ function connectionError(
   words: string,
 ): ServiceError {
   const where = formatServer(server);
-  const message = `${errorLine(error)}${quoted(words)}`;
+  const message = `${networkErrorLine(error)}${quoted(words)}`;
   if (error.level === 'client-authentication' || error.level === 'agent' || error.code === PROTOCOL_ERROR) {
     return 'privateKey' in identity
       ? new ServiceError(
@@ -169,9 +178,10 @@ function connectionError(
         )
       : agentError(error, `${where}: user ${server.user}`, identity.agentSocket, message);
   }
-  if (error.level === 'client-timeout') return new ServiceError('timeout', `${where}: ${message}`);
+  if (error.level === 'client-timeout')
+    return new ServiceError('timeout', `${where}: ${message}`, { host: hostOf(server) });
   if (error.level === 'handshake') return new ServiceError('unsupported', `${where}: ${message}`);
-  const host = server.port === 22 ? server.host : `${server.host}:${server.port}`;
+  const host = hostOf(server);
   // Another attempt would get the same answer.
   if (error.code === 'ENOTFOUND') return new ServiceError('not-found', `${where}: there is no such host`, { host });
   return new ServiceError('unreachable', `${where}: ${message}`, { host });

@@ -29,10 +29,14 @@ export function parseNotes(text: string): Notes | undefined {
   return setDigest.success ? { tag: tag.output, digest: digest.output, setDigest: setDigest.output } : undefined;
 }
 
+/** What would be read as a tag behind a colon, although it is a digest. */
+const BARE_DIGEST = /^sha\d+:[0-9a-f]*$/i;
+
 /** The tag in otherwise garbled notes, such as `tag@…` or `repository:tag@…`; undefined if they name none. */
 export function tagInNotes(text: string): Tag | undefined {
   const [image = ''] = text.trim().split(SET, 1);
   const [name = ''] = image.split('@', 1);
+  if (BARE_DIGEST.test(name)) return undefined;
   const tag = v.safeParse(tagSchema, /\s/.test(image) ? undefined : name.slice(name.lastIndexOf(':') + 1));
   return tag.success ? tag.output : undefined;
 }

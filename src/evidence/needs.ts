@@ -5,16 +5,16 @@ import { type ImageSet, setDigest } from '../candidate/image-set.js';
 import { type Candidate, candidateSchema, formatCandidate } from '../candidate/reference.js';
 import { type Evidence, type JobResult, jobNameSchema } from '../criteria/job-result.js';
 
+/** A text, or nothing: what is not text says nothing, and must not stop the jobs that have to be there. */
+const textSchema = v.fallback(v.optional(v.string()), undefined);
+const outputsSchema = v.object({ reference: textSchema, 'set-digest': textSchema });
+type Outputs = v.InferOutput<typeof outputsSchema>;
+
 /** Parses `${{ toJSON(needs) }}`, by job key. Some forges omit `outputs` or set it to null if there are none. */
 const needsSchema = v.record(
   jobNameSchema,
-  v.object({
-    result: v.string(),
-    outputs: v.nullish(v.object({ reference: v.nullish(v.string()), 'set-digest': v.nullish(v.string()) })),
-  }),
+  v.object({ result: textSchema, outputs: v.fallback(v.optional(outputsSchema), undefined) }),
 );
-
-type Outputs = NonNullable<v.InferOutput<typeof needsSchema>[string]['outputs']>;
 
 export interface NeedsParts {
   /** The text of `${{ toJSON(needs) }}`. */
@@ -43,8 +43,8 @@ export function needsEvidence({ needs, attempt, jobs, candidate, now }: NeedsPar
   for (const job of jobs) {
     if (!Object.hasOwn(given, job)) remarks.set(job, describeAbsent(job, Object.keys(given)));
   }
-  for (const [job, { result, outputs }] of Object.entries(given)) {
-    const tested = result === 'failure' ? candidate : testedImage(outputs ?? {}, candidate);
+  for (const [job, { result = '', outputs = {} }] of Object.entries(given)) {
+    const tested = result === 'failure' ? candidate : testedImage(outputs, candidate);
     if (result !== 'success' && result !== 'failure') {
       remarks.set(job, `its result is ${oneLine(result, 40) || 'empty'}, which is neither success nor failure`);
     } else if (typeof tested === 'string') {
@@ -68,8 +68,9 @@ export function needsEvidence({ needs, attempt, jobs, candidate, now }: NeedsPar
 function testedImage({ reference, 'set-digest': set }: Outputs, candidate: ImageSet): Candidate | string {
   const expected = formatCandidate(candidate);
   if (reference === expected) return otherSet(set ?? '', setDigest(candidate) ?? '') ?? candidate;
-  if (reference === undefined || reference === null) return 'it has no output `reference`';
+  if (reference === undefined) return 'it has no output `reference`';
   if (reference === '') return 'its output `reference` is empty';
+  if (reference.trim() === expected) return 'its output `reference` has blanks or line ends around the candidate';
   const tested = v.safeParse(candidateSchema, reference);
   // The same digest in another repository or under another tag is not the image that was to be tested.
   if (tested.success && tested.output.digest !== candidate.digest) return tested.output;

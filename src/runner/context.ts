@@ -141,14 +141,16 @@ function workflowUrl({ GITHUB_SERVER_URL: server, GITHUB_WORKFLOW_REF: workflow 
 
 /**
  * GitHub has a page for each attempt, under the run's id. Gitea and Forgejo number the runs of a repository and have no
- * page for an attempt, so a fragment tells attempts apart.
+ * page for an attempt, so a fragment tells attempts apart. Undefined also for what is no URL, as act makes it of a remote
+ * that is a path: no decision rests on it.
  */
 function runUrl(env: Environment): string | undefined {
   const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: repository, GITHUB_RUN_ID: id } = env;
   if (!server || !repository || !id) return undefined;
   const attempt = env.GITHUB_RUN_ATTEMPT || '1';
   const runs = `${server}/${repository}/actions/runs`;
-  return isNumbered(env)
+  const url = isNumbered(env)
     ? `${runs}/${env.GITHUB_RUN_NUMBER || id}#attempt-${attempt}`
     : `${runs}/${id}/attempts/${attempt}`;
+  return v.is(runUrlSchema, url) ? url : undefined;
 }

@@ -38,7 +38,10 @@ export function checkOutputs(outputs: Readonly<Record<string, string>>, redactor
   }
 }
 
-/** Sets outputs. One that is too large for a forge stays empty, since half an output is useless. */
+/**
+ * Sets outputs. One that is too large for a forge stays empty, since half an output is useless. Throws a UserError if
+ * they cannot be written: the next steps would go on without them.
+ */
 export function writeOutputs(outputs: Readonly<Record<string, string>>, log: Log): void {
   // Smallest first, so that one large output does not cost the others.
   const sizes = Object.keys(outputs).sort((a, b) => sizeOf(outputs[a]) - sizeOf(outputs[b]));
@@ -47,7 +50,11 @@ export function writeOutputs(outputs: Readonly<Record<string, string>>, log: Log
     const size = sizeOf(outputs[name]);
     total += size;
     if (total > MAX_OUTPUT_BYTES) log.warning(`output ${name} is empty: its ${size} bytes are too many for a forge`);
-    core.setOutput(name, total > MAX_OUTPUT_BYTES ? '' : (outputs[name] ?? ''));
+    try {
+      core.setOutput(name, total > MAX_OUTPUT_BYTES ? '' : (outputs[name] ?? ''));
+    } catch (error) {
+      throw new UserError(`all is done, but the outputs cannot be written (GITHUB_OUTPUT): ${errorLine(error)}`);
+    }
   }
 }
 

@@ -59,6 +59,8 @@ test.each<[string, string, Criteria, Report[], History['set']?]>([
   ['a failure of the tag in a set that cannot be read', 'wait', A, [passed, failed('TAG set=x', otherHash)]],
   ['a failure with spaces around exact notes', 'wait', A, [passed, failed(' OWN ')]],
   ['a failure with the tag after a repository', 'wait', A, [passed, failed('quay.io:443/ceph/daemon:TAG', otherHash)]],
+  ['a failure of the bare digest, on the hash', 'wait', A, [passed, failed(DIGEST)]],
+  ['a failure of the bare digest, on another hash', 'promote', A, [passed, failed(DIGEST, otherHash)]],
   ['a job that runs, with spaces around exact notes', 'promote', A, [passed, vote(undefined, { notes: ' OWN ' })]],
   ['a failure of a word, on the hash', 'wait', A, [passed, failed('failed@host1')]],
   ['a failure of a word, on another hash', 'promote', A, [passed, failed('failed@host1', otherHash)]],

@@ -302,7 +302,7 @@ function imageOfVote(notes: string): Image {
 
 /**
  * "The notes of a failure are read more generously: spaces around them are dropped, and then all from ` set=` on. If no space is left, the tag is
- * what stands before the first `@`, after its last `:`."
+ * what stands before the first `@`, after its last `:`. A digest alone, such as `sha256:…`, names no tag."
  */
 function imageOfFailedVote(notes: string): Image {
   // "The digest counts only in the exact form, which has no spaces around it."
@@ -311,6 +311,7 @@ function imageOfFailedVote(notes: string): Image {
   const text = String(notes.trim().split(' set=')[0]);
   if (/\s/.test(text)) return { kind: 'no-tag' };
   const beforeAt = String(text.split('@')[0]);
+  if (/^sha\d+:[0-9a-f]*$/i.test(beforeAt)) return { kind: 'no-tag' };
   const tag = beforeAt.slice(beforeAt.lastIndexOf(':') + 1);
   return TAG.test(tag) ? { kind: 'tag', tag } : { kind: 'no-tag' };
 }

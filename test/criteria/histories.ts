@@ -144,6 +144,7 @@ const notes = weighted<string | undefined>(
     `TAG set=${OTHER_SET}`,
     `TAG@${DIGEST}  set=${OTHER_SET}`,
     `@${DIGEST}`,
+    DIGEST,
     'TAG failed',
     'see the log of host 7',
     'failed',

@@ -46,6 +46,10 @@ test.each([
   [`@${DIGEST}`, undefined],
   ['../v6.0.10', undefined],
   ['x'.repeat(129), undefined],
+  [DIGEST, undefined],
+  [`${DIGEST.toUpperCase()}\n`, undefined],
+  [`${DIGEST} set=${DIGEST}`, undefined],
+  ['sha512:0', undefined],
 ])('the tag in %j is %j', (text, tag) => {
   expect(tagInNotes(text)).toBe(tag);
 });

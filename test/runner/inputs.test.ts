@@ -112,6 +112,14 @@ describe('the run', () => {
   });
 
   test.each([
+    ['a path for a repository', { GITHUB_REPOSITORY: '/home/me/my work' }],
+    ['a server without its scheme', { GITHUB_SERVER_URL: 'forge' }],
+    ['a quote', { GITHUB_REPOSITORY: 'o/"r' }],
+  ])('has no page with %s, since that makes no URL', (_, forge) => {
+    expect(readRunContext({ ...env, ...forge }).runUrl).toBeUndefined();
+  });
+
+  test.each([
     ['2', 2],
     ['', 1],
     ['0', 0],

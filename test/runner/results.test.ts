@@ -1,6 +1,8 @@
-import { describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { UserError } from '../../src/base/errors.js';
 import { Redactor } from '../../src/runner/log.js';
-import { checkOutputs, fitSummary } from '../../src/runner/results.js';
+import { checkOutputs, fitSummary, writeOutputs } from '../../src/runner/results.js';
+import { silent } from '../store/fixture.js';
 
 test('an output that would hold a secret is an error that names both', () => {
   const redactor = new Redactor();
@@ -9,6 +11,21 @@ test('an output that would hold a secret is an error that names both', () => {
     'output reference would hold the value of the secret input target-password',
   );
   expect(() => checkOutputs({ reference: 'ceph/ceph:v1' }, redactor)).not.toThrow();
+});
+
+describe('a disk that has become full', () => {
+  const { GITHUB_OUTPUT } = process.env;
+  afterEach(() => {
+    if (GITHUB_OUTPUT === undefined) delete process.env.GITHUB_OUTPUT;
+    else process.env.GITHUB_OUTPUT = GITHUB_OUTPUT;
+  });
+
+  test('is an error that names the file, and says that the work is done', () => {
+    process.env.GITHUB_OUTPUT = '/dev/full';
+    const write = () => writeOutputs({ tag: 'v1' }, silent);
+    expect(write).toThrow(UserError);
+    expect(write).toThrow(/^all is done, but the outputs cannot be written \(GITHUB_OUTPUT\): ENOSPC/);
+  });
 });
 
 describe('a summary', () => {

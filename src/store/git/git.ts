@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { rootCertificates } from 'node:tls';
 import { type Hint, oneLine, ServiceError, UserError } from '../../base/errors.js';
+import { repairKnownHosts } from '../sftp/host-keys.js';
+import { repairPrivateKey } from '../sftp/private-key.js';
 import { type GitFailure, readFailure, TOOK_TOO_LONG } from './failure.js';
 
 /** The address of one remote repository, and the credentials for it. */
@@ -15,7 +17,7 @@ export interface Remote {
   readonly token: string | undefined;
   /** For https: the account of the token; undefined if the token names it itself, as on GitHub and Gitea. */
   readonly user?: string | undefined;
-  /** For ssh: a private key; undefined if the agent has it. */
+  /** For ssh: a private key in any form that repairPrivateKey knows; undefined if the agent has it. */
   readonly privateKey: string | undefined;
   /** For ssh: lines of known_hosts. */
   readonly knownHosts: string | undefined;
@@ -83,7 +85,9 @@ export async function createGit(
   const home = join(directory, 'home');
   const knownHostsFile = join(directory, 'known_hosts');
   await mkdir(home, { recursive: true });
-  if (remote.url.protocol === 'ssh:') await writeFile(knownHostsFile, `${remote.knownHosts ?? ''}\n`, { mode: 0o600 });
+  const isSsh = remote.url.protocol === 'ssh:';
+  const privateKey = isSsh && remote.privateKey !== undefined ? repairPrivateKey(remote.privateKey) : undefined;
+  if (isSsh) await writeFile(knownHostsFile, repairKnownHosts(remote.knownHosts ?? ''), { mode: 0o600 });
   const local = { ...inherited(environment), ...plainEnvironment(join(directory, 'repository.git'), home) };
   const caFile = remote.caFile && (await writeAuthorities(join(directory, 'authorities.pem'), remote.caFile, local));
   const asking = {
@@ -101,9 +105,8 @@ export async function createGit(
   return {
     local: (args, options = {}) => settled('git', args, { ...local, ...configuration({}) }, options),
     remote: (args, options = {}) => {
-      if (remote.url.protocol !== 'ssh:' || remote.privateKey === undefined)
-        return settled('git', args, asking, options);
-      const withKey = { ...asking, PROMOTION_SSH_KEY: remote.privateKey.replaceAll('\r\n', '\n').trim() };
+      if (privateKey === undefined) return settled('git', args, asking, options);
+      const withKey = { ...asking, PROMOTION_SSH_KEY: privateKey.trim() };
       return settled('ssh-agent', ['sh', '-c', WITH_KEY, 'sh', 'git', ...args], withKey, options);
     },
   };

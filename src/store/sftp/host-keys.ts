@@ -15,7 +15,10 @@ export interface KnownHost {
   readonly hasAuthority: boolean;
 }
 
-/** Asks `ssh-keygen -F` for the lines about the server, since OpenSSH knows patterns, hashed names and markers best. */
+/**
+ * Asks `ssh-keygen -F` for the lines about the server, since OpenSSH knows patterns, hashed names and markers best. Like
+ * ssh, it takes the keys that the host has at port 22 where there are none for the port itself.
+ */
 export async function findKnownHost(knownHosts: string, server: ServerAddress): Promise<KnownHost> {
   const name = server.port === 22 ? server.host : `[${server.host}]:${server.port}`;
   if (knownHosts.trim() === '') {
@@ -23,12 +26,34 @@ export async function findKnownHost(knownHosts: string, server: ServerAddress): 
       hint: 'known-hosts',
     });
   }
-  const file = await writeTemporary(`${knownHosts.replaceAll(/\r\n?/g, '\n').trim()}\n`);
+  const file = await writeTemporary(repairKnownHosts(knownHosts));
+  const find = async (host: string) => parseFound(await sshKeygen(['-F', host, '-f', file]));
   try {
-    return { name, ...parseFound(await sshKeygen(['-F', name, '-f', file])) };
+    const found = await find(name);
+    if (name === server.host || found.keys.length > 0) return { name, ...found };
+    const plain = await find(server.host);
+    return {
+      name,
+      keys: plain.keys,
+      revoked: [...found.revoked, ...plain.revoked],
+      hasAuthority: found.hasAuthority || plain.hasAuthority,
+    };
   } finally {
     await rm(dirname(file), { recursive: true, force: true });
   }
+}
+
+/**
+ * The lines as a file that OpenSSH reads. Repairs what web forms and shells do to them: wrong line ends, `\n` as two
+ * characters, quotes around the whole.
+ */
+export function repairKnownHosts(text: string): string {
+  const lines = text
+    .replace(/^\ufeff/, '')
+    .replaceAll(/\\r|\\n|\r\n?/g, '\n')
+    .trim()
+    .replace(/^(["'])([\s\S]*)\1$/, '$2');
+  return `${lines.trim()}\n`;
 }
 
 /** Writes a file in a directory of its own, which is the caller's to remove. */

@@ -13,15 +13,13 @@ export interface PrivateKey {
 const FORMS = 'a private key as ssh-keygen writes it (ed25519, ecdsa or rsa)';
 
 /**
- * Reads a private key in any form that ssh-keygen writes, except encrypted ones and those on hardware. Repairs
- * unambiguous damage that web forms and shells do to secrets: wrong or missing line ends, `\n` as two characters,
- * indentation, quotes, base64 of the file.
+ * Reads a private key in any form that ssh-keygen writes, except encrypted ones and those on hardware.
  *
  * @throws UserError that names the unsupported form, but never quotes the key.
  */
 export async function readPrivateKey(text: string): Promise<PrivateKey> {
   const { default: ssh2 } = await import('ssh2');
-  const parsed = ssh2.utils.parseKey(openSshForm(toPem(text)));
+  const parsed = ssh2.utils.parseKey(repairPrivateKey(text));
   if (parsed instanceof Error) {
     if (/encrypted/i.test(parsed.message)) throw encrypted();
     throw refuse(`is not ${FORMS}, or not the whole of it`);
@@ -33,6 +31,16 @@ export async function readPrivateKey(text: string): Promise<PrivateKey> {
     offers: key.type === 'ssh-rsa' ? [signingBySha512(key), key] : [key],
     publicLine: `${key.type} ${key.getPublicSSH().toString('base64')}`,
   };
+}
+
+/**
+ * The key as a file that OpenSSH reads. Repairs unambiguous damage that web forms and shells do to secrets: wrong or
+ * missing line ends, `\n` as two characters, indentation, quotes, base64 of the file.
+ *
+ * @throws UserError that names the unsupported form, but never quotes the key.
+ */
+export function repairPrivateKey(text: string): string {
+  return openSshForm(toPem(text));
 }
 
 function refuse(problem: string): UserError {

@@ -13,6 +13,7 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import ssh2 from 'ssh2';
 import { openGitStore } from '../../../src/store/git/git-store.js';
 import type { Store } from '../../../src/store/store.js';
 import { sandbox } from '../../sandbox/current.js';
@@ -374,11 +375,23 @@ describe('by SSH', () => {
       store.close();
       expect(repository.show('current-ceph')).toBe('v1');
 
+      // As secrets are often stored: in one line, with backslash and n.
+      const inOneLine = (text: string) => text.trim().replaceAll('\n', '\\n');
+      const stored = {
+        privateKey: inOneLine(sshd.privateKey),
+        knownHosts: inOneLine(`# a comment\n${sshd.knownHosts}`),
+      };
+      (await openGitStore({ ...options, remote: { ...remote, ...stored } })).close();
+
       const [host, type] = sshd.knownHosts.split(' ');
       const other = { ...remote, knownHosts: `${host} ${type} ${OTHER_KEY}` };
       expect(await failure(openGitStore({ ...options, remote: other }))).toMatchObject({ kind: 'host-key' });
-      const refused = { ...remote, privateKey: 'no key' };
+      const refused = { ...remote, privateKey: ssh2.utils.generateKeyPairSync('ed25519').private };
       expect(await failure(openGitStore({ ...options, remote: refused }))).toMatchObject({ kind: 'unauthorized' });
+      expect(await failure(openGitStore({ ...options, remote: { ...remote, privateKey: '***' } }))).toMatchObject({
+        kind: 'UserError',
+        message: expect.stringContaining('a masked value'),
+      });
     } finally {
       await sshd.stop();
       await run.stop();

@@ -35,6 +35,16 @@ describe('which keys are known', () => {
     ['an IPv6 address and port', line('[::1]:2222', ours), server('::1', 2222)],
     ['a hashed name', hashed(line('images.example', ours)), at22],
     ['a comment and blank lines around it', `# a comment\n\n  \n${line('images.example', ours)} comment # more`, at22],
+    ['the host alone, for another port', line('images.example', ours), at2222],
+    [
+      'the host alone, beside a revoked key of the port',
+      `@revoked ${line('[images.example]:2222', revoked)}\n${line('images.example', ours)}`,
+      at2222,
+    ],
+    ['newlines as backslash and n', `# c\\n${line('images.example', ours)}\\n`, at22],
+    ['quotes around the whole', `"${line('images.example', ours)}\n"`, at22],
+    ['a byte order mark', `\ufeff${line('images.example', ours)}`, at22],
+    ['carriage returns alone', `# c\r${line('images.example', ours)}\r`, at22],
     ['carriage returns', `${line('images.example', other)}\r\n${line('images.example', ours)}\r\n`, at22],
   ])('by %s', async (_, lines, where) => {
     const known = await findKnownHost(lines, where);
@@ -44,7 +54,19 @@ describe('which keys are known', () => {
   test.each([
     ['another key', line('images.example', other), at22, /not one of its known keys/],
     ['another host', line('other.example', ours), at22, /have no line/],
-    ['the host at another port', line('images.example', ours), at2222, /have no line; .*add the line: /],
+    ['the host at another port', line('[images.example]:22222', ours), at2222, /have no line; .*add the line: /],
+    [
+      'the host alone, beside another key of the port',
+      `${line('[images.example]:2222', other)}\n${line('images.example', ours)}`,
+      at2222,
+      /not one of its known keys/,
+    ],
+    [
+      'the host alone, beside the same key revoked at the port',
+      `@revoked ${line('[images.example]:2222', ours)}\n${line('images.example', ours)}`,
+      at2222,
+      /mark as @revoked/,
+    ],
     ['a pattern that excludes it', line('*.example,!images.example', ours), at22, /have no line/],
     ['a revoked key', `${line('images.example', ours)}\n@revoked ${line('*', ours)}`, at22, /mark as @revoked/],
     ['an authority', `@cert-authority ${line('*.example', ours)}`, at22, /@cert-authority is not supported/],

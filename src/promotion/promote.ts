@@ -25,7 +25,7 @@ import { unseenStore } from '../store/unseen-store.js';
 import { copiesOf, copyImages, copyLaterReferrers, readContents, writeArtifacts } from './images.js';
 import { look, targetError } from './look.js';
 import { type Promotion, rulesOf } from './promotion.js';
-import { findRemains, isOutdatedFor, placeOf, reconcile, refuseRemains } from './reconcile.js';
+import { findOwnProofs, findRemains, placeOf, type Remains, reconcile, refuseRemains } from './reconcile.js';
 
 /** The request of a run, and the settings that apply to it. */
 export interface Asked {
@@ -67,7 +67,8 @@ export async function promote(promotion: Promotion, wish: Asked): Promise<Promot
     const { head, unfinished, withoutReferrers } = await log.group('Reconcile', () => reconcile(promotion));
     const asked = await withCompanions(promotion, wish);
     const facts = factsOf(promotion, asked, head);
-    const setting = await settingOf(promotion, asked, head);
+    const remains = head === undefined ? await findRemainsFor(promotion, asked) : undefined;
+    const setting = settingOf(promotion, asked, remains);
     const decided = await log.group('Decide', () => decide(asked.request, setting, head?.record, facts));
     if ('refused' in decided) throw new UserError(decided.refused, { hint: decided.hint });
     const { outcome, change } = decided;
@@ -81,15 +82,19 @@ export async function promote(promotion: Promotion, wish: Asked): Promise<Promot
       const last = before && (await lastPromotion(facts.history));
       return { outcome, record: before, before, lastPromotion: last, withoutReferrers };
     }
-    if (head !== undefined && replaces && (await isOutdatedFor(promotion, head, change.candidate.digest))) continue;
+    const isNew = head !== undefined && replaces;
+    const proofs = isNew ? await findOwnProofs(promotion, head, change.candidate.digest) : (remains?.proofs ?? []);
+    if (proofs === 'outdated') continue;
     const record = nextRecord(head, label, change, author, unixSeconds(clock));
     const done = { outcome, record, before, lastPromotion: undefined, withoutReferrers };
     if (dryRun) {
       await log.group('Plan', () => showPlan(promotion, record));
       return done;
     }
-    if ((await log.group('Copy and commit', () => commit(promotion, head, record))) === 'lost') continue;
-    const after = await log.group('Attach and move', () => reconcile(promotion, record.n));
+    const copied = await log.group('Copy and commit', () => commit(promotion, head, record));
+    if (copied === 'lost') continue;
+    const known = { n: record.n, learned: { copied, proofs } };
+    const after = await log.group('Attach and move', () => reconcile(promotion, known));
     if (after.unfinished !== undefined) {
       await promotion.store.flush();
       throw after.unfinished;
@@ -129,14 +134,18 @@ async function requireSafeRights({ store, label, candidateLabel, dryRun, log }: 
   for (const { message } of problems) log.warning(message);
 }
 
-async function settingOf(promotion: Promotion, asked: Asked, head: Head | undefined): Promise<Setting> {
-  const { label, source, targets, author, clock } = promotion;
+/** Looks for a lost ledger of a label that has none, and refuses to go on if there was one, unless it is adopted. */
+async function findRemainsFor(promotion: Promotion, { request, candidate }: Asked): Promise<Remains | undefined> {
   // A rehearsal without a store cannot know whether there is a ledger, and its target may not even exist.
-  const { request, candidate } = asked;
+  if (promotion.store === unseenStore) return undefined;
   const image = request.kind === 'adopt' ? request.image.digest : candidate?.digest;
-  const remains =
-    head === undefined && promotion.store !== unseenStore ? await findRemains(promotion, image) : undefined;
-  if (remains !== undefined && asked.request.kind !== 'adopt') refuseRemains(label, remains);
+  const remains = await findRemains(promotion, image);
+  if (request.kind !== 'adopt') refuseRemains(promotion.label, remains);
+  return remains;
+}
+
+function settingOf(promotion: Promotion, asked: Asked, remains: Remains | undefined): Setting {
+  const { label, source, targets, author, clock } = promotion;
   const [run = '', attempt] = author.id.split('/');
   return {
     label,
@@ -187,18 +196,22 @@ function factsOf(promotion: Promotion, { request, candidate }: Asked, head: Head
 }
 
 /**
- * Appends a record once everything that it names exists. The append is the commit point: before it nothing is promoted,
- * and after it the next run finishes the promotion if this one stops. Returns `lost` if another run wrote this record
- * first.
+ * Appends a record once everything that it names exists, and returns the targets that have its images. The append is
+ * the commit point: before it nothing is promoted, and after it the next run finishes the promotion if this one stops.
+ * Returns `lost` if another run wrote this record first.
  */
-async function commit(promotion: Promotion, head: Head | undefined, record: LedgerRecord): Promise<'won' | 'lost'> {
+async function commit(
+  promotion: Promotion,
+  head: Head | undefined,
+  record: LedgerRecord,
+): Promise<readonly LedgerTarget[] | 'lost'> {
   const { store, label, log, ledgerKey } = promotion;
   const bytes = formatRecord(record, ledgerKey);
   const checked = checkRecord(record.n, bytes, head?.bytes, rulesOf(promotion));
   // A record that fails its own checks could never be removed, and would block every later run.
   if ('problem' in checked) throw new Error(`the ledger record is wrong and was not written: ${checked.problem}`);
   await store.sweep();
-  await prepare(promotion, record);
+  const copied = await prepare(promotion, record);
   await promotion.signing?.signer.ready();
   const result = await store.appendRecord(label, record.n, bytes, record.id);
   const written = `ledger record ${record.n} of ${label}`;
@@ -207,22 +220,23 @@ async function commit(promotion: Promotion, head: Head | undefined, record: Ledg
       ? `${written} written: ${record.kind} ${formatCandidate(record.candidate)}`
       : `another run wrote ${written} first; looking again`,
   );
-  return result;
+  return result === 'won' ? copied : result;
 }
 
 /**
- * Copies a record's images. A rollback goes to every target that can be reached: a target that is down must not keep a
+ * Copies a record's images, and returns the targets that have them. A rollback goes to every target that can be reached: a target that is down must not keep a
  * bad image at the others.
  */
-async function prepare(promotion: Promotion, record: LedgerRecord): Promise<void> {
+async function prepare(promotion: Promotion, record: LedgerRecord): Promise<readonly LedgerTarget[]> {
+  const copied: LedgerTarget[] = [];
   if (record.kind !== 'rollback') {
-    await copyImages(promotion, record);
+    copied.push(...(await copyImages(promotion, record)));
   } else {
     const targets = configuredTargets(promotion.targets, record);
     const failures: { target: LedgerTarget; error: ServiceError }[] = [];
     for (const target of targets) {
       try {
-        await copyImages(promotion, record, [target]);
+        copied.push(...(await copyImages(promotion, record, [target])));
       } catch (error) {
         if (!(error instanceof ServiceError)) throw error;
         failures.push({ target, error });
@@ -233,6 +247,7 @@ async function prepare(promotion: Promotion, record: LedgerRecord): Promise<void
     if (error !== undefined) promotion.log.warning(`${errorLine(error)}; the other targets are rolled back`);
   }
   await writeArtifacts(promotion, record);
+  return copied;
 }
 
 /** Shows, in order, what a run that is not dry would do. */

@@ -14,7 +14,7 @@ import { configuredTargets, targetRepositories, unconfiguredTargets } from '../r
 import { ledgerOf } from '../store/reader.js';
 import type { Store } from '../store/store.js';
 import { copyImages, writeArtifacts } from './images.js';
-import { contradictionsOf, look, type Place, type Sight, targetError } from './look.js';
+import { contradictionsOf, type Learned, look, type Place, type ProofsAt, type Sight, targetError } from './look.js';
 import { type Promotion, rulesOf } from './promotion.js';
 
 /** The head may change, or another run undo our steps, this often before we give up. */
@@ -32,11 +32,14 @@ export interface Reconciled {
 /**
  * Makes labels and moving tags show what the ledger's head says, no matter which run wrote it or where that run
  * stopped. A dry run only looks. A failing target does not stop the others. `known` is the number of a record that is
- * known to exist.
+ * known to exist, and what was learned when it was written.
  *
  * @throws ServiceError if the head must not be acted on, or if the store fails. Nothing has moved then.
  */
-export async function reconcile(promotion: Promotion, known?: number): Promise<Reconciled> {
+export async function reconcile(
+  promotion: Promotion,
+  known?: { readonly n: number; readonly learned: Learned },
+): Promise<Reconciled> {
   const { store, label, log, dryRun } = promotion;
   const ledger = ledgerOf(store, label);
   /** Repositories whose registry refused referrers in this run. */
@@ -44,7 +47,7 @@ export async function reconcile(promotion: Promotion, known?: number): Promise<R
   let steps: Step[] = [];
   let trusted: Head | undefined;
   for (let n = 0; n < ROUNDS; n += 1) {
-    const least = trusted?.n ?? known;
+    const least = trusted?.n ?? known?.n;
     const head = await readHead(ledger, rulesOf(promotion), least);
     // An older record is not enough: a store that was reset right after the append would show that one.
     if (least !== undefined && (head === undefined || head.n < least))
@@ -52,7 +55,8 @@ export async function reconcile(promotion: Promotion, known?: number): Promise<R
     if (head === undefined) return { head, withoutReferrers: [] };
     requireOwnTarget(promotion, head);
     const end = await endOf(ledger, head);
-    const sight = await look(placeOf(promotion), head.record, end);
+    // Only once: the look after the last step reads everything back.
+    const sight = await look(placeOf(promotion), head.record, end, n === 0 ? known?.learned : undefined);
     if (trusted === undefined) warnOnce(promotion, head, sight);
     // If another run has appended and attached since the head was read, its proof is not a contradiction.
     if (sight.contradictions.length > 0 && (await ledger.read(head.n + 1)) !== undefined) continue;
@@ -146,15 +150,20 @@ function refuseContradiction({ contradictions }: Pick<Sight, 'contradictions'>):
 }
 
 /**
- * Refuses to promote an image whose proofs contradict the ledger: its record was removed before any tag moved to it.
- * True if another run has written a newer record, which such a proof may belong to.
+ * Finds the proofs on an image that is to be promoted, and refuses it if they contradict the ledger: its record was
+ * removed before any tag moved to it. Returns `outdated` if another run has written a newer record, which such a proof
+ * may belong to.
  */
-export async function isOutdatedFor(promotion: Promotion, head: Head, digest: Digest): Promise<boolean> {
+export async function findOwnProofs(
+  promotion: Promotion,
+  head: Head,
+  digest: Digest,
+): Promise<readonly ProofsAt[] | 'outdated'> {
   const { store, registry, label, targets } = promotion;
   const ledger = ledgerOf(store, label);
   const end = await endOf(ledger, head);
   const found = await Promise.all(
-    targets.candidate.map(async (repository) => {
+    targets.candidate.map(async (repository): Promise<ProofsAt> => {
       try {
         return { repository, found: [await findProofs(registry, repository, digest, label)] };
       } catch (error) {
@@ -167,9 +176,9 @@ export async function isOutdatedFor(promotion: Promotion, head: Head, digest: Di
   const place = placeOf(promotion);
   const lines = await Promise.all(found.map((one) => contradictionsOf(place, one.found, end, one.repository)));
   const contradictions = lines.flat();
-  if (contradictions.length > 0 && (await ledger.read(head.n + 1)) !== undefined) return true;
+  if (contradictions.length > 0 && (await ledger.read(head.n + 1)) !== undefined) return 'outdated';
   refuseContradiction({ contradictions });
-  return false;
+  return found;
 }
 
 class Superseded extends Error {}
@@ -258,7 +267,8 @@ async function carryOutAtTarget(round: Round, step: Extract<Step, { target: unkn
   const { target } = step;
   switch (step.kind) {
     case 'copy-image':
-      return copyImages(promotion, head.record, [target]);
+      await copyImages(promotion, head.record, [target]);
+      return;
     case 'attach-proof':
       return attachWhereKept(round, target);
     case 'move-tag':
@@ -292,6 +302,8 @@ export interface Remains {
   readonly signs: readonly string[];
   /** The lost ledgers that proofs name, each with its newest known record. */
   readonly lost: readonly LedgerPosition[];
+  /** All proofs that were found. */
+  readonly proofs: readonly ProofsAt[];
 }
 
 /**
@@ -302,6 +314,7 @@ export async function findRemains(promotion: Promotion, image: Digest | undefine
   const { store, registry, label, targets } = promotion;
   const signs: string[] = [];
   const lost = new Map<string, number>();
+  const all: ProofsAt[] = [];
   const tag = await store.readLabel(label);
   if (tag !== undefined) signs.push(`label ${label} names ${tag}`);
   for (const repository of targetRepositories(targets)) {
@@ -309,14 +322,16 @@ export async function findRemains(promotion: Promotion, image: Digest | undefine
     if (moving !== undefined) signs.push(`${formatRepository(repository)}:${label} is ${moving.digest}`);
     for (const digest of new Set([moving?.digest, image])) {
       if (digest === undefined) continue;
-      const { proofs } = await findProofs(registry, repository, digest, label);
+      const found = await findProofs(registry, repository, digest, label);
+      all.push({ repository, found: [found] });
+      const { proofs } = found;
       for (const { ledger, n } of proofs) lost.set(ledger, Math.max(n, lost.get(ledger) ?? 0));
       if (proofs.length > 0 && digest !== moving?.digest) {
         signs.push(`${formatRepository(repository)}@${digest} has a proof of it`);
       }
     }
   }
-  return { signs, lost: [...lost].map(([ledger, n]) => ({ ledger, n })) };
+  return { signs, lost: [...lost].map(([ledger, n]) => ({ ledger, n })), proofs: all };
 }
 
 /** Refuses to promote over an image whose ledger is missing. A person must first decide what that image is. */

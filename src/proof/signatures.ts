@@ -40,18 +40,22 @@ async function listBundles(
   type: string,
 ): Promise<readonly Attached[] | 'unsupported'> {
   const attached = await registry.repository(repository).listAttached(digest, BUNDLE_TYPE);
-  if (attached === 'unsupported') return attached;
-  // Some programs leave the annotation out. Then only the statement itself names its type.
-  return attached.filter(({ annotations }) => (annotations[PREDICATE] ?? type) === type);
+  return attached === 'unsupported' ? attached : attached.filter((bundle) => mayBeOf(type, bundle));
+}
+
+/** Some programs leave the annotation out. Then only the statement itself names its type. */
+function mayBeOf(type: string, { annotations }: Attached): boolean {
+  return (annotations[PREDICATE] ?? type) === type;
 }
 
 /** The types of a claim's statements that are not attached yet, or not by this signer. */
 export async function missingStatements(registry: Registry, claim: Claim, { signer }: Signing): Promise<string[]> {
   const missing: string[] = [];
+  const attached = await registry.repository(claim.target).listAttached(claim.digest, BUNDLE_TYPE);
+  if (attached === 'unsupported') return [];
+  const ofRecord = attached.filter(({ annotations }) => annotations[`${OWN}sha256`] === claim.position.sha256);
   for (const type of typesOf(claim)) {
-    const attached = await listBundles(registry, claim.target, claim.digest, type);
-    if (attached === 'unsupported') return [];
-    const own = attached.filter(({ annotations }) => annotations[`${OWN}sha256`] === claim.position.sha256);
+    const own = ofRecord.filter((bundle) => mayBeOf(type, bundle));
     const isThere = async ({ digest }: Attached) => {
       const bytes = await registry.repository(claim.target).readAttached(digest, BUNDLE_TYPE, MAX_BUNDLE);
       const opened = bytes === undefined ? undefined : await signer.open(bytes);

@@ -25,7 +25,7 @@ export interface Attached {
 
 /** Stands in for the config that an artifact does not have (image spec, "Guidance for an Empty Descriptor"). */
 const EMPTY = Buffer.from('{}');
-const EMPTY_TYPE = 'application/vnd.oci.empty.v1+json';
+const EMPTY_CONFIG = descriptorOf('application/vnd.oci.empty.v1+json', EMPTY);
 
 /** Errors of a registry that does not accept referrers at all. Any other error may be temporary. */
 const REFUSALS: ReadonlySet<string> = new Set(['bad-answer', 'not-found', 'unsupported']);
@@ -44,11 +44,13 @@ export async function listAttached(
 ): Promise<readonly Attached[] | 'unsupported'> {
   const entries = await listEntries(access, repository, subject);
   if (entries === 'unsupported') return entries;
-  return entries.flatMap((entry): Attached[] => {
+  const attached = entries.flatMap((entry): Attached[] => {
     const said = v.safeParse(annotatedSchema, entry);
     if (!said.success || said.output.artifactType !== artifactType) return [];
     return [{ digest: entry.digest, annotations: said.output.annotations ?? {} }];
   });
+  if (attached.length > 0) access.memory.noteEmptyConfig(repository);
+  return attached;
 }
 
 /**
@@ -97,14 +99,14 @@ export async function attach(
   subject: Digest,
   { artifactType, layer, annotations }: Attachment,
 ): Promise<void> {
-  const config = await putBlob(access, repository, EMPTY_TYPE, EMPTY);
-  const content = await putBlob(access, repository, artifactType, layer);
+  const content = descriptorOf(artifactType, layer);
+  await putBlob(access, repository, content, layer);
   const { mediaType, digest, size } = await recallManifest(access, repository, subject);
   const document = {
     schemaVersion: 2,
     mediaType: OCI_MANIFEST,
     artifactType,
-    config,
+    config: EMPTY_CONFIG,
     layers: [content],
     subject: { mediaType, digest, size },
     annotations,
@@ -115,7 +117,7 @@ export async function attach(
   const { mediaType: type, digest: own } = manifest;
   const entry = { mediaType: type, digest: own, size: bytes.length, artifactType, annotations };
   try {
-    const { linksSubject } = await putManifest(access, repository, own, manifest);
+    const { linksSubject } = await putArtifact(access, repository, manifest);
     if (!linksSubject || !(await hasApi(access, repository, subject)))
       await linkByTag(access, repository, subject, [entry]);
   } catch (error) {
@@ -141,16 +143,32 @@ export async function detach(
   return deleted.length === artifacts.length;
 }
 
-async function putBlob(
-  access: Access,
-  repository: Repository,
-  mediaType: string,
-  bytes: Uint8Array,
-): Promise<Descriptor> {
-  const blob = { mediaType, digest: digestOf(bytes), size: bytes.length };
+/**
+ * Stores an artifact's manifest, whose layer must be there. All artifacts share one empty config: where this run has
+ * seen another artifact, it is sent only if the registry refuses the manifest without it.
+ */
+async function putArtifact(access: Access, repository: Repository, manifest: ManifestToPut) {
+  if (access.memory.hasEmptyConfig(repository)) {
+    try {
+      return await putManifest(access, repository, manifest.digest, manifest);
+    } catch (error) {
+      if (!(error instanceof ServiceError && REFUSALS.has(error.kind))) throw error;
+    }
+  }
+  await putBlob(access, repository, EMPTY_CONFIG, EMPTY);
+  access.memory.noteEmptyConfig(repository);
+  return putManifest(access, repository, manifest.digest, manifest);
+}
+
+type ManifestToPut = Parameters<typeof putManifest>[3];
+
+function descriptorOf(mediaType: string, bytes: Uint8Array): Descriptor {
+  return { mediaType, digest: digestOf(bytes), size: bytes.length };
+}
+
+async function putBlob(access: Access, repository: Repository, blob: Descriptor, bytes: Uint8Array): Promise<void> {
   const upload = await startUpload(access, repository, blob, repository, bytes);
   if (upload !== undefined) {
     await finishUpload(access, repository, blob, readerOf(Buffer.from(bytes)), upload, () => undefined);
   }
-  return blob;
 }

@@ -73,8 +73,28 @@ export function grantsFor(copies: readonly Copy[], targetActions: Grant['actions
   return [...grants.values()];
 }
 
+/** Finds all referrers of an image; the first digest is its root. */
+type Finder = (repository: Repository, subjects: readonly [Digest, ...Digest[]]) => Promise<readonly Referrer[]>;
+
+/** Prepares copies side by side. The referrers of an image that goes to several targets are read once. */
+export function prepareAll(
+  access: Access,
+  copies: readonly Copy[],
+  options: CopyOptions,
+  log: Log,
+): Promise<Preparation[]> {
+  const found = new Map<string, Promise<readonly Referrer[]>>();
+  const find: Finder = (repository, subjects) => {
+    const key = [formatRepository(repository), ...subjects].join(' ');
+    const finding = found.get(key) ?? findReferrers(access, repository, subjects, log);
+    found.set(key, finding);
+    return finding;
+  };
+  return Promise.all(copies.map((copy) => prepare(access, copy, options, find, log)));
+}
+
 /** Reads what a copy needs: its target's tag, and the source's manifests if there is something to do. */
-export async function prepare(access: Access, copy: Copy, options: CopyOptions, log: Log): Promise<Preparation> {
+async function prepare(access: Access, copy: Copy, options: CopyOptions, find: Finder, log: Log): Promise<Preparation> {
   const { source, target } = copy;
   const looking = resolve(access, target.repository, target.tag);
   const read = () => recallManifest(access, source.repository, source.digest);
@@ -85,7 +105,7 @@ export async function prepare(access: Access, copy: Copy, options: CopyOptions, 
   reading?.catch(() => undefined);
   const found = await looking;
   if (found?.digest === source.digest) {
-    const following = options.referrers ? await laterReferrers(access, copy, reading ?? read(), log) : NOTHING;
+    const following = options.referrers ? await laterReferrers(access, copy, reading ?? read(), find, log) : NOTHING;
     return { state: 'there', copy, ...following };
   }
   if (found !== undefined) return { state: 'conflict', copy, found: found.digest };
@@ -97,9 +117,7 @@ export async function prepare(access: Access, copy: Copy, options: CopyOptions, 
   const content = await readContent(access, source.repository, root);
   warnOfLeftBehind(copy, content, log);
   const below = content.below.flat().map(({ digest }) => digest);
-  const referrers = options.referrers
-    ? await findReferrers(access, source.repository, [root.digest, ...below], log)
-    : [];
+  const referrers = options.referrers ? await find(source.repository, [root.digest, ...below]) : [];
   return { state: 'copy', copy, content, referrers, blobs: blobsOf([content, ...contentsOf(referrers)]) };
 }
 
@@ -116,13 +134,14 @@ async function laterReferrers(
   access: Access,
   { source, target }: Copy,
   reading: Promise<Manifest>,
+  find: Finder,
   log: Log,
 ): Promise<Following> {
   if (sameRepository(source.repository, target.repository)) return NOTHING;
   try {
     const root = await reading;
     const children = root.kind === 'index' ? root.children.map(({ digest }) => digest) : [];
-    const all = await findReferrers(access, source.repository, [root.digest, ...children], log);
+    const all = await find(source.repository, [root.digest, ...children]);
     const referrers = await missingAt(access, target.repository, all);
     return { referrers, blobs: blobsOf(contentsOf(referrers)) };
   } catch (error) {

@@ -1,7 +1,7 @@
 import { createHttp, defaultPolicy, type HttpPolicy } from '../http/policy.js';
 import { attach, detach, listAttached, readAttached } from './attach.js';
 import { copyImage } from './copy.js';
-import { grantsFor, type Preparation, prepare, toPlan, withoutConflicts } from './copy-plan.js';
+import { grantsFor, prepareAll, toPlan, withoutConflicts } from './copy-plan.js';
 import {
   deleteManifest,
   findManifest,
@@ -12,8 +12,8 @@ import {
   resolve,
 } from './manifests.js';
 import { checkPush } from './push-right.js';
-import type { CopiedImage, Copy, CopyOptions, Registry, RegistryOptions } from './registry.js';
-import { type Access, createSession } from './session.js';
+import type { CopiedImage, Registry, RegistryOptions } from './registry.js';
+import { createSession } from './session.js';
 import { listTags } from './tags.js';
 import type { Grant } from './tokens.js';
 import { undiciTransport } from './undici-transport.js';
@@ -26,9 +26,6 @@ export function createRegistry(options: RegistryOptions): Registry {
   const { transport, close } = undiciTransport(ca === undefined ? {} : { ca });
   const http = createHttp({ transport, policy, clock, log });
   const session = createSession({ http, clock, account, plainHttp, tokenHosts, ownCa: ca !== undefined });
-
-  const prepareAll = (access: Access, copies: readonly Copy[], copyOptions: CopyOptions): Promise<Preparation[]> =>
-    Promise.all(copies.map((copy) => prepare(access, copy, copyOptions, log)));
 
   return {
     repository: (repository) => {
@@ -57,12 +54,12 @@ export function createRegistry(options: RegistryOptions): Registry {
     },
 
     async planCopy(copies, copyOptions) {
-      return (await prepareAll(session.access(grantsFor(copies, 'pull')), copies, copyOptions)).map(toPlan);
+      return (await prepareAll(session.access(grantsFor(copies, 'pull')), copies, copyOptions, log)).map(toPlan);
     },
 
     async copy(copies, copyOptions) {
       const access = session.access(grantsFor(copies, 'pull,push'));
-      const prepared = withoutConflicts(await prepareAll(access, copies, copyOptions));
+      const prepared = withoutConflicts(await prepareAll(access, copies, copyOptions, log));
       const report: CopiedImage[] = [];
       for (const one of prepared) {
         report.push(await copyImage(access, one, log));

@@ -9,6 +9,9 @@ export interface Memory {
   /** True if the repository has the referrers API; undefined if this run does not know yet. */
   hasReferrers(repository: Repository): boolean | undefined;
   noteReferrers(repository: Repository, hasApi: boolean): void;
+  /** True if this run has seen an artifact in the repository, so that its empty config is most likely there. */
+  hasEmptyConfig(repository: Repository): boolean;
+  noteEmptyConfig(repository: Repository): void;
 }
 
 /** The bytes of a manifest, and the media type in the answer or request that carried them. */
@@ -23,6 +26,7 @@ const MAX_KEPT_BYTES = 8 * 1024 * 1024;
 export function createMemory(): Memory {
   const manifests = new Map<Digest, Promise<ManifestBytes>>();
   const referrers = new Map<string, boolean>();
+  const emptyConfigs = new Set<string>();
   let keptBytes = 0;
 
   return {
@@ -41,5 +45,8 @@ export function createMemory(): Memory {
 
     hasReferrers: (repository) => referrers.get(formatRepository(repository)),
     noteReferrers: (repository, hasApi) => void referrers.set(formatRepository(repository), hasApi),
+
+    hasEmptyConfig: (repository) => emptyConfigs.has(formatRepository(repository)),
+    noteEmptyConfig: (repository) => void emptyConfigs.add(formatRepository(repository)),
   };
 }

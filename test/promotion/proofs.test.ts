@@ -106,6 +106,57 @@ test('a record that was removed right after it was appended is noticed by its ow
   expect(world.moves).toEqual([]);
 });
 
+describe('what happens at a target between the append and the moves', () => {
+  const [target = ''] = TARGETS;
+  /** Promotes v1.0.2 after v1.0.1, with a change at the target once the record is written. */
+  async function promoteWhile(change: (world: World) => void): Promise<[World, string]> {
+    const world = newWorld();
+    await runIn(world, 'v1.0.1');
+    world.moves.length = 0;
+    let isDone = false;
+    world.between = () => {
+      if (isDone || world.appended.length < 2) return;
+      isDone = true;
+      change(world);
+    };
+    return [world, await refusal(runIn(world, 'v1.0.2'))];
+  }
+  /** A proof like the one that the first run left, of a record that the store does not have. */
+  const prove = ({ attached }: World, name: string) => {
+    const [[, [proof] = []] = []] = [...attached].filter(([where]) => where.startsWith(target));
+    if (proof === undefined) throw new Error('no proof');
+    const annotations = { ...proof.annotations, 'vnd.ceph-promotion.n': '3' };
+    const where = `${target}:${image(name).digest}`;
+    attached.set(where, [...(attached.get(where) ?? []), { ...proof, annotations }]);
+  };
+
+  test('a newer proof on what the moving tag names stops every move', async () => {
+    const [world, said] = await promoteWhile((now) => prove(now, 'v1.0.1'));
+    expect(said).toMatch(/contradicts the ledger: it proves record 3/);
+    expect(world.moves).toEqual([]);
+  });
+
+  test('a newer proof on what another run moves the tag to stops every move', async () => {
+    const [world, said] = await promoteWhile((now) => {
+      prove(now, 'v1.0.2');
+      now.tags.set(`${target}:${CURRENT}`, image('v1.0.2').digest);
+    });
+    expect(said).toMatch(/contradicts the ledger: it proves record 3/);
+    expect(world.moves).toEqual([]);
+  });
+
+  test('a newer proof on the same image is found by the last look', async () => {
+    const [, said] = await promoteWhile((now) => prove(now, 'v1.0.2'));
+    expect(said).toMatch(/contradicts the ledger: it proves record 3/);
+  });
+
+  test('a versioned tag that is lost is set again', async () => {
+    const [world, said] = await promoteWhile(({ tags }) => tags.delete(`${target}:v1.0.2`));
+    expect(said).toBe('not refused: promote');
+    expect(world.tags.get(`${target}:v1.0.2`)).toBe(image('v1.0.2').digest);
+  });
+});
+
 test("a proof on the head's image counts even if its tags are gone", async () => {
   const world = newWorld();
   await runIn(world, 'v1.0.1');

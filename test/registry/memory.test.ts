@@ -30,6 +30,12 @@ test('8 MB, and no more', async () => {
   expect([0, 1, 2, 3, 4].map((n) => memory.recall(digest(n)) !== undefined)).toEqual([true, true, true, true, false]);
 });
 
+test('in which repositories artifacts were seen', () => {
+  const memory = createMemory();
+  memory.noteEmptyConfig(repository('r.test/a'));
+  expect(['a', 'b'].map((name) => memory.hasEmptyConfig(repository(`r.test/${name}`)))).toEqual([true, false]);
+});
+
 test('whether there is a referrers API, by repository', () => {
   const memory = createMemory();
   memory.noteReferrers(repository('r.test/a'), false);

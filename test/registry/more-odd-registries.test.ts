@@ -184,6 +184,28 @@ describe('referrers', () => {
     expect(await attached()).toEqual([expect.objectContaining({ annotations: { n: '1' } })]);
   });
 
+  test('share one empty config, which is sent again only if it was lost', async () => {
+    const { digest } = within(target.image(TO, 'v1')).source;
+    target.hasReferrers = true;
+    const own = client().repository(repository(`${target.host}/${TO}`));
+    const empty = `${TO}@sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a`;
+    const sent = () => target.asked.filter(({ method, body }) => method === 'PUT' && body.toString() === '{}').length;
+    for (const n of ['1', '2']) await own.attach(digest, { ...note, annotations: { n } });
+    const next = client().repository(repository(`${target.host}/${TO}`));
+    expect(await next.listAttached(digest, ARTIFACT)).toHaveLength(2);
+    await next.attach(digest, { ...note, annotations: { n: '3' } });
+    expect(sent()).toBe(1);
+
+    target.blobs.delete(empty);
+    target.answer = ({ method, url }) =>
+      method === 'PUT' && url.pathname.includes('/manifests/') && !target.blobs.has(empty)
+        ? error(400, 'MANIFEST_BLOB_UNKNOWN')
+        : undefined;
+    await next.attach(digest, { ...note, annotations: { n: '4' } });
+    expect(sent()).toBe(2);
+    expect(await next.listAttached(digest, ARTIFACT)).toHaveLength(4);
+  });
+
   // oras-project/oras-go#1396
   test('cannot be kept if GitLab reads their tag as the digest', async () => {
     const { digest } = within(target.image(TO, 'v1')).source;

@@ -18,7 +18,13 @@ import {
 } from '../runner/inputs.js';
 import { isInGit, storeSchema } from '../store/server-url.js';
 import { type Check, checkSetup, explainSetup, type Setup } from '../upkeep/setup.js';
-import { type ActionInputs, readActionInputs, wrongInputs } from '../upkeep/workflow-inputs.js';
+import {
+  type ActionInputs,
+  evidenceInNeeds,
+  readActionInputs,
+  readWorkflow,
+  wrongInputs,
+} from '../upkeep/workflow-inputs.js';
 import { readCriteriaText } from './shared/criteria-input.js';
 import { dlrnFrom } from './shared/dlrn-inputs.js';
 import { wordHint } from './shared/hints.js';
@@ -74,6 +80,7 @@ export const action = defineAction({
     );
     const checks = found.map((check) => ({ ...check, line: withHint(check) }));
     const wrong = checks.filter(({ state }) => state === 'wrong');
+    for (const { what, state, line } of checks) if (state === 'warning') runner.log.warning(`${what}: ${line}`);
     return {
       outputs: {
         wrong: String(wrong.length),
@@ -111,7 +118,7 @@ async function setupOf(
     dlrn: settings['dlrn-url'] && dlrnFrom(settings, settings['dlrn-url'], http, log),
     hasDlrnLogin: settings.username !== undefined,
     criteria: criteria === undefined ? undefined : () => readCriteriaText(criteria, context.workspace),
-    workflows: await compareWorkflows(settings.workflows, context.workspace),
+    ...(await readWorkflows(settings.workflows, context.workspace)),
     readSigner: () => readSigning(settings, context)?.signer,
     now: unixSeconds(systemClock),
   };
@@ -119,8 +126,11 @@ async function setupOf(
 
 const WORKFLOWS = '.github/workflows';
 
-/** Compares workflow files with our actions, whose directories are next to this one's. */
-async function compareWorkflows(named: readonly string[], workspace: string): Promise<Map<string, readonly string[]>> {
+/** Reads workflow files, and compares them with our actions, whose directories are next to this one's. */
+async function readWorkflows(
+  named: readonly string[],
+  workspace: string,
+): Promise<Pick<Setup, 'workflows' | 'neededJobs'>> {
   const folder = path.join(workspace, WORKFLOWS);
   const found =
     named.length > 0 || !existsSync(folder) ? [] : (await readdir(folder)).filter((file) => /\.ya?ml$/.test(file));
@@ -131,9 +141,12 @@ async function compareWorkflows(named: readonly string[], workspace: string): Pr
     const file = path.join(actions, action, 'action.yml');
     return existsSync(file) ? readActionInputs(readFileSync(file, 'utf8')) : undefined;
   };
-  const problems = new Map<string, readonly string[]>();
+  const workflows = new Map<string, readonly string[]>();
+  const neededJobs: string[] = [];
   for (const file of [...files].sort()) {
-    problems.set(file, wrongInputs(await readInputFile('workflows', file, workspace), inputsOf));
+    const read = readWorkflow(await readInputFile('workflows', file, workspace));
+    workflows.set(file, 'problem' in read ? [read.problem] : wrongInputs(read.value, inputsOf));
+    if ('value' in read) neededJobs.push(...evidenceInNeeds(read.value));
   }
-  return problems;
+  return { workflows, neededJobs };
 }

@@ -20,8 +20,8 @@ export interface Dlrn {
   jobVotes(jobIds: readonly string[]): Promise<Vote[] | undefined>;
   /** Throws if DLRN does not know the subject and so would accept no vote on it. */
   checkKnown(subject: Subject): Promise<void>;
-  /** One page of the promotions to a label, newest first. `offset` is the number of rows to skip. */
-  promotions(label: string, offset: number): Promise<Promotion[]>;
+  /** One page of the promotions to a label (undefined: any), newest first. `offset` is the number of rows to skip. */
+  promotions(label: string | undefined, offset: number): Promise<Promotion[]>;
   /** The server's own report of its health, as one line. */
   health(): Promise<string>;
   /** Throws if the credentials are refused. Changes nothing. */
@@ -61,7 +61,11 @@ export function createDlrn({ clock, log, ...parts }: DlrnParts): Dlrn {
       }
     },
     promotions: (label, offset) =>
-      promotions({ promote_name: label, limit: String(PROMOTIONS_PAGE), offset: String(offset) }),
+      promotions({
+        ...(label !== undefined && { promote_name: label }),
+        limit: String(PROMOTIONS_PAGE),
+        offset: String(offset),
+      }),
     health: async () => oneLine((await api.ask(healthSchema, 'health')).result, 200),
     async checkCredentials() {
       await api.ask(healthSchema, 'health', {}, 'POST');

@@ -32,9 +32,28 @@ export async function dlrnEvidence(dlrn: Dlrn, scope: DlrnScope, jobs: readonly 
     (await inParallel(hashes, (hash) => dlrn.votes({ kind: 'aggregate', hash }))).flat();
   log.debug(`DLRN: ${votes.length} votes on the ${hashes.length} newest aggregate hashes of ${scope.label}`);
   // GraphQL was asked for the votes of these jobs only, but on all hashes.
-  const never = 'nobody has reported it to DLRN under this name';
-  const remarks = byJob === undefined ? remarksOn(jobs, votes) : remarksOn(jobs, byJob, never);
+  const remarks = byJob === undefined ? remarksOn(jobs, votes) : remarksOn(jobs, byJob, NEVER);
   return { source: 'dlrn', results: toJobResults(votes, jobs), remarks };
+}
+
+const NEVER = 'nobody has reported it to DLRN under this name';
+
+/** This many aggregate hashes, the newest, show which jobs report at present. */
+const PRESENT_AGGREGATES = 5;
+
+/**
+ * A remark on each of the jobs that nobody has ever reported to DLRN, as far as it shows: most likely its name is
+ * misspelled. Reads the votes on the newest hashes, and by GraphQL the older ones of the jobs that are not there.
+ */
+export async function unreportedJobs(dlrn: Dlrn, jobs: readonly string[]): Promise<ReadonlyMap<string, string>> {
+  const newest = (await dlrn.promotions(undefined, 0)).flatMap(({ aggregate_hash: hash }) => hash ?? []);
+  const hashes = [...new Set(newest)].slice(0, PRESENT_AGGREGATES);
+  const present = (await inParallel(hashes, (hash) => dlrn.votes({ kind: 'aggregate', hash }))).flat();
+  const absent = jobs.filter((job) => present.every((vote) => vote.job_id !== job));
+  if (absent.length === 0) return new Map();
+  const older = await dlrn.jobVotes(absent);
+  const otherwise = older === undefined ? 'nobody has reported it on the newest aggregate hashes in DLRN' : NEVER;
+  return remarksOn(jobs, [...present, ...(older ?? [])], otherwise);
 }
 
 /**

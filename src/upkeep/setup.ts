@@ -1,8 +1,10 @@
-import { errorLine, type Hint, hintOf, ServiceError, UserError } from '../base/errors.js';
+import { errorLine, type Hint, hintOf, oneLine, ServiceError, UserError } from '../base/errors.js';
+import { likelyName } from '../base/similar-names.js';
 import { type Digest, formatCandidate, formatRepository, type Repository } from '../candidate/reference.js';
-import { parseCriteria } from '../criteria/criteria-file.js';
+import { type Criteria, parseCriteria } from '../criteria/criteria-file.js';
 import { checkWaivers } from '../criteria/evaluate.js';
 import type { Dlrn } from '../dlrn/client.js';
+import { unreportedJobs } from '../evidence/dlrn.js';
 import { readHead } from '../ledger/head.js';
 import type { Label } from '../ledger/names.js';
 import { movingTag } from '../ledger/names.js';
@@ -38,6 +40,8 @@ export interface Setup {
   readonly criteria: (() => Promise<string>) | undefined;
   /** By workflow file: the problems with the inputs that it passes to our actions. */
   readonly workflows: ReadonlyMap<string, readonly string[]>;
+  /** The jobs whose results a workflow passes to evaluate-and-promote by `needs`. */
+  readonly neededJobs: readonly string[];
   /** Reads the signing key and returns the signer; undefined if nothing is signed. */
   readonly readSigner: () => Signer | undefined;
   /** Unix seconds. */
@@ -46,8 +50,8 @@ export interface Setup {
 
 export interface Check {
   readonly what: string;
-  /** `not asked`: it is set, but could not be checked. */
-  readonly state: 'ok' | 'not set' | 'not asked' | 'wrong';
+  /** `not asked`: it is set, but could not be checked. `warning`: it may be meant so. */
+  readonly state: 'ok' | 'warning' | 'not set' | 'not asked' | 'wrong';
   /** The finding, in one line. */
   readonly line: string;
   readonly hint?: Hint | undefined;
@@ -55,7 +59,7 @@ export interface Check {
 
 /** Checks everything that is set. Only reads. */
 export async function checkSetup(setup: Setup): Promise<Check[]> {
-  const { image, registry, label, criteria, dlrn } = setup;
+  const { image, registry, dlrn } = setup;
   return [
     await check(`read ${formatRepository(image)}`, async () => {
       const { tags } = await registry.repository(image).listTags({ listing: 'auto' });
@@ -65,9 +69,7 @@ export async function checkSetup(setup: Setup): Promise<Check[]> {
     ...(await checkServer(setup)),
     ...(await checkReader(setup)),
     ...(await checkDlrn(dlrn, setup.hasDlrnLogin)),
-    criteria === undefined
-      ? notSet('criteria', 'criteria')
-      : await check('criteria', async () => describeCriteria(await criteria(), label, setup.now)),
+    ...(await checkCriteria(setup)),
     ...[...setup.workflows].map(([file, problems]): Check => {
       const what = `inputs in ${file}`;
       return problems.length === 0
@@ -222,10 +224,57 @@ async function checkDlrn(dlrn: Dlrn | undefined, hasLogin: boolean): Promise<Che
   ];
 }
 
-function describeCriteria(text: string, label: Label, now: number): string {
-  const criteria = parseCriteria(text, label);
-  const warnings = checkWaivers(criteria, now);
-  return [`requirements of ${label}: ${criteria.requirements.length}`, ...warnings].join('; ');
+async function checkCriteria({ criteria: read, label, now, ...setup }: Setup): Promise<Check[]> {
+  const what = 'criteria';
+  if (read === undefined) return [notSet(what, 'criteria')];
+  try {
+    const criteria = parseCriteria(await read(), label);
+    const warnings = checkWaivers(criteria, now);
+    const line = [`requirements of ${label}: ${criteria.requirements.length}`, ...warnings].join('; ');
+    const state = warnings.length === 0 ? 'ok' : 'warning';
+    return [{ what, state, line }, await checkReporters(reportedJobs(criteria), setup)];
+  } catch (error) {
+    return [wrong(what, error)];
+  }
+}
+
+/** The jobs of the criteria that somebody reports; statements and other labels are evidence that nobody reports. */
+function reportedJobs({ requirements, attestations, promotedIn }: Criteria): string[] {
+  const others = new Set([...attestations.map(({ name }) => name), promotedIn?.job]);
+  return [...new Set(requirements.flat())].filter((job) => !others.has(job));
+}
+
+/**
+ * Warns of jobs that nobody reports, which most likely are misspelled: neither to DLRN, nor by a workflow's `needs`.
+ * What is not set is not read.
+ */
+async function checkReporters(
+  jobs: readonly string[],
+  { dlrn, neededJobs }: Pick<Setup, 'dlrn' | 'neededJobs'>,
+): Promise<Check> {
+  const what = 'reports of the jobs in the criteria';
+  if (dlrn === undefined && neededJobs.length === 0) {
+    return { what, state: 'not asked', line: 'neither DLRN nor a workflow whose needs are evidence is known here' };
+  }
+  const unneeded = jobs.filter((job) => !neededJobs.includes(job));
+  try {
+    const remarks = dlrn && (await unreportedJobs(dlrn, unneeded));
+    const lines = unneeded.flatMap((job) => {
+      const remark = remarks === undefined ? describeUnneeded(job, jobs, neededJobs) : remarks.get(job);
+      return remark === undefined ? [] : [`${oneLine(job, 256)}: ${remark}`];
+    });
+    return lines.length === 0
+      ? { what, state: 'ok', line: 'somebody reports each of them' }
+      : { what, state: 'warning', line: lines.join('; '), hint: 'criteria' };
+  } catch (error) {
+    return wrong(what, error);
+  }
+}
+
+function describeUnneeded(job: string, jobs: readonly string[], neededJobs: readonly string[]): string {
+  const others = neededJobs.filter((needed) => !jobs.includes(needed));
+  const likely = likelyName(job, others);
+  return `no workflow has it in needs${likely === undefined ? '' : `; one has ${oneLine(likely, 256)}`}`;
 }
 
 async function check(what: string, work: () => Promise<string>): Promise<Check> {
@@ -246,7 +295,7 @@ function notSet(what: string, hint: Hint): Check {
   return { what, state: 'not set', line: 'its inputs are not set', hint };
 }
 
-const SIGN = { ok: '✅', 'not set': '➖', 'not asked': '❔', wrong: '❌' } as const;
+const SIGN = { ok: '✅', warning: '⚠️', 'not set': '➖', 'not asked': '❔', wrong: '❌' } as const;
 
 export function explainSetup(checks: readonly Check[]): string {
   const cell = (text: string) => text.replaceAll('|', '\\|');

@@ -27,29 +27,56 @@ export function readActionInputs(text: string): ActionInputs {
 
 const stepSchema = v.object({ uses: v.nullish(v.string()), with: v.nullish(v.record(v.string(), v.unknown())) });
 const stepsSchema = v.nullish(v.array(stepSchema), []);
+const jobSchema = v.object({
+  needs: v.fallback(v.nullish(v.union([v.string(), v.array(v.string())])), null),
+  steps: stepsSchema,
+});
 const workflowSchema = v.object({
-  jobs: v.nullish(v.record(v.string(), v.object({ steps: stepsSchema })), {}),
+  jobs: v.nullish(v.record(v.string(), jobSchema), {}),
   runs: v.nullish(v.object({ steps: stepsSchema })),
 });
+/** A workflow, or a composite action, as far as it concerns our actions. */
+export type Workflow = v.InferOutput<typeof workflowSchema>;
+
+/** Parses a workflow. `problem` is one line. */
+export function readWorkflow(text: string): { readonly value: Workflow } | { readonly problem: string } {
+  let document: unknown;
+  try {
+    document = parse(text, { merge: true });
+  } catch (error) {
+    return { problem: `is not YAML: ${errorLine(error)}` };
+  }
+  const parsed = tryParse(workflowSchema, document);
+  return 'problem' in parsed ? { problem: `is not a workflow: ${parsed.problem}` } : parsed;
+}
+
+/** The action of ours, if it is one, that a step uses. */
+function actionOf(uses: string | null | undefined): string | undefined {
+  return /(?:^|\/)actions\/([a-z-]+)(?:@[^@]*)?$/.exec(uses ?? '')?.[1];
+}
+
+/** The jobs whose results a workflow passes to evaluate-and-promote by `needs`. */
+export function evidenceInNeeds({ jobs }: Workflow): string[] {
+  return Object.values(jobs ?? {}).flatMap(({ needs, steps }) => {
+    const passesOn = (steps ?? []).some(
+      (step) => actionOf(step.uses) === 'evaluate-and-promote' && step.with?.needs !== undefined,
+    );
+    return passesOn ? [needs ?? []].flat() : [];
+  });
+}
 
 /**
  * Compares the inputs that the steps of a workflow (or of a composite action) pass to our actions with those that these
  * declare: forges ignore an input that an action does not have. `inputsOf` gives an action's inputs by its name;
  * undefined for actions that are not ours. Returns one line for each problem.
  */
-export function wrongInputs(workflow: string, inputsOf: (action: string) => ActionInputs | undefined): string[] {
-  let document: unknown;
-  try {
-    document = parse(workflow, { merge: true });
-  } catch (error) {
-    return [`is not YAML: ${errorLine(error)}`];
-  }
-  const parsed = tryParse(workflowSchema, document);
-  if ('problem' in parsed) return [`is not a workflow: ${parsed.problem}`];
-  const { jobs, runs } = parsed.value;
+export function wrongInputs(
+  { jobs, runs }: Workflow,
+  inputsOf: (action: string) => ActionInputs | undefined,
+): string[] {
   const steps = [...Object.values(jobs ?? {}).flatMap((job) => job.steps ?? []), ...(runs?.steps ?? [])];
   const problems = steps.flatMap(({ uses, with: given }) => {
-    const [, name] = /(?:^|\/)actions\/([a-z-]+)(?:@[^@]*)?$/.exec(uses ?? '') ?? [];
+    const name = actionOf(uses);
     const inputs = name === undefined ? undefined : inputsOf(name);
     return name === undefined || inputs === undefined ? [] : problemsOf(name, Object.keys(given ?? {}), inputs);
   });

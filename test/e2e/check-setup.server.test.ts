@@ -69,6 +69,7 @@ const write = () => `write ${front.host}/${settings.targetPath}`;
 const SFTP = 'image server over SFTP';
 const RIGHTS = 'permissions of the store';
 const LEDGER = 'label current-ceph and its ledger';
+const REPORTS = 'reports of the jobs in the criteria';
 
 test('if everything is set and right, each check is ok', async () => {
   const done = await run();
@@ -83,6 +84,7 @@ test('if everything is set and right, each check is ok', async () => {
     DLRN: 'ok: ok',
     'DLRN login': 'ok: accepted',
     criteria: 'ok: requirements of current-ceph: 1',
+    [REPORTS]: 'ok: somebody reports each of them',
     signing: expect.stringMatching(/^ok: promotions are signed by key [0-9a-f]{16}$/),
   });
   expect(done).toMatchObject({ status: 0, errors: [], outputs: { wrong: '0', 'not-set': '0' } });
@@ -183,6 +185,14 @@ describe('what is wrong is reported, and the rest is still checked', () => {
       /^wrong: ledger record 1 \(earned\) says .*; the next run of evaluate-and-promote will move label current-ceph to .* \(was elsewhere\)$/,
     );
   });
+});
+
+test('a job in the criteria that nobody reports is a warning, with the job that it is like', async () => {
+  const done = await run({ criteria: `current-ceph: { required: ['${JOB}s'] }` });
+  const line = `${JOB}s: no result under this name; DLRN has one of ${JOB}; check the input criteria`;
+  expect(checks(done)[REPORTS]).toBe(`warning: ${line}`);
+  expect(done).toMatchObject({ status: 0, errors: [], outputs: { wrong: '0' } });
+  expect(done.log).toContain(`::warning::${REPORTS}: ${line}`);
 });
 
 test('for a target that keeps no referrers, it says what nothing there would notice', async () => {

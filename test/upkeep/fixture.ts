@@ -19,6 +19,7 @@ export function setupWith(registry: Setup['registry'], changes: Partial<Setup>):
     hasDlrnLogin: false,
     criteria: undefined,
     workflows: new Map(),
+    neededJobs: [],
     readSigner: () => undefined,
     now: NOW,
     ...changes,

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from '@jest/globals';
-import { readActionInputs, wrongInputs } from '../../src/upkeep/workflow-inputs.js';
+import { evidenceInNeeds, readActionInputs, readWorkflow, wrongInputs } from '../../src/upkeep/workflow-inputs.js';
 import { projectRoot } from '../sandbox/project.js';
 
 const MANIFEST = `
@@ -12,6 +12,13 @@ inputs:
   odd:
 `;
 const inputsOf = (name: string) => (name === 'promote' ? readActionInputs(MANIFEST) : undefined);
+
+/** The problems with a workflow, as a text. */
+function problemsIn(text: string, inputs = inputsOf): string[] {
+  const read = readWorkflow(text);
+  return 'problem' in read ? [read.problem] : wrongInputs(read.value, inputs);
+}
+
 const workflow = (step: string) => `jobs: { a: { runs-on: x, steps: [{ run: ls }, ${step}] }, called: { uses: ./x } }`;
 
 test.each<[string, string, string[]]>([
@@ -29,24 +36,24 @@ test.each<[string, string, string[]]>([
   ['a required input that is missing', '{ uses: o/r/actions/promote@v1 }', ['promote requires the input targets']],
   ["somebody else's action", '{ uses: actions/checkout@v5, with: { freezes: b } }', []],
 ])('%s', (_, step, problems) => {
-  expect(wrongInputs(workflow(step), inputsOf)).toEqual(problems);
+  expect(problemsIn(workflow(step))).toEqual(problems);
 });
 
 test('anchors and merge keys are followed, and a problem is reported once', () => {
   const step = '{ uses: ./actions/promote, with: { targets: a, freezes: b } }';
   const text = `jobs: { a: { steps: [&promote ${step}, *promote] }, b: { steps: [{ <<: *promote, name: again }] } }`;
-  expect(wrongInputs(text, inputsOf)).toHaveLength(1);
+  expect(problemsIn(text)).toHaveLength(1);
 });
 
 test('steps of composite actions are compared, too', () => {
-  expect(wrongInputs('runs: { steps: [{ uses: ./actions/promote }] }', inputsOf)).toHaveLength(1);
+  expect(problemsIn('runs: { steps: [{ uses: ./actions/promote }] }')).toHaveLength(1);
 });
 
 test.each([
   ['no YAML', 'jobs: [', /^is not YAML: /],
   ['no workflow', 'jobs: 3', /^is not a workflow: /],
 ])('%s is told', (_, text, problem) => {
-  expect(wrongInputs(text, inputsOf)).toEqual([expect.stringMatching(problem)]);
+  expect(problemsIn(text)).toEqual([expect.stringMatching(problem)]);
 });
 
 test('our own workflows pass only inputs that exist', () => {
@@ -58,7 +65,19 @@ test('our own workflows pass only inputs that exist', () => {
       : undefined;
   };
   const problems = readdirSync(folder).flatMap((file) =>
-    wrongInputs(readFileSync(path.join(folder, file), 'utf8'), own),
+    problemsIn(readFileSync(path.join(folder, file), 'utf8'), own),
   );
   expect(problems).toEqual([]);
+});
+
+test.each<[string, string, string[]]>([
+  ['a job that passes them on', 'needs: [find, check], steps: [{ uses: X, with: { needs: all } }]', ['find', 'check']],
+  ['one job', 'needs: check, steps: [{ uses: X, with: { needs: all } }]', ['check']],
+  ['another source of evidence', 'needs: [check], steps: [{ uses: X, with: { dlrn-url: u } }]', []],
+  ['no step of ours', 'needs: [check], steps: [{ run: ls }]', []],
+  ['another action', 'needs: [check], steps: [{ uses: o/r/actions/other@v1, with: { needs: all } }]', []],
+  ['needs that are none', 'needs: 3, steps: [{ uses: X, with: { needs: all } }]', []],
+])('whose results are evidence: %s', (_, job, expected) => {
+  const read = readWorkflow(`jobs: { a: { ${job.replace('X', 'o/r/actions/evaluate-and-promote@v1')} }, b: {} }`);
+  expect('value' in read && evidenceInNeeds(read.value)).toEqual(expected);
 });

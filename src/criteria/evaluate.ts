@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { rfc3339 } from '../base/clock.js';
 import { UserError } from '../base/errors.js';
+import { groupBy } from '../base/group-by.js';
 import { companionsOf, type ImageSet, parseSet } from '../candidate/image-set.js';
 import { candidateSchema, formatCandidate } from '../candidate/reference.js';
 import { CLOCK_SKEW, type Counting, countEvidence, type Refused, type Rules, voteKey } from './counting.js';
@@ -157,11 +158,13 @@ interface History {
 }
 
 function historiesOf(criteria: Criteria, counting: Counting, remarks: Evidence['remarks']): History[] {
+  const results = groupBy(counting.counted, ({ job }) => job);
+  const refused = groupBy(counting.refused, ({ result }) => result.job);
   return criteria.requirements.flat().map((job) => ({
     job,
     waiver: criteria.waivers.find((waiver) => waiver.job === job),
-    results: counting.counted.filter((result) => result.job === job),
-    refused: counting.refused.filter(({ result }) => result.job === job),
+    results: results.get(job) ?? [],
+    refused: refused.get(job) ?? [],
     remark: remarks.get(job),
   }));
 }

@@ -1,11 +1,11 @@
 import { errorLine, oneLine, UserError } from '../base/errors.js';
+import { groupBy } from '../base/group-by.js';
 import type { Candidate, Repository } from '../candidate/reference.js';
 import { voteKey } from '../criteria/counting.js';
 import type { Criteria } from '../criteria/criteria-file.js';
 import type { DecisionRecord } from '../criteria/decision-record.js';
 import { evaluate } from '../criteria/evaluate.js';
 import type { JobResult } from '../criteria/job-result.js';
-import { groupBy } from './group-by.js';
 import type { Cell, Evaluation, JobFigures } from './model.js';
 import type { BranchHistory, Failure } from './read-branch.js';
 import { candidateOf } from './words.js';

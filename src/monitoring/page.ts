@@ -1,6 +1,6 @@
+import { groupBy } from '../base/group-by.js';
 import { answers } from './answers.js';
 import { renderStatus } from './document.js';
-import { groupBy } from './group-by.js';
 import { branchFilter, changeList, filterStyle, kindFilter } from './history.js';
 import { type Content, type Markup, markup } from './markup.js';
 import type { BranchModel, DashboardModel, NightlyJob, Problem } from './model.js';

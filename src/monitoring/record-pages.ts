@@ -1,4 +1,5 @@
 import { oneLine } from '../base/errors.js';
+import { groupBy } from '../base/group-by.js';
 import { formatCandidate, formatRepository } from '../candidate/reference.js';
 import type { JobState } from '../criteria/decision-record.js';
 import { recordPath } from '../ledger/paths.js';
@@ -6,7 +7,6 @@ import { type Ban, decisionOf, type LedgerRecord, overriddenBy } from '../ledger
 import { RECORD_TYPE } from '../proof/record-proof.js';
 import { HOW_TO } from './advice.js';
 import { renderArchive } from './document.js';
-import { groupBy } from './group-by.js';
 import { filterStyle, recordKindFilter } from './history.js';
 import { type Content, type Markup, markup } from './markup.js';
 import type { DashboardModel } from './model.js';

@@ -483,7 +483,9 @@ describe('what to do next', () => {
       workflowSchema,
       parse(await readFile('.github/workflows/promotion.yml', 'utf8'), { merge: true }),
     );
-    const branches = Object.keys(SCENES).flatMap((name) => sceneOf(name).model.branches);
+    // The scene thousand has the steps of the others, a thousand times.
+    const scenes = Object.keys(SCENES).filter((name) => name !== 'thousand');
+    const branches = scenes.flatMap((name) => sceneOf(name).model.branches);
     const steps = branches.flatMap(({ next }) => next);
     const fields = new Set(
       steps.flatMap(({ command }) => [...(command ?? '').matchAll(/ -f ([\w-]+)=/g)].map(([, name]) => name)),
@@ -509,7 +511,7 @@ test('the model of any history fits the schema of data.json', () => {
         expect(model.branches[0]?.promotions.length).toBeGreaterThanOrEqual(promotions);
       },
     ),
-    { numRuns: 25 },
+    { numRuns: 10 },
   );
 });
 

@@ -9,7 +9,7 @@ import { CURRENT, ledger, ledgerProblem, runOn, verdict } from './support.js';
 
 /**
  * An adoption after a lost ledger is killed at every step on real servers, as promotions are in
- * interruption.server.test.ts: what it leaves is finished by the next run, or by the same adoption again.
+ * interruption.field.test.ts: what it leaves is finished by the next run, or by the same adoption again.
  */
 
 const START = 'a lost ledger';

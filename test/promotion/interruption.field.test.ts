@@ -5,7 +5,8 @@ import { runDirectory, type Stoppable } from '../sandbox/process.js';
 import { keepReading } from './consumer.js';
 import {
   inLanes,
-  killAtEveryStep,
+  killAt,
+  killsOf,
   problemAt,
   recovers,
   rehearse,
@@ -18,7 +19,10 @@ import { type Interruption, type Lane, OLD, type Start } from './lane.js';
 import { bundleMortalPromotion, startPromotions } from './process.js';
 import { CURRENT, digestAt, evenly, runOn } from './support.js';
 
-/** A promotion is killed at every step, from nothing on too, and some as processes, which must leave the same. */
+/**
+ * A promotion is killed at every step: in this process, where from then on it sends nothing and sees no answer, since a
+ * process takes longer to start than to promote. Some are killed as processes, which must leave the same.
+ */
 
 let home: Stoppable & { readonly path: string };
 let bundle: string;
@@ -39,7 +43,7 @@ test.each<Start>(['nothing', 'an earlier promotion'])(
   'a promotion of two images that is killed at any step or as a process, from %s on',
   async (start) => {
     const { registry, sftp } = await rehearse(lanes[0], start);
-    const recovered = await killAtEveryStep(lanes, start, { registry, sftp });
+    const recovered = await killAt(lanes, start, killsOf({ registry, sftp }));
 
     const process = await rehearseProcess(start);
     // A process has to log in, and then looks at the directory.

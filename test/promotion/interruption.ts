@@ -103,11 +103,15 @@ async function finishes(lane: Lane, start: Start): Promise<void> {
   expect(await ledgerProblem(scene, opened.registry)).toBeUndefined();
 }
 
-/** Kills a promotion before each of its steps, in this process, while consumers read. What the kills left, each once. */
-export async function killAtEveryStep(lanes: readonly Lane[], start: Start, { registry, sftp }: Steps) {
+/** All places at which a promotion can be killed. */
+export function killsOf({ registry, sftp }: Steps): Interruption[] {
   expect(registry).toBeGreaterThan(15);
   expect(sftp.length).toBeGreaterThan(50);
-  const kills = [...steps('registry', registry), ...steps('sftp', sftp.length)];
+  return [...steps('registry', registry), ...steps('sftp', sftp.length)];
+}
+
+/** Kills a promotion before each of these steps, in this process, while consumers read. What the kills left, each once. */
+export async function killAt(lanes: readonly Lane[], start: Start, kills: readonly Interruption[]) {
   const recovered = new Set<string>();
   const wrong = await inLanes(lanes, start, kills, async (lane, place) => {
     const promoting = lane.promote(place);

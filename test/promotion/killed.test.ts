@@ -10,7 +10,7 @@ import { copyOf, createWorld, promotionIn, TARGETS, type World } from './memory-
 /**
  * Each kind of run is killed before each of its requests, those that attach proofs included. Then a run that promotes
  * nothing must finish what was begun or change nothing, and the same request again must lead to the same end. Killed on
- * real servers: interruption.server.test.ts.
+ * real servers: interruption.field.test.ts.
  */
 
 const VERSIONS = ['v1.0.1', 'v1.0.2'];

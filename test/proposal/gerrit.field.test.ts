@@ -1,5 +1,6 @@
 import { describe } from '@jest/globals';
-import { testManyReviews, testReviewKills } from './gerrit-suite.js';
+import { testManyReviews, testReviewKills, testReviews } from './gerrit-suite.js';
 
+testReviews();
 describe('many runs on Gerrit', testManyReviews);
 describe('killed', testReviewKills);

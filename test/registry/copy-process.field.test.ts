@@ -94,7 +94,7 @@ describe('a kill at any request of a copy, and a second run', () => {
 
 test('memory does not grow with the size of a layer', async () => {
   const peaks: number[] = [];
-  for (const megabytes of [32, 256]) {
+  for (const megabytes of [64, 512]) {
     const bytes = Buffer.alloc(megabytes * 1e6);
     const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
     const layer = { mediaType: MEDIA_TYPES.oci.layer, digest, diffId: digest, bytes };

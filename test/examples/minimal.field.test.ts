@@ -16,7 +16,7 @@ import {
   watchProcesses,
 } from './minimal.js';
 
-/** examples/minimal with its store in the job's own repository; by-ssh.field.test.ts has it over SSH. */
+/** examples/minimal with its store in the job's own repository; minimal-by-ssh.field.test.ts has it over SSH. */
 
 const TAG = 'v6.0.7-stable-6.0-pacific-centos-stream8';
 const OLDER = 'v6.0.6-stable-6.0-pacific-centos-8';

@@ -1,0 +1,3 @@
+import { testRace } from './race.js';
+
+testRace(20);

@@ -1,3 +1,0 @@
-import { testReviews } from './gerrit-suite.js';
-
-testReviews();

@@ -69,7 +69,7 @@ function dashboard() {
   return new DashboardBuilder('Ceph promotions')
     .uid('ceph-promotion')
     .description(
-      'What is promoted, whether it is healthy, what blocks, and how long it takes: the metrics of publish-dashboard',
+      'What is promoted, whether it is healthy, what blocks promotions, and how long they take: the metrics of publish-dashboard',
     )
     .tags(['ceph', 'promotion'])
     .timezone('utc')
@@ -103,7 +103,7 @@ function dashboard() {
     .withPanel(
       stat(
         'Since the last run',
-        'How long ago the pipeline came to a decision. It rises where a schedule has stopped.',
+        'How long ago the pipeline came to a decision. It keeps rising if a schedule has stopped.',
         's',
       )
         .thresholds(limits(3 * 86400, 4 * 86400))
@@ -128,7 +128,7 @@ function dashboard() {
     .withPanel(
       stat(
         'Failed since it was promoted',
-        'For how long a job has failed that passed when the image was promoted.',
+        'For how long a job that passed when the image was promoted has failed.',
         's',
       )
         .span(12)

@@ -47,7 +47,7 @@ const inputs = {
     'current-ceph',
     promotedLabelSchema,
   ),
-  'ledger-key': secret("Key of the HMAC that seals the ledger's records; empty: seals are not checked"),
+  'ledger-key': secret("HMAC key that seals the ledger's records; empty: seals are not checked"),
   url: optional(
     'The store as its readers see it: the `https://` URL of its directory, or an address as for `server`, such as `git`',
     readableSchema,

@@ -84,7 +84,7 @@ const inputs = {
   ),
   ...storeInputs,
   server: optional(`${storeInputs.server.description}; may be empty in a dry run`, storeSchema),
-  'ledger-key': secret("Key of the HMAC that seals the ledger's records; empty: they are not sealed"),
+  'ledger-key': secret("HMAC key that seals the ledger's records; empty: they are not sealed"),
   ...signingInputs,
   'if-criteria-unmet': choice(
     'What to do if the decision is to wait or to reject, or if what is promoted has regressed.',

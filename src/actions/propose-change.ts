@@ -140,7 +140,7 @@ const inputs = {
     'A token that may write contents and pull requests there; it is sent only to the host of `repository` and to `api-url`. With `ssh://` the branch is pushed with the SSH key',
   ),
   username: optional(
-    'With provider gerrit and a token: the account whose HTTP password the token is',
+    'With provider gerrit and a token: the account whose HTTP password is the token',
     v.pipe(lineSchema, v.regex(/^[^:]+$/, 'has a colon in it')),
   ),
   'api-url': optional(

@@ -27,7 +27,7 @@ export const action = defineAction({
     'plain-http': plainHttp,
     'token-hosts': tokenHosts,
     'ca-file': caFile,
-    'ledger-key': secret("Key of the HMAC that seals the ledgers' records; empty: seals are not checked"),
+    'ledger-key': secret("HMAC key that seals the ledgers' records; empty: seals are not checked"),
     keep: withDefault(
       'How many images of each label to keep: the newest ones that are not quarantined. The promoted image, the one before it, images on hold and images that a label names are always kept',
       '10',

@@ -35,7 +35,7 @@ import type { Store } from '../store/store.js';
 import { caInput } from './shared/ca-input.js';
 import { dlrnFrom, dlrnInputs } from './shared/dlrn-inputs.js';
 import { smallApis } from './shared/http.js';
-import { readableSchema, storeInputs, withReader, withStore } from './shared/store-inputs.js';
+import { ADDRESSES, readableSchema, storeInputs, withReader, withStore } from './shared/store-inputs.js';
 
 /** `<branch> <where> [<dlrn-url>]`. */
 const branchLineSchema = v.pipe(
@@ -110,7 +110,7 @@ const inputs = {
   ),
   username: optional('DLRN user, if reading needs one', lineSchema),
   password: dlrnInputs.password,
-  'zuul-url': optional('With `nightly-jobs`: the URL above `/api/tenant/…`', urlSchema),
+  'zuul-url': optional('With `nightly-jobs`: the URL before `/api/tenant/…`', urlSchema),
   'zuul-tenant': optional('With `nightly-jobs`: the tenant', lineSchema),
   'nightly-jobs': list(
     'Zuul jobs that test development builds, one per line; the page shows their newest builds',
@@ -119,7 +119,7 @@ const inputs = {
   output: withDefault('The directory to write to', 'dashboard', lineSchema),
   ...storeInputs,
   server: optional(
-    `${storeInputs.server.description}. The files are published there too; it must not hold labels and a ledger. In git, such as \`git@gh-pages#ceph\`, all runs amend one commit`,
+    `Where the files are published too: ${ADDRESSES}. It must not be a store with labels and a ledger. In git, such as \`git@gh-pages#ceph\`, all runs amend one commit`,
     storeSchema,
   ),
   'ssh-private-key': {
@@ -134,9 +134,9 @@ type Settings = ParsedInputs<typeof inputs>;
 
 export const action = defineAction({
   description:
-    'Writes pages, metrics, a badge and a feed that say what is promoted, whether it is healthy, and what blocks',
+    'Writes pages, metrics, a badge and a feed that say what is promoted, whether it is healthy, and what blocks promotions',
   needs:
-    'nothing to read over HTTP. For branches at `sftp://…` or in git, read access; with `server`, write access there.',
+    'nothing for branches that are read over HTTP; read access to those at `sftp://…` or in git. With `server`, write access there.',
   inputs,
   outputs: {
     page: 'The path of the page; empty in a dry run',

@@ -44,7 +44,7 @@ const inputs = {
     'A directory to write a lost ledger to, from the proofs at `targets`: `ledger/<label>/<n>.json`, to check and to copy into the store. If it is set, nothing else is verified',
     lineSchema,
   ),
-  'ledger-key': secret("Key of the HMAC that seals the ledger's records; empty: seals are not checked"),
+  'ledger-key': secret("HMAC key that seals the ledger's records; empty: seals are not checked"),
   ...verifyInputs,
 };
 

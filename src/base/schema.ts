@@ -76,7 +76,7 @@ export const timeSchema = v.pipe(
 /** RFC 3339 in UTC with whole seconds: the form of times in our files. */
 export const timestampSchema = v.pipe(
   v.string(),
-  v.regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/, (issue) => `${issue.received} is not a time in UTC by RFC 3339`),
+  v.regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/, (issue) => `${issue.received} is not an RFC 3339 time in UTC`),
   v.check((text) => !Number.isNaN(Date.parse(text)), 'is not a time'),
 );
 

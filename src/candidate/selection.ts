@@ -196,7 +196,7 @@ function nothingStable(
   const example = miss === undefined ? '' : `, such as ${JSON.stringify(oneLine(miss.name, 150))}: ${miss.why}`;
   return {
     reason: 'nothing-stable',
-    message: `no tag is stable by scheme ${scheme.name}; there is: ${there}${scheme.isTotal === false ? example : ''}`,
+    message: `no tag is stable under scheme ${scheme.name}; there is: ${there}${scheme.isTotal === false ? example : ''}`,
   };
 }
 

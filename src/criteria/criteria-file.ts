@@ -304,9 +304,9 @@ function excessOf(text: string): string | undefined {
   for (const mark of text) {
     if (mark === '[' || mark === '{') depth += 1;
     else if (mark === ']' || mark === '}') depth -= 1;
-    if (depth > MAX_DEPTH) return `lists or mappings within ${MAX_DEPTH} others`;
+    if (depth > MAX_DEPTH) return `lists or mappings nested more than ${MAX_DEPTH} deep`;
   }
-  if (/^[ \t]*(?:[-?:][ \t]+){50}/m.test(text)) return 'lists within 50 others on one line';
+  if (/^[ \t]*(?:[-?:][ \t]+){50}/m.test(text)) return '50 nested lists on one line';
   const properties = text.match(/(?:^|[\s,[{])[&!]/g) ?? [];
   return properties.length > MAX_PROPERTIES ? `more than ${MAX_PROPERTIES} anchors and tags` : undefined;
 }
@@ -323,7 +323,7 @@ export function parseCriteria(content: string, label: string, what = 'criteria')
   const own = Object.entries(file).find(([name]) => name === label);
   if (own === undefined) {
     const there = Object.keys(file).join(', ');
-    throw new UserError(`${what}: no label ${JSON.stringify(label)} in it; there is ${there}`, {
+    throw new UserError(`${what}: has no label ${JSON.stringify(label)}; it has ${there}`, {
       hint: 'promoted-label',
     });
   }

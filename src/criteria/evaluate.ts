@@ -286,7 +286,7 @@ const SHORT_WHILE = 2 * 86_400;
 
 function wayOutOf({ source, timestamp }: JobResult, now: number): string {
   if (timestamp > now && timestamp - now < SHORT_WHILE) {
-    return `from ${rfc3339(timestamp - CLOCK_SKEW)} on this failure counts, and a newer pass counts too`;
+    return `from ${rfc3339(timestamp - CLOCK_SKEW)} on, this failure counts, and a newer pass counts too`;
   }
   const removed = source === 'dlrn' ? "have the vote removed from DLRN's database" : 'have the result removed';
   return `a new pass does not help; ${removed}, waive the job, or force the promotion`;

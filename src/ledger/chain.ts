@@ -19,7 +19,7 @@ export function checkRecord(
   const { record } = parsed.value;
   const problem =
     chainProblem(record, n, before) ??
-    (record.label === label ? undefined : `it is of label ${record.label}, not of ${label}`) ??
+    (record.label === label ? undefined : `its label is ${record.label}, not ${label}`) ??
     replayProblem(record) ??
     (key === undefined ? undefined : sealProblem(parsed.value, key)) ??
     contentProblem(record) ??

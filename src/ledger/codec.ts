@@ -173,7 +173,9 @@ export function formatRecord(record: LedgerRecord, key: string | undefined): Buf
 export function sealProblem({ record, hmac }: ReadRecord, key: string): string | undefined {
   if (hmac === undefined) return 'it has no HMAC, although a ledger key is set';
   const expected = hmacOf(v.parse(ledgerRecordSchema, toFile(record)), key);
-  return timingSafeEqual(Buffer.from(hmac), Buffer.from(expected)) ? undefined : 'its HMAC is not by the ledger key';
+  return timingSafeEqual(Buffer.from(hmac), Buffer.from(expected))
+    ? undefined
+    : 'its HMAC was not made with the ledger key';
 }
 
 /** In hex. A record names the record before it by this hash, and record 1's hash identifies the ledger. */

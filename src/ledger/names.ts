@@ -15,8 +15,8 @@ const TESTING = '-testing';
 
 function collision(name: string): string | undefined {
   if (RESERVED.has(name.toLowerCase())) return 'is a reserved word';
-  if (name.startsWith(PREVIOUS)) return `begins with ${PREVIOUS}, as the label of the promotion before does`;
-  if (name.endsWith('.json')) return 'ends with .json, as a candidate file does';
+  if (name.startsWith(PREVIOUS)) return `begins with ${PREVIOUS}, like the label of the image promoted before`;
+  if (name.endsWith('.json')) return 'ends with .json, like a candidate file';
   return undefined;
 }
 

@@ -63,7 +63,9 @@ function adviseOnPipeline(branch: Advised, workflow: Workflow, command: Command,
 function adviseOnEmpty(branch: Advised, command: Command): Step[] {
   if (branch['label-tag'] === null)
     return [step('Run the first promotion.', { command: command(), howTo: 'add-a-branch' })];
-  return [step(`Adopt ${branch['label-tag']}: the label names it, and no ledger does.`, { howTo: 'move-from-rdo' })];
+  return [
+    step(`Adopt ${branch['label-tag']}: the label names it, but there is no ledger.`, { howTo: 'move-from-rdo' }),
+  ];
 }
 
 function adviseOnCandidate(branch: Advised, command: Command): Step[] {
@@ -128,11 +130,11 @@ const PROBLEMS: readonly {
   },
   {
     source: 'last decision',
-    what: 'Run the promotion: it writes its last decision anew.',
+    what: 'Run the promotion: it writes the last decision again.',
     howTo: 'monitor',
     rerun: true,
   },
-  { source: 'label', what: 'Run the promotion: it sets the label right.', howTo: 'monitor', rerun: true },
+  { source: 'label', what: 'Run the promotion: it corrects the label.', howTo: 'monitor', rerun: true },
   { source: 'candidate label', what: 'Run the promotion: it publishes a candidate.', howTo: 'monitor', rerun: true },
   { source: 'criteria', what: 'Correct the criteria file.', howTo: 'add-a-job' },
 ];

@@ -63,7 +63,7 @@ function votedSince({ evaluations }: BranchModel, decision: NonNullable<BranchMo
   const { digest } = candidateOf(decision.reference);
   const voted = evaluations.find((evaluation) => evaluation.digest === digest)?.['evaluated-at'];
   if (voted === undefined || seconds(voted) <= seconds(decision['decided-at'])) return undefined;
-  return markup`<p>Votes arrived after this decision, the newest ${when(voted)}. The candidates below include them; the next run decides by them.</p>
+  return markup`<p>Votes arrived after this decision, the newest ${when(voted)}. The candidates below include them; the next run decides with them.</p>
 `;
 }
 
@@ -208,5 +208,5 @@ function exceptions(branch: BranchModel, { now }: View): Markup {
   const ban = (words: string, state: JobState['state']) => (one: BranchModel['holds'][number]) =>
     markup`<li class="${state}">${icon(state)}<span>${image(one)} <span class="state">${words}</span> since ${when(one.since)}</span> <span class="said soft"><bdi>${one.who}</bdi>: <bdi>${one.reason}</bdi></span></li>
 `;
-  return markup`<ul class="jobs">${waivers.map(waiver)}${holds.map(ban('on hold until it is lifted or a newer version is promoted,', 'waived'))}${quarantine.map(ban('quarantined forever', 'unmet'))}</ul>`;
+  return markup`<ul class="jobs">${waivers.map(waiver)}${holds.map(ban('on hold until the hold is lifted or a newer version is promoted,', 'waived'))}${quarantine.map(ban('quarantined forever', 'unmet'))}</ul>`;
 }

@@ -69,7 +69,7 @@ const BRANCH_FAMILIES: readonly BranchFamily[] = [
   },
   {
     name: 'ceph_promotion_regressed_since_timestamp_seconds',
-    help: 'Since when a job has failed that passed when the image was promoted.',
+    help: 'Since when a job that passed when the image was promoted has failed.',
     samples: ({ health: { state, jobs } }) =>
       jobs.flatMap(({ job, since }): Sample[] =>
         state !== 'regressed' || since === null ? [] : [[{ job_name: job }, seconds(since)]],

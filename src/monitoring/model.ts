@@ -223,7 +223,7 @@ const nightlyJobSchema = v.strictObject({
       v.strictObject({
         outcome: v.pipe(
           v.picklist(['success', 'failure', 'running', 'unknown']),
-          v.description('unknown: it ended for another reason than its test'),
+          v.description('unknown: it ended for a reason other than its test'),
         ),
         result: v.pipe(v.nullable(v.string()), v.description("Zuul's result; null while it runs")),
         when: v.pipe(v.nullable(timestampSchema), v.description('When it ended; if it runs, when it began')),

@@ -99,7 +99,7 @@ function shared({ jobs }: Page): Markup {
       : markup`<dt>Jobs<dd><ul>${names.map(([job, short]) => markup`<li><bdi>${short}</bdi> is <code><bdi>${job}</bdi></code>`)}</ul>
 `;
   const look = `oras discover --format json --artifact-type ${RECORD_TYPE}`;
-  return markup`<div class="panel"><dl class="shared">${key}<dt>Proof<dd>A record is attached to its image in each target that keeps referrers. To see which do, add what the record says at <em>Pull from</em>:${command(look)}${linkTo(`${HOW_TO}/verify-and-prune.md`, markup`Verify the ledger`)}, ${linkTo(`${HOW_TO}/verify-signatures.md`, markup`verify the signature`)}</dl></div>
+  return markup`<div class="panel"><dl class="shared">${key}<dt>Proof<dd>A record is attached to its image in each target that keeps referrers. To see whether a target has it, append the record's <em>Pull from</em>:${command(look)}${linkTo(`${HOW_TO}/verify-and-prune.md`, markup`Verify the ledger`)}, ${linkTo(`${HOW_TO}/verify-signatures.md`, markup`verify the signature`)}</dl></div>
 `;
 }
 

@@ -37,7 +37,7 @@ function wrong(line: string): UserError {
   return new UserError(
     `${JSON.stringify(line)} is neither a repository such as quay.io/tripleomastercentos9/daemon ` +
       'nor a companion such as quay.io/prometheus/prometheus:v2.33.4 -> quay.io/tripleomastercentos9/prometheus' +
-      (line.includes(',') ? '; write one a line' : ''),
+      (line.includes(',') ? '; write one per line' : ''),
   );
 }
 
@@ -58,7 +58,7 @@ function refuseCollisions(repositories: readonly Repository[]): void {
   for (const repository of repositories) {
     const key = canonicalRepository(repository);
     if (seen.has(key)) {
-      throw new UserError(`two lines end in the same repository ${formatRepository(repository)}`);
+      throw new UserError(`two lines have the same target ${formatRepository(repository)}`);
     }
     seen.add(key);
   }

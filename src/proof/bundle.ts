@@ -49,7 +49,7 @@ export async function openBundle(bytes: Uint8Array, authority: Authority): Promi
     // This also refuses more than one signature.
     bundle = bundleFromJSON(JSON.parse(Buffer.from(bytes).toString('utf8')));
   } catch {
-    return { problem: 'it is not a Sigstore bundle, or not the whole of it' };
+    return { problem: 'it is not a Sigstore bundle, or it is incomplete' };
   }
   if (bundle.content.$case !== 'dsseEnvelope') return { problem: 'it signs no statement' };
   const { payload, payloadType } = bundle.content.dsseEnvelope;

@@ -28,7 +28,7 @@ export function keylessSigner({ fulcioUrl, rekorUrl, fetchToken, now }: KeylessO
     return token.text;
   };
   return {
-    who: `the identity of this run, by ${fulcioUrl.host}`,
+    who: `the identity of this run, certified by ${fulcioUrl.host}`,
     ready: async () => void (await ready()),
     async sign(statement) {
       const [{ DSSEBundleBuilder, FulcioSigner, RekorWitness }, { bundleToJSON }] = await Promise.all([
@@ -83,7 +83,7 @@ async function openByItsCertificate(bytes: Uint8Array): Promise<Opened> {
     if (statement === undefined || !fits || mediaType !== BUNDLE_TYPE) return { problem: 'its signature does not fit' };
     return { statement, by: oneLine(certificate.subjectAltName ?? 'a certificate', 200) };
   } catch {
-    return { problem: 'it is not a Sigstore bundle, or not the whole of it' };
+    return { problem: 'it is not a Sigstore bundle, or it is incomplete' };
   }
 }
 

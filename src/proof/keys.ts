@@ -22,9 +22,7 @@ export function readSigningKey(text: string, password: string | undefined): KeyO
     key = createPrivateKey({ key: pem, format: 'pem', ...(password !== undefined && { passphrase: password }) });
   } catch {
     // OpenSSL's message is left out, since it might quote the key.
-    throw refuseSigning(
-      type === 'PRIVATE KEY' ? 'is damaged, or not the whole of it' : 'is damaged, or its password is wrong',
-    );
+    throw refuseSigning(type === 'PRIVATE KEY' ? 'is damaged or incomplete' : 'is damaged, or its password is wrong');
   }
   if (!isSuitable(key)) throw refuseSigning(`is not ${KINDS}`);
   return key;
@@ -56,7 +54,9 @@ export function readPublicKeys(text: string): readonly KeyObject[] {
   const blocks = text.match(PUBLIC_KEY) ?? [];
   if (blocks.length === 0 || text.replace(PUBLIC_KEY, '').trim() !== '') {
     throw refusePublic(
-      /PRIVATE KEY-----/.test(text) ? 'is a private key' : 'is not -----BEGIN PUBLIC KEY----- in PEM, and nothing else',
+      /PRIVATE KEY-----/.test(text)
+        ? 'is a private key'
+        : 'must be -----BEGIN PUBLIC KEY----- in PEM, and nothing else',
     );
   }
   if (blocks.length > MAX_KEYS) throw refusePublic(`is more than ${MAX_KEYS} keys`);
@@ -65,7 +65,7 @@ export function readPublicKeys(text: string): readonly KeyObject[] {
     try {
       key = createPublicKey(block);
     } catch {
-      throw refusePublic('is damaged, or not the whole of it');
+      throw refusePublic('is damaged or incomplete');
     }
     if (!isSuitable(key)) throw refusePublic(`is not ${KINDS}`);
     return key;

@@ -182,7 +182,9 @@ export async function findStatement(
     else return { by: opened.by, sha256: sha256(bytes) };
   }
   const [first] = problems;
-  return { problem: first === undefined ? 'there is none' : `${problems.length} do not count; one: ${first}` };
+  return {
+    problem: first === undefined ? 'there is none' : `${problems.length} do not count, the first because ${first}`,
+  };
 }
 
 /** The promotion of an image to a target by a ledger's head, which a signature must confirm. */
@@ -237,7 +239,7 @@ export async function verifySigned(registry: Registry, signed: Signed, authority
   }
   if (by !== undefined) return { by };
   const [first] = problems;
-  const why = first === undefined ? 'there is none' : `${problems.length} do not count; one: ${first}`;
+  const why = first === undefined ? 'there is none' : `${problems.length} do not count, the first because ${first}`;
   return { problem: `${where}: no valid statement that ledger record ${end.n} promotes it: ${why}` };
 }
 

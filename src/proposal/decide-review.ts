@@ -95,7 +95,7 @@ export function decidePatchSet(
   own: LedgerEnd | undefined,
 ): 'push' | { readonly why: string; readonly isWarning: boolean } {
   if (newest === undefined) {
-    const why = 'Gerrit has this commit already, and does not show if it is the newest patch set';
+    const why = 'Gerrit has this commit already, and does not show whether it is the newest patch set';
     return { why, isWarning: false };
   }
   // Anybody may have made it: a rebase in the browser has another committer.

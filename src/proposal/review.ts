@@ -75,7 +75,7 @@ export async function reviewChange(
 
   const changeId = open?.changeId ?? fresh(reviews.map((review) => review.changeId));
   const commit = changeId === firstId ? first : await commitFor(changeId);
-  if (commit === undefined) throw new Error('a commit of other files than the base has changes nothing');
+  if (commit === undefined) throw new Error('no commit, although the files differ from those of the base');
   let answer = await branch.pushForReview(commit, gerrit.topic);
   if (answer.result === 'unchanged') {
     const newest = await branch.newestPatchSet(commit);

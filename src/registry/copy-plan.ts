@@ -124,7 +124,7 @@ async function prepare(access: Access, copy: Copy, options: CopyOptions, find: F
 function warnOfLeftBehind({ source, target }: Copy, { leftBehind }: Content, log: Log): void {
   if (leftBehind.length === 0) return;
   log.warning(
-    `${named(target.repository, target.tag)}: ${leftBehind.length} layers stay behind, since their type forbids ` +
+    `${named(target.repository, target.tag)}: ${leftBehind.length} layers are not copied, since their type forbids ` +
       `distribution, such as ${leftBehind[0]?.digest} of ${named(source.repository, source.digest)}`,
   );
 }

@@ -63,11 +63,11 @@ async function find(options: FindOptions): Promise<Found> {
   });
   const by = listing === 'quay' ? "Quay's API" : 'the distribution API';
   const leftOut = narrowed ? ', where those that cannot be stable were left out' : '';
-  log.info(`${image}: ${tags.length} tags read by ${by}${leftOut}`);
+  log.info(`${image}: ${tags.length} tags read with ${by}${leftOut}`);
   checkListing(tags.length, options.knownTags);
 
   if (tags.length === 0) {
-    const what = narrowed ? `none of its tags can be stable by scheme ${policy.scheme.name}` : 'it has no tags';
+    const what = narrowed ? `none of its tags can be stable under scheme ${policy.scheme.name}` : 'it has no tags';
     throw new UserError(`${image}: ${what}`, { hint: narrowed ? 'scheme' : 'image' });
   }
   const { selection, digest } = await select(options, tags);

@@ -170,17 +170,17 @@ export async function putManifest(
     if (there === digest) return { linksSubject };
     const refused = await access.refusal(request, answer);
     if (refused.kind !== 'conflict') throw refused;
-    const line = `${what}: was to be set to ${digest}, and is ${there ?? 'not there'}`;
+    const line = `${what}: should be ${digest}, but is ${there ?? 'not there'}`;
     throw new ServiceError('conflict', line, { cause: refused });
   }
   const stored = contentDigest(answer, what);
   if (stored !== undefined && stored !== digestOf(bytes, stored)) {
-    throw new ServiceError('digest-mismatch', `${what}: ${digest} was sent and ${stored} stored`);
+    throw new ServiceError('digest-mismatch', `${what}: ${digest} was sent, but ${stored} was stored`);
   }
   if ((stored === undefined || answer.status !== 201) && !isDigest(reference)) {
     const found = await settledDigestAt(access, repository, reference, digest);
     if (found !== digest) {
-      throw new ServiceError('conflict', `${what}: was to be set to ${digest}, and is ${found ?? 'not there'}`);
+      throw new ServiceError('conflict', `${what}: should be ${digest}, but is ${found ?? 'not there'}`);
     }
   }
   access.memory.keep(digest, { bytes, mediaType });

@@ -322,7 +322,7 @@ export async function putReferrers(
   const [first] = refused;
   if (first === undefined) return;
   log.warning(
-    `the target does not keep all referrers (signatures and the like), refused ${refused.length} times: ${first.message}`,
+    `the target does not keep all referrers (signatures and the like); refusals: ${refused.length}, such as ${first.message}`,
   );
 }
 

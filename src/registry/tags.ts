@@ -40,7 +40,8 @@ export async function listTags(
   if (isQuay || (listing === 'auto' && times)) {
     const tags = await tryQuay(access, repository, filter, listing, log);
     if (tags !== undefined) return { tags, listing: 'quay', narrowed: filter !== '' };
-    if (isQuay) log.info(`${formatRepository(repository)}: Quay's API lists no tags; listing by the distribution API`);
+    if (isQuay)
+      log.info(`${formatRepository(repository)}: Quay's API lists no tags; listing with the distribution API`);
   }
   const { names, narrowed } = await listByDistribution(access, repository, firstPage, prefix);
   return { tags: names.map((name) => ({ name })), listing: 'distribution', narrowed };
@@ -55,7 +56,7 @@ async function tryQuay(
   log: Log,
 ): Promise<readonly ListedTag[] | undefined> {
   const isOptional = listing === 'auto';
-  const what = `${formatRepository(repository)}: no tag listing by Quay's API`;
+  const what = `${formatRepository(repository)}: no tag listing from Quay's API`;
   try {
     const tags = await listByQuay(access, repository, filter, isOptional);
     if (tags !== undefined || isOptional) return tags;

@@ -60,7 +60,7 @@ async function evaluateCandidate(
   const banned = findBan(head, candidate.digest, contents);
   if (banned?.kind === 'quarantine') return nothing('reject', describeBan(banned));
   if (banned?.kind === 'hold')
-    return nothing('wait', `${describeBan(banned)}; a newer version or a lift ends the hold`);
+    return nothing('wait', `${describeBan(banned)}; the hold ends with a newer version, or when a person lifts it`);
   if (report.verdict !== 'promote') return nothing(report.verdict, report.reason);
   const guard = refuseDowngrade(candidate, setting, head) ?? (await refuseMovedSource(candidate, facts));
   if (guard !== undefined) return guard;

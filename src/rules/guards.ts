@@ -36,7 +36,7 @@ export async function refuseMovedSource(candidate: Candidate, facts: Facts): Pro
 
 export function describeBan({ kind, ban }: Banned): string {
   const state = kind === 'hold' ? 'on hold' : 'quarantined';
-  return `${ban.tag} (${ban.digest}) is ${state} since ${ban.since} by ${ban.who}: ${ban.reason}`;
+  return `${ban.tag} (${ban.digest}) is ${state} (since ${ban.since}, by ${ban.who}): ${ban.reason}`;
 }
 
 /** A decision that keeps what is promoted. */

@@ -22,7 +22,7 @@ export async function findImage(
   if (published === undefined || found === undefined) return published ?? found;
   if (published.digest === found.digest) return published;
   return refuse(
-    `${named} is published as ${formatCandidate(published)}, and is ${digest} at the source: say which one is meant, by its digest`,
+    `${named} is published as ${formatCandidate(published)}, and is ${digest} at the source: name the one that you mean by its digest`,
     'reference',
   );
 }

@@ -78,7 +78,7 @@ export function parsing<I, T>(parse: (value: I) => T) {
   });
 }
 
-/** A list with one item a line; blank lines are ignored. */
+/** A list with one item per line; blank lines are ignored. */
 export function list<T>(description: string, item: v.GenericSchema<string, T>): Input<T[]> {
   const schema = v.pipe(linesSchema, v.array(item));
   return { description, default: '', secret: false, schema, absent: { value: [] } };

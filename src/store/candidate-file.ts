@@ -70,6 +70,6 @@ export function candidateFileName(tag: Tag): string {
 export function parseCandidateFile(text: string, tag: Tag, where: string): CandidateFile {
   const refuse = (problem: string) => new ServiceError('bad-answer', `${where}: is not a candidate file: ${problem}`);
   const file = parseJson(candidateFileSchema, text, refuse);
-  if (file.tag !== tag) throw refuse(`it is of tag ${file.tag}, not of ${tag}`);
+  if (file.tag !== tag) throw refuse(`its tag is ${file.tag}, not ${tag}`);
   return file;
 }

@@ -51,7 +51,7 @@ export async function readCandidate(options: ReadCandidateOptions): Promise<Cons
   throw new ServiceError(
     'forbidden',
     `${store.where}: label ${label} names an image of ${formatRepository(found.repository)}; ` +
-      `accepted are only those of ${images.map(formatRepository).join(', ')}`,
+      `only those of ${images.map(formatRepository).join(', ')} are accepted`,
     { hint: 'image' },
   );
 }

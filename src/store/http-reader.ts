@@ -71,7 +71,7 @@ async function get(http: Http, url: URL, maxBytes: number): Promise<TextResponse
   if (answer.status === 404) return undefined;
   const way =
     answer.status === 403
-      ? ": is the file's mode such that the web server may read it, and does it follow links that another account owns?"
+      ? ': may the web server read the file, and does it follow links that another account owns?'
       : '';
   throw new ServiceError(kindOfStatus(answer.status), `${describe(request)}: answered ${answer.status}${way}`);
 }

@@ -125,7 +125,7 @@ function foreignOwners(rights: StoreRights, { where, promotedLabel, candidateLab
       problems.push(
         unsafe(
           `${where}: ${path} above it belongs to the account that publishes ${candidateLabel} (uid ${publisher}), ` +
-            'which can so replace it: give that to root',
+            'which can therefore replace it: give that directory to root',
         ),
       );
     }
@@ -138,7 +138,7 @@ function foreignOwners(rights: StoreRights, { where, promotedLabel, candidateLab
   if (label !== undefined && !trusted.has(label.owner)) {
     problems.push(
       unsafe(
-        `${where}/${promotedLabel}: belongs to another account (uid ${label.owner}) than its ledger (uid ${promoter}): ` +
+        `${where}/${promotedLabel}: belongs to a different account (uid ${label.owner}) than its ledger (uid ${promoter}): ` +
           'remove it; the next run creates it again',
       ),
     );
@@ -147,7 +147,7 @@ function foreignOwners(rights: StoreRights, { where, promotedLabel, candidateLab
     if (trusted.has(owner)) continue;
     problems.push(
       unsafe(
-        `${where}/ledger/${promotedLabel}/${name}: belongs to another account (uid ${owner}) than its directory ` +
+        `${where}/ledger/${promotedLabel}/${name}: belongs to a different account (uid ${owner}) than its directory ` +
           `(uid ${promoter}): find out who wrote it, then run chown`,
       ),
     );

@@ -22,7 +22,7 @@ function parseServer(text: string): ServerAddress | string {
   const match = FORM.exec(text);
   if (match === null) return `${otherForm(text)}; write ${EXAMPLE}, or git+https://host/owner/repository`;
   const [, rawUser, rawHost = '', port = '22', rawPath, rest] = match;
-  if (rawUser?.includes(':')) return 'has a password in it: log in by ssh-private-key or by an agent';
+  if (rawUser?.includes(':')) return 'has a password in it: log in with ssh-private-key or with an agent';
   if (rest !== undefined) return 'has a query or fragment; write ? as %3F and # as %23';
   const user = decode(rawUser ?? '');
   if (user === undefined || user === '') return `names no user: write ${EXAMPLE}`;

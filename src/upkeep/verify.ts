@@ -94,7 +94,7 @@ async function lostWayBack(registry: Registry, records: readonly LedgerRecord[])
   for (const { repository, tag, digest } of back?.targets ?? []) {
     if (!head?.targets.some((one) => sameRepository(one.repository, repository))) continue;
     if ((await registry.repository(repository).resolve(tag))?.digest === digest) continue;
-    return `${tag}, the way back, is not at ${formatRepository(repository)}`;
+    return `${tag}, which a rollback would go back to, is not at ${formatRepository(repository)}`;
   }
   return undefined;
 }

@@ -69,7 +69,7 @@ describe('what is asked', () => {
 
 describe('what is refused', () => {
   test.each<[string, RequestSettings, Requester, string]>([
-    ['two at once', { ...FORCE, 'rollback-to': 'previous' }, ALICE, 'inputs force-tag and rollback-to: only one'],
+    ['two at once', { ...FORCE, 'rollback-to': 'previous' }, ALICE, 'inputs force-tag and rollback-to: set only one'],
     ['no confirmation', { ...FORCE, 'force-confirm': undefined }, ALICE, 'input force-confirm: ""'],
     ['no reason', { ...FORCE, 'force-reason': undefined }, ALICE, 'input force-reason: force-tag needs a reason'],
     ['no tag', { ...FORCE, 'force-tag': undefined }, ALICE, 'input force-confirm: set, but nothing is forced'],
@@ -116,10 +116,15 @@ describe('what is refused', () => {
       'a branch that is not allowed',
       FORCE,
       { ...ALICE, ref: 'refs/heads/try', defaultBranch: 'main' },
-      'input allowed-refs: this run is on refs/heads/try; it may change something only on main',
+      'input allowed-refs: this run is on refs/heads/try; only runs on main may change anything',
     ],
-    ['a schedule', FORCE, { ...ALICE, event: 'schedule' }, 'needs workflow_dispatch, but this run is by schedule'],
-    ['no event', FORCE, { ...ALICE, event: '' }, 'this run is by no event'],
+    [
+      'a schedule',
+      FORCE,
+      { ...ALICE, event: 'schedule' },
+      'needs workflow_dispatch, but this run was started by schedule',
+    ],
+    ['no event', FORCE, { ...ALICE, event: '' }, 'nothing says what started this run'],
     [
       'a periodic build of Zuul',
       { ...FORCE, 'manual-pipelines': ['ceph-decision'] },

@@ -29,7 +29,7 @@ describe('who signs', () => {
     ['nothing is set', {}, undefined],
     ['there is a key', { 'signing-key': KEY.secret }, /^key [0-9a-f]{16}$/],
     ['there is a key, and sign is off', { 'signing-key': KEY.secret, sign: 'off' as const }, undefined],
-    ['sign is keyless', { sign: 'keyless' as const }, /identity of this run, by fulcio.example/],
+    ['sign is keyless', { sign: 'keyless' as const }, /identity of this run, certified by fulcio.example/],
   ])('if %s', (_, settings, who) => {
     const signing = read(settings);
     if (who === undefined) expect(signing).toBeUndefined();

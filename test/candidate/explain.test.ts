@@ -45,7 +45,7 @@ describe('explaining', () => {
   test('no choice: why, and which tags there were', () => {
     expect(explain(select(listed([])))).toEqual(['the listing has no tags', '0 tags read']);
     expect(explain(select(listed(['latest', 'x'])))).toEqual([
-      'no tag is stable by scheme ceph-daemon; there is: 1 alias, 1 other',
+      'no tag is stable under scheme ceph-daemon; there is: 1 alias, 1 other',
       '2 tags read: 1 alias, 1 other',
     ]);
     expect(explain(select(listed([bare, hostile]), { flavor: 'reef' }))).toEqual([

@@ -124,7 +124,7 @@ describe('nothing is chosen', () => {
 
   test('where it matches nothing', () => {
     expect(answerOf('v(?<version>.+)', ['1.2.3', 'latest'])).toBe(
-      'nothing-stable: no tag is stable by scheme pattern; there is: 2 other',
+      'nothing-stable: no tag is stable under scheme pattern; there is: 2 other',
     );
   });
 

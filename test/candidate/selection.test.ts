@@ -403,7 +403,7 @@ describe('what is said', () => {
       'nothing stable',
       ['latest', 'latest-pacific', tag('6.0.0rc1 pacific centos-8'), 'x'],
       X86,
-      'no tag is stable by scheme ceph-daemon; there is: 1 near-miss, 2 alias, 1 other',
+      'no tag is stable under scheme ceph-daemon; there is: 1 near-miss, 2 alias, 1 other',
     ],
     [
       'no such flavor',

@@ -71,7 +71,7 @@ const refused: readonly [string, string, string][] = [
     ),
     'alias',
   ],
-  ['another label', 'current-tripleo: [a]', 'no label "current-ceph" in it; there is current-tripleo'],
+  ['another label', 'current-tripleo: [a]', 'has no label "current-ceph"; it has current-tripleo'],
   ['nothing under the label', 'current-ceph:', 'current-ceph: null is not a mapping'],
   [
     'an unknown key',
@@ -141,9 +141,9 @@ describe('what is refused, by one line that names it', () => {
 
 /** Each would keep the parser busy for minutes, or exhaust its stack. They end within the time limit of a test. */
 test.each([
-  ['[ within [', '['.repeat(250_000), 'within 100 others'],
-  ['{ within {', '{'.repeat(250_000), 'within 100 others'],
-  ['- within -', '- '.repeat(125_000), 'within 50 others'],
+  ['[ within [', '['.repeat(250_000), 'nested more than 100 deep'],
+  ['{ within {', '{'.repeat(250_000), 'nested more than 100 deep'],
+  ['- within -', '- '.repeat(125_000), '50 nested lists'],
   ['anchors', '&a '.repeat(80_000), 'anchors and tags'],
   ['tags', '!a\n'.repeat(80_000), 'anchors and tags'],
   ['many jobs', `current-ceph: [${Array.from({ length: 30_000 }, (_, n) => `j${n}`)}]`, 'more than 1000 jobs'],
@@ -185,7 +185,7 @@ describe("the configuration of RDO's promoter", () => {
   });
 
   test('must have the label that is asked for; otherwise the error lists its labels', () => {
-    expect(() => read(rdo('{criteria: [a]}'), 'other')).toThrow('no label "other" in it; there is current-ceph');
+    expect(() => read(rdo('{criteria: [a]}'), 'other')).toThrow('has no label "other"; it has current-ceph');
   });
 
   test('is not a file with a label named promotions', () => {

@@ -516,7 +516,7 @@ describe('a failure with an impossible time', () => {
     ],
     ['before 1970', { timestamp: -1 }, 'a new pass does not help; have the vote removed'],
     ['of Zuul', { timestamp: -1, source: 'zuul' }, 'a new pass does not help; have the result removed'],
-    ['some minutes ahead', { timestamp: NOW + 900 }, 'from 2026-11-24T02:10:00Z on this failure counts'],
+    ['some minutes ahead', { timestamp: NOW + 900 }, 'from 2026-11-24T02:10:00Z on, this failure counts'],
   ])('%s is shown with its link and what helps', (_, rest, wayOut) => {
     const record = decide(BOTH, [passed('a'), passed('b'), failed('b', { ...URL, ...rest })]);
     expect(record.jobs[1]).toMatchObject({ job: 'b', state: 'unknown', ...URL });

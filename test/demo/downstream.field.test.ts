@@ -229,7 +229,9 @@ test(
   async () => {
     const { status, log } = await run('promotion.yml');
     expect(log).toContain(`current-ceph: wait: ${TAG} `);
-    expect(log).toMatch(/is on hold since .* by alice: try; a newer version or a lift ends the hold/);
+    expect(log).toMatch(
+      /is on hold \(since .*, by alice\): try; the hold ends with a newer version, or when a person lifts it/,
+    );
     expect(status).toBe(0);
     await expect(ledgerRecord('current-ceph', 7)).rejects.toThrow('ENOENT');
     await byHand({ 'lift-hold': TAG });

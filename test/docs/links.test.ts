@@ -26,6 +26,6 @@ test.each(everyPage)('the links of %s lead to files and headings', (page) => {
 
 test('a fragment is made from a heading as forges do', () => {
   const page =
-    '# Sign by a key\n\n## Let `sshd` log in: *how*?\n\n```bash\n# no heading\n```\n\n### [A link](x.md) to it\n';
-  expect(anchorsOf(page)).toEqual(['sign-by-a-key', 'let-sshd-log-in-how', 'a-link-to-it']);
+    '# Sign with a key\n\n## Let `sshd` log in: *how*?\n\n```bash\n# no heading\n```\n\n### [A link](x.md) to it\n';
+  expect(anchorsOf(page)).toEqual(['sign-with-a-key', 'let-sshd-log-in-how', 'a-link-to-it']);
 });

@@ -164,7 +164,11 @@ describe('the image server', () => {
       [{}, { ...forgery, n: 4 }, 'it says that it is record 4'],
       [{}, { ...forgery, 'prev-sha256': '0'.repeat(64) }, 'its prev-sha256 is not that of record 2'],
       [{ 'ledger-key': 'a key of ours' }, forgery, 'it has no HMAC'],
-      [{ 'ledger-key': 'a key of ours' }, { ...forgery, hmac: '0'.repeat(64) }, 'its HMAC is not by the ledger key'],
+      [
+        { 'ledger-key': 'a key of ours' },
+        { ...forgery, hmac: '0'.repeat(64) },
+        'its HMAC was not made with the ledger key',
+      ],
     ];
     try {
       for (const [inputs, record, problem] of attacks) {

@@ -100,7 +100,7 @@ test('an operator forces, a person in Zuul rolls back and holds, and the ledger 
 test.each<[string, Readonly<Record<string, string>>, string]>([
   ['a periodic build', { ...BUILD, ZUUL_PIPELINE: 'periodic' }, 'this build is in periodic'],
   ['a build that nobody is named for', { ...BUILD, ZUUL_USER: '' }, 'nobody is not in allowed-actors'],
-  ['nobody at a command line', {}, 'this run is by no event'],
+  ['nobody at a command line', {}, 'nothing says what started this run'],
 ])('%s decides nothing', async (_, env, message) => {
   const { status, errors } = await decide({ hold: NEWER }, env);
   expect(status).toBe(1);

@@ -126,15 +126,10 @@ describe('what is wrong is reported, and the rest is still checked', () => {
       'another ledger key',
       () => LEDGER,
       { 'ledger-key': 'x' },
-      /record 1 not trusted: its HMAC is not by the ledger key/,
+      /record 1 not trusted: its HMAC was not made with the ledger key/,
     ],
     ['a wrong password of DLRN', () => 'DLRN login', { password: 'x' }, /DLRN refuses the login/],
-    [
-      'criteria of another label',
-      () => 'criteria',
-      { 'promoted-label': 'x' },
-      /no label "x" in it; there is current-ceph/,
-    ],
+    ['criteria of another label', () => 'criteria', { 'promoted-label': 'x' }, /has no label "x"; it has current-ceph/],
   ])('%s', async (_, what, inputs, line) => {
     const { server } = inputs;
     const done = await run({

@@ -305,7 +305,7 @@ describe('criteria', () => {
     [
       'another label',
       'other: [a]',
-      /^input criteria: no label "current-ceph" in it; .*; check the input promoted-label$/,
+      /^input criteria: has no label "current-ceph"; .*; check the input promoted-label$/,
     ],
     ['no job', 'current-ceph: []', /^input criteria: current-ceph/],
     ['an unknown key', 'current-ceph: {jobs: [a]}', 'unknown key'],

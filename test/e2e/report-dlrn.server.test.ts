@@ -106,7 +106,7 @@ describe('a report is on', () => {
     [
       'two things',
       { 'aggregate-hash': 'a'.repeat(32), 'repository-url': 'https://trunk.example/current-tripleo' },
-      'inputs aggregate-hash and repository-url: only one of them',
+      'inputs aggregate-hash and repository-url: set only one of them',
     ],
     ['half a build', { 'commit-hash': 'c'.repeat(40) }, 'input distro-hash: not set, but commit-hash is'],
     ['the other half', { 'distro-hash': 'd'.repeat(40) }, 'input commit-hash: not set, but distro-hash is'],

@@ -77,7 +77,7 @@ describe('what it refuses, in one line', () => {
       'v5',
       { reference: `quay.io/eve/x:v5@${DIGEST}`, tag: 'v5', digest: DIGEST },
       { ceph_candidate_images: ['quay.io/ceph/ceph'] },
-      'accepted are only those of quay.io/ceph/ceph',
+      'only those of quay.io/ceph/ceph are accepted',
     ],
     [
       'a server that is not there',

@@ -119,7 +119,7 @@ describe('the head', () => {
       /record 1 not trusted: it is missing, and record 2 is there/,
     ],
     ['another number', ([a, b]) => [a, forge(b, { n: 3 })], {}, /says that it is record 3/],
-    ['another label', ([a, b]) => [a, forge(b, { label: 'other' })], {}, /is of label other/],
+    ['another label', ([a, b]) => [a, forge(b, { label: 'other' })], {}, /its label is other/],
     [
       'a decision that does not replay',
       ([a, b]) => [a, forge(b, { decision: { ...reportOn(image('v2'), ['check']), verdict: 'promote' } })],
@@ -199,10 +199,10 @@ describe('a seal', () => {
     const ledger = chainOf([['v1'], ['v2'], ['v3']], 'key');
     expect((await verify(ledger, { ...RULES, key: 'key' })).problem).toBeUndefined();
     expect((await verify(ledger)).problem).toBeUndefined();
-    expect((await verify(ledger, { ...RULES, key: 'other' })).problem).toMatch(/record 1 .* HMAC is not by/);
+    expect((await verify(ledger, { ...RULES, key: 'other' })).problem).toMatch(/record 1 .* HMAC was not made with/);
     const forged = [ledger[0], ledger[1], forge(ledger[2], { who: 'another' })];
     expect((await verify(forged)).problem).toBeUndefined();
-    expect((await verify(forged, { ...RULES, key: 'key' })).problem).toMatch(/record 3 .* HMAC is not by/);
+    expect((await verify(forged, { ...RULES, key: 'key' })).problem).toMatch(/record 3 .* HMAC was not made with/);
   });
 });
 

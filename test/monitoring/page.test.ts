@@ -413,7 +413,7 @@ test('a record says which hash identifies its proof, and how to see which target
   expect(oldest).toContain(`Pull from quay.example/tripleomastercentos9/daemon@${OLD.digest}`);
   expect(oldest).toContain(`Proof sha256:${second.prevSha256} of the record as JSON`);
   expect(oldest).toContain(
-    'To see which do, add what the record says at Pull from: oras discover --format json --artifact-type application/vnd.ceph-promotion.record.v1+json',
+    "To see whether a target has it, append the record's Pull from: oras discover --format json --artifact-type application/vnd.ceph-promotion.record.v1+json",
   );
   expect(words(recordPageOf({ ...history, headSha256: undefined }))).toContain('Proof the record as JSON');
 });

@@ -469,7 +469,7 @@ describe('what to do next', () => {
     [
       'a label that is wrong',
       { records, labelTag: A.tag, candidateTag: B.tag },
-      /^Run the promotion: it sets the label right/,
+      /^Run the promotion: it corrects the label/,
       runs,
     ],
   ])('%s', (_, history, what, command) => {

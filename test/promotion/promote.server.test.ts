@@ -260,7 +260,7 @@ describe('a rollback', () => {
     expect(await run(scene, { candidate: second })).toMatchObject({
       decision: 'wait',
       reason: expect.stringMatching(
-        /v1\.0\.2 .* is on hold since .* by alice: it leaks; a newer version or a lift ends the hold$/,
+        /v1\.0\.2 .* is on hold \(since .*, by alice\): it leaks; the hold ends with a newer version, or when a person lifts it$/,
       ),
     });
     await refused(scene, { request: rollback('previous') }, /has no earlier image that is neither on hold nor/);
@@ -340,12 +340,12 @@ describe('a quarantine', () => {
     });
     expect(ledger(scene).at(-1)).toMatchObject({ holds: [], quarantine: [{ tag: V2, reason: 'it eats data' }] });
     const evaluated = await run(scene, { candidate: second });
-    expect(evaluated).toMatchObject({ decision: 'reject', reason: expect.stringMatching(/is quarantined since/) });
-    await refused(scene, { request: force(V2) }, /^v1\.0\.2 .* is quarantined since/, 'UserError');
-    await refused(scene, { request: rollback(V2) }, /^v1\.0\.2 .* is quarantined since/, 'UserError');
+    expect(evaluated).toMatchObject({ decision: 'reject', reason: expect.stringMatching(/is quarantined \(since/) });
+    await refused(scene, { request: force(V2) }, /^v1\.0\.2 .* is quarantined \(since/, 'UserError');
+    await refused(scene, { request: rollback(V2) }, /^v1\.0\.2 .* is quarantined \(since/, 'UserError');
     // Under another tag it is the same image.
     await publish(scene, V3, V2);
-    await refused(scene, { request: force(V3) }, /^v1\.0\.2 .* is quarantined since/);
+    await refused(scene, { request: force(V3) }, /^v1\.0\.2 .* is quarantined \(since/);
   });
 
   test('can name an image that was never promoted, and keeps previous right', async () => {
@@ -672,7 +672,7 @@ describe('a ledger that is not trusted stops everything', () => {
     await refused(
       scene,
       { candidate, with: { ledgerKey: 'other' } },
-      /^ledger record 1 not trusted: its HMAC is not by/,
+      /^ledger record 1 not trusted: its HMAC was not made with/,
     );
     const { scene: unsealed, candidates } = await promoted(V1);
     await refused(unsealed, { candidate: at(candidates, 0), with: { ledgerKey: 'key' } }, /has no HMAC/);
@@ -810,7 +810,7 @@ describe('a store that others may write', () => {
     [
       'a record of another account',
       (path) => chownSync(join(path, 'ledger', CURRENT, '1.json'), 65_534, 65_534),
-      /belongs to another account/,
+      /belongs to a different account/,
     ],
   ])('is refused before anything changes: %s', async (_, open, message) => {
     const { scene } = await promoted(V1);

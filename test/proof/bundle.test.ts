@@ -59,7 +59,7 @@ describe('refused', () => {
       forged(({ dsseEnvelope }) => Object.assign(dsseEnvelope, { payloadType: 'text/plain' })),
       /not an in-toto/,
     ],
-    ['a truncated bundle', SIGNED.subarray(0, SIGNED.length / 2), /not the whole of it/],
+    ['a truncated bundle', SIGNED.subarray(0, SIGNED.length / 2), /it is incomplete/],
     ['nothing', Buffer.alloc(0), /not a Sigstore bundle/],
     [
       'two signatures, of which one is bad',

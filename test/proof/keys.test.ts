@@ -32,7 +32,7 @@ describe('a signing key', () => {
   test.each([
     ['no password', LOCKED, undefined, /is encrypted: set its password/],
     ['a wrong password', LOCKED, 'open barley', /its password is wrong/],
-    ['half a key', EC.secret.slice(0, 100), undefined, /not the whole of it/],
+    ['half a key', EC.secret.slice(0, 100), undefined, /damaged or incomplete/],
     ['a public key', EC.open, undefined, /is a public key/],
     ['another curve', secretPem(P384.privateKey), undefined, /is not EC P-256/],
     ['RSA', secretPem(RSA.privateKey), undefined, /is not EC P-256/],
@@ -60,7 +60,7 @@ describe('public keys', () => {
   });
 
   test.each([
-    ['nothing', '', /is not -----BEGIN PUBLIC KEY/],
+    ['nothing', '', /must be -----BEGIN PUBLIC KEY/],
     ['a private key', EC.secret, /is a private key/],
     ['a key and more text', `${EC.open}and more`, /and nothing else/],
     ['half a key', EC.open.replace(/\n.*\n-----END/, '\n-----END'), /damaged/],

@@ -205,7 +205,7 @@ export function testReviews(): void {
       expect(again.outputs).toEqual({ url: '', state: '', changed: 'false' });
       expect(again.summary).toContain('Gerrit has this commit already, and its newest patch set is right');
       git('config', 'uploadpack.hideRefs', 'refs/changes');
-      expect((await propose('v3', hidden)).summary).toContain('does not show if it is the newest patch set');
+      expect((await propose('v3', hidden)).summary).toContain('does not show whether it is the newest patch set');
       git('config', '--unset', 'uploadpack.hideRefs');
       expect((await propose('v1', hidden)).summary).toContain('if a change is open, a person must abandon it');
     });

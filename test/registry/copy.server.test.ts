@@ -208,7 +208,7 @@ describe('what passes', () => {
     expect(await tagged(to)).toBe(wide.digest);
     await expect(registry.copy([copyOf(from, wide, `${to}-2`)], plain)).rejects.toMatchObject({
       kind: 'conflict',
-      message: expect.stringMatching(/was to be set to sha256:.* and is not there/),
+      message: expect.stringMatching(/should be sha256:.* but is not there/),
     });
   });
 

@@ -312,7 +312,7 @@ describe('nothing is chosen, and the error says what there is', () => {
     [
       'nothing stable',
       { policy: { scheme: ceph, flavor: undefined } },
-      /^127\S+: no tag is stable by scheme ceph; there is: /,
+      /^127\S+: no tag is stable under scheme ceph; there is: /,
     ],
     ['a listing that shrank', { knownTags: 800 }, /^606 tags were listed where 800 were known/],
   ])('%s', async (_, asked, message) => {
@@ -333,7 +333,7 @@ describe('nothing is chosen, and the error says what there is', () => {
   test('no tags that can be stable', async () => {
     const server = await quay([row('latest-pacific')]);
     await expect(find(server.image, { listing: 'quay' })).rejects.toThrow(
-      `${server.image}: none of its tags can be stable by scheme ceph-daemon`,
+      `${server.image}: none of its tags can be stable under scheme ceph-daemon`,
     );
   });
 
@@ -342,7 +342,7 @@ describe('nothing is chosen, and the error says what there is', () => {
     const log = createLines();
     await expect(find(server.image, { log, listing: 'quay', policy: { flavor: 'quincy' } })).rejects.toThrow(UserError);
     expect(log.lines).toEqual([
-      `${server.image}: 2 tags read by Quay's API, where those that cannot be stable were left out`,
+      `${server.image}: 2 tags read with Quay's API, where those that cannot be stable were left out`,
       '2 tags read: 1 stable, 1 near-miss',
       `${newer}-sig looks newer, but does not parse`,
     ]);

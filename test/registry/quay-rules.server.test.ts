@@ -51,7 +51,7 @@ test('a tag that is immutable is a conflict, and is named', async () => {
   const copy = await scene({ rules: [{ method: 'PUT', path: /manifests\/v1$/, fault: answer(409, 'TAG_IMMUTABLE') }] });
   await expect(client().copy([copy], { referrers: false })).rejects.toMatchObject({
     kind: 'conflict',
-    message: expect.stringMatching(/:v1: was to be set to sha256:.* and is not there/),
+    message: expect.stringMatching(/:v1: should be sha256:.* but is not there/),
   });
 });
 

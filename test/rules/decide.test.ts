@@ -419,13 +419,13 @@ describe('a force', () => {
       'does not get around a quarantine',
       forcing(2),
       { ledger: [[1, { quarantine: [ban(2)] }]] },
-      /^refused: v1\.0\.2 .* is quarantined since/,
+      /^refused: v1\.0\.2 .* is quarantined \(since/,
     ],
     [
       'does not get around a quarantine by another index of the same platform',
       forcing(3),
       { ledger: [[1, { quarantine: [ban(2, 'amd64')] }]], contents: { 3: ['amd64'] } },
-      /^refused: v1\.0\.2 .* is quarantined since/,
+      /^refused: v1\.0\.2 .* is quarantined \(since/,
     ],
     ['down holds what it leaves', forcing(1), { ledger: [[2]] }, `force -> forced ${V(1)} holding ${V(2)}`],
     ['of what is promoted changes nothing', forcing(2), { ledger: [[2]] }, 'unchanged'],
@@ -520,7 +520,7 @@ describe('a rollback', () => {
       'to what is on hold',
       rollingBack(2),
       { ledger: [[1], [2, previous(1)], [3, { previous: at(1), holds: [ban(2)] }]] },
-      /^refused: v1\.0\.2 .* is on hold since/,
+      /^refused: v1\.0\.2 .* is on hold \(since/,
     ],
     [
       'passes over an image of which a platform is in quarantine',
@@ -561,7 +561,7 @@ describe('a hold, its end, and a quarantine', () => {
       'hold what is in quarantine',
       holding(2),
       { ledger: [[1, { quarantine: [ban(2)] }]] },
-      /^refused: .* is quarantined since/,
+      /^refused: .* is quarantined \(since/,
     ],
     [
       'hold what nobody knows',
@@ -632,7 +632,9 @@ describe('a hold, its end, and a quarantine', () => {
   ])('a %s of a tag that is another image in the store than at the source needs a digest', async (_, request) => {
     const published = { [V(3)]: { ...at(9), tag: tag(V(3)) } };
     expect(await run(request, { ledger: [[1]], published })).toEqual({
-      refused: expect.stringMatching(/^v1\.0\.3 is published as .*, and is sha256:.* at the source: say which one/),
+      refused: expect.stringMatching(
+        /^v1\.0\.3 is published as .*, and is sha256:.* at the source: name the one that you mean/,
+      ),
       hint: 'reference',
     });
     expect(await run(holding(3), { ledger: [[1]], candidate: 3, published })).toMatchObject({

@@ -93,12 +93,12 @@ describe('permissions that let somebody else promote', () => {
     [
       "the promoted label is the publisher's",
       { promotedLabel: rights(0o777, PUBLISHER) },
-      /current-ceph: belongs to another account \(uid 1002\)/,
+      /current-ceph: belongs to a different account \(uid 1002\)/,
     ],
     [
       "a record is somebody's",
       { records: new Map([['2.json', rights(0o644, SOMEBODY)]]) },
-      /2\.json: belongs to another account \(uid 1003\)/,
+      /2\.json: belongs to a different account \(uid 1003\)/,
     ],
   ])('%s', (_, changes, why) => {
     const found = problems(changes);

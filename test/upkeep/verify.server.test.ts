@@ -146,7 +146,7 @@ describe('what is wrong is named', () => {
     [
       'a way back that is lost',
       (scene) => lose(scene.target, scene.targetRepository, tinyImage(V1).digest),
-      /v1\.0\.1, the way back, is not at /,
+      /v1\.0\.1, which a rollback would go back to, is not at /,
     ],
   ])('%s', async (_, harm, problem) => {
     const { path } = whole.directory;

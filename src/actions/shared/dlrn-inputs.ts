@@ -57,7 +57,7 @@ export async function subjectFrom(inputs: DlrnSettings, http: Http): Promise<Sub
   const given = Object.entries({ 'aggregate-hash': hash, 'commit-hash': commit, 'repository-url': repository })
     .filter(([, value]) => value !== undefined)
     .map(([name]) => name);
-  if (given.length > 1) throw new UserError(`inputs ${given.join(' and ')}: only one of them`);
+  if (given.length > 1) throw new UserError(`inputs ${given.join(' and ')}: set only one of them`);
   if ((commit === undefined) !== (distro === undefined)) {
     throw new UserError(
       `input ${commit === undefined ? 'commit' : 'distro'}-hash: not set, but ${commit === undefined ? 'distro' : 'commit'}-hash is`,

@@ -43,7 +43,7 @@ export const evidenceInputs = {
   ),
   ...dlrnInputs,
   needs: optional('Evidence `needs`: `toJSON(needs)`', textSchema),
-  'zuul-url': optional('Evidence `zuul`: the URL above `/api/tenant/…`', urlSchema),
+  'zuul-url': optional('Evidence `zuul`: the URL before `/api/tenant/…`', urlSchema),
   'zuul-tenant': optional('Evidence `zuul`: the tenant', lineSchema),
   'zuul-pipelines': list('Evidence `zuul`, required: the pipelines whose builds count', lineSchema),
   'trusted-root': verifyInputs['trusted-root'],

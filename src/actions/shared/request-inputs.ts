@@ -43,7 +43,7 @@ type Decision = (typeof DECISIONS)[number];
  */
 export function parseRequest(settings: RequestSettings, requester: Requester): Request {
   const asked = DECISIONS.filter((name) => settings[name] !== undefined);
-  if (asked.length > 1) throw new UserError(`inputs ${asked.join(' and ')}: only one at a time`);
+  if (asked.length > 1) throw new UserError(`inputs ${asked.join(' and ')}: set only one at a time`);
   const [name] = asked;
   if (name !== 'force-tag') refuseStray(settings);
   if (name === undefined) {
@@ -127,8 +127,9 @@ export function authorise(
 ): void {
   const refusal = refuseActor(requester, allowed, pipelines);
   if (refusal?.kind === 'event') {
-    const event = refusal.event === '' ? 'no event' : refusal.event;
-    throw new UserError(`input ${name}: needs workflow_dispatch, but this run is by ${event} (GITHUB_EVENT_NAME)`);
+    const start =
+      refusal.event === '' ? 'nothing says what started this run' : `this run was started by ${refusal.event}`;
+    throw new UserError(`input ${name}: needs workflow_dispatch, but ${start} (GITHUB_EVENT_NAME)`);
   }
   if (refusal?.kind === 'pipeline') {
     const pipeline = refusal.pipeline === '' ? 'no pipeline' : refusal.pipeline;
@@ -150,7 +151,7 @@ export function checkRef(allowed: readonly string[], requester: Requester): void
       return;
     case 'ref':
       throw new UserError(
-        `input allowed-refs: this run is on ${refusal.ref}; it may change something only on ${refusal.allowed.join(', ')}`,
+        `input allowed-refs: this run is on ${refusal.ref}; only runs on ${refusal.allowed.join(', ')} may change anything`,
       );
     case 'unknown-ref':
       throw new UserError('input allowed-refs: the forge does not say which ref this run is on (GITHUB_REF)');

@@ -39,13 +39,14 @@ const gitToken: Input<string | undefined> = {
   absent: { value: undefined },
 };
 
+/** The forms of an address that can be written to. */
+export const ADDRESSES =
+  '`git` (a branch of this repository), `git+https://host/owner/repository` or `git+ssh://git@host/owner/repository`, ' +
+  'each optionally with `@branch` (default `promotions`) and `#directory`; or `sftp://user@host[:port]/absolute/directory`';
+
 /** The inputs of every action that writes to a store. */
 export const storeInputs = {
-  server: required(
-    'The store: `git` (a branch of this repository), `git+https://host/owner/repository` or `git+ssh://git@host/owner/repository`, ' +
-      'each optionally with `@branch` (default `promotions`) and `#directory`; or `sftp://user@host[:port]/absolute/directory`',
-    storeSchema,
-  ),
+  server: required(`The store: ${ADDRESSES}`, storeSchema),
   'ssh-private-key': secret(
     'With a store over SSH: the private key of the user in its address, of any type that OpenSSH writes; empty: the agent at SSH_AUTH_SOCK',
   ),

@@ -158,7 +158,7 @@ export function createGitStore(branch: Branch, clock: Clock, log: Log): Store {
     const dropped: Change[] = [];
     for (let attempt = 1; files.writes.size > 0; attempt += 1) {
       if (attempt > ATTEMPTS)
-        throw new ServiceError('conflict', `${where}: ${ATTEMPTS} other pushes were first; try again later`);
+        throw new ServiceError('conflict', `${where}: ${ATTEMPTS} other pushes came first; try again later`);
       const { writes } = files;
       const message = changes.map(({ title }) => title).join(', ');
       let failure: unknown;
@@ -316,7 +316,7 @@ export function createGitStore(branch: Branch, clock: Clock, log: Log): Store {
         restsOn: 'all',
         make: async (on) => {
           for (const [name, target] of await linksOf(on)) {
-            if (target === tag) throw new UserError(`${where}/${tag}: label ${name} points at it: it stays`);
+            if (target === tag) throw new UserError(`${where}/${tag}: label ${name} points at it, so it stays`);
           }
           if ((await readArtifact(on, tag)) === undefined) return;
           on.remove(candidateFileName(tag));

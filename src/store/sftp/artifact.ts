@@ -137,7 +137,7 @@ export async function listLinks({ session, path }: Directory): Promise<Map<strin
 export async function removeArtifact(directory: Directory, tag: Tag): Promise<void> {
   const { session } = directory;
   for (const [name, target] of await listLinks(directory)) {
-    if (target === tag) throw new UserError(`${pathUrl(directory, tag)}: label ${name} points at it: it stays`);
+    if (target === tag) throw new UserError(`${pathUrl(directory, tag)}: label ${name} points at it, so it stays`);
   }
   const state = await artifactState(directory, tag);
   if ((await readCandidateFile(directory, tag)) !== undefined) {

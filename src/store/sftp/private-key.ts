@@ -22,7 +22,7 @@ export async function readPrivateKey(text: string): Promise<PrivateKey> {
   const parsed = ssh2.utils.parseKey(repairPrivateKey(text));
   if (parsed instanceof Error) {
     if (/encrypted/i.test(parsed.message)) throw encrypted();
-    throw refuse(`is not ${FORMS}, or not the whole of it`);
+    throw refuse(`is not ${FORMS}, or it is incomplete`);
   }
   const [key] = [parsed].flat();
   if (!key?.isPrivateKey()) throw refuse(`is a public key: it takes ${FORMS}`);

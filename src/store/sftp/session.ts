@@ -158,8 +158,8 @@ function createRequests(sftp: SFTPWrapper, { call }: Connection, server: ServerA
     const code = statusOf(error);
     const says = (kind: ServiceError['kind'], why: string) => new ServiceError(kind, `${where}: ${what}: ${why}`);
     if (code === STATUS.noSuchFile) return says('not-found', 'no such file or directory');
-    if (code === STATUS.permissionDenied) return says('forbidden', `user ${server.user} may not`);
-    if (code === STATUS.unsupported) return says('unsupported', 'the server cannot');
+    if (code === STATUS.permissionDenied) return says('forbidden', `user ${server.user} may not do this`);
+    if (code === STATUS.unsupported) return says('unsupported', 'the server does not support this');
     if (code === undefined) return says('unreachable', errorLine(error));
     if (code !== STATUS.failure) return says('server-error', errorLine(error));
     if (creates !== undefined && (await isThere(creates))) return says('conflict', 'something is there already');

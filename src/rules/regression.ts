@@ -30,9 +30,9 @@ function setIn({ candidate, companions }: Pick<LedgerRecord, 'candidate' | 'comp
 
 export function describeRegression({ candidate }: LedgerRecord, { jobs }: Regression): string {
   const failed = jobs.map(({ job, since, url }) =>
-    [job, since === null ? '' : ` since ${since}`, url === null ? '' : ` (${url})`].join(''),
+    [`${job} fails`, since === null ? '' : ` since ${since}`, url === null ? '' : ` (${url})`].join(''),
   );
-  return `${formatCandidate(candidate)}, which is promoted, has regressed: ${failed.join(', ')} failed`;
+  return `${formatCandidate(candidate)}, which is promoted, has regressed: ${failed.join(', ')}`;
 }
 
 /**

@@ -60,7 +60,7 @@ test('what is promoted and fails is an output and a line: which image, which job
   expect(formatOutputs(promoted, targets, false)).toMatchObject({ regressed: 'true', promoted: 'false' });
   expect(formatOutputs({ ...promoted, outcome }, targets, false)).toMatchObject({ regressed: 'false' });
   expect(describeRegressed(promoted)).toBe(
-    `${reference('v2')}, which is promoted, has regressed: deploy since 2026-11-24T01:00:00Z (https://ci.example/7) failed; ` +
+    `${reference('v2')}, which is promoted, has regressed: deploy fails since 2026-11-24T01:00:00Z (https://ci.example/7); ` +
       'to roll back to v1, dispatch with rollback-to: previous',
   );
   const first = { ...before, previous: undefined };

@@ -122,7 +122,7 @@ describe('each decision', () => {
         'On hold': `${short('v1')}: it is broken`,
         Previous: 'nothing: there is no image to roll back to',
       },
-      /Undo:\*\* there is no earlier image to roll back to/,
+      /Undo:\*\* start `promotion.yml` by hand with .*`lift-hold: v1`.*Then the next run promotes v1 again if it meets the criteria; if not, force it\.\n[\s\S]* -f lift-hold=v1 /,
     ],
     [
       'current-ceph: forced v2',
@@ -230,7 +230,7 @@ test('a regression names the jobs that failed', () => {
   const regression = { jobs: [job] } as unknown as NonNullable<Outcome['regression']>;
   const summary = summaryOf(undefined, { decision: 'unchanged', regression });
   expect(summary.split('\n')[0]).toBe('## current-ceph: v1 is promoted, and has regressed');
-  expect(rowsOf(summary).Regressed).toMatch(/v1@[0-9a-f]{12}…, .*regressed: deploy since 2026-11-24T01:00:00Z/);
+  expect(rowsOf(summary).Regressed).toMatch(/v1@[0-9a-f]{12}…, .*regressed: deploy fails since 2026-11-24T01:00:00Z/);
 });
 
 test('a regression says how to go back', () => {

@@ -9,6 +9,7 @@ import { runWorkflow } from './act.js';
 import { showSandboxHistory } from './history.js';
 import { promoteLivingImage } from './living.js';
 import { tellStory } from './story.js';
+import { seconds, tellRun } from './telling.js';
 
 /**
  * Runs the real workflow with the real act against real servers on loopback, for two branches, and for one of them
@@ -22,7 +23,7 @@ const PAGE = 'ceph/daemon/dashboard/index.html';
 const started = Date.now();
 
 const say = (line = '') => process.stdout.write(`${line}\n`);
-const seconds = () => `${((Date.now() - started) / 1000).toFixed(1)} s`;
+const sinceStart = () => seconds(Date.now() - started);
 
 /** The newest record of a branch's ledger; undefined where nothing was promoted. */
 type RecordFile = v.InferOutput<typeof ledgerRecordSchema>;
@@ -35,37 +36,15 @@ async function newestRecord(info: SandboxInfo, branch: BranchName): Promise<Reco
   return v.parse(ledgerRecordSchema, JSON.parse(await readFile(path.join(ledger, `${n - 1}.json`), 'utf8')));
 }
 
-/** What a job says that a person wants to know; the rest is in act's log. */
-const TELLING =
-  /^- chose (.*)|^(Reported: \S+) of|^To test: (\S+)|^ *\S* *(::(?:error|warning)::.*)|^## (.*)|^(- \w+: (?:ok|late|broken|regressed).*)/;
-
-/** Tells of each job what it says and how it ended. */
-function teller(): (line: string) => void {
-  const said = new Set<string>();
-  return (line) => {
-    const [, job = '', text = ''] = /^\[(?:[^\]/]*\/)*([^\]]+?) *\] +(.*)$/.exec(line) ?? [];
-    const told = TELLING.exec(text.replace(/^\| +/, ''))
-      ?.slice(1)
-      .find((part) => part !== undefined);
-    const end = /🏁 +Job (succeeded|failed)/.exec(text)?.[1];
-    if (end === 'failed') say(`  ${job}: FAILED`);
-    if (told === undefined || said.has(job + told)) return;
-    said.add(job + told);
-    say(`  ${job}: ${told.replaceAll('`', '')}`);
-  };
-}
-
 async function run(info: SandboxInfo): Promise<void> {
   const newest = () => Promise.all(BRANCHES.map((branch) => newestRecord(info, branch)));
   mkdirSync(LOGS, { recursive: true });
   const before = await newest();
   for (const [index, { workflow, inputs, what }] of RUNS.entries()) {
     say(`\n== ${index + 1} of ${RUNS.length}: .github/workflows/${workflow} for branch ${inputs.branch}: ${what}`);
-    const start = Date.now();
-    const { status, log } = await runWorkflow(info, workflow, { inputs }, teller());
     const file = path.join(LOGS, `${index + 1}-${inputs.branch}-${workflow.replace('.yml', '.log')}`);
-    writeFileSync(file, log);
-    say(`  (${((Date.now() - start) / 1000).toFixed(1)} s; act's log: ${path.relative(process.cwd(), file)})`);
+    const work = (onLine: (line: string) => void) => runWorkflow(info, workflow, { inputs }, onLine);
+    const status = await tellRun(work, { say, file, now: Date.now });
     if (status !== 0) throw new Error(`${workflow} ended with ${status}`);
   }
   const after = await newest();
@@ -88,7 +67,7 @@ async function run(info: SandboxInfo): Promise<void> {
   say(`Dashboard of these runs:               file://${path.join(info.imageServer.root, PAGE)}`);
   say(`Dashboard of months, of sandbox data:  file://${path.join(info.imageServer.root, historyPage)}`);
   const again = unchanged ? '' : 'Run it again: nothing changes. ';
-  say(`Done in ${seconds()}. ${again}To start again from nothing: rm -r ${path.relative(process.cwd(), HOME)}`);
+  say(`Done in ${sinceStart()}. ${again}To start again from nothing: rm -r ${path.relative(process.cwd(), HOME)}`);
 }
 
 const RUNS = [
@@ -143,7 +122,7 @@ async function interrupted(): Promise<void> {
 async function main(keep: boolean): Promise<void> {
   say('== Servers');
   const sandbox = await startSandbox(say, HOME);
-  say(`Registries, sshd, nginx and DLRN are up after ${seconds()}.`);
+  say(`Registries, sshd, nginx and DLRN are up after ${sinceStart()}.`);
   try {
     await run(sandbox.info);
     if (keep) {

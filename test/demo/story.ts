@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { type BundleRun, DISPATCH, runBundle } from '../e2e/bundle.js';
 import { cephDaemonImage } from '../sandbox/ceph-daemon.js';
 import { makeImageDirectory, type SandboxInfo } from '../sandbox/sandbox.js';
+import { tellingLines } from './telling.js';
 
 /** What happens on other days, each by one run of evaluate-and-promote on a label of its own. */
 
@@ -49,10 +50,16 @@ const SCENES: readonly Scene[] = [
     rows: ['Skipped', 'Overridden', 'Previous'],
   },
   {
-    title: 'It was a bad idea: she rolls back, and the next scheduled run does not undo that',
+    title: 'It was a bad idea: she rolls back',
     version: 'bad',
     decision: { 'rollback-to': 'previous', 'force-reason': 'OSDs do not start' },
     rows: ['On hold', 'Previous'],
+  },
+  {
+    title: 'The next scheduled run does not undo that, although all tests pass now',
+    version: 'bad',
+    results: PASSED,
+    rows: ['Promoted now'],
   },
   {
     title: 'A job that the promoted image had passed fails now',
@@ -114,16 +121,4 @@ function needsOf(results: Results, reference: string): string {
   return JSON.stringify(
     Object.fromEntries(Object.entries(results).map(([job, result]) => [job, { result, outputs: { reference } }])),
   );
-}
-
-/** The headline of a summary, some of its rows, and how to undo it. */
-function tellingLines(summary: string, rows: readonly string[]): string[] {
-  const lines = summary.replaceAll('`', '').split('\n');
-  const [headline = ''] = lines;
-  const told = rows.flatMap((row) => lines.filter((line) => line.startsWith(`| ${row} |`)));
-  return [
-    headline.replace(/^#+ /, ''),
-    ...told.map((line) => line.slice(2, -2).replace(' | ', ': ')),
-    ...lines.filter((line) => /^\*\*(?:Undo|Go back)/.test(line)).map((line) => line.replaceAll('*', '')),
-  ];
 }

@@ -58,7 +58,7 @@ describe('in the log and in the summary', () => {
     [
       'what is promoted has regressed',
       () => run(OLD, 'failure', { 'if-criteria-unmet': 'error' }),
-      [`${OLD} is promoted, and has regressed`, /has regressed: ovb since/, `${START} -f rollback-to=previous`],
+      [`${OLD} is promoted, and has regressed`, /has regressed: ovb fails since/, `${START} -f rollback-to=previous`],
     ],
     [
       'one job blocks',

@@ -173,8 +173,8 @@ function wayBack(
   context: RunContext,
 ): string[] {
   if (done !== undefined) {
-    const inputs = undo(done, before);
-    return 'none' in inputs ? [`**Undo:** ${inputs.none}.`, ''] : startByHand('Undo', inputs, places, context);
+    const way = undo(done, before);
+    return 'none' in way ? [`**Undo:** ${way.none}.`, ''] : startByHand('Undo', way.inputs, places, context, way.then);
   }
   if (regression !== undefined && before?.previous !== undefined) {
     return startByHand(`Go back to ${before.previous.tag}`, { 'rollback-to': 'previous' }, places, context);
@@ -195,15 +195,24 @@ function wayBack(
 
 type Fields = Readonly<Record<string, string>>;
 
-/** The inputs of a dispatch that undoes a record. */
-function undo(record: LedgerRecord, before: LedgerRecord | undefined): Fields | { readonly none: string } {
+/** How to undo a record: the inputs of a dispatch, and what comes after it. */
+function undo(
+  record: LedgerRecord,
+  before: LedgerRecord | undefined,
+): { readonly inputs: Fields; readonly then?: string } | { readonly none: string } {
   const [ban] = changedBans(record, before);
   if (record.kind === 'quarantine') return { none: 'nothing ends a quarantine' };
-  if (ban !== undefined && record.kind === 'hold') return { 'lift-hold': ban.digest };
-  if (ban !== undefined && record.kind === 'lift') return { hold: ban.digest };
+  if (ban !== undefined && record.kind === 'hold') return { inputs: { 'lift-hold': ban.digest } };
+  if (ban !== undefined && record.kind === 'lift') return { inputs: { hold: ban.digest } };
+  // What was left for an older image is on hold, so it cannot be rolled back to.
+  const left = record.holds.find(({ digest }) => digest === before?.candidate.digest);
+  if (left !== undefined) {
+    const then = `Then the next run promotes ${plain(left.tag)} again if it meets the criteria; if not, force it.`;
+    return { inputs: { 'lift-hold': left.tag }, then };
+  }
   return record.previous === undefined
     ? { none: 'there is no earlier image to roll back to' }
-    : { 'rollback-to': 'previous' };
+    : { inputs: { 'rollback-to': 'previous' } };
 }
 
 /** The inputs with which a person starts the workflow and, if `gh` can start it, the command. */
@@ -212,11 +221,12 @@ function startByHand(
   decision: Fields,
   { workflow, dispatchInputs }: SummaryPlaces,
   { isGitHub, runUrl }: RunContext,
+  then?: string,
 ): string[] {
   const fields = { ...dispatchInputs, ...decision, 'force-reason': REASON };
   const inputs = Object.entries(fields).map(([name, value]) => code(`${name}: ${value}`));
   const start = workflow === undefined ? 'dispatch evaluate-and-promote' : `start ${code(workflow)} by hand`;
-  const said = `**${what}:** ${start} with ${inputs.join(', ')}.`;
+  const said = `**${what}:** ${start} with ${inputs.join(', ')}.${then === undefined ? '' : ` ${then}`}`;
   if (workflow === undefined || !isGitHub) return [said, ''];
   return [said, '', '```sh', dispatch({ file: workflow, repository: repositoryOf(runUrl) }, fields), '```', ''];
 }

@@ -1,55 +1,44 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import { ServiceError, UserError } from '../base/errors.js';
-import { readRefusedPush } from '../store/git/failure.js';
-import { createGit, failed, type Git, type Remote, requireGit } from '../store/git/git.js';
+import { failed, type Git } from '../store/git/git.js';
+import type { CommittedFile } from '../store/git/import-stream.js';
+import {
+  ask,
+  fetch,
+  initRepository,
+  listRefs,
+  makeCommit,
+  openRepository,
+  push,
+  type RepositoryOptions,
+} from '../store/git/repository.js';
+import { type GerritAnswer, readGerritAnswer } from './gerrit-answer.js';
 
-/** Somebody else's repository, and the branch in it that carries our change. */
-export interface ChangeBranch {
-  /** The text of a file of the base branch. */
-  readBase(file: string): Promise<string>;
-  /** Puts one commit on the base with these files changed, without pushing it. Undefined if nothing changes. */
-  commit(files: ReadonlyMap<string, string>, message: string): Promise<string | undefined>;
-  /** The message of the branch's newest commit; undefined if there is no branch. */
-  readonly tipMessage: string | undefined;
-  /** Compares the branch with the commit that we would push. The states are those of `Situation`. */
-  compare(commit: string | undefined): Promise<'absent' | 'right' | 'ours' | 'foreign'>;
-  /** Replaces the branch with the commit, if the branch has not changed since the first look. */
-  push(commit: string): Promise<'pushed' | 'moved'>;
-  /** Pushes to `refs/for/<base>` with a topic, and returns Gerrit's answer. */
-  pushForReview(commit: string, topic: string): Promise<GerritAnswer>;
-  /** True if the named files, at a ref of the server, are as in the newest commit that we made. */
-  isRightAt(ref: string): Promise<boolean>;
-  /** The newest patch set of the change that has this commit; undefined if the server does not show it. */
-  newestPatchSet(commit: string): Promise<PatchSet | undefined>;
-  close(): Promise<void>;
+export interface ChangeBranchOptions extends RepositoryOptions {
+  /** `name <address>`. A commit on the branch by any other committer counts as a person's. */
+  readonly committer: string;
+  readonly base: string;
+  readonly branch: string;
 }
 
-export interface GerritAnswer {
-  /** `unchanged`: a patch set is already this commit. `closed`: the change was abandoned or merged. */
-  readonly result: 'pushed' | 'unchanged' | 'closed';
-  readonly url: string | undefined;
+/** A commit on the base that is not pushed yet. */
+export interface ProposedCommit {
+  readonly id: string;
+  readonly message: string;
+  /** The paths of the files that it may change. */
+  readonly files: readonly string[];
+  /** What it has at these paths, as `git ls-tree -z` lists it. */
+  readonly entries: string;
 }
 
+/** A patch set of a change on Gerrit. */
 export interface PatchSet {
   readonly commit: string;
   /** True if we are the committer. */
   readonly isOurs: boolean;
   readonly message: string;
-  /** True if the named files are as in the newest commit that we made. */
+  /** True if it has the files of the commit that we would push. */
   readonly isRight: boolean;
-}
-
-export interface ChangeBranchOptions {
-  readonly remote: Remote;
-  /** `name <address>`. A commit on the branch by any other committer counts as a person's. */
-  readonly committer: string;
-  readonly base: string;
-  readonly branch: string;
-  /** For messages, without secrets. */
-  readonly where: string;
-  readonly temporary: string;
-  readonly environment: NodeJS.ProcessEnv;
 }
 
 const MAX_FILE_BYTES = 1024 * 1024;
@@ -58,167 +47,181 @@ const TIP = 'refs/promotion/tip';
 const NEXT = 'refs/promotion/next';
 const REVIEW = 'refs/promotion/review';
 /** Gerrit's refs of patch sets: the change's last two digits, its number, and the patch set's. */
-const PATCH_SET = /^([0-9a-f]+)\t(refs\/changes\/\d\d\/(\d+)\/(\d+))$/gm;
-const HASH = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
-const FETCH = [
-  'fetch',
-  '--quiet',
-  '--no-tags',
-  '--no-write-fetch-head',
-  '--no-auto-maintenance',
-  '--recurse-submodules=no',
-];
+const PATCH_SET = /^refs\/changes\/\d\d\/(\d+)\/(\d+)$/;
 
 /** Fetches the newest commit of the base, and of the branch if there is one. */
-export async function openChangeBranch(options: ChangeBranchOptions): Promise<ChangeBranch> {
-  await requireGit(options.environment);
-  const home = await mkdtemp(join(options.temporary, 'propose-change-'));
-  try {
-    const git = await createGit(home, options.remote, options.where, options.environment);
-    return await fetchBranches(git, home, options);
-  } catch (error) {
-    await rm(home, { recursive: true, force: true });
-    throw error;
-  }
+export function openChangeBranch(options: ChangeBranchOptions): Promise<ChangeBranch> {
+  const { base, branch, where } = options;
+  return openRepository(options, async (git, home) => {
+    const [baseRef, branchRef] = [`refs/heads/${base}`, `refs/heads/${branch}`];
+    const refs = await listRefs(git, baseRef, branchRef);
+    const [baseId, tipId] = [refs.get(baseRef), refs.get(branchRef)];
+    if (baseId === undefined) throw new UserError(`${where}: there is no branch ${base}`, { hint: 'change-base' });
+    await initRepository(git, baseId);
+    const tips = tipId === undefined ? [] : [`+${branchRef}:${TIP}`];
+    await fetch(git, ['--depth=1', 'origin', `+${baseRef}:${BASE}`, ...tips]);
+    const tip = tipId === undefined ? undefined : { id: tipId, ...(await describe(git, TIP)) };
+    return new ChangeBranch(git, home, options, tip);
+  });
 }
 
-async function fetchBranches(
-  git: Git,
-  home: string,
-  { base, branch, where, remote, committer: own }: ChangeBranchOptions,
-): Promise<ChangeBranch> {
-  const [baseRef, branchRef] = [`refs/heads/${base}`, `refs/heads/${branch}`];
-  const listed = (await git.remote(['ls-remote', 'origin', baseRef, branchRef])).stdout.toString().split('\n');
-  const idOf = (ref: string) => listed.find((line) => line.endsWith(`\t${ref}`))?.split('\t')[0];
-  const [baseId, tipId] = [idOf(baseRef), idOf(branchRef)];
-  if (baseId === undefined || !HASH.test(baseId)) {
-    throw new UserError(`${where}: there is no branch ${base}`, { hint: 'change-base' });
-  }
-  const format = baseId.length === 64 ? 'sha256' : 'sha1';
-  await git.local(['init', '--quiet', '--bare', '--template=', `--object-format=${format}`]);
-  const tips = tipId === undefined ? [] : [`+${branchRef}:${TIP}`];
-  await git.remote([...FETCH, '--depth=1', 'origin', `+${baseRef}:${BASE}`, ...tips]);
-  const show = async (commit: string, what: string) =>
-    (await git.local(['show', '--no-patch', `--format=${what}`, commit])).stdout.toString().trim();
-  const idsOf = async (commit: string, files: Iterable<string>) =>
-    (await git.local(['ls-tree', '-z', '--full-tree', commit, '--', ...files])).stdout.toString();
-  const when = Number(await show(BASE, '%ct'));
-  const tip = tipId === undefined ? undefined : { by: await show(TIP, '%cn <%ce>'), message: await show(TIP, '%B') };
+interface Described {
+  /** `name <address>` of the committer. */
+  readonly by: string;
+  readonly message: string;
+}
 
-  async function entry(file: string): Promise<{ readonly mode: string; readonly id: string }> {
-    const { stdout } = await git.local(['ls-tree', '-z', '--full-tree', BASE, '--', file]);
-    const [, mode = '', type, id = '', name] = /^(\d+) (\w+) (\w+)\t([^\0]*)\0$/.exec(stdout.toString()) ?? [];
+async function describe(git: Git, commit: string): Promise<Described> {
+  const [by = '', ...message] = (await show(git, commit, '%cn <%ce>%n%B')).split('\n');
+  return { by, message: message.join('\n').trim() };
+}
+
+function show(git: Git, commit: string, format: string): Promise<string> {
+  return ask(git, 'show', '--no-patch', `--format=${format}`, commit);
+}
+
+/** The base branch of somebody else's repository, and the branch in it that carries our change. */
+export class ChangeBranch {
+  readonly #git: Git;
+  /** The directory of the repository. */
+  readonly #home: string;
+  readonly #options: ChangeBranchOptions;
+  /** The branch's newest commit; undefined if there is no branch. */
+  readonly #tip: (Described & { readonly id: string }) | undefined;
+
+  constructor(
+    git: Git,
+    home: string,
+    options: ChangeBranchOptions,
+    tip: (Described & { readonly id: string }) | undefined,
+  ) {
+    this.#git = git;
+    this.#home = home;
+    this.#options = options;
+    this.#tip = tip;
+  }
+
+  /** The message of the branch's newest commit; undefined if there is no branch. */
+  get tipMessage(): string | undefined {
+    return this.#tip?.message;
+  }
+
+  /** The text of a file of the base branch. */
+  async readBase(file: string): Promise<string> {
+    const { where } = this.#options;
+    const { id } = await this.#baseFile(file);
+    const size = Number(await ask(this.#git, 'cat-file', '-s', id));
+    if (size > MAX_FILE_BYTES) throw new ServiceError('too-large', `${where}: ${file} has ${size} bytes`);
+    const bytes = (await this.#git.local(['cat-file', 'blob', id])).stdout;
+    const text = bytes.toString('utf8');
+    if (Buffer.from(text).equals(bytes)) return text;
+    throw new UserError(`${where}: ${file} is not UTF-8`, { hint: 'change-file' });
+  }
+
+  async #baseFile(file: string): Promise<{ readonly mode: CommittedFile['mode']; readonly id: string }> {
+    const { where, base } = this.#options;
+    const [, mode = '', type, id = '', name] =
+      /^(\d+) (\w+) (\w+)\t([^\0]*)\0$/.exec(await this.#entries(BASE, [file])) ?? [];
     if (name !== file) throw new UserError(`${where}: there is no file ${file} in ${base}`, { hint: 'change-file' });
     if (type === 'blob' && (mode === '100644' || mode === '100755')) return { mode, id };
     const kind = mode === '120000' ? 'a symbolic link' : mode === '160000' ? 'a submodule' : 'a directory';
     throw new UserError(`${where}: ${file} is ${kind}, which is not followed`, { hint: 'change-file' });
   }
 
-  let wanted: { readonly files: string; readonly names: readonly string[]; readonly message: string } | undefined;
-  /** Only the named files count: the base may have moved on since. */
-  const hasWanted = async (commit: string) =>
-    wanted !== undefined && (await idsOf(commit, wanted.names)) === wanted.files;
-  const fetchReview = (ref: string) => git.remote([...FETCH, '--depth=1', 'origin', `+${ref}:${REVIEW}`]);
-  return {
-    tipMessage: tip?.message,
-    async readBase(file) {
-      const { id } = await entry(file);
-      const size = Number((await git.local(['cat-file', '-s', id])).stdout.toString());
-      if (size > MAX_FILE_BYTES) throw new ServiceError('too-large', `${where}: ${file} has ${size} bytes`);
-      const bytes = (await git.local(['cat-file', 'blob', id])).stdout;
-      const text = bytes.toString('utf8');
-      if (Buffer.from(text).equals(bytes)) return text;
-      throw new UserError(`${where}: ${file} is not UTF-8`, { hint: 'change-file' });
-    },
-    async commit(files, message) {
-      const pieces: Buffer[] = [];
-      const say = (text: string | Buffer) => void pieces.push(Buffer.from(text));
-      const data = (text: string) => {
-        const bytes = Buffer.from(text);
-        say(`data ${bytes.length}\n`);
-        say(bytes);
-        say('\n');
-      };
-      // With the date of the base, the same change is the same commit, no matter when it is made.
-      say(`commit ${NEXT}\nmark :1\ncommitter ${own} ${when} +0000\n`);
-      data(message);
-      say(`from ${BASE}\n`);
-      for (const [file, text] of files) {
-        say(`M ${(await entry(file)).mode} inline ${JSON.stringify(file)}\n`);
-        data(text);
-      }
-      say('get-mark :1\ndone\n');
-      const imported = await git.local(['fast-import', '--quiet', '--force', '--done'], {
-        input: Buffer.concat(pieces),
-      });
-      const commit = imported.stdout.toString().trim();
-      const diff = await git.local(['diff-tree', '-r', '-z', '--name-only', '--no-renames', BASE, commit]);
-      const changed = diff.stdout
-        .toString()
-        .split('\0')
-        .filter((name) => name !== '');
-      const other = changed.find((name) => !files.has(name));
-      if (other !== undefined) throw new Error(`the change would touch ${other}, which is not named`);
-      if (changed.length === 0) return undefined;
-      const names = [...files.keys()];
-      wanted = { names, files: await idsOf(commit, names), message: await show(commit, '%B') };
-      return commit;
-    },
-    async compare(commit) {
-      if (tip === undefined) return 'absent';
-      if (tip.by !== own) return 'foreign';
-      if (commit === undefined || wanted === undefined) return 'ours';
-      return tip.message === wanted.message && (await hasWanted(TIP)) ? 'right' : 'ours';
-    },
-    async push(commit) {
-      const lease = `--force-with-lease=${branchRef}:${tipId ?? ''}`;
-      const args = ['push', '--porcelain', '--no-verify', lease, 'origin', `${commit}:${branchRef}`];
-      const answer = await git.remote(args, { codes: [1] });
-      if (answer.code === 0) return 'pushed';
-      const refused = readRefusedPush(answer.stdout.toString(), answer.stderr);
-      if (refused === 'moved') return 'moved';
-      throw failed(where, refused, remote);
-    },
-    async pushForReview(commit, topic) {
-      const target = `${commit}:refs/for/${base}%topic=${topic}`;
-      const answer = await git.remote(['push', '--porcelain', '--no-verify', 'origin', target], { codes: [1] });
-      const said = readGerritAnswer(answer.code, `${answer.stdout.toString()}\n${answer.stderr}`);
-      if (said !== undefined) return said;
-      const refused = readRefusedPush(answer.stdout.toString(), answer.stderr);
-      if (refused === 'moved') throw new ServiceError('conflict', `${where}: another push to ${base} came first`);
-      throw failed(where, refused, remote);
-    },
-    async isRightAt(ref) {
-      await fetchReview(ref);
-      return hasWanted(REVIEW);
-    },
-    async newestPatchSet(commit) {
-      const listed = (await git.remote(['ls-remote', 'origin', 'refs/changes/*'])).stdout.toString();
-      const all = [...listed.matchAll(PATCH_SET)].map(([, id = '', ref = '', change, n]) => ({ id, ref, change, n }));
-      const change = all.find(({ id }) => id === commit)?.change;
-      const [newest] = all.filter((one) => one.change === change).sort((a, b) => Number(b.n) - Number(a.n));
-      if (change === undefined || newest === undefined) return undefined;
-      await fetchReview(newest.ref);
-      return {
-        commit: newest.id,
-        isOurs: (await show(REVIEW, '%cn <%ce>')) === own,
-        message: await show(REVIEW, '%B'),
-        isRight: await hasWanted(REVIEW),
-      };
-    },
-    close: () => rm(home, { recursive: true, force: true }),
-  };
-}
+  async #entries(commit: string, files: readonly string[]): Promise<string> {
+    return (await this.#git.local(['ls-tree', '-z', '--full-tree', commit, '--', ...files])).stdout.toString();
+  }
 
-/**
- * Reads what a push to `refs/for` said: undefined if it failed for another reason. Gerrit has four ways to say that it
- * has the commit ("no new changes" and "commit already exists" in its documentation's list of error messages).
- */
-export function readGerritAnswer(code: number, said: string): GerritAnswer | undefined {
-  const url =
-    /^remote:\s+(https?:\/\/\S+)/m.exec(said)?.[1] ?? /\bchange (https?:\/\/\S+) (?:is )?closed/i.exec(said)?.[1];
-  if (code === 0) return { result: 'pushed', url };
-  if (/no new changes|commit(?:\(s\))? already exists/i.test(said)) return { result: 'unchanged', url };
-  if (/change \S+ (?:is )?closed|\(closed\)/i.test(said)) return { result: 'closed', url };
-  return undefined;
+  /** Puts one commit on the base with these files changed, without pushing it. Undefined if nothing changes. */
+  async commit(texts: ReadonlyMap<string, string>, message: string): Promise<ProposedCommit | undefined> {
+    const changes = new Map<string, CommittedFile>();
+    for (const [file, text] of texts) {
+      changes.set(file, { mode: (await this.#baseFile(file)).mode, bytes: Buffer.from(text) });
+    }
+    const id = await makeCommit(this.#git, {
+      ref: NEXT,
+      parent: BASE,
+      committer: this.#options.committer,
+      // With the date of the base, the same change is the same commit, no matter when it is made.
+      when: Number(await show(this.#git, BASE, '%ct')),
+      message,
+      files: changes,
+    });
+    const diff = await this.#git.local(['diff-tree', '-r', '-z', '--name-only', '--no-renames', BASE, id]);
+    const changed = diff.stdout.toString().split('\0').slice(0, -1);
+    const other = changed.find((name) => !texts.has(name));
+    if (other !== undefined) throw new Error(`the change would touch ${other}, which is not named`);
+    if (changed.length === 0) return undefined;
+    const files = [...texts.keys()];
+    return { id, message: await show(this.#git, id, '%B'), files, entries: await this.#entries(id, files) };
+  }
+
+  /** Compares the branch with the commit that we would push. The states are those of `Situation`. */
+  async compare(commit: ProposedCommit | undefined): Promise<'absent' | 'right' | 'ours' | 'foreign'> {
+    if (this.#tip === undefined) return 'absent';
+    if (this.#tip.by !== this.#options.committer) return 'foreign';
+    if (commit === undefined || this.#tip.message !== commit.message) return 'ours';
+    return (await this.#hasFilesOf(commit, TIP)) ? 'right' : 'ours';
+  }
+
+  /** Only the named files count: the base may have moved on since. */
+  async #hasFilesOf({ files, entries }: ProposedCommit, commit: string): Promise<boolean> {
+    return (await this.#entries(commit, files)) === entries;
+  }
+
+  /** Replaces the branch with the commit, if the branch has not changed since the first look. */
+  async push({ id }: ProposedCommit): Promise<'pushed' | 'moved'> {
+    const { branch, where, remote } = this.#options;
+    const ref = `refs/heads/${branch}`;
+    const lease = `--force-with-lease=${ref}:${this.#tip?.id ?? ''}`;
+    const { refused } = await push(this.#git, lease, 'origin', `${id}:${ref}`);
+    if (refused === undefined) return 'pushed';
+    if (refused === 'moved') return 'moved';
+    throw failed(where, refused, remote);
+  }
+
+  /** Pushes to `refs/for/<base>` with a topic, and returns Gerrit's answer. */
+  async pushForReview({ id }: ProposedCommit, topic: string): Promise<GerritAnswer> {
+    const { base, where, remote } = this.#options;
+    const { said, refused } = await push(this.#git, 'origin', `${id}:refs/for/${base}%topic=${topic}`);
+    const answer = readGerritAnswer(said, refused === undefined);
+    if (answer !== undefined) return answer;
+    if (refused === undefined || refused === 'moved') {
+      throw new ServiceError('conflict', `${where}: another push to ${base} came first`);
+    }
+    throw failed(where, refused, remote);
+  }
+
+  /** True if a ref of the server has the files of the commit. */
+  async isRightAt(ref: string, commit: ProposedCommit): Promise<boolean> {
+    await this.#fetchReview(ref);
+    return this.#hasFilesOf(commit, REVIEW);
+  }
+
+  /** The newest patch set of the change that has this commit; undefined if the server does not show it. */
+  async newestPatchSet(commit: ProposedCommit): Promise<PatchSet | undefined> {
+    const all = [...(await listRefs(this.#git, 'refs/changes/*'))].flatMap(([ref, id]) => {
+      const [, change, n] = PATCH_SET.exec(ref) ?? [];
+      return change === undefined ? [] : [{ id, ref, change, n: Number(n) }];
+    });
+    const change = all.find(({ id }) => id === commit.id)?.change;
+    const [newest] = all.filter((one) => one.change === change).sort((a, b) => b.n - a.n);
+    if (newest === undefined) return undefined;
+    await this.#fetchReview(newest.ref);
+    const { by, message } = await describe(this.#git, REVIEW);
+    return {
+      commit: newest.id,
+      isOurs: by === this.#options.committer,
+      message,
+      isRight: await this.#hasFilesOf(commit, REVIEW),
+    };
+  }
+
+  async #fetchReview(ref: string): Promise<void> {
+    await fetch(this.#git, ['--depth=1', 'origin', `+${ref}:${REVIEW}`]);
+  }
+
+  close(): Promise<void> {
+    return rm(this.#home, { recursive: true, force: true });
+  }
 }

@@ -30,15 +30,6 @@ export interface Situation {
   readonly changes: readonly Change[];
 }
 
-/** The result of a proposal. */
-export interface Proposing {
-  /** The change; undefined if there is none, or its address is not known. */
-  readonly change: Pick<Change, 'url' | 'state'> | undefined;
-  readonly changed: boolean;
-  /** The result and its reason, in one line. */
-  readonly line: string;
-}
-
 export type Decision =
   | { readonly kind: 'push-and-open' }
   | { readonly kind: 'push-and-update'; readonly change: Change }

@@ -1,11 +1,12 @@
 import { ServiceError, UserError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
-import type { ChangeBranch } from './change-branch.js';
-import { type ChangeText, closedText, decideChange, type Proposing } from './decide.js';
+import type { ChangeBranch, ProposedCommit } from './change-branch.js';
+import { type ChangeText, closedText, decideChange } from './decide.js';
 import { type Edit, editText } from './edits.js';
 import type { Forge } from './forge.js';
 import type { Gerrit } from './gerrit.js';
 import { readTrailer } from './position.js';
+import { leave, type Proposing } from './proposing.js';
 import { reviewChange } from './review.js';
 import { commitMessage, describeChange, type Proposed, type Replaced } from './text.js';
 
@@ -73,7 +74,7 @@ async function editFiles({ edits, repository }: Proposal, branch: ChangeBranch) 
 async function pullRequest(
   { proposed, dryRun, log }: Proposal,
   branch: ChangeBranch,
-  commit: string | undefined,
+  commit: ProposedCommit | undefined,
   forge: Forge,
   text: ChangeText,
 ): Promise<Proposing | 'moved'> {
@@ -87,11 +88,7 @@ async function pullRequest(
     },
     { digest: candidate.digest, text, own: position },
   );
-  if (decision.kind === 'leave') {
-    const { why, change, isWarning } = decision;
-    if (isWarning) log.warning(change === undefined ? why : `${change.url}: ${why}`);
-    return { change, changed: false, line: why };
-  }
+  if (decision.kind === 'leave') return leave(decision, log);
   const existing = 'change' in decision ? decision.change : undefined;
   const verb = decision.kind.replace('push-and-', '');
   const what = `${verb} ${existing?.url ?? 'a change'}: ${text.title}`;

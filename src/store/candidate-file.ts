@@ -73,3 +73,13 @@ export function parseCandidateFile(text: string, tag: Tag, where: string): Candi
   if (file.tag !== tag) throw refuse(`its tag is ${file.tag}, not ${tag}`);
   return file;
 }
+
+/** Throws if a tag already stands for another image. */
+export function refuseOtherImage(existing: CandidateFile, file: CandidateFile): void {
+  if (existing.reference === file.reference) return;
+  throw new ServiceError(
+    'conflict',
+    `tag ${file.tag} is published as ${existing.reference} and does not change to ${file.reference}`,
+    { hint: 'exclude-tag' },
+  );
+}

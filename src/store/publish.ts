@@ -4,8 +4,7 @@ import { parseWith } from '../base/schema.js';
 import type { ImageSet } from '../candidate/image-set.js';
 import { formatCandidate, type Tag } from '../candidate/reference.js';
 import type { CandidateLabel } from '../ledger/names.js';
-import { type CandidateFile, candidateFileSchema, companionKeys } from './candidate-file.js';
-import { refuseOtherImage } from './sftp/artifact.js';
+import { type CandidateFile, candidateFileSchema, companionKeys, refuseOtherImage } from './candidate-file.js';
 import type { Store } from './store.js';
 
 /** The changes that publishing a candidate makes. */

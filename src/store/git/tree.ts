@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { oneLine } from '../../base/errors.js';
+import { recordNumber } from '../../ledger/paths.js';
 
 /** The files of one directory of a commit, by their paths below it, and the choice of those to fetch together. */
 
@@ -58,10 +58,9 @@ export function isDirectory(tree: Tree, path: string): boolean {
 /** The numbers of the records of a ledger. */
 export function recordNumbers(tree: Tree, label: string): number[] {
   const prefix = `ledger/${label}/`;
-  return [...tree.keys()].flatMap((path) => {
-    const match = path.startsWith(prefix) ? /^([1-9]\d{0,8})\.json$/.exec(path.slice(prefix.length)) : null;
-    return match === null ? [] : [Number(match[1])];
-  });
+  return [...tree.keys()].flatMap((path) =>
+    path.startsWith(prefix) ? (recordNumber(path.slice(prefix.length)) ?? []) : [],
+  );
 }
 
 /** The labels that have records. */
@@ -113,44 +112,4 @@ export function siblings(tree: Tree, path: string): string[] {
   return [...tree.keys()].filter(
     (other) => other.startsWith(directory) && !other.slice(directory.length).includes('/'),
   );
-}
-
-/** The committer's address, by which we recognize our own commits. */
-export const OUR_EMAIL = 'ceph-promotion-actions@localhost';
-
-/** The input of `git fast-import` for one commit. */
-export function importStream(commit: {
-  readonly ref: string;
-  readonly parent: string | undefined;
-  /** The id of the tree to start from; the parent's if undefined. */
-  readonly tree?: string | undefined;
-  readonly directory: string;
-  readonly message: string;
-  /** Unix seconds. */
-  readonly when: number;
-  readonly writes: ReadonlyMap<string, Written>;
-}): Buffer {
-  const { ref, parent, tree, directory, when, writes } = commit;
-  const message = Buffer.from(`${oneLine(commit.message, 200)}\n`);
-  const pieces: Buffer[] = [];
-  const say = (text: string) => void pieces.push(Buffer.from(text));
-  const data = (bytes: Buffer) => void pieces.push(Buffer.from(`data ${bytes.length}\n`), bytes, Buffer.from('\n'));
-  say(`commit ${ref}\nmark :1\ncommitter ceph-promotion-actions <${OUR_EMAIL}> ${when} +0000\n`);
-  data(message);
-  if (parent !== undefined) say(`from ${parent}\n`);
-  if (tree !== undefined) say(`M 040000 ${tree} \n`);
-  for (const [name, written] of writes) {
-    const path = directory === '' ? name : `${directory}/${name}`;
-    // fast-import gives a quote at the start, and a line end, a meaning of its own.
-    if (!/^[A-Za-z0-9._][A-Za-z0-9._+/-]*$/.test(path))
-      throw new Error(`not a path to commit: ${JSON.stringify(path)}`);
-    if (written === 'removed') {
-      say(`D ${path}\n`);
-      continue;
-    }
-    say(`M ${written.kind === 'symlink' ? '120000' : '100644'} inline ${path}\n`);
-    data(written.bytes);
-  }
-  say('get-mark :1\ndone\n');
-  return Buffer.concat(pieces);
 }

@@ -9,6 +9,7 @@ import {
   candidateFileSchema,
   MAX_CANDIDATE_FILE,
   parseCandidateFile,
+  refuseOtherImage,
 } from '../candidate-file.js';
 import { nameInLink } from '../links.js';
 import type { Replaces } from '../store.js';
@@ -56,16 +57,6 @@ export async function readCandidateFile(directory: Directory, tag: Tag): Promise
 export async function readArtifact(directory: Directory, tag: Tag): Promise<CandidateFile | 'bare' | undefined> {
   if (!(await isWhole(directory, tag))) return undefined;
   return (await readCandidateFile(directory, tag)) ?? 'bare';
-}
-
-/** Throws if a tag already stands for another image. */
-export function refuseOtherImage(existing: CandidateFile, file: CandidateFile): void {
-  if (existing.reference === file.reference) return;
-  throw new ServiceError(
-    'conflict',
-    `tag ${file.tag} is published as ${existing.reference} and does not change to ${file.reference}`,
-    { hint: 'exclude-tag' },
-  );
 }
 
 /**

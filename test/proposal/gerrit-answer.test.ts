@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { readGerritAnswer } from '../../src/proposal/change-branch.js';
+import { readGerritAnswer } from '../../src/proposal/gerrit-answer.js';
 
 const refused = (why: string) => `!\tHEAD:refs/for/main\t[remote rejected] (${why})\nDone\n`;
 
@@ -38,5 +38,5 @@ test.each<[string, number, string, unknown]>([
     undefined,
   ],
 ])('what Gerrit says: %s', (_, code, said, expected) => {
-  expect(readGerritAnswer(code, said)).toEqual(expected);
+  expect(readGerritAnswer(said, code === 0)).toEqual(expected);
 });

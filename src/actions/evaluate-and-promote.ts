@@ -7,7 +7,6 @@ import { errorLine, UserError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { companionsOf, isNamed } from '../candidate/image-set.js';
 import { candidateSchema, formatCandidate, type Repository, repositorySchema } from '../candidate/reference.js';
-import { compareTags } from '../candidate/schemes.js';
 import type { Http } from '../http/policy.js';
 import { candidateLabelSchema, type Label, promotedLabelSchema } from '../ledger/names.js';
 import type { Author } from '../ledger/next-record.js';
@@ -211,7 +210,6 @@ async function run(settings: Settings, runner: Run): Promise<Promoted> {
         clock: systemClock,
         log,
         evaluate: evaluate(registry, store),
-        compareTags,
       };
       const promoted = await promote(promotion, asked);
       for (const warning of companionWarnings(promoted, targets)) log.warning(warning);

@@ -68,75 +68,95 @@ export interface Rule {
 
 /** The rules of a policy for these tags, in the order in which they are applied. */
 export function rulesOf(policy: Policy, tags: readonly StableTag[], known: KnownImages): readonly Rule[] {
-  const { flavor, arch, distro, exclude, minimumAge, now } = policy;
-  const rules: Rule[] = [];
-  if (flavor !== undefined) {
-    rules.push({
-      name: 'flavor',
-      asks: `of flavor ${flavor}`,
-      admits: (tag) => isOfFlavor(tag, flavor, policy.scheme),
-      instead: (tag) => `of ${tag.flavor === undefined ? 'no known flavor' : `flavor ${tag.flavor}`}`,
-    });
-  }
-  if (distro !== undefined || tags.some((tag) => tag.distro !== undefined)) {
-    const wanted = distro ?? DEFAULT_DISTRO;
-    rules.push({
-      name: 'distro',
-      asks: `on ${wanted}`,
-      admits: (tag) => tag.distro?.family === wanted || distroName(tag.distro) === wanted,
-      instead: (tag) => `on ${distroName(tag.distro)}`,
-    });
-  }
-  if (arch !== undefined) {
-    const isNamed = tags.some((tag) => tag.arch === arch);
-    rules.push({
-      name: 'arch',
-      asks: `for ${arch}`,
-      admits: (tag) => serves(tag, arch, platformsOf(known, tag.tag), isNamed),
-      instead: (tag) => describeArch(tag, platformsOf(known, tag.tag)),
-    });
-  }
-  if (exclude.length > 0) {
-    rules.push({
-      name: 'exclude',
-      asks: 'that is not excluded',
-      admits: (tag) => !exclude.some((entry) => isExcluded(entry, tag, known)),
-      instead: () => 'excluded',
-    });
-  }
-  if (known.size > 0) {
-    rules.push({
-      name: 'image',
-      asks: '',
-      admits: (tag) => problemOf(tag, known) === undefined,
-      instead: (tag) => `passed over because it ${problemOf(tag, known)}`,
-    });
-  }
-  if (minimumAge > 0) {
-    rules.push({
-      name: 'minimum-age',
-      asks: `at least ${duration(minimumAge)} old`,
-      admits: (tag) => {
-        const since = sinceOf(tag, known);
-        if (since !== undefined) return now - since >= minimumAge;
-        return policy.unknownAgePasses || !known.has(tag.tag);
-      },
-      instead: (tag) => {
-        const since = sinceOf(tag, known);
-        if (since === undefined) return 'of unknown age';
-        return `${tag.startedAt === undefined ? 'built' : 'set'} ${duration(now - since)} ago`;
-      },
-    });
-  }
-  if (policy.platforms.length > 0) {
-    rules.push({
-      name: 'platforms',
-      asks: `with ${policy.platforms.join(' and ')}`,
-      admits: (tag) => missingPlatforms(policy.platforms, platformsOf(known, tag.tag) ?? policy.platforms).length === 0,
-      instead: (tag) => `with ${platformsOf(known, tag.tag)?.join(', ') || 'no platform'} only`,
-    });
-  }
-  return rules;
+  return [
+    flavorRule(policy),
+    distroRule(policy, tags),
+    archRule(policy, tags, known),
+    excludeRule(policy, known),
+    imageRule(known),
+    ageRule(policy, known),
+    platformsRule(policy, known),
+  ].filter((rule) => rule !== undefined);
+}
+
+function flavorRule({ flavor, scheme }: Policy): Rule | undefined {
+  if (flavor === undefined) return undefined;
+  return {
+    name: 'flavor',
+    asks: `of flavor ${flavor}`,
+    admits: (tag) => isOfFlavor(tag, flavor, scheme),
+    instead: (tag) => `of ${tag.flavor === undefined ? 'no known flavor' : `flavor ${tag.flavor}`}`,
+  };
+}
+
+function distroRule({ distro }: Policy, tags: readonly StableTag[]): Rule | undefined {
+  if (distro === undefined && tags.every((tag) => tag.distro === undefined)) return undefined;
+  const wanted = distro ?? DEFAULT_DISTRO;
+  return {
+    name: 'distro',
+    asks: `on ${wanted}`,
+    admits: (tag) => tag.distro?.family === wanted || distroName(tag.distro) === wanted,
+    instead: (tag) => `on ${distroName(tag.distro)}`,
+  };
+}
+
+function archRule({ arch }: Policy, tags: readonly StableTag[], known: KnownImages): Rule | undefined {
+  if (arch === undefined) return undefined;
+  const isNamed = tags.some((tag) => tag.arch === arch);
+  return {
+    name: 'arch',
+    asks: `for ${arch}`,
+    admits: (tag) => serves(tag, arch, platformsOf(known, tag.tag), isNamed),
+    instead: (tag) => describeArch(tag, platformsOf(known, tag.tag)),
+  };
+}
+
+function excludeRule({ exclude }: Policy, known: KnownImages): Rule | undefined {
+  if (exclude.length === 0) return undefined;
+  return {
+    name: 'exclude',
+    asks: 'that is not excluded',
+    admits: (tag) => !exclude.some((entry) => isExcluded(entry, tag, known)),
+    instead: () => 'excluded',
+  };
+}
+
+function imageRule(known: KnownImages): Rule | undefined {
+  if (known.size === 0) return undefined;
+  return {
+    name: 'image',
+    asks: '',
+    admits: (tag) => problemOf(tag, known) === undefined,
+    instead: (tag) => `passed over because it ${problemOf(tag, known)}`,
+  };
+}
+
+function ageRule({ minimumAge, unknownAgePasses, now }: Policy, known: KnownImages): Rule | undefined {
+  if (minimumAge <= 0) return undefined;
+  return {
+    name: 'minimum-age',
+    asks: `at least ${duration(minimumAge)} old`,
+    admits: (tag) => {
+      const since = sinceOf(tag, known);
+      if (since !== undefined) return now - since >= minimumAge;
+      return unknownAgePasses || !known.has(tag.tag);
+    },
+    instead: (tag) => {
+      const since = sinceOf(tag, known);
+      if (since === undefined) return 'of unknown age';
+      return `${tag.startedAt === undefined ? 'built' : 'set'} ${duration(now - since)} ago`;
+    },
+  };
+}
+
+function platformsRule({ platforms }: Policy, known: KnownImages): Rule | undefined {
+  if (platforms.length === 0) return undefined;
+  return {
+    name: 'platforms',
+    asks: `with ${platforms.join(' and ')}`,
+    admits: (tag) => missingPlatforms(platforms, platformsOf(known, tag.tag) ?? platforms).length === 0,
+    instead: (tag) => `with ${platformsOf(known, tag.tag)?.join(', ') || 'no platform'} only`,
+  };
 }
 
 /** True if the policy asks for something that only the image shows, not the tag. */

@@ -24,7 +24,7 @@ import type { Store } from '../store/store.js';
 import { unseenStore } from '../store/unseen-store.js';
 import { copiesOf, copyImages, copyLaterReferrers, readContents, writeArtifacts } from './images.js';
 import { look, targetError } from './look.js';
-import { type Promotion, rulesOf } from './promotion.js';
+import { type Promotion, ledgerRulesOf } from './promotion.js';
 import { findOwnProofs, findRemains, placeOf, type Remains, reconcile, refuseRemains } from './reconcile.js';
 
 /** The request of a run, and the settings that apply to it. */
@@ -159,7 +159,6 @@ function settingOf(promotion: Promotion, asked: Asked, remains: Remains | undefi
     run,
     attempt: Number(attempt),
     now: rfc3339(unixSeconds(clock)),
-    compareTags: promotion.compareTags,
   };
 }
 
@@ -207,7 +206,7 @@ async function commit(
 ): Promise<readonly LedgerTarget[] | 'lost'> {
   const { store, label, log, ledgerKey } = promotion;
   const bytes = formatRecord(record, ledgerKey);
-  const checked = checkRecord(record.n, bytes, head?.bytes, rulesOf(promotion));
+  const checked = checkRecord(record.n, bytes, head?.bytes, ledgerRulesOf(promotion));
   // A record that fails its own checks could never be removed, and would block every later run.
   if ('problem' in checked) throw new Error(`the ledger record is wrong and was not written: ${checked.problem}`);
   await store.sweep();

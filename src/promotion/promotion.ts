@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
 import type { ImageSet } from '../candidate/image-set.js';
-import type { Repository, Tag } from '../candidate/reference.js';
+import type { Repository } from '../candidate/reference.js';
 import type { DecisionRecord } from '../criteria/decision-record.js';
 import type { Label } from '../ledger/names.js';
 import type { Author } from '../ledger/next-record.js';
@@ -34,10 +34,8 @@ export interface Promotion {
   readonly log: Log;
   /** Evaluates the evidence on a set against the criteria. It is read once. `tested` is the set that this run tested. */
   evaluate(set: ImageSet, tested: ImageSet): Promise<DecisionRecord>;
-  /** Negative if a's version is lower; undefined if the two cannot be compared. */
-  compareTags(a: Tag, b: Tag): number | undefined;
 }
 
-export function rulesOf({ label, ledgerKey }: Promotion): LedgerRules {
+export function ledgerRulesOf({ label, ledgerKey }: Promotion): LedgerRules {
   return { label, key: ledgerKey };
 }

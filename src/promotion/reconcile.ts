@@ -15,7 +15,7 @@ import { ledgerOf } from '../store/reader.js';
 import type { Store } from '../store/store.js';
 import { copyImages, writeArtifacts } from './images.js';
 import { contradictionsOf, type Learned, look, type Place, type ProofsAt, type Sight, targetError } from './look.js';
-import { type Promotion, rulesOf } from './promotion.js';
+import { type Promotion, ledgerRulesOf } from './promotion.js';
 
 /** The head may change, or another run undo our steps, this often before we give up. */
 const ROUNDS = 20;
@@ -48,7 +48,7 @@ export async function reconcile(
   let trusted: Head | undefined;
   for (let n = 0; n < ROUNDS; n += 1) {
     const least = trusted?.n ?? known?.n;
-    const head = await readHead(ledger, rulesOf(promotion), least);
+    const head = await readHead(ledger, ledgerRulesOf(promotion), least);
     // An older record is not enough: a store that was reset right after the append would show that one.
     if (least !== undefined && (head === undefined || head.n < least))
       throw distrust(least, 'it was there, but is gone');

@@ -26,8 +26,6 @@ export interface Setting {
   readonly attempt: number;
   /** RFC 3339. */
   readonly now: string;
-  /** Compares versions: negative if `a` is lower; undefined if the two cannot be compared. */
-  compareTags(a: Tag, b: Tag): number | undefined;
 }
 
 /** The questions that the rules ask, each only if its answer matters. */

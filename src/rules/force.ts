@@ -52,7 +52,7 @@ export async function force(
   const overridden: Overridden[] = [
     ...(report.verdict === 'promote' ? [] : [report.verdict]),
     ...(banned === undefined ? [] : (['hold'] as const)),
-    ...(directionOf(setting, tag, head) === 'up' ? [] : (['downgrade'] as const)),
+    ...(directionOf(tag, head) === 'up' ? [] : (['downgrade'] as const)),
   ];
   const { previous } = state;
   return {

@@ -41,9 +41,8 @@ export async function statePromoted(
   const { repository, tag, digest } = set;
   const candidate: Candidate = { repository, tag, digest };
   const companions = companionsOf(set);
-  const isNewer = (a: Candidate['tag'], b: Candidate['tag']) => (setting.compareTags(a, b) ?? 0) > 0;
-  const kept = holdsAfter(head?.holds ?? [], candidate, contents, isNewer);
-  const isDown = head !== undefined && directionOf(setting, candidate.tag, head) === 'down';
+  const kept = holdsAfter(head?.holds ?? [], candidate, contents);
+  const isDown = head !== undefined && directionOf(candidate.tag, head) === 'down';
   // Under two tags it may be one image, which then stays promoted.
   const holds =
     isDown && head.candidate.digest !== candidate.digest

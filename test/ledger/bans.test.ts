@@ -1,11 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
-import type { Candidate } from '../../src/candidate/reference.js';
-import { compareTags } from '../../src/candidate/schemes.js';
 import { findBan, withBan } from '../../src/ledger/bans.js';
 import { isWayBack } from '../../src/ledger/history.js';
 import { contradiction, type LedgerEnd } from '../../src/ledger/proofs.js';
-import { holdsAfter } from '../../src/rules/end-holds.js';
-import { banOn, digestOf, image, recordOf } from './fixture.js';
+import { banOn, digestOf, recordOf } from './fixture.js';
 
 describe('a ban', () => {
   const [amd64, config, other] = ['amd64', 'config', 'other'].map(digestOf);
@@ -46,17 +43,6 @@ describe('a ban', () => {
   test('takes the place of an earlier one on the same digest', () => {
     expect(withBan([banOn('v1'), banOn('v2')], banOn('v1')).map(({ tag }) => tag)).toEqual(['v2', 'v1']);
   });
-});
-
-test.each<[string, string[]]>([
-  ['v1.0.0', ['v1.0.1', 'v1.0.2', 'nightly']],
-  ['v1.0.1', ['v1.0.2', 'nightly']],
-  ['v1.0.2', ['nightly']],
-  ['v1.0.3', ['nightly']],
-])('after %s is promoted, %j stay on hold', (promoted, left) => {
-  const holds = ['v1.0.1', 'v1.0.2', 'nightly'].map((name) => banOn(name));
-  const isNewer = (a: Candidate['tag'], b: Candidate['tag']) => (compareTags(a, b) ?? 0) > 0;
-  expect(holdsAfter(holds, image(promoted), [], isNewer).map((hold) => hold.tag)).toEqual(left);
 });
 
 test('previous is another image that is not banned', () => {

@@ -3,7 +3,6 @@ import { ServiceError } from '../../src/base/errors.js';
 import type { Log } from '../../src/base/log.js';
 import type { Candidate, Digest, Repository, Tag } from '../../src/candidate/reference.js';
 import { canonicalRepository } from '../../src/candidate/reference.js';
-import { compareTags } from '../../src/candidate/schemes.js';
 import type { Label } from '../../src/ledger/names.js';
 import { recordNumber, recordPath } from '../../src/ledger/paths.js';
 import type { Promotion } from '../../src/promotion/promotion.js';
@@ -178,7 +177,6 @@ export function promotionIn(world: World, nth: number, changes: Partial<Promotio
     clock: systemClock,
     log: silent,
     evaluate: async (of) => reportOn(of),
-    compareTags,
     ...changes,
   };
 }

@@ -12,7 +12,6 @@ import {
   type Tag,
   tagSchema,
 } from '../../src/candidate/reference.js';
-import { compareTags } from '../../src/candidate/schemes.js';
 import { parseCriteria } from '../../src/criteria/criteria-file.js';
 import type { Verdict } from '../../src/criteria/decision-record.js';
 import { evaluate } from '../../src/criteria/evaluate.js';
@@ -155,7 +154,6 @@ export function promotionIn(scene: Scene, { server, registry }: Open, changes: P
     clock: systemClock,
     log: silent,
     evaluate: verdict('promote'),
-    compareTags,
     ...changes,
   };
 }

@@ -2,7 +2,6 @@ import { expect, test } from '@jest/globals';
 import * as v from 'valibot';
 import { type Candidate, repositorySchema } from '../../src/candidate/reference.js';
 import { ceph } from '../../src/candidate/schemes/ceph.js';
-import { compareTags } from '../../src/candidate/schemes.js';
 import { promote } from '../../src/promotion/promote.js';
 import { publishCandidate } from '../../src/store/publish.js';
 import { choose } from '../candidate/policies.js';
@@ -41,7 +40,7 @@ test('a year of rebuilds: each is found, tested and promoted, the one before it 
       dryRun: false,
     });
     const asked = { request: { kind: 'evaluate' }, candidate, freeze: undefined, onRegression: 'warn' } as const;
-    const { outcome } = await promote(promotionIn(world, run, { source: repository, compareTags }), asked);
+    const { outcome } = await promote(promotionIn(world, run, { source: repository }), asked);
     return [outcome.decision, outcome.candidate.tag, outcome.previous?.tag];
   };
 

@@ -2,7 +2,6 @@ import { describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
 import { type ImageSet, imageSet } from '../../src/candidate/image-set.js';
 import { type Candidate, type Digest, repositorySchema } from '../../src/candidate/reference.js';
-import { compareTags } from '../../src/candidate/schemes.js';
 import type { DecisionRecord } from '../../src/criteria/decision-record.js';
 import { findBack } from '../../src/ledger/history.js';
 import type { LedgerRecord } from '../../src/ledger/record.js';
@@ -75,7 +74,6 @@ async function run(request: Request, situation: Situation): Promise<Decided | Re
     run: '8',
     attempt: 1,
     now: '2026-11-24T02:00:00Z',
-    compareTags,
     ...situation.setting,
   };
   const facts: Facts = {
@@ -180,8 +178,8 @@ describe('a candidate', () => {
     [
       'cannot be compared',
       evaluating,
-      { ledger: [[1]], candidate: 2, setting: { compareTags: () => undefined } },
-      /^refused: nothing says whether v1\.0\.2 is newer than v1\.0\.1/,
+      { ledger: [[1]], setting: { candidate: image('nightly') } },
+      /^refused: nothing says whether nightly is newer than v1\.0\.1/,
     ],
     [
       'would go down, and is red: the verdict comes first',

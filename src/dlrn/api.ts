@@ -1,8 +1,9 @@
 import type * as v from 'valibot';
-import { oneLine, ServiceError, type ServiceErrorKind } from '../base/errors.js';
+import { type Hint, oneLine, ServiceError, type ServiceErrorKind } from '../base/errors.js';
 import { parseJson } from '../base/schema.js';
 import { describe, type Http, type TextResponse } from '../http/policy.js';
 import { readSaid } from '../http/said.js';
+import { kindOfStatus } from '../http/status.js';
 import type { HttpRequest } from '../http/transport.js';
 
 export interface Credentials {
@@ -107,29 +108,39 @@ function describeOther({ text, headers, elsewhere }: TextResponse, problem: stri
 export const KNOWN_HASHES = 'DLRN knows only hashes that were promoted to some label';
 
 function refusal(asked: HttpRequest, response: TextResponse, hasCredentials: boolean): ServiceError {
-  const { status, headers, text } = response;
-  const said = readSaid({ ...response, body: text }).text;
-  const line = `${describe(asked)} answered ${status}${said === '' ? '' : `: ${said}`}`;
-  const fail = (kind: ServiceErrorKind, more = '', hint?: ServiceError['hint']) =>
-    new ServiceError(kind, line + more, { hint });
-  if (status >= 500) return fail('server-error');
+  const said = readSaid({ ...response, body: response.text }).text;
+  const { kind = kindOfStatus(response.status), more = '', hint } = explain(response, said, hasCredentials);
+  const line = `${describe(asked)} answered ${response.status}${said === '' ? '' : `: ${said}`}`;
+  return new ServiceError(kind, line + more, { hint });
+}
+
+interface Explanation {
+  /** Set where DLRN's words say more than the status. */
+  readonly kind?: ServiceErrorKind;
+  readonly more?: string;
+  readonly hint?: Hint;
+}
+
+/** What a refusal means with DLRN. */
+function explain({ status, headers }: TextResponse, said: string, hasCredentials: boolean): Explanation {
   if (status >= 300 && status < 400) {
-    return fail('bad-answer', `, a redirect to ${oneLine(headers.location ?? '', 200)}`, 'dlrn-url');
+    return { more: `, a redirect to ${oneLine(headers.location ?? '', 200)}`, hint: 'dlrn-url' };
   }
   if (status === 401) {
     // Node.js has no GSSAPI, and the modules that bring it run install scripts.
     const offered = headers['www-authenticate'] ?? '';
     if (/\bnegotiate\b/i.test(offered) && !/\bbasic\b/i.test(offered)) {
-      return fail('unauthorized', '; DLRN asks for a Kerberos ticket (Negotiate), which is not supported here');
+      return { more: '; DLRN asks for a Kerberos ticket (Negotiate), which is not supported here' };
     }
     const why = hasCredentials ? 'DLRN refuses the login' : 'DLRN asks for a login';
-    return fail('unauthorized', `; ${why}`, 'log-in-to-dlrn');
+    return { more: `; ${why}`, hint: 'log-in-to-dlrn' };
   }
-  if (status === 403) return fail('forbidden');
-  if (status === 404) return fail('not-found', '; there is no DLRN API', 'dlrn-url');
-  if (status === 400 && said === 'aggregate_hash not found') return fail('not-found', `; ${KNOWN_HASHES}`, 'dlrn-hash');
+  if (status === 404) return { more: '; there is no DLRN API', hint: 'dlrn-url' };
+  if (status === 400 && said === 'aggregate_hash not found') {
+    return { kind: 'not-found', more: `; ${KNOWN_HASHES}`, hint: 'dlrn-hash' };
+  }
   if (status === 400 && said.endsWith('combination not found')) {
-    return fail('not-found', '; DLRN has no such build', 'dlrn-hash');
+    return { kind: 'not-found', more: '; DLRN has no such build', hint: 'dlrn-hash' };
   }
-  return fail('bad-answer');
+  return {};
 }

@@ -62,14 +62,14 @@ export function wayOut(
   wordHint: (hint: Hint, inputs: Inputs) => string,
 ): string | undefined {
   const hint = hintOf(error);
-  return namedBy(hostOf(error), inputs) ?? (hint && wordHint(hint, inputs));
+  return wordHost(hostOf(error), inputs) ?? (hint && wordHint(hint, inputs));
 }
 
 /** Names hosts, but no connection is made to them because of it. */
 const ONLY_KNOWS = 'ssh-known-hosts';
 
 /** Names the inputs with a host that cannot be reached; undefined if there are none, as for a token server. */
-function namedBy(host: string | undefined, inputs: Inputs): string | undefined {
+function wordHost(host: string | undefined, inputs: Inputs): string | undefined {
   if (host === undefined) return undefined;
   const isNamed = new RegExp(`(?<![\\w.-])${host.replaceAll(/[^\w-]/g, '\\$&')}(?![\\w.-])`, 'i');
   const names = Object.entries(inputs).flatMap(([name, { secret, default: otherwise }]) =>

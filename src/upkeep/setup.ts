@@ -2,7 +2,7 @@ import { errorLine, type Hint, hintOf, oneLine, ServiceError, UserError } from '
 import { likelyName } from '../base/similar-names.js';
 import { type Digest, formatCandidate, formatRepository, type Repository } from '../candidate/reference.js';
 import { type Criteria, parseCriteria } from '../criteria/criteria-file.js';
-import { checkWaivers } from '../criteria/evaluate.js';
+import { checkWaivers } from '../criteria/warnings.js';
 import type { Dlrn } from '../dlrn/client.js';
 import { unreportedJobs } from '../evidence/dlrn.js';
 import { readHead } from '../ledger/head.js';

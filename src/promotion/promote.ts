@@ -24,7 +24,7 @@ import type { Store } from '../store/store.js';
 import { unseenStore } from '../store/unseen-store.js';
 import { copiesOf, copyImages, copyLaterReferrers, readContents, writeArtifacts } from './images.js';
 import { look, targetError } from './look.js';
-import { type Promotion, ledgerRulesOf } from './promotion.js';
+import { ledgerRulesOf, type Promotion } from './promotion.js';
 import { findOwnProofs, findRemains, placeOf, type Remains, reconcile, refuseRemains } from './reconcile.js';
 
 /** The request of a run, and the settings that apply to it. */

@@ -15,7 +15,7 @@ import { ledgerOf } from '../store/reader.js';
 import type { Store } from '../store/store.js';
 import { copyImages, writeArtifacts } from './images.js';
 import { contradictionsOf, type Learned, look, type Place, type ProofsAt, type Sight, targetError } from './look.js';
-import { type Promotion, ledgerRulesOf } from './promotion.js';
+import { ledgerRulesOf, type Promotion } from './promotion.js';
 
 /** The head may change, or another run undo our steps, this often before we give up. */
 const ROUNDS = 20;

@@ -2,20 +2,21 @@ import type { JobState } from '../criteria/decision-record.js';
 import { lastDecisionPath } from '../store/last-decision.js';
 import { answers, everyPromotion } from './answers.js';
 import { renderStatus } from './document.js';
-import { changeList, filterStyle, kindFilter } from './history.js';
+import { changeList, kindFilter } from './history.js';
 import { type Content, type Markup, markup } from './markup.js';
 import type { BranchModel, Cell, Evaluation } from './model.js';
 import {
   image,
   imageOf,
   link,
-  linkTo,
+  namedIcon,
   names,
   nothing,
   RECORDS_A_PAGE,
   recordPageAddress,
   recordPages,
   runLink,
+  shortImage,
   type View,
   viewOf,
   when,
@@ -42,7 +43,7 @@ ${answers(branch, markup`<h2 id="answers">At a glance</h2>`, view)}</section>
 <section class="panel history" aria-labelledby="history"><h2 id="history">History</h2>
 ${history(branch, view)}</section>
 `;
-  return renderStatus({ title: `${branch.branch}: ${model.title}`, lead, main, style: filterStyle([]) }, view);
+  return renderStatus({ title: `${branch.branch}: ${model.title}`, lead, main }, view);
 }
 
 function blockedBy(branch: BranchModel, view: View): Content {
@@ -118,7 +119,7 @@ function matrixRow(evaluation: Evaluation): Markup {
   const { outcome, current, cells } = evaluation;
   const badge = current ? markup`<span class="badge current">promoted now</span>` : undefined;
   const tone = outcome === 'earned' || outcome === 'promote' ? 'met' : outcome;
-  return markup`<tr${current ? markup` class="current"` : undefined}><th scope="row">${image(evaluation)}<br>${badge} <span class="badge ${tone}">${outcome === 'undecided' ? 'no decision' : outcome}</span> <span class="soft nowrap">${minuteOf(evaluation['evaluated-at'])}</span></th>${cells.map(matrixCell)}</tr>
+  return markup`<tr${current ? markup` class="current"` : undefined}><th scope="row">${shortImage(evaluation)}<br>${badge} <span class="badge ${tone}">${outcome === 'undecided' ? 'no decision' : outcome}</span> <span class="soft nowrap">${minuteOf(evaluation['evaluated-at'])}</span></th>${cells.map(matrixCell)}</tr>
 `;
 }
 
@@ -126,8 +127,7 @@ function matrixCell(cell: Cell | null): Markup {
   if (cell === null) return markup`<td><span class="vh">not among the criteria</span></td>`;
   const { state, why, since, url, attempts } = cell;
   const words = `${state}: ${why}${since === null ? '' : `, since ${minuteOf(since)} UTC`}`;
-  const content = markup`${icon(state)}<span class="vh">${words}</span>`;
-  return markup`<td class="${state}" title="${words}">${url === null ? content : linkTo(url, content)}${attempts > 1 ? markup`<sup>${attempts}<span class="vh"> results</span></sup>` : undefined}</td>`;
+  return markup`<td class="${state}">${namedIcon(state, words, url)}${attempts > 1 ? markup`<sup>${attempts}<span class="vh"> results</span></sup>` : undefined}</td>`;
 }
 
 function figures(branch: BranchModel, view: View): Markup {

@@ -7,6 +7,7 @@ import type { Log } from '../base/log.js';
 import { sha256 } from '../ledger/codec.js';
 import { renderBadge } from './badge.js';
 import { renderBranchPage } from './branch-page.js';
+import { STYLE_FILE, STYLE_TEXT } from './document.js';
 import { renderFeed } from './feed.js';
 import { renderMetrics } from './metrics.js';
 import { type BranchModel, type DashboardModel, dashboardSchema } from './model.js';
@@ -26,6 +27,8 @@ export function renderFiles(model: DashboardModel, recorded: readonly Recorded[]
   const recordPages = recorded.flatMap((branch) => renderRecordPages(branch, model));
   const data: DashboardModel = { ...model, 'record-pages': hashesOf(recordPages) };
   return new Map([
+    // First, so that no page is there before its style.
+    [STYLE_FILE, STYLE_TEXT],
     ['index.html', renderPage(model)],
     ...model.branches.map((branch): [string, string] => [
       branchAddress(branch.branch),

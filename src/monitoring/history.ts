@@ -1,8 +1,9 @@
+import type { LedgerRecord } from '../ledger/record.js';
 import { type Content, type Markup, markup } from './markup.js';
 import type { BranchModel, Promotion } from './model.js';
-import { image, imageOf, KINDS, kindBadge, recordAddress, runLink, time, type View } from './page-parts.js';
+import { KINDS, kindBadge, recordAddress, runLink, shortImage, time, type View } from './page-parts.js';
 import { leadStrip } from './pictures.js';
-import { durationWords } from './words.js';
+import { candidateOf, durationWords } from './words.js';
 
 /** Lists of promotions, with filters that need neither a server nor scripts. */
 
@@ -26,15 +27,15 @@ function changeLine({ branch, promotion }: Change, place: number, longest: numbe
       ? undefined
       : markup`<span class="soft why"><bdi>${who}</bdi>${reason === '' ? undefined : markup`: <bdi>${reason}</bdi>`}</span>`;
   const name = namesBranch ? markup`<b>${branch.branch}</b> ` : undefined;
-  return markup`<li class="b-${place} k-${kind}"><span class="at">${time(promotion.when)}</span><span>${name}${kindBadge(kind)} ${whatChanged(promotion)}${why}</span><span class="lead">${lead === null ? undefined : markup`<span class="soft">lead time</span> ${durationWords(lead)}${leadStrip(promotion, longest)}`}</span><span class="links"><a href="${recordAddress(branch.branch, n)}">record ${n}</a>${runLink(promotion['run-url'])}</span></li>
+  return markup`<li class="b-${place} k-${kind}">${time(promotion.when)}<span>${name}${kindBadge(kind)} ${whatChanged(promotion)}${why}</span><span class="lead">${lead === null ? undefined : markup`<span class="soft">lead time</span> ${durationWords(lead)}${leadStrip(promotion, longest)}`}</span><span class="links"><a href="${recordAddress(branch.branch, n)}">record ${n}</a>${runLink(promotion['run-url'])}</span></li>
 `;
 }
 
 /** For a rollback, names both the image that it restored and the one that it left. */
 export function whatChanged(promotion: Promotion): Content {
   const { kind, left } = promotion;
-  if (kind !== 'rollback' || left === null) return image(promotion);
-  return markup`to ${image(promotion)} from ${imageOf(left)}`;
+  if (kind !== 'rollback' || left === null) return shortImage(promotion);
+  return markup`to ${shortImage(promotion)} from ${shortImage(candidateOf(left))}`;
 }
 
 const FILTERED = ['earned', 'forced', 'rollback', 'adopted', 'hold', 'lift', 'quarantine'] as const;
@@ -48,9 +49,9 @@ export function kindFilter(kinds: readonly (typeof FILTERED)[number][] = PROMOTI
   );
 }
 
-/** All kinds of records. */
-export function recordKindFilter(): Markup {
-  return kindFilter(FILTERED);
+/** The kinds that these records have. */
+export function recordKindFilter(records: readonly LedgerRecord[]): Markup {
+  return kindFilter(FILTERED.filter((kind) => records.some((record) => record.kind === kind)));
 }
 
 export function branchFilter(branches: readonly BranchModel[]): Markup {
@@ -72,10 +73,16 @@ function radios(
 `;
 }
 
-/** The CSS rules of the filters: they hide the entries that do not have the chosen class. */
-export function filterStyle(branches: readonly BranchModel[]): Markup {
-  const hide = (name: string, value: string) =>
-    markup`main:has(#${name}-${value}:checked) :is(.changes li, article):not(.${name}-${value}) { display: none; }
+/** The CSS rules of the filter by branch. */
+export function branchFilterStyle(branches: readonly BranchModel[]): Markup {
+  return markup`${branches.map((_, place) => hideOthers('b', String(place)))}`;
+}
+
+/** The CSS rules of the filter by kind, which are the same on all pages. */
+export const KIND_FILTER_STYLE = markup`${FILTERED.map((kind) => hideOthers('k', kind))}`;
+
+/** Hides the entries that do not have the chosen class. */
+function hideOthers(name: string, value: string): Markup {
+  return markup`main:has(#${name}-${value}:checked) :is(.changes li, article):not(.${name}-${value}) { display: none; }
 `;
-  return markup`${branches.map((_, place) => hide('b', String(place)))}${FILTERED.map((kind) => hide('k', kind))}`;
 }

@@ -128,7 +128,12 @@ export function problems(all: readonly Problem[]): Content {
 
 export function image({ tag, digest }: { readonly tag: string; readonly digest: string | null }): Markup {
   if (digest === null) return markup`<code>${tag}</code>`;
-  return markup`<code title="${digest}">${tag}<span class="nowrap">@${shortDigest(digest)}</span></code>`;
+  return markup`<code title="${digest}">${tag}<wbr>@${shortDigest(digest)}</code>`;
+}
+
+/** An image in a list. The page of its record has the digest in full. */
+export function shortImage({ tag, digest }: { readonly tag: string; readonly digest: string }): Markup {
+  return markup`<code>${tag}<wbr>@${shortDigest(digest)}</code>`;
 }
 
 export function imageOf(reference: string): Markup {
@@ -149,8 +154,7 @@ export function command(text: string): Markup {
 }
 
 export function time(iso: string): Markup {
-  const [day, clock] = minuteOf(iso).split(' ');
-  return markup`<time datetime="${iso}"><span class="nowrap">${day}</span> ${clock}</time>`;
+  return markup`<time>${minuteOf(iso)}</time>`;
 }
 
 /** A time in UTC. A static page is read later, so no time is relative. */
@@ -159,7 +163,7 @@ export function when(iso: string): Markup {
 }
 
 export function runLink(url: string | null): Content {
-  return url === null ? undefined : markup`, ${link(url, 'run')}`;
+  return url === null ? undefined : markup`, ${linkTo(url, markup`run`)}`;
 }
 
 /** A link if the text is a web address, otherwise only the words: text from outside must not become a script. */
@@ -168,5 +172,15 @@ export function link(url: string, words: string): Markup {
 }
 
 export function linkTo(url: string, content: Markup): Markup {
-  return /^https?:\/\//i.test(url) ? markup`<a href="${url}">${content}</a>` : content;
+  return isWebAddress(url) ? markup`<a href="${url}">${content}</a>` : content;
+}
+
+export function isWebAddress(url: string): boolean {
+  return /^https?:\/\//i.test(url);
+}
+
+/** An icon, with its words for those who point at it or cannot see it. */
+export function namedIcon(name: Icon, words: string, url: string | null): Markup {
+  if (url !== null && isWebAddress(url)) return markup`<a href="${url}" title="${words}">${icon(name)}</a>`;
+  return markup`<span title="${words}">${icon(name)}<span class="vh">${words}</span></span>`;
 }

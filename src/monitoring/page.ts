@@ -1,11 +1,10 @@
 import { groupBy } from '../base/group-by.js';
 import { answers } from './answers.js';
 import { renderStatus } from './document.js';
-import { branchFilter, changeList, filterStyle, kindFilter } from './history.js';
+import { branchFilter, branchFilterStyle, changeList, kindFilter } from './history.js';
 import { type Content, type Markup, markup } from './markup.js';
 import type { BranchModel, DashboardModel, NightlyJob, Problem } from './model.js';
-import { branchAddress, briefChips, linkTo, problems, slugOf, type View, viewOf, when } from './page-parts.js';
-import { icon } from './pictures.js';
+import { branchAddress, briefChips, namedIcon, problems, slugOf, type View, viewOf, when } from './page-parts.js';
 import { minuteOf, seconds } from './words.js';
 
 /** The first page: five answers about each branch, those that need somebody first. */
@@ -14,7 +13,7 @@ export function renderPage(model: DashboardModel): string {
   const shared = outages(model.branches);
   const main = markup`${problems(shared.map(({ problem }) => problem))}${contents(model.branches, view)}${[...model.branches].sort(byUrgency).map((branch) => card(branch, view, shared))}
 ${nightlySection(model)}${historySection(view)}`;
-  return renderStatus({ title: model.title, main, style: filterStyle(model.branches) }, view);
+  return renderStatus({ title: model.title, main, style: branchFilterStyle(model.branches) }, view);
 }
 
 /** Worst first. */
@@ -73,12 +72,15 @@ function hostOf(why: string): string | undefined {
   return /\b(?:https?|sftp):\/\/(?:[^/\s@]*@)?([^/\s]+)/.exec(why)?.[1];
 }
 
-/** The first page lists this many promotions of each branch. */
-const LISTED = 12;
+/** The first page lists about this many promotions, as many of each branch. Each branch's own page lists a dozen. */
+const LISTED = 24;
+const OF_EACH = { least: 3, most: 12 };
 
 function historySection(view: View): Content {
+  const share = Math.floor(LISTED / view.model.branches.length);
+  const ofEach = Math.min(OF_EACH.most, Math.max(OF_EACH.least, share));
   const changes = view.model.branches
-    .flatMap((branch) => branch.promotions.slice(0, LISTED).map((promotion) => ({ branch, promotion })))
+    .flatMap((branch) => branch.promotions.slice(0, ofEach).map((promotion) => ({ branch, promotion })))
     .sort((a, b) => seconds(b.promotion.when) - seconds(a.promotion.when));
   if (changes.length === 0) return undefined;
   return markup`<section class="panel history" aria-labelledby="history"><h2 id="history">History</h2>
@@ -119,8 +121,7 @@ function notBuilt(problem: NightlyJob['problem']): Markup {
 function nightlyBuild(build: NightlyJob['builds'][number]): Markup {
   const state = BUILD_STATES[build.outcome];
   const words = `${resultWords(build)}${build.when === null ? '' : `, ${minuteOf(build.when)} UTC`}`;
-  const content = markup`${icon(state)}<span class="vh">${words}</span>`;
-  return markup`<li class="${state}" title="${words}">${build.url === null ? content : linkTo(build.url, content)}</li>`;
+  return markup`<li class="${state}">${namedIcon(state, words, build.url)}</li>`;
 }
 
 const BUILD_STATES = { success: 'met', failure: 'unmet', running: 'unknown', unknown: 'unknown' } as const;

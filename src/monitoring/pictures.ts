@@ -37,7 +37,7 @@ export function leadStrip(promotion: Promotion, longest: number): Markup | undef
   const tested = first === null || seconds(first) < seconds(found) ? found : first;
   const waited = scale * (seconds(tested) - seconds(found));
   const testing = Math.max(1, scale * (seconds(when) - seconds(tested)));
-  return markup`<svg class="strip" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true"><rect class="bed" width="${round(waited)}" height="6"/><rect class="fill" x="${round(waited)}" width="${round(testing)}" height="6"/></svg>`;
+  return markup`<i class="strip" style="--from:${round(waited)}%;--to:${round(waited + testing)}%"></i>`;
 }
 
 const CHART_WEEKS = 26;

@@ -1,8 +1,7 @@
 import { markup } from './markup.js';
 
-/** The style that all pages share: light or dark like the reader's system. */
-const BASE = markup`
-:root { color-scheme: light dark; --bg: #f6f7f8; --panel: #fff; --fg: #1b1f24; --soft: #59636e; --rule: #dfe3e8;
+/** What all pages share: light or dark like the reader's system. */
+const BASE = markup`:root { color-scheme: light dark; --bg: #f6f7f8; --panel: #fff; --fg: #1b1f24; --soft: #59636e; --rule: #dfe3e8;
   --ok: #1a7f45; --warn: #8a5300; --bad: #b3261e; --info: #1f5fbf; --idle: #59636e; --bed: #d5dae0; --code: #eef1f4; }
 @media (prefers-color-scheme: dark) { :root { --bg: #0f1317; --panel: #161b21; --fg: #e4e8ec; --soft: #9aa5b1; --rule: #2b323a;
   --ok: #4cc287; --warn: #e9b04c; --bad: #ff8a7e; --info: #7cb2ff; --idle: #9aa5b1; --bed: #333c46; --code: #0f1317; } }
@@ -17,8 +16,9 @@ code, .mono { font: 0.8125rem/1.45 ui-monospace, SFMono-Regular, Menlo, "DejaVu 
 .soft { color: var(--soft); } .nowrap { white-space: nowrap; overflow-wrap: normal; }
 header { display: flex; flex-wrap: wrap; gap: 0.1rem 1.25rem; align-items: baseline; margin-bottom: 0.6rem; } header p { margin: 0; }
 .panel { background: var(--panel); border: 1px solid var(--rule); border-radius: 0.5rem; padding: 0.8rem 1rem; } main > * + * { margin-top: 0.75rem; }
-.ok, .met, .earned { --tone: var(--ok); } .late, .forced, .waived, .wait, .frozen { --tone: var(--warn); }
-.broken, .regressed, .silent, .unmet, .rollback, .reject, .quarantine { --tone: var(--bad); } .empty, .unknown, .adopted, .undecided, .hold, .lift { --tone: var(--idle); } .promote { --tone: var(--info); }
+time { white-space: nowrap; }
+.ok, .met, .earned, .k-earned { --tone: var(--ok); } .late, .forced, .k-forced, .waived, .wait, .frozen { --tone: var(--warn); }
+.broken, .regressed, .silent, .unmet, .rollback, .k-rollback, .reject, .quarantine, .k-quarantine { --tone: var(--bad); } .empty, .unknown, .adopted, .k-adopted, .undecided, .hold, .k-hold, .lift, .k-lift { --tone: var(--idle); } .promote { --tone: var(--info); }
 .command { display: block; margin-top: 0.3rem; padding: 0.3rem 0.5rem; background: var(--code); border-radius: 0.3rem; user-select: all; -webkit-user-select: all; }
 .badge { display: inline-block; color: var(--tone); border: 1px solid currentColor; border-radius: 0.25rem; padding: 0 0.35em; font-size: 0.75rem; line-height: 1.35; font-weight: 600; white-space: nowrap; overflow-wrap: normal; }
 .filter { display: flex; flex-wrap: wrap; gap: 0.1rem 0.9rem; margin: 0 0 0.5rem; padding: 0; border: 0; } .filter legend { float: left; margin-right: 0.9rem; padding: 0; color: var(--soft); } .filter input { margin: 0 0.25rem 0 0; accent-color: var(--info); vertical-align: -0.1em; }
@@ -28,8 +28,8 @@ footer { margin-top: 1.25rem; color: var(--soft); font-size: 0.8125rem; }
 @media print { body { background: none; } .panel { break-inside: avoid; } }
 `;
 
-/** The style of the first page and of a branch's: one column on a phone, two on a desk. */
-export const STYLE = markup`${BASE}.vh { position: absolute; width: 1px; height: 1px; margin: -1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+/** The first page and a branch's: one column on a phone, two on a desk. */
+const STATUS = markup`.vh { position: absolute; width: 1px; height: 1px; margin: -1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 .shapes { position: absolute; width: 0; height: 0; }
 .i { width: 1em; height: 1em; vertical-align: -0.125em; fill: none; stroke: currentColor; stroke-width: 2; stroke-linecap: round; stroke-linejoin: round; flex: none; }
 summary { cursor: pointer; color: var(--info); padding: 0.2rem 0; }
@@ -42,7 +42,7 @@ dl.answers { grid-template-columns: minmax(0, 1fr); }
 .answers { display: grid; gap: 0.55rem; } .answers > div { display: grid; grid-template-columns: 6rem minmax(0, 1fr); gap: 0 0.75rem; } .answers dt { color: var(--soft); font-weight: 600; }
 .answers > div + div { border-top: 1px solid var(--rule); padding-top: 0.55rem; }
 .step + .step { margin-top: 0.5rem; } .more { margin: 0.55rem 0 0; font-size: 0.8125rem; }
-.strip { display: block; width: 100%; height: 6px; } .bed { fill: var(--bed); } .strip .fill { fill: var(--info); }
+.strip { display: block; height: 6px; background: linear-gradient(90deg, var(--bed) var(--from), var(--info) 0 var(--to), transparent 0); }
 .problems { color: var(--bad); margin: 0 0 0.6rem; } .problems li { display: flex; gap: 0.5rem; } .problems .i { margin-top: 0.2em; }
 .columns { display: grid; gap: 1.25rem 2.5rem; grid-template-columns: minmax(0, 1fr); } .columns > div > div + div { margin-top: 1.25rem; }
 .details-of h2, .history > h2 { font-size: 0.9375rem; margin: 0 0 0.4rem; padding-bottom: 0.2rem; border-bottom: 1px solid var(--rule); }
@@ -65,7 +65,7 @@ table code { font-size: 0.75rem; }
 path.earned, path.forced, path.adopted, path.rollback { stroke: var(--tone); stroke-width: 7; stroke-linecap: round; } path.forced { stroke-linecap: square; stroke-width: 6; } path.rollback { stroke-width: 2; }
 .axis { position: relative; height: 1.2rem; font-size: 0.7rem; color: var(--soft); } .axis span { position: absolute; transform: translateX(-50%); } .axis .from { left: 0; transform: none; } .axis .to { right: 0; transform: none; }
 .legend { display: flex; flex-wrap: wrap; gap: 0.1rem 1rem; margin-bottom: 0.6rem; font-size: 0.75rem; color: var(--soft); } .legend li::before { content: ""; display: inline-block; width: 0.5rem; height: 0.5rem; margin-right: 0.35rem; border-radius: 50%; background: var(--tone); } .legend .note::before { display: none; } .legend .waited, .legend .tested { --tone: var(--bed); } .legend .tested { --tone: var(--info); } .legend .waited::before, .legend .tested::before { width: 0.9rem; height: 6px; border-radius: 0; vertical-align: 1px; } .legend .forced::before { border-radius: 0; } .legend .rollback::before { width: 2px; height: 0.7rem; border-radius: 0; vertical-align: -1px; }
-.changes { margin: 0 0 0.75rem; padding: 0; list-style: none; } .changes li { display: grid; gap: 0 1rem; padding: 0.35rem 0; } .changes li + li { border-top: 1px solid var(--rule); } .changes .why { display: block; } .changes .at { color: var(--soft); font-variant-numeric: tabular-nums; }
+.changes { margin: 0 0 0.75rem; padding: 0; list-style: none; } .changes li { display: grid; gap: 0 1rem; padding: 0.35rem 0; } .changes li + li { border-top: 1px solid var(--rule); } .changes .why { display: block; } .changes time { color: var(--soft); font-variant-numeric: tabular-nums; }
 .nightly > li { display: grid; gap: 0.15rem 1rem; padding: 0.3rem 0; } .nightly > li + li { border-top: 1px solid var(--rule); }
 .pulse { display: flex; flex-wrap: wrap; margin: 0; padding: 0; list-style: none; } .pulse li, .pulse a { display: flex; color: var(--tone); } .pulse .i { margin: 0.25rem; }
 @media (min-width: 60rem) { .nightly > li { grid-template-columns: minmax(0, 1fr) 20rem 24rem; align-items: baseline; } .nightly span:last-child { grid-column: 2 / -1; }
@@ -73,12 +73,14 @@ path.earned, path.forced, path.adopted, path.rollback { stroke: var(--tone); str
 @media (max-width: 30rem) { .answers > div { grid-template-columns: minmax(0, 1fr); } .answers dt { font-size: 0.75rem; line-height: 1.2; } .answers { gap: 0.3rem; } .answers > div + div { padding-top: 0.3rem; } .answers > [data-answer=owner] { grid-template-columns: max-content minmax(0, 1fr); align-items: baseline; } .title { margin-bottom: 0.3rem; } td.num { font-size: 0.75rem; } table code { font-size: 0.7rem; } .matrix thead th { font-size: 0.65rem; } .matrix tbody th { min-width: 8.5rem; } }
 `;
 
-/** The style of a page of records: all folded, or one alone. It is small, since there are many such pages. */
-export const RECORDS_STYLE = markup`${BASE}.k-earned { --tone: var(--ok); } .k-forced { --tone: var(--warn); } .k-rollback, .k-quarantine { --tone: var(--bad); } .k-adopted, .k-hold, .k-lift { --tone: var(--idle); }
-article + article { border-top: 1px solid var(--rule); } article h2 { display: flex; flex-wrap: wrap; gap: 0 0.75rem; align-items: baseline; font-size: 0.875rem; font-weight: 400; padding: 0.35rem 0; } article h2 time { font-size: 0.875rem; color: var(--soft); font-variant-numeric: tabular-nums; }
-article h2 b { color: var(--tone); border: 1px solid currentColor; border-radius: 0.25rem; padding: 0 0.35em; font-size: 0.75rem; line-height: 1.35; font-weight: 600; white-space: nowrap; justify-self: start; } time { white-space: nowrap; } li b { color: var(--tone); } dd > b { color: var(--tone); }
-article code, .jobs code { user-select: all; } li a, li bdi { unicode-bidi: isolate; overflow-wrap: anywhere; } article:not(:target) :is(dl, i) { display: none; } i { font-style: normal; } .pages a { margin-right: 0.75rem; } .pages { margin: 0.5rem 0 0; }
-main:has(article:target) :is(article:not(:target), .list-only) { display: none; } article:target { border: 0; scroll-margin-top: 6rem; } article:target h2 { font-size: 1.1rem; margin-bottom: 0.5rem; }
+/** A page of records: all folded, or one alone with the image before it. */
+const RECORDS = markup`article + article { border-top: 1px solid var(--rule); } article h2 { display: flex; flex-wrap: wrap; gap: 0 0.75rem; align-items: baseline; font-size: 0.875rem; font-weight: 400; padding: 0.35rem 0; } article h2 time { font-size: 0.875rem; color: var(--soft); font-variant-numeric: tabular-nums; }
+article h2 b { color: var(--tone); border: 1px solid currentColor; border-radius: 0.25rem; padding: 0 0.35em; font-size: 0.75rem; line-height: 1.35; font-weight: 600; white-space: nowrap; justify-self: start; } article li b, article dd > b { color: var(--tone); }
+article code, .shared code { user-select: all; } article li a, article li bdi { unicode-bidi: isolate; overflow-wrap: anywhere; } article:not(:target) dl { display: none; } article p { margin: 0 0 0.35rem; } article h2 b + a { color: inherit; text-underline-offset: 0.3em; font: 0.8125rem/1.45 ui-monospace, SFMono-Regular, Menlo, "DejaVu Sans Mono", monospace; } .pages a { margin-right: 0.75rem; } .pages { margin: 0.5rem 0 0; }
+main:has(article:target) :is(article:not(:target, :target:not(:has(dl)) + article), .list-only) { display: none; } article:target { border: 0; scroll-margin-top: 6rem; } article:target h2 { font-size: 1.1rem; margin-bottom: 0.5rem; }
+article:target:not(:has(dl)) + article::before { content: "Before it:"; display: block; margin-top: 0.35rem; color: var(--soft); }
 @media (min-width: 60rem) { article:not(:target) h2 { display: grid; grid-template-columns: 6.5rem 6.5rem minmax(0, 1fr) max-content; } }
-@media (max-width: 30rem) { dl { grid-template-columns: minmax(0, 1fr); gap: 0; } dd { margin-bottom: 0.4rem; } }
+@media (max-width: 30rem) { article dl, .shared { grid-template-columns: minmax(0, 1fr); gap: 0; } article dd, .shared dd { margin-bottom: 0.4rem; } }
 `;
+
+export const STYLE = markup`${BASE}${STATUS}${RECORDS}`;

@@ -32,7 +32,7 @@ import {
 import { layOut, overHttp } from './lay-out.js';
 
 /** The files of a dashboard without branches. */
-const FILES = ['badge.json', 'data.json', 'feed.atom', 'index.html', 'metrics.prom'];
+const FILES = ['badge.json', 'data.json', 'feed.atom', 'index.html', 'metrics.prom', 'style.css'];
 const filesWith = (...pages: string[]) => [...FILES, ...pages].sort();
 
 let directory: string;

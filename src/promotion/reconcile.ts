@@ -1,6 +1,7 @@
 import { ServiceError, UserError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { type Digest, formatRepository, sameRepository } from '../candidate/reference.js';
+import { backoffMs } from '../http/policy.js';
 import { parseRecord, sha256 } from '../ledger/codec.js';
 import { type Head, readHead } from '../ledger/head.js';
 import { movingTag, previousLabel } from '../ledger/names.js';
@@ -19,6 +20,8 @@ import { ledgerRulesOf, type Promotion } from './promotion.js';
 
 /** The head may change, or another run undo our steps, this often before we give up. */
 const ROUNDS = 20;
+/** A proof that was attached is waited for this often: some registries, such as Docker Hub, list it seconds later. */
+const WAITS = 7;
 
 export interface Reconciled {
   /** Undefined if the label has no ledger. */
@@ -40,8 +43,10 @@ export async function reconcile(
   promotion: Promotion,
   known?: { readonly n: number; readonly learned: Learned },
 ): Promise<Reconciled> {
-  const { store, label, log, dryRun } = promotion;
+  const { store, label, log, clock, dryRun } = promotion;
   const ledger = ledgerOf(store, label);
+  const attached = new Set<string>();
+  let waits = 0;
   /** Repositories whose registry refused referrers in this run. */
   const withoutReferrers = new Set<string>();
   let steps: Step[] = [];
@@ -70,6 +75,14 @@ export async function reconcile(
     const unfinished = targetError(sight.failures);
     const keepNone = [...new Set([...sight.withoutReferrers, ...withoutReferrers])];
     if (steps.length === 0 || dryRun) return { head, unfinished, withoutReferrers: keepNone };
+    const proven = steps.flatMap((step) =>
+      step.kind === 'attach-proof' ? [formatRepository(step.target.repository)] : [],
+    );
+    if (proven.some((repository) => attached.has(repository)) && waits < WAITS) {
+      waits += 1;
+      await clock.sleep(backoffMs(waits, clock.random()));
+    }
+    for (const repository of proven) attached.add(repository);
     const round = { promotion, head, end, lastLook: lookAt(ledger, head), withoutReferrers };
     const failure = await carryOut(round, steps, sight);
     if (failure === 'superseded') continue;

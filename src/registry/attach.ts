@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { ServiceError } from '../base/errors.js';
 import type { Digest, Repository } from '../candidate/reference.js';
 import { readBlob, readerOf } from './blob.js';
-import { type Descriptor, digestOf, MAX_MANIFEST_BYTES, named, OCI_MANIFEST } from './manifest.js';
+import { artifactParts, type Descriptor, digestOf, MAX_MANIFEST_BYTES, named, OCI_MANIFEST } from './manifest.js';
 import { deleteManifest, findManifest, putManifest, recallManifest } from './manifests.js';
 import { type Entry, hasApi, linkByTag, listReferrers, listUnderTag, unlinkByTag } from './referrers.js';
 import type { Access } from './session.js';
@@ -30,6 +30,9 @@ const EMPTY_CONFIG = descriptorOf('application/vnd.oci.empty.v1+json', EMPTY);
 /** Errors of a registry that does not accept referrers at all. Any other error may be temporary. */
 const REFUSALS: ReadonlySet<string> = new Set(['bad-answer', 'not-found', 'unsupported']);
 
+/** At most this many artifacts of one image are read to learn their types. */
+const MAX_UNCLEAR = 500;
+
 const annotatedSchema = v.object({
   artifactType: v.nullish(v.string()),
   annotations: v.nullish(v.record(v.string(), v.string())),
@@ -44,13 +47,43 @@ export async function listAttached(
 ): Promise<readonly Attached[] | 'unsupported'> {
   const entries = await listEntries(access, repository, subject);
   if (entries === 'unsupported') return entries;
-  const attached = entries.flatMap((entry): Attached[] => {
-    const said = v.safeParse(annotatedSchema, entry);
-    if (!said.success || said.output.artifactType !== artifactType) return [];
-    return [{ digest: entry.digest, annotations: said.output.annotations ?? {} }];
-  });
+  const described = entries.map((entry) => ({ digest: entry.digest, said: describedBy(entry, artifactType) }));
+  const unclear = described.filter(({ said }) => said === undefined).slice(0, MAX_UNCLEAR);
+  const read = new Map(
+    await Promise.all(unclear.map(async ({ digest }) => [digest, await describe(access, repository, digest)] as const)),
+  );
+  const attached = described.flatMap(({ digest, said = read.get(digest) }): Attached[] =>
+    said?.artifactType === artifactType ? [{ digest, annotations: said.annotations }] : [],
+  );
   if (attached.length > 0) access.memory.noteEmptyConfig(repository);
   return attached;
+}
+
+type Described = ReturnType<typeof artifactParts>;
+
+/**
+ * The type and annotations that a list gives for an artifact, if it may be of type `wanted`. Undefined if they are
+ * unclear: some registries leave them out (Quay before 3.12, ACR) or give the config's type instead (Harbor), and so
+ * do some programs that keep the list in a tag.
+ */
+function describedBy(entry: Entry, wanted: string): Described | undefined {
+  const said = v.safeParse(annotatedSchema, entry);
+  if (!said.success) return undefined;
+  const { artifactType, annotations } = said.output;
+  if (!artifactType || artifactType === EMPTY_CONFIG.mediaType) return undefined;
+  const isLacking = artifactType === wanted && Object.keys(annotations ?? {}).length === 0;
+  return isLacking ? undefined : { artifactType, annotations: annotations ?? {} };
+}
+
+/** The same from the artifact itself; undefined if it is gone. */
+async function describe(access: Access, repository: Repository, artifact: Digest): Promise<Described | undefined> {
+  try {
+    return artifactParts(await recallManifest(access, repository, artifact));
+  } catch (error) {
+    // A list in a tag still names artifacts that were deleted, or are of no known kind.
+    if (error instanceof ServiceError && REFUSALS.has(error.kind)) return undefined;
+    throw error;
+  }
 }
 
 /**

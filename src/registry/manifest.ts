@@ -201,6 +201,26 @@ export function isRunnable({ config }: ImageManifest): boolean {
   return IMAGE_CONFIG_TYPES.includes(config.mediaType);
 }
 
+const artifactSchema = v.object({
+  artifactType: absent(v.string()),
+  annotations: v.fallback(absent(v.record(v.string(), v.string())), undefined),
+  config: v.fallback(absent(v.object({ mediaType: v.string() })), undefined),
+});
+
+/**
+ * The type and annotations that a list of referrers should give for a manifest (distribution spec, "Listing
+ * Referrers"). An artifact without a type of its own has that of its config.
+ */
+export function artifactParts({ bytes }: Pick<Raw, 'bytes'>): {
+  readonly artifactType: string | undefined;
+  readonly annotations: Readonly<Record<string, string>>;
+} {
+  const parsed = tryParse(artifactSchema, JSON.parse(bytes.toString('utf8')));
+  if ('problem' in parsed) return { artifactType: undefined, annotations: {} };
+  const { artifactType, annotations, config } = parsed.value;
+  return { artifactType: artifactType || config?.mediaType, annotations: annotations ?? {} };
+}
+
 function indexParts({ manifests, subject }: v.InferOutput<typeof indexSchema>) {
   const children = (manifests ?? []).map(({ platform, annotations, ...descriptor }): Child => {
     const name = platform == null ? undefined : platformName(platform);

@@ -6,7 +6,15 @@ import type { BytesResponse } from '../http/policy.js';
 import { readSaid } from '../http/said.js';
 import { type Content, putBelow, readContent } from './content.js';
 import { readPage, type TagPage } from './distribution-listing.js';
-import { descriptorSchema, digestOf, MAX_MANIFEST_BYTES, named, OCI_INDEX, parseEach } from './manifest.js';
+import {
+  artifactParts,
+  descriptorSchema,
+  digestOf,
+  MAX_MANIFEST_BYTES,
+  named,
+  OCI_INDEX,
+  parseEach,
+} from './manifest.js';
 import { CANNOT, deleteManifest, findManifest, findOptional, putManifest, resolve } from './manifests.js';
 import { nextPage } from './pages.js';
 import type { Access } from './session.js';
@@ -252,7 +260,8 @@ async function readListed(
 ): Promise<readonly Referrer[]> {
   // A list in a tag still names referrers that were deleted.
   const root = await findOptional(access, repository, entry.digest);
-  if (root?.subject !== subject) return [];
+  // A list may leave out the type by which proofs are known.
+  if (root?.subject !== subject || NOT_COPIED.includes(artifactParts(root).artifactType)) return [];
   return [{ kind: 'listed', content: await readContent(access, repository, root), subject, entry }];
 }
 

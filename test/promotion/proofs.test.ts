@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { systemClock } from '../../src/base/clock.js';
 import { ServiceError } from '../../src/base/errors.js';
 import { formatRecord } from '../../src/ledger/codec.js';
 import { movingTag } from '../../src/ledger/names.js';
@@ -155,6 +156,26 @@ describe('what happens at a target between the append and the moves', () => {
     expect(said).toBe('not refused: promote');
     expect(world.tags.get(`${target}:v1.0.2`)).toBe(image('v1.0.2').digest);
   });
+});
+
+// MorganKryze/cairn#66
+test('a registry that lists a proof some seconds later is waited for', async () => {
+  const world = newWorld();
+  const waits: number[] = [];
+  const clock = { ...systemClock, sleep: async (milliseconds: number) => void waits.push(milliseconds) };
+  const { registry } = world;
+  const late: Promotion['registry'] = {
+    ...registry,
+    repository: (repository) => ({
+      ...registry.repository(repository),
+      listAttached: (subject, type) =>
+        waits.length < 5 ? Promise.resolve([]) : registry.repository(repository).listAttached(subject, type),
+    }),
+  };
+  const { outcome } = await runIn(world, 'v1.0.1', undefined, { registry: late, clock });
+  expect(outcome.decision).toBe('promote');
+  expect(waits).toHaveLength(5);
+  expect((waits.at(-1) ?? 0) > (waits[0] ?? 0)).toBe(true);
 });
 
 test("a proof on the head's image counts even if its tags are gone", async () => {

@@ -118,7 +118,8 @@ function put({ manifests }: MemoryRegistry, repository: string, reference: strin
   manifests.set(`${repository}:${digestOf(bytes)}`, { bytes, type });
 }
 
-function referrersOf({ manifests }: MemoryRegistry, repository: string, subject: string): object {
+/** What the referrers API answers. */
+export function referrersOf({ manifests }: MemoryRegistry, repository: string, subject: string) {
   const own = [...manifests].filter(([key]) => key.startsWith(`${repository}:sha256:`));
   const about = own.flatMap(([, { bytes, type }]) => {
     const document = JSON.parse(bytes.toString()) as {

@@ -11,6 +11,7 @@ import {
   type ImageDocument,
   LAYER_TYPE,
   type MemoryRegistry,
+  referrersOf,
   startMemoryRegistry,
 } from './memory-registry.js';
 import { client, closeAll, copyOf, createLines, repository, tag } from './support.js';
@@ -182,6 +183,35 @@ describe('referrers', () => {
     target.hasReferrers = name === 'has an API';
     target.answer = answer;
     expect(await attached()).toEqual([expect.objectContaining({ annotations: { n: '1' } })]);
+  });
+
+  type Listed = { readonly artifactType?: string | undefined; readonly annotations?: object | undefined };
+  test.each<[string, (entry: Listed) => object]>([
+    // goharbor/harbor#19867
+    ['the type of the config', (entry) => ({ ...entry, artifactType: 'application/vnd.oci.empty.v1+json' })],
+    // quay/quay#3047
+    ['no type and no annotations', ({ artifactType: _, annotations: __, ...entry }) => entry],
+    // Azure/acr#784
+    ['null for both', (entry) => ({ ...entry, artifactType: null, annotations: null })],
+    // google/go-containerregistry#1997
+    ['no annotations', ({ annotations: _, ...entry }) => entry],
+    ['odd annotations', (entry) => ({ ...entry, annotations: { n: 1 } })],
+  ])('are found where a list has %s', async (_, change) => {
+    const { digest } = within(target.image(TO, 'v1')).source;
+    target.hasReferrers = true;
+    await client()
+      .repository(repository(`${target.host}/${TO}`))
+      .attach(digest, note);
+    target.answer = (asked) => {
+      if (!isReferrers(asked)) return undefined;
+      const { manifests } = referrersOf(target, TO, digest);
+      const gone = { mediaType: MEDIA_TYPES.oci.manifest, digest: `sha256:${'0'.repeat(64)}`, size: 1 };
+      return { status: 200, body: { manifests: [...manifests.map(change), gone] } };
+    };
+    const there = client().repository(repository(`${target.host}/${TO}`));
+    const found = [expect.objectContaining({ annotations: { n: '1' } })];
+    expect(await there.listAttached(digest, ARTIFACT)).toEqual(found);
+    expect(await there.listAttached(digest, 'application/vnd.test.other')).toEqual([]);
   });
 
   test('share one empty config, which is sent again only if it was lost', async () => {

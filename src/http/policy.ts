@@ -1,3 +1,4 @@
+import { gunzipSync } from 'node:zlib';
 import type { Clock } from '../base/clock.js';
 import { type Hint, oneLine, ServiceError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
@@ -122,9 +123,9 @@ export function createHttp(parts: HttpParts): Http {
     retrying(parts, request, options, async (deadline) => {
       const response = await paced(parts, request, options.pace, deadline);
       const limit = Math.min(policy.bodyMs, deadline - clock.now());
-      const bytes = await readBody(response, options.maxBytes, limit, describe(request));
+      const sent = await readBody(response, options.maxBytes, limit, describe(request));
       const { body: _, ...head } = response;
-      return { ...head, bytes };
+      return { ...head, bytes: unpacked(sent, head, options.maxBytes) };
     });
 
   return {
@@ -220,13 +221,26 @@ async function paced(
   }
 }
 
+/** What a server compressed although we ask it not to. Bytes that only claim to be compressed are returned unchanged. */
+function unpacked(bytes: Buffer, { headers }: AnswerHead, maxBytes: number): Buffer {
+  if (!/^(?:x-)?gzip$/i.test(headers['content-encoding'] ?? '')) return bytes;
+  try {
+    return gunzipSync(bytes, { maxOutputLength: maxBytes });
+  } catch {
+    return bytes;
+  }
+}
+
 async function follow(parts: HttpParts, request: HttpRequest, deadline: number): Promise<HttpResponse> {
   let current = request;
   for (let hop = 0; ; hop += 1) {
     const response = await once(parts, current, deadline);
     const { location } = response.headers;
-    const safe = current.method === 'GET' || current.method === 'HEAD';
-    if (!safe || location === undefined || ![301, 302, 303, 307, 308].includes(response.status)) {
+    if (
+      !mayFollow(current, response) ||
+      location === undefined ||
+      ![301, 302, 303, 307, 308].includes(response.status)
+    ) {
       return current.url.origin === request.url.origin ? response : { ...response, elsewhere: current.url.host };
     }
     await discard(response);
@@ -235,6 +249,17 @@ async function follow(parts: HttpParts, request: HttpRequest, deadline: number):
     }
     current = redirected(current, location);
   }
+}
+
+/**
+ * GET and HEAD are safe to repeat. Other methods, with their bodies, are repeated only on the same origin, and only
+ * after a status that keeps the method (RFC 9110 section 15.4). A body that is a stream cannot be sent again.
+ */
+function mayFollow({ method, url, body }: HttpRequest, { status, headers }: AnswerHead): boolean {
+  if (method === 'GET' || method === 'HEAD') return true;
+  const { location = '' } = headers;
+  const isHere = URL.canParse(location, url.href) && new URL(location, url).origin === url.origin;
+  return isHere && (status === 307 || status === 308) && typeof body !== 'function';
 }
 
 async function once(
@@ -253,7 +278,7 @@ async function once(
     timer.refresh();
   };
   try {
-    const headers = { 'user-agent': USER_AGENT, ...request.headers };
+    const headers = { 'user-agent': USER_AGENT, 'accept-encoding': 'identity', ...request.headers };
     return await transport({ ...request, headers, ...timedBody(request.body, pass) }, controller.signal);
   } catch (error) {
     throw controller.signal.aborted ? controller.signal.reason : error;

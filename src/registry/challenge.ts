@@ -49,7 +49,7 @@ const SCOPE = /^[a-z][\w()-]{0,60}:[\w./:-]{1,300}:[a-z*,]{1,60}$/;
 /** The first parameter of that name, as a token or a quoted string (RFC 9110 section 5.6). */
 function parameter(challenge: string, name: string): string | undefined {
   const match = new RegExp(`(?:^|[\\s,])${name}\\s*=\\s*(?:"((?:[^"\\\\]|\\\\.)*)"|([^\\s,"]+))`, 'i').exec(challenge);
-  return match?.[1]?.replace(/\\(.)/g, '$1') ?? match?.[2];
+  return match?.[1]?.replace(/\\(.)/g, '$1') ?? match?.[2]?.replace(/^'(.*)'$/, '$1');
 }
 
 /** True if a registry's login may be sent to this token server: it is on the registry's site, or the user lists it. */

@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { ServiceError, type ServiceErrorKind } from '../base/errors.js';
 import { parseJson } from '../base/schema.js';
 import { formatRepository, type Repository } from '../candidate/reference.js';
+import { readSaid } from '../http/said.js';
 import { parseMost } from './manifest.js';
 import { hasTinyPages, MAX_TAG_LENGTH, MAX_TAGS, nextPage } from './pages.js';
 import type { Access } from './session.js';
@@ -110,13 +111,17 @@ async function* pagesFrom(access: Access, repository: Repository, first: TagPage
   const bad = (problem: string) => new ServiceError('bad-answer', `${whatOf(repository)}: ${problem}`);
   const names = new Set<string>();
   let page = first;
+  /** Some registries repeat the name that a page continues from, which may leave nothing else for the last page. */
+  let previous: string | undefined;
   for (let count = 1; ; count += 1) {
     const before = names.size;
     for (const name of page.names) names.add(name);
     if (names.size > MAX_TAGS) {
       throw new ServiceError('too-large', `${whatOf(repository)}: more than ${MAX_TAGS} tags`);
     }
-    if (page.names.length > 0 && names.size === before) throw bad(`page ${count} has nothing new`);
+    const isRepeat = page.next === undefined && page.names.length === 1 && page.names[0] === previous;
+    if (page.names.length > 0 && names.size === before && !isRepeat) throw bad(`page ${count} has nothing new`);
+    previous = page.names.at(-1);
     if (hasTinyPages(count, names.size)) throw bad(`${count} pages have only ${names.size} tags`);
     yield page.names;
     if (page.next === undefined) return;
@@ -168,11 +173,11 @@ export async function readPage(
     maxBytes: MAX_PAGE_BYTES,
   });
   if (status === 401) return undefined;
-  const bad = (problem: string) =>
-    new ServiceError(
-      'bad-answer',
-      `${what}: ${elsewhere === undefined ? problem : `${elsewhere}, after a redirect, sent something else`}`,
-    );
+  const bad = (problem: string) => {
+    if (elsewhere !== undefined)
+      return new ServiceError('bad-answer', `${what}: ${elsewhere}, after a redirect, sent something else`);
+    return new ServiceError('bad-answer', `${what}: ${readSaid({ headers, body: bytes }).text || problem}`);
+  };
   const { tags } = parseJson(pageSchema, bytes.toString('utf8'), bad);
   const here = url ?? new URL(`/v2/${repository.path}/tags/list`, await access.originOf(repository));
   return {

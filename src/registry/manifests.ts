@@ -1,6 +1,7 @@
 import { ServiceError } from '../base/errors.js';
 import type { Digest, Repository, Tag } from '../candidate/reference.js';
 import { type BytesResponse, backoffMs } from '../http/policy.js';
+import { readSaid } from '../http/said.js';
 import { readBlob } from './blob.js';
 import {
   ACCEPT_MANIFESTS,
@@ -15,7 +16,7 @@ import {
   parseConfig,
   parseManifest,
 } from './manifest.js';
-import type { Access } from './session.js';
+import type { Access, RegistryRequest } from './session.js';
 
 /** Requests about manifests: OCI distribution spec v1.1, "Pulling manifests" and "Pushing Manifests". */
 
@@ -133,14 +134,19 @@ function parse({ bytes, headers, elsewhere }: Fetched, repository: Repository, r
   }
 }
 
+/** A digest of another algorithm (OCI image spec, descriptor.md, "Digests"). */
+const UNKNOWN_DIGEST = /^(?!sha(?:256|512):)[a-z0-9]+(?:[+._-][a-z0-9]+)*:[\w=-]{32,}$/;
+
 /** Docker-Content-Digest, if it is sent. A digest that cannot be parsed is an error. */
 function contentDigest({ headers }: Pick<BytesResponse, 'headers'>, what: string): Digest | undefined {
   const said = headers['docker-content-digest'];
   if (said === undefined || said === '') return undefined;
-  const [text = '', ...others] = new Set(said.split(/\s*,\s*/));
+  const [text = '', ...others] = new Set(said.trim().split(/\s*,\s*/));
   // Huawei's registry leaves out the algorithm.
   const digest = /^[0-9a-f]{64}$/.test(text) ? `sha256:${text}` : text;
   if (others.length === 0 && isDigest(digest)) return digest;
+  // By an algorithm that we do not know, it tells us as much as none.
+  if (others.length === 0 && UNKNOWN_DIGEST.test(digest)) return undefined;
   throw new ServiceError('bad-answer', `${what}: the header Docker-Content-Digest is not a digest`);
 }
 
@@ -162,7 +168,7 @@ export async function putManifest(
     body: bytes,
     expect: 'any',
   } as const;
-  const answer = await access.fetch({ ...request, maxBytes: MAX_MANIFEST_BYTES });
+  const answer = await putOnceBlobsAreSeen(access, request);
   const linksSubject = answer.headers['oci-subject'] !== undefined;
   if (![200, 201, 202].includes(answer.status)) {
     // The answer to an earlier attempt may have been lost, and an immutable tag refuses even the same manifest again.
@@ -185,6 +191,21 @@ export async function putManifest(
   }
   access.memory.keep(digest, { bytes, mediaType });
   return { linksSubject };
+}
+
+/** A registry that does not see a blob yet is asked this often. */
+const PUTS = 4;
+
+/** Some registries need a moment until they see a blob that was just stored, and refuse its manifest until then. */
+async function putOnceBlobsAreSeen(access: Access, request: RegistryRequest): Promise<BytesResponse> {
+  for (let put = 1; ; put += 1) {
+    const answer = await access.fetch({ ...request, maxBytes: MAX_MANIFEST_BYTES });
+    const isUnseen =
+      (answer.status === 400 || answer.status === 404) &&
+      readSaid({ ...answer, body: answer.bytes }).codes.some((code) => /^(?:MANIFEST_)?BLOB_UNKNOWN$/.test(code));
+    if (!isUnseen || put === PUTS) return answer;
+    await access.clock.sleep(backoffMs(put, access.clock.random()));
+  }
 }
 
 /** A tag that does not yet show what was just stored is read back this often. */

@@ -3,6 +3,7 @@ import { ServiceError } from '../base/errors.js';
 import { formatRepository, type Repository } from '../candidate/reference.js';
 import { discard, readBody } from '../http/body.js';
 import type { AnswerHead, BytesResponse, Http, Pace, SendOptions } from '../http/policy.js';
+import { readSaid } from '../http/said.js';
 import type { HttpRequest, HttpResponse } from '../http/transport.js';
 import { type BearerChallenge, type Challenge, isTrustedRealm, parseChallenge } from './challenge.js';
 import { type Account, basic, isPassword, sameLogin } from './login.js';
@@ -160,6 +161,12 @@ function createAccess(
       await dropBody(response);
       ({ response, said } = await attempt(host.isNarrow));
     }
+    if (said?.startsWith('Bearer ') && isExpired(response)) {
+      // Some registries do not answer 401 when a token has expired.
+      host.tokens.drop(said.replace('Bearer ', ''));
+      await dropBody(response);
+      ({ response, said } = await attempt(host.isNarrow));
+    }
     const isRefused = response.status === 401 || (response.status === 403 && typeof request.body !== 'function');
     const isWide = said?.startsWith('Bearer ') && !host.isNarrow && grantsOn(grants, repository.registry).length > 1;
     if (!isRefused || !isWide || !mayLogIn) return response;
@@ -206,11 +213,17 @@ function createAccess(
   };
 }
 
-type Answer = AnswerHead & Partial<Pick<HttpResponse, 'body'>>;
+type Answer = AnswerHead & Partial<Pick<HttpResponse, 'body'> & Pick<BytesResponse, 'bytes'>>;
 type Send<R> = (request: HttpRequest, options: SendOptions) => Promise<R>;
 
 function isExpected({ expect }: RegistryRequest, { status }: AnswerHead): boolean {
   return expect === 'any' || expect.includes(status);
+}
+
+function isExpired(answer: Answer): boolean {
+  const { status, bytes } = answer;
+  if ((status !== 400 && status !== 403) || bytes === undefined) return false;
+  return /\btoken\b.*\bexpired\b/i.test(readSaid({ ...answer, body: bytes }).text);
 }
 
 async function dropBody({ body }: Answer): Promise<void> {

@@ -132,11 +132,10 @@ async function fetchToken(
   }
   const what = `token for ${wanted.grants.map(({ repository }) => repository.path).join(', ')}`;
   if (answer.status !== 200) throw refusal(what, request, answer, account);
-  const bad = (problem: string) =>
-    new ServiceError(
-      'bad-answer',
-      `${what} from ${whoAnswered(request, answer)}: ${answer.elsewhere === undefined ? `not a token: ${problem}` : 'not a token'}`,
-    );
+  const bad = (problem: string) => {
+    const why = answer.elsewhere === undefined ? `: ${readSaid({ ...answer, body: answer.text }).text || problem}` : '';
+    return new ServiceError('bad-answer', `${what} from ${whoAnswered(request, answer)}: not a token${why}`);
+  };
   const { value, seconds } = parseJson(tokenSchema, answer.text, bad);
   const lifetime = (jwtLifetime(value, asked) ?? seconds ?? 0) * 1000;
   // If the lifetime is unknown, the token is used for as long as the registry accepts it.

@@ -76,12 +76,13 @@ export async function finishUpload(
   }
 }
 
-/** Errors that may be gone by the next attempt: a break, a failing server, an upload that the server lost. */
+/** Errors that may be gone by the next attempt: a break, a failing server, an upload that the server lost or ended. */
 const PASSING: ReadonlySet<ServiceErrorKind> = new Set([
   'unreachable',
   'timeout',
   'server-error',
   'not-found',
+  'conflict',
   'bad-answer',
 ]);
 

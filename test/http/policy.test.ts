@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { Clock } from '../../src/base/clock.js';
 import { ServiceError } from '../../src/base/errors.js';
@@ -170,6 +171,44 @@ describe('redirects', () => {
   ])('%s is refused', async (_, location, message) => {
     const { url } = await serve((_request, response) => response.writeHead(302, { location }).end());
     await expect(http().send({ ...GET, url }, { idempotent: true })).rejects.toThrow(message);
+  });
+});
+
+test('an upload is redirected within the origin, and never to another one', async () => {
+  const away = await serve((_, response) => response.end());
+  const { url, seen } = await serve((request, response) => {
+    const location = new URL(request.url ?? '', url).searchParams.get('to');
+    if (location === null) request.pipe(response);
+    else response.writeHead(request.url?.startsWith('/301') ? 301 : 307, { location }).end();
+  });
+  const post = (path: string) =>
+    http().sendForText({ method: 'POST', url: new URL(path, url), body: 'text' }, { idempotent: true, maxBytes: 99 });
+  expect(await post('/307?to=/b')).toMatchObject({ status: 200, text: 'text' });
+  expect(seen.at(-1)).toMatchObject({ method: 'POST', url: '/b' });
+  expect(await post('/301?to=/b')).toMatchObject({ status: 301 });
+  expect(await post(`/307?to=${away.url.href}`)).toMatchObject({ status: 307 });
+  expect(away.seen).toEqual([]);
+});
+
+describe('a compressed body', () => {
+  const read = async (content: Buffer, encoding: string) => {
+    const { url, seen } = await serve((_, response) => {
+      response.writeHead(200, { 'content-encoding': encoding }).end(content);
+    });
+    const answer = await http().sendForText({ ...GET, url }, { idempotent: true, maxBytes: 99 });
+    expect(seen[0]?.headers['accept-encoding']).toBe('identity');
+    return answer.text;
+  };
+
+  test('is not asked for, and is unpacked, up to the limit', async () => {
+    expect(await read(gzipSync('text'), 'gzip')).toBe('text');
+    expect(await read(gzipSync('text'), 'x-gzip')).toBe('text');
+    expect(await read(gzipSync('a'.repeat(100)), 'gzip')).not.toMatch(/aaa/);
+  });
+
+  // moby/moby#17595
+  test('is left alone if it only claims to be one', async () => {
+    expect(await read(Buffer.from('text'), 'x-gzip')).toBe('text');
   });
 });
 

@@ -22,6 +22,9 @@ test.each<[string, object | undefined]>([
     'Bearer realm="https://a.test/t",scope="repository:x/y:pull,push registry:catalog:* junk"',
     bearer('https://a.test/t', undefined, 'repository:x/y:pull,push', 'registry:catalog:*'),
   ],
+  ["Bearer realm='https://a.test/t',service='s'", bearer('https://a.test/t', 's')],
+  // apple/container#454
+  ['Bearer  realm = "https://a.test/t" , service="s",scope="*",', bearer('https://a.test/t', 's')],
   ['Bearer service="s",realm="/token"', bearer('https://registry.test/token', 's')],
   ['Bearer realm="https://a.test/t",error="invalid_token"', bearer('https://a.test/t')],
   ['Basic realm="x", Bearer realm="https://a.test/t"', bearer('https://a.test/t')],

@@ -54,7 +54,7 @@ export interface ImageDocument {
 export const CONFIG_TYPE = 'application/vnd.oci.image.config.v1+json';
 export const LAYER_TYPE = 'application/vnd.oci.image.layer.v1.tar+gzip';
 
-const digestOf = (bytes: Buffer) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+export const digestOf = (bytes: Buffer) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 const refuse = (status: number, code: string): Answer => ({ status, body: { errors: [{ code, message: '' }] } });
 
 export async function startMemoryRegistry(): Promise<MemoryRegistry> {

@@ -8,6 +8,7 @@ import { find } from './finding.js';
 import {
   type Answer,
   type Asked,
+  digestOf,
   type ImageDocument,
   LAYER_TYPE,
   type MemoryRegistry,
@@ -267,6 +268,74 @@ describe('a mount', () => {
   });
 });
 
+describe('an upload', () => {
+  const isBlob = ({ method, url }: Asked) => method === 'PUT' && url.pathname.includes('/blobs/');
+  const store = ({ body }: Asked) => target.blobs.set(`${TO}@${digestOf(body)}`, body);
+
+  // Azure/acr#866, GoogleContainerTools/jib#4301, Azure/azure-sdk-for-java#34276
+  test.each([
+    [404, 'BLOB_UPLOAD_UNKNOWN'],
+    [409, 'BLOB_UPLOAD_INVALID'],
+    [416, 'RANGE_INVALID'],
+  ])('answered %i %s begins again, unless the blob is there', async (status, code) => {
+    const image = source.image(FROM, 'v1');
+    let failures = 0;
+    target.answer = (asked) => {
+      if (!isBlob(asked)) return undefined;
+      failures += 1;
+      if (failures > 1) store(asked);
+      return failures < 3 ? error(status, code) : { status: 204 };
+    };
+    await client().copy([across(image)], plain);
+    expect(target.digestAt(TO, 'v1')).toBe(image.digest);
+    expect(failures).toBe(3);
+  });
+
+  // apple/swift-container-plugin#43, gitpod-io/gitpod#10214, distribution/distribution#2867
+  test.each([
+    ['u1', `/v2/${TO}/blobs/uploads/u1?digest=`],
+    ['/artifacts-uploads/u1?state=a%2Fb%3D', '/artifacts-uploads/u1?state=a%2Fb%3D&digest='],
+  ])('at the Location %s', async (location, path) => {
+    const image = source.image(FROM, 'v1');
+    target.answer = (asked) => {
+      if (asked.method === 'POST') return { status: 202, headers: { location } };
+      if (asked.method !== 'PUT' || isManifest(asked)) return undefined;
+      store(asked);
+      return { status: asked.url.href === `${target.url}${path}${digestOf(asked.body)}` ? 201 : 400 };
+    };
+    await client().copy([across(image)], plain);
+    expect(target.digestAt(TO, 'v1')).toBe(image.digest);
+  });
+
+  // opencontainers/distribution-spec#299
+  test('whose first request is redirected on the same host', async () => {
+    const image = source.image(FROM, 'v1');
+    target.answer = ({ method, url }) => {
+      if (method !== 'POST' && !url.pathname.endsWith('/manifests/v1')) return undefined;
+      if (method === 'GET' || url.searchParams.has('again')) return undefined;
+      return { status: 307, headers: { location: `${url.pathname}?${url.searchParams}&again=1` } };
+    };
+    await client().copy([across(image)], plain);
+    expect(target.digestAt(TO, 'v1')).toBe(image.digest);
+  });
+
+  // openshift/image-registry#220
+  test.each([
+    [400, 'MANIFEST_BLOB_UNKNOWN'],
+    [404, 'BLOB_UNKNOWN'],
+  ])('that is not seen at once: the manifest is answered %i %s', async (status, code) => {
+    const image = source.image(FROM, 'v1');
+    let refusals = 3;
+    target.answer = (asked) => {
+      if (asked.method !== 'PUT' || !isManifest(asked)) return undefined;
+      refusals -= 1;
+      return refusals >= 0 ? error(status, code) : undefined;
+    };
+    await client().copy([across(image)], plain);
+    expect(target.digestAt(TO, 'v1')).toBe(image.digest);
+  });
+});
+
 describe('null, and headers', () => {
   test.each<[string, Answer]>([
     ['errors null', { status: 403, body: { errors: null, message: null } }],
@@ -284,6 +353,7 @@ describe('null, and headers', () => {
   test.each([
     ['without its algorithm', (digest: string) => digest.slice('sha256:'.length)],
     ['empty', () => ''],
+    ['of an algorithm that is not known', () => `sha3-256:${'0'.repeat(64)}`],
   ])('Docker-Content-Digest %s', async (_, header) => {
     const image = source.image(FROM, 'v1');
     for (const registry of [source, target]) {
@@ -378,6 +448,26 @@ describe('logging in', () => {
     };
     expect(await read(account)).toMatchObject({ digest });
   });
+});
+
+// spinnaker/clouddriver#2215
+test.each([400, 403])('an expired token is renewed, also if the answer is %i', async (status) => {
+  const image = source.image(FROM, 'v1');
+  let tokens = 0;
+  target.answer = (asked) => {
+    const { url, headers } = asked;
+    if (url.pathname === '/token') {
+      tokens += 1;
+      return { status: 200, body: { token: `token${tokens}` } };
+    }
+    const challenge = `Bearer realm="${target.url}/token"`;
+    if (headers.authorization === undefined) return { status: 401, headers: { 'www-authenticate': challenge } };
+    const isOver = headers.authorization === 'Bearer token1' && asked.method === 'PUT' && isManifest(asked);
+    return isOver ? error(status, 'DENIED', 'Your authorization token has expired.') : undefined;
+  };
+  await client().copy([across(image)], plain);
+  expect(target.digestAt(TO, 'v1')).toBe(image.digest);
+  expect(tokens).toBe(2);
 });
 
 describe('the finder passes over', () => {
@@ -498,6 +588,22 @@ test('an index of one image and its provenance is an image of one platform', asy
 });
 
 describe('tag listings', () => {
+  test('whose pages begin with the name that they continue from', async () => {
+    for (const name of [OLD, NEW]) source.image(FROM, name);
+    source.answer = ({ url }) => {
+      if (!url.pathname.endsWith('/tags/list')) return undefined;
+      const names = [OLD, NEW].filter((name) => name >= (url.searchParams.get('last') ?? '')).slice(0, 2);
+      const headers = names.length === 2 ? { link: `<?last=${NEW}>; rel="next"` } : {};
+      return { status: 200, headers, body: { tags: names } };
+    };
+    expect((await find(`${source.host}/${FROM}`, { listing: 'distribution' })).candidate.tag).toBe(NEW);
+  });
+
+  test("that are errors with a status of 200: the registry's words are told", async () => {
+    source.answer = () => ({ ...error(200, 'UNAUTHORIZED', 'the robot is disabled') });
+    await expect(find(`${source.host}/${FROM}`)).rejects.toThrow('UNAUTHORIZED (the robot is disabled)');
+  });
+
   test('a last page of null after a full one', async () => {
     for (const name of [OLD, NEW]) source.image(FROM, name);
     source.answer = ({ url }) => {

@@ -39,7 +39,7 @@ function actionYaml(name: string, action: Action): string {
   return GENERATED.replace('NAME', name) + stringify(document, { lineWidth: 0 });
 }
 
-/** The variable of an input. If its default is an expression, a second variable says if the user kept the default. */
+/** The variable of an input. If its default is an expression, a second variable says whether the user kept the default. */
 function variablesOf(input: string, spec: Input<unknown>): [string, string][] {
   const name = `INPUT_${input.toUpperCase()}`;
   const value: [string, string] = [name, `\${{ inputs.${input} }}`];

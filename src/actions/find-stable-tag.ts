@@ -80,7 +80,7 @@ export const action = defineAction({
     aliases: 'Other tags of the same digest, one per line, if the registry lists digests',
     ...setOutputs,
     'tags-read':
-      "How many tags were read: the next run's `known-tags`. If the registry can filter, or lists by name, " +
+      "How many tags were read: the next run's `known-tags`. If the registry can filter, or lists in lexical order, " +
       'tags that cannot be stable are not counted',
   },
   async run(inputs, { log }) {

@@ -98,7 +98,7 @@ export const action = defineAction({
   },
 });
 
-/** Writes the records of a lost ledger to a directory, and checks if they are a whole ledger. */
+/** Writes the records of a lost ledger to a directory, and checks whether they are a whole ledger. */
 async function restore(
   settings: ParsedInputs<typeof inputs>,
   directory: string,

@@ -85,7 +85,7 @@ export interface ErrorDetails extends ErrorOptions {
   readonly hint?: Hint | undefined;
   /**
    * `host` or `host:port` that could not be reached. The action adds the name of the input that has it; the hint is
-   * for a host that is in none.
+   * for a host that no input has.
    */
   readonly host?: string | undefined;
 }

@@ -18,7 +18,7 @@ export function networkErrorLine(error: unknown): string {
   const failure = firstOf(error);
   const words = failure && inWords(failure);
   if (failure === undefined || words === undefined) return errorLine(error);
-  // undici has one code for all that ends a connection.
+  // undici has one code for everything that ends a connection.
   return `${words} (${failure.code === 'UND_ERR_SOCKET' ? errorLine(failure) : String(failure.code)})`;
 }
 
@@ -43,7 +43,7 @@ function inWords({ code, hostname, address, port }: Failure): string | undefined
       return `nothing answers ${at}: a wrong address, or a firewall?`;
     case 'EHOSTUNREACH':
     case 'ENETUNREACH':
-      return `the network has no way to what is ${at}`;
+      return `the network has no route to what is ${at}`;
     case 'ECONNRESET':
     case 'EPIPE':
     case 'UND_ERR_SOCKET':

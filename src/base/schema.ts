@@ -26,7 +26,7 @@ export function parseWith<S extends v.GenericSchema>(
   return parsed.value;
 }
 
-/** Parses JSON text by a schema, or throws the error that `fail` makes of the problem. */
+/** Parses JSON text with a schema, or throws the error that `fail` makes of the problem. */
 export function parseJson<S extends v.GenericSchema>(
   schema: S,
   text: string,

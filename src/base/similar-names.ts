@@ -23,8 +23,8 @@ export function similarNames(wanted: string, names: readonly string[]): string[]
 const ALIKE = 0.75;
 
 /**
- * The existing name that `wanted` was most likely meant to be. It differs in one place, which may be a part that is
- * missing or superfluous. Undefined if no name is so alike.
+ * The existing name that `wanted` was most likely meant to be. It differs in one place, where a part may be
+ * missing or superfluous. Undefined if no name is that similar.
  */
 export function likelyName(wanted: string, names: readonly string[]): string | undefined {
   const alike = (name: string) => {

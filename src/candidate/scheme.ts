@@ -6,7 +6,7 @@ export interface Scheme {
   readonly name: string;
   /** A text that every stable tag contains, so that a registry that can filter lists no others. */
   readonly filter?: string;
-  /** A text that every stable tag begins with, so that a registry that lists by name can skip the others. */
+  /** A text that every stable tag begins with, so that a registry that lists in lexical order can skip the others. */
   readonly prefix?: string;
   /** False if two different tags may compare as equal, so that nothing says which is newer. */
   readonly isTotal?: boolean;

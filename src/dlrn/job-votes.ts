@@ -50,7 +50,7 @@ interface Place {
 }
 
 /**
- * All votes of these jobs on aggregate hashes, by GraphQL; undefined if the server has no suitable one. Pages are
+ * All votes of these jobs on aggregate hashes, through GraphQL; undefined if the server has no suitable one. Pages are
  * newest first, so a vote that arrives in the meantime moves others to a later page and hides none.
  */
 export async function readJobVotes(api: DlrnApi, jobs: readonly string[]): Promise<Vote[] | undefined> {

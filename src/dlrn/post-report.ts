@@ -46,12 +46,12 @@ export async function postReport({ api, username, clock, log }: PostParts, repor
     if (lost !== undefined && attempt > ATTEMPTS) throw lost;
     lost = await post(api, report);
     if (lost === undefined) return true;
-    log.debug(`${lost.message}; checking if it was stored (attempt ${attempt} of ${ATTEMPTS})`);
+    log.debug(`${lost.message}; checking whether it was stored (attempt ${attempt} of ${ATTEMPTS})`);
     await clock.sleep(backoffMs(attempt, clock.random()));
   }
 }
 
-/** Returns an error that leaves open if the vote was stored, undefined if it was. Throws any other error. */
+/** Returns an error that leaves open whether the vote was stored, undefined if it was. Throws any other error. */
 async function post(api: DlrnApi, report: Report): Promise<ServiceError | undefined> {
   let answer: Answer;
   try {

@@ -38,12 +38,12 @@ export async function dlrnEvidence(dlrn: Dlrn, scope: DlrnScope, jobs: readonly 
 
 const NEVER = 'nobody has reported it to DLRN under this name';
 
-/** This many aggregate hashes, the newest, show which jobs report at present. */
+/** The number of newest aggregate hashes that show which jobs report at present. */
 const PRESENT_AGGREGATES = 5;
 
 /**
- * A remark on each of the jobs that nobody has ever reported to DLRN, as far as it shows: most likely its name is
- * misspelled. Reads the votes on the newest hashes, and by GraphQL the older ones of the jobs that are not there.
+ * A remark on each of the jobs that nobody has ever reported to DLRN, as far as DLRN shows: most likely its name is
+ * misspelled. Reads the votes on the newest hashes, and through GraphQL the older ones of the jobs that are not there.
  */
 export async function unreportedJobs(dlrn: Dlrn, jobs: readonly string[]): Promise<ReadonlyMap<string, string>> {
   const newest = (await dlrn.promotions(undefined, 0)).flatMap(({ aggregate_hash: hash }) => hash ?? []);

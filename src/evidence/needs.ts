@@ -5,7 +5,7 @@ import { type ImageSet, setDigest } from '../candidate/image-set.js';
 import { type Candidate, candidateSchema, formatCandidate } from '../candidate/reference.js';
 import { type Evidence, type JobResult, jobNameSchema } from '../criteria/job-result.js';
 
-/** A text, or nothing: what is not text says nothing, and must not stop the jobs that have to be there. */
+/** Text, or nothing: an output that is not text says nothing, and must not be an error for the other jobs. */
 const textSchema = v.fallback(v.optional(v.string()), undefined);
 const outputsSchema = v.object({ reference: textSchema, 'set-digest': textSchema });
 type Outputs = v.InferOutput<typeof outputsSchema>;

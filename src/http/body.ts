@@ -47,7 +47,7 @@ export async function readBody(
       chunks.push(next.value);
     }
   } catch (error) {
-    // Not awaited: a stream that hangs would hang its own end too.
+    // Not awaited: if a stream hangs, ending it hangs too.
     iterator.return?.()?.catch(() => undefined);
     throw error;
   } finally {

@@ -56,7 +56,7 @@ export interface SendOptions {
   /** The caller can do without this request: give up after a few attempts. A 429 is still waited out. */
   readonly optional?: boolean;
   readonly pace?: Pace;
-  /** What names the server, in case it cannot be reached and no input has its host. */
+  /** What to check if the server cannot be reached and no input has its host. */
   readonly hint?: Hint | undefined;
 }
 

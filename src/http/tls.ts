@@ -36,6 +36,6 @@ export function explainTlsError(error: unknown, host: string, withoutTls?: Hint)
   if (isPlain) return fail('does not speak TLS, which https:// needs', withoutTls);
   const bad = BAD_CERTIFICATES[code];
   if (bad === undefined) return error;
-  // What Node says names both names.
+  // Node's message has both names.
   return fail(code === 'ERR_TLS_CERT_ALTNAME_INVALID' ? `${bad}: ${errorLine(error)}` : `${bad} (${code})`);
 }

@@ -49,7 +49,7 @@ function contentProblem(record: LedgerRecord): string | undefined {
   return undefined;
 }
 
-/** Returns the problem with a record after the one before it. A record by hand must not bypass a guard. */
+/** Returns the problem with a record after the one before it. A hand-written record must not bypass a guard. */
 function successionProblem(record: LedgerRecord, before: Uint8Array | undefined): string | undefined {
   if (before === undefined) return undefined;
   const parsed = parseRecord(before);

@@ -27,7 +27,7 @@ export function distrust(n: number, problem: string): LedgerError {
   return new LedgerError(n, problem);
 }
 
-/** No real ledger gets this long. The limit stops us at a server that answers for every number. */
+/** No real ledger gets this long. The limit ends reading from a server that answers for every number. */
 export const MAX_RECORDS = 1_000_000;
 
 /** The distances past the end at which to look for records that a hole hides, if the store cannot list them. */

@@ -2,14 +2,14 @@ import { type Candidate, type Digest, formatCandidate, formatRepository, type Ta
 import { type Label, previousLabel } from './names.js';
 import type { LedgerRecord, LedgerTarget } from './record.js';
 
-/** The state that readers find of a record, and the steps that make them find what the record says. */
+/** What readers find of a record, and the steps that make them find what it says. */
 
 export interface VisibleImage {
   readonly versioned: Digest | undefined;
   readonly moving: Digest | undefined;
 }
 
-/** The state that readers currently find of one record. */
+/** What readers currently find of one record. */
 export interface Visible {
   readonly label: Tag | undefined;
   readonly previousLabel: Tag | undefined;

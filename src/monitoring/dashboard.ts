@@ -121,10 +121,10 @@ async function modelBefore(read: PublishOptions['readBefore'], log: Log): Promis
 
 function checkBranches(branches: readonly Branch[]): void {
   if (branches.length === 0) throw new UserError('there is no branch to show, such as `master https://host/master`');
-  // Pages are named after branches, so that stable/zed and stable-zed cannot both have theirs.
+  // Pages are named after branches, so stable/zed and stable-zed would share one.
   const names = branches.map(({ branch }) => slugOf(branch));
   const index = names.findIndex((name, index) => names.indexOf(name) !== index);
-  if (index >= 0) throw new UserError(`two branches are named ${branches[index]?.branch}, or would have one page`);
+  if (index >= 0) throw new UserError(`two branches are named ${branches[index]?.branch}, or would share one page`);
 }
 
 /** A branch in one line for a log. */

@@ -55,7 +55,7 @@ function cellOf(record: DecisionRecord, name: string): Cell | null {
   return { job, state, why: oneLine(why, 300), since, url, attempts };
 }
 
-/** Evaluates the votes on each image by the criteria, at the time of its newest vote. */
+/** Evaluates the votes on each image against the criteria, at the time of its newest vote. */
 export function evaluatedVotes(
   { votes, candidateFiles }: Pick<BranchHistory, 'votes' | 'candidateFiles'>,
   criteria: Criteria,

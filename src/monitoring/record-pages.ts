@@ -43,10 +43,10 @@ const DETAILED = 12;
 
 /**
  * The pages of a branch's records by their names, each with a fixed range of numbers. A record's address ends in
- * `#n` and its number; with it, the page shows this record alone. There are many records, so a page says what they
- * share once: where the images are from, what the short names of jobs stand for, and how to see a proof. Of an older
- * record it says what differs from most, and leaves the rest to the record's file. End tags that HTML does not need are
- * left out.
+ * `#n` and its number; with it, the page shows this record alone. There are many records, so a page says only once
+ * what they share: where the images are from, what the short names of jobs stand for, and how to see a proof. Of an
+ * older record it says only what differs from most, and leaves the rest to the record's file. End tags that HTML does
+ * not need are left out.
  */
 export function renderRecordPages(branch: Recorded, model: DashboardModel): [string, string][] {
   const view = viewOf(model);

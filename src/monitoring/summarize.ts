@@ -222,7 +222,7 @@ function withVotes(evaluated: readonly Evaluated[], byVotes: readonly DecisionRe
   return [...evaluated, ...added].sort((a, b) => seconds(b.record['evaluated-at']) - seconds(a.record['evaluated-at']));
 }
 
-/** Without these sources, it is unknown what is promoted or if the pipeline runs. */
+/** Without these sources, it is unknown what is promoted or whether the pipeline runs. */
 const VITAL: readonly Problem['source'][] = ['image server', 'ledger', 'last decision'];
 
 function stateOf(
@@ -346,7 +346,7 @@ function quantile(sorted: readonly number[], share: number): number | null {
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? null;
 }
 
-/** The waivers of the newest decision's criteria, and the votes evaluated by these criteria. */
+/** The waivers of the newest decision's criteria, and the votes evaluated against them. */
 function byNewestCriteria(
   history: BranchHistory,
   now: number,

@@ -24,7 +24,7 @@ export interface Place {
   readonly registry: Registry;
   readonly label: Label;
   readonly repositories: readonly Repository[];
-  /** Set if proofs are to be signed: without its signatures a proof is missing. */
+  /** Set if proofs are to be signed: a proof without its signatures counts as missing. */
   readonly signing?: Signing | undefined;
 }
 
@@ -47,7 +47,7 @@ export interface Learned {
 }
 
 /**
- * Reads everything that a record is visible by: labels, artifacts, images and proofs. Every check of whether the stores
+ * Reads everything that makes a record visible: labels, artifacts, images and proofs. Every check of whether the stores
  * and registries match the head uses this. `end` is undefined for a record that is not written yet.
  */
 export async function look(

@@ -134,7 +134,7 @@ async function requireSafeRights({ store, label, candidateLabel, dryRun, log }: 
   for (const { message } of problems) log.warning(message);
 }
 
-/** Looks for a lost ledger of a label that has none, and refuses to go on if there was one, unless it is adopted. */
+/** Looks for traces of a lost ledger, and refuses to go on if there are any, unless a person adopts the image. */
 async function findRemainsFor(promotion: Promotion, { request, candidate }: Asked): Promise<Remains | undefined> {
   // A rehearsal without a store cannot know whether there is a ledger, and its target may not even exist.
   if (promotion.store === unseenStore) return undefined;

@@ -26,7 +26,7 @@ const WAITS = 7;
 export interface Reconciled {
   /** Undefined if the label has no ledger. */
   readonly head: Head | undefined;
-  /** The error because of which readers do not find everything that the head says. The head remains the head. */
+  /** The error that keeps readers from finding everything that the head says. The head remains the head. */
   readonly unfinished?: ServiceError | undefined;
   /** The repositories whose registry cannot keep proofs. */
   readonly withoutReferrers: readonly string[];

@@ -64,7 +64,7 @@ function originOf(url: URL): string {
 
 /**
  * Opens a bundle whose signature fits its own certificate. The certificate's owner and issuer are not checked: a run
- * only wants to know if its signature is already there, and readers verify it themselves.
+ * only wants to know whether its signature is already there, and readers verify it themselves.
  */
 async function openByItsCertificate(bytes: Uint8Array): Promise<Opened> {
   const { bundleFromJSON } = await import('@sigstore/bundle');

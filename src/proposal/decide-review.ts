@@ -87,7 +87,7 @@ export function decideReview(
 }
 
 /**
- * Decides if Gerrit already has our commit: `push` if the change's newest patch set proposes something else that may be
+ * Decides whether Gerrit already has our commit: `push` if the change's newest patch set proposes something else that may be
  * replaced, and otherwise the reason to leave it.
  */
 export function decidePatchSet(

@@ -103,7 +103,7 @@ function compareRecords(
     if (named === undefined || named === 'unclear' || isNewer(named, own) !== true) continue;
     return { why: newerThan(named, own), isWarning: false };
   }
-  // Closed changes do not count here: a damaged text of long ago would stop all proposals for ever.
+  // Closed changes do not count here: a text that was damaged long ago would stop all proposals for ever.
   const inOpen = open === undefined ? undefined : readRecordComment(open.body);
   if (branch === 'ours' && record === 'unclear') {
     return { why: 'the record that the branch proposes cannot be parsed; delete the branch to go on', isWarning: true };

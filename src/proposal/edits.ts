@@ -149,7 +149,7 @@ function editPattern(text: string, { pattern, all }: Extract<Place, { kind: 'pat
   return { text: edited, before: places.flatMap((place) => (place === undefined ? [] : [text.slice(...place)])) };
 }
 
-/** Where the one group of each match is; undefined where a match is without it. */
+/** The place of the one group in each match; undefined for a match without it. */
 function findGroups(text: string, pattern: RegExp): (readonly [number, number] | undefined)[] {
   return [...text.matchAll(pattern)].map(({ indices }) => indices?.[1]);
 }

@@ -177,8 +177,8 @@ export async function detach(
 }
 
 /**
- * Stores an artifact's manifest, whose layer must be there. All artifacts share one empty config: where this run has
- * seen another artifact, it is sent only if the registry refuses the manifest without it.
+ * Stores an artifact's manifest, whose layer must be there. All artifacts share one empty config: if this run has
+ * seen another artifact there, it is sent only if the registry refuses the manifest without it.
  */
 async function putArtifact(access: Access, repository: Repository, manifest: ManifestToPut) {
   if (access.memory.hasEmptyConfig(repository)) {

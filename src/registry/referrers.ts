@@ -80,7 +80,7 @@ const listSchema = v.object({ manifests: v.nullable(v.array(v.unknown())) });
 
 /**
  * Finds all referrers of an image: of its index, which is the first subject, and of its children. Takes one request per
- * subject if the registry has the API, one for all tags if it lists by name, and one per referrer. Quay may list a new
+ * subject if the registry has the API, one for all tags if it lists in lexical order, and one per referrer. Quay may list a new
  * tag two minutes late.
  */
 export async function findReferrers(

@@ -12,7 +12,7 @@ export interface ListOptions {
   readonly listing: 'auto' | 'quay' | 'distribution';
   /** Only tags that contain this text, such as `-stable-`. Used if the server can filter. */
   readonly filter?: string;
-  /** Only tags that begin with this text, besides the first page. Used if the server lists by name. */
+  /** Only tags that begin with this text, besides the first page. Used if the server lists in lexical order. */
   readonly prefix?: string;
   /**
    * If times are needed, `auto` tries Quay's listing on every server, since a small one may not be recognized as Quay.

@@ -43,7 +43,7 @@ export async function statePromoted(
   const companions = companionsOf(set);
   const kept = holdsAfter(head?.holds ?? [], candidate, contents);
   const isDown = head !== undefined && directionOf(candidate.tag, head) === 'down';
-  // Under two tags it may be one image, which then stays promoted.
+  // Two tags may name one image, which then stays promoted.
   const holds =
     isDown && head.candidate.digest !== candidate.digest
       ? withBan(kept, await banOn(head.candidate, candidate, reason, setting, head, facts))

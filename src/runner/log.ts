@@ -87,7 +87,7 @@ export function inert(text: string): string {
     text
       .replaceAll('\r\n', '\n')
       .replace(CONTROL, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
-      // Within one line: to look for a colon through many empty lines from each of them would take for ever.
+      // Within one line: looking for a colon from each of many empty lines through the rest would take for ever.
       .replace(/^((?:(?!\n)[\s\p{Z}\p{Cf}])*):(?=:)/gmu, '$1: ')
       .replaceAll('##[', '## [')
   );

@@ -53,7 +53,7 @@ export function writeOutputs(outputs: Readonly<Record<string, string>>, log: Log
     try {
       core.setOutput(name, total > MAX_OUTPUT_BYTES ? '' : (outputs[name] ?? ''));
     } catch (error) {
-      throw new UserError(`all is done, but the outputs cannot be written (GITHUB_OUTPUT): ${errorLine(error)}`);
+      throw new UserError(`everything is done, but the outputs cannot be written (GITHUB_OUTPUT): ${errorLine(error)}`);
     }
   }
 }

@@ -65,7 +65,7 @@ export function wayOut(
   return wordHost(hostOf(error), inputs) ?? (hint && wordHint(hint, inputs));
 }
 
-/** Names hosts, but no connection is made to them because of it. */
+/** It names hosts, but is not the reason for a connection to them. */
 const ONLY_KNOWS = 'ssh-known-hosts';
 
 /** Names the inputs with a host that cannot be reached; undefined if there are none, as for a token server. */

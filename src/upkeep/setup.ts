@@ -40,7 +40,7 @@ export interface Setup {
   readonly criteria: (() => Promise<string>) | undefined;
   /** By workflow file: the problems with the inputs that it passes to our actions. */
   readonly workflows: ReadonlyMap<string, readonly string[]>;
-  /** The jobs whose results a workflow passes to evaluate-and-promote by `needs`. */
+  /** The jobs whose results a workflow passes to evaluate-and-promote in `needs`. */
   readonly neededJobs: readonly string[];
   /** Reads the signing key and returns the signer; undefined if nothing is signed. */
   readonly readSigner: () => Signer | undefined;
@@ -50,7 +50,7 @@ export interface Setup {
 
 export interface Check {
   readonly what: string;
-  /** `not asked`: it is set, but could not be checked. `warning`: it may be meant so. */
+  /** `not asked`: it is set, but could not be checked. `warning`: it may be intended. */
   readonly state: 'ok' | 'warning' | 'not set' | 'not asked' | 'wrong';
   /** The finding, in one line. */
   readonly line: string;
@@ -80,7 +80,7 @@ export async function checkSetup(setup: Setup): Promise<Check[]> {
   ];
 }
 
-/** Reads both labels as a consumer does, who needs the ledger and the candidate file too. */
+/** Reads both labels as a consumer does: with the ledger and the candidate file. */
 async function checkReader({ withReader, candidateLabel, label }: Setup): Promise<Check[]> {
   const what = (name: Label) => `read label ${name} as a consumer`;
   if (withReader === undefined) return [notSet('the labels, as a consumer reads them', 'url')];
@@ -238,14 +238,14 @@ async function checkCriteria({ criteria: read, label, now, ...setup }: Setup): P
   }
 }
 
-/** The jobs of the criteria that somebody reports; statements and other labels are evidence that nobody reports. */
+/** The jobs of the criteria that have to be reported; signed statements and other labels are not. */
 function reportedJobs({ requirements, attestations, promotedIn }: Criteria): string[] {
   const others = new Set([...attestations.map(({ name }) => name), promotedIn?.job]);
   return [...new Set(requirements.flat())].filter((job) => !others.has(job));
 }
 
 /**
- * Warns of jobs that nobody reports, which most likely are misspelled: neither to DLRN, nor by a workflow's `needs`.
+ * Warns of jobs that nobody reports, neither to DLRN nor in a workflow's `needs`: most likely they are misspelled.
  * What is not set is not read.
  */
 async function checkReporters(
@@ -254,7 +254,7 @@ async function checkReporters(
 ): Promise<Check> {
   const what = 'reports of the jobs in the criteria';
   if (dlrn === undefined && neededJobs.length === 0) {
-    return { what, state: 'not asked', line: 'neither DLRN nor a workflow whose needs are evidence is known here' };
+    return { what, state: 'not asked', line: 'there is neither DLRN nor a workflow whose needs are evidence' };
   }
   const unneeded = jobs.filter((job) => !neededJobs.includes(job));
   try {
@@ -264,7 +264,7 @@ async function checkReporters(
       return remark === undefined ? [] : [`${oneLine(job, 256)}: ${remark}`];
     });
     return lines.length === 0
-      ? { what, state: 'ok', line: 'somebody reports each of them' }
+      ? { what, state: 'ok', line: 'each of them is reported' }
       : { what, state: 'warning', line: lines.join('; '), hint: 'criteria' };
   } catch (error) {
     return wrong(what, error);

@@ -26,7 +26,7 @@ export async function requireSigned(
   const head = await readHead(ledger, { label });
   const target = head?.record.targets.find(({ source }) => source.digest === head.record.candidate.digest);
   if (head === undefined || target === undefined || head.record.candidate.digest !== digest) {
-    throw new ServiceError('conflict', `${store.where}: ${label} was promoted anew while it was read; run again`);
+    throw new ServiceError('conflict', `${store.where}: ${label} was promoted again while it was read; run again`);
   }
   const moving = (await registry.repository(target.repository).resolve(movingTag(label)))?.digest;
   const end = await endOf(ledger, head);

@@ -50,12 +50,12 @@ export function readWorkflow(text: string): { readonly value: Workflow } | { rea
   return 'problem' in parsed ? { problem: `is not a workflow: ${parsed.problem}` } : parsed;
 }
 
-/** The action of ours, if it is one, that a step uses. */
+/** The name of our action that a step uses; undefined if it uses none of ours. */
 function actionOf(uses: string | null | undefined): string | undefined {
   return /(?:^|\/)actions\/([a-z-]+)(?:@[^@]*)?$/.exec(uses ?? '')?.[1];
 }
 
-/** The jobs whose results a workflow passes to evaluate-and-promote by `needs`. */
+/** The jobs whose results a workflow passes to evaluate-and-promote in `needs`. */
 export function evidenceInNeeds({ jobs }: Workflow): string[] {
   return Object.values(jobs ?? {}).flatMap(({ needs, steps }) => {
     const passesOn = (steps ?? []).some(

@@ -36,7 +36,7 @@ test.each<[unknown, string]>([
   ],
   [
     failed({ code: 'ENETUNREACH', address: '192.0.2.1', port: 443 }),
-    'the network has no way to what is at 192.0.2.1:443 (ENETUNREACH)',
+    'the network has no route to what is at 192.0.2.1:443 (ENETUNREACH)',
   ],
   [failed({ code: 'ECONNRESET' }, 'socket hang up'), 'the server ended the connection (ECONNRESET)'],
   [

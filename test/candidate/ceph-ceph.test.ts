@@ -45,7 +45,7 @@ describe('quay.io/ceph/ceph', () => {
     ],
     ['what is excluded is not there', real, { exclude: ['v99.2.0'] }, 'no stable tag is "v99.2.0"'],
     ['a version has no build with a date', [...real, 'v20.2.1'], {}, 'prefer-dated: 20.2.1 has no build with a date'],
-  ])('it is warned where %s', (_, tags, more, warning) => {
+  ])('warns if %s', (_, tags, more, warning) => {
     const selection = selectCandidate(listed(tags), policy(asked(more)));
     expect(selection.kind === 'chosen' && selection.warnings.join('\n')).toContain(warning);
   });

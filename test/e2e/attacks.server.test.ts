@@ -266,7 +266,7 @@ describe('secrets that a server echoes', () => {
     }
   });
 
-  test('are neither in the log, the outputs and the summary, nor told to the webhook', async () => {
+  test('are neither in the log, the outputs and the summary, nor sent to the webhook', async () => {
     const webhook = await start((_, body) => {
       posts.push(body);
       return { status: 200, body: '' };

@@ -84,7 +84,7 @@ test('if everything is set and right, each check is ok', async () => {
     DLRN: 'ok: ok',
     'DLRN login': 'ok: accepted',
     criteria: 'ok: requirements of current-ceph: 1',
-    [REPORTS]: 'ok: somebody reports each of them',
+    [REPORTS]: 'ok: each of them is reported',
     signing: expect.stringMatching(/^ok: promotions are signed by key [0-9a-f]{16}$/),
   });
   expect(done).toMatchObject({ status: 0, errors: [], outputs: { wrong: '0', 'not-set': '0' } });

@@ -321,7 +321,7 @@ describe('a DLRN that fails gives an error, never a part of the evidence', () =>
   test.each<[string, Rule]>([
     ['GraphQL', { path: /graphql/, times: 3, fault: { kind: 'answer', status: 500 } }],
     ['all', { times: 3, fault: { kind: 'answer', status: 500 } }],
-  ])('500 three times, then well, is well: %s', async (_, rule) => {
+  ])('500 three times, then an answer, is a success: %s', async (_, rule) => {
     const { a } = freshJobs();
     await report({ jobId: a }, { jobId: a, subject: hash(1) });
     const proxy = await faultyDlrn(rule);

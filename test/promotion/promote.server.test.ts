@@ -410,7 +410,7 @@ describe('targets', () => {
     await front.stop();
   });
 
-  test('that are down do not keep a rollback from the others; the run ends red and names them', async () => {
+  test('that are down do not stop a rollback at the others; the run ends red and names them', async () => {
     const front = await startFaultProxy({ upstream: sandbox().source.url });
     const scene = await freshScene();
     const second = freshRepository();

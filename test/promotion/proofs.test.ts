@@ -189,7 +189,7 @@ test("a proof on the head's image counts even if its tags are gone", async () =>
   expect(world.moves).toEqual([]);
 });
 
-test('a target that is down does not keep a rollback from the others', async () => {
+test('a target that is down does not stop a rollback at the others', async () => {
   const world = newWorld();
   await runIn(world, 'v1.0.1');
   await runIn(world, 'v1.0.2');

@@ -14,7 +14,7 @@ const matching = (pattern: string, value: string, all = false) => {
   return [{ place: { kind: 'pattern', pattern: parsed, all } as const, value }];
 };
 
-test('what was there is said as it was written', () => {
+test('the value before is reported as it was written', () => {
   expect(editText('a: 1.10\n', at('a', 'v2'))).toMatchObject({ before: ['1.10'] });
 });
 

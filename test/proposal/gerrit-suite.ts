@@ -195,7 +195,7 @@ export function testReviews(): void {
   describe('a Gerrit that does not show its changes', () => {
     const hidden = { 'api-url': 'http://127.0.0.1:9' };
 
-    test('it is said, and the Change-Id keeps it one change', async () => {
+    test('a warning says so, and the Change-Id keeps it one change', async () => {
       for (const tag of ['v2', 'v3']) {
         const run = await propose(tag, hidden);
         expect(run).toMatchObject({ status: 0, outputs: { url: pushed(1), state: 'open', changed: 'true' } });

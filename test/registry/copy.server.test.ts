@@ -272,7 +272,7 @@ describe('blobs that break on the way', () => {
     expect(back.requests.filter(({ method, path }) => method === 'PUT' && path.includes('uploads'))).toHaveLength(6);
   });
 
-  test('progress is told', async () => {
+  test('progress is logged', async () => {
     const log = createLines();
     const { front, account, from, across } = await scene(heavy);
     let now = 0;

@@ -199,7 +199,7 @@ describe('a PUT of a tag', () => {
     expect(target.digestAt(TO, 'v1')).toBe(image.digest);
   });
 
-  test('a refusal is told in the words of the registry', async () => {
+  test('a refusal quotes the registry', async () => {
     const image = source.image(FROM, 'v1');
     target.answer = (asked) =>
       asked.method === 'PUT' && isManifest(asked) ? error(403, 'DENIED', 'Quota has been exceeded') : undefined;

@@ -24,7 +24,7 @@ describe('a disk that has become full', () => {
     process.env.GITHUB_OUTPUT = '/dev/full';
     const write = () => writeOutputs({ tag: 'v1' }, silent);
     expect(write).toThrow(UserError);
-    expect(write).toThrow(/^all is done, but the outputs cannot be written \(GITHUB_OUTPUT\): ENOSPC/);
+    expect(write).toThrow(/^everything is done, but the outputs cannot be written \(GITHUB_OUTPUT\): ENOSPC/);
   });
 });
 

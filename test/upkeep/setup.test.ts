@@ -76,12 +76,8 @@ describe('jobs in the criteria that nobody reports', () => {
 
   const NEVER = 'nobody has reported it to DLRN under this name';
   test.each<[string, Partial<Setup>, string]>([
-    ['all report', { dlrn: dlrnWith(['check', 'upgrade-a', 'upgrade-b'], []) }, 'ok: somebody reports each of them'],
-    [
-      'one only earlier',
-      { dlrn: dlrnWith(['check', 'upgrade-a'], ['upgrade-b']) },
-      'ok: somebody reports each of them',
-    ],
+    ['all report', { dlrn: dlrnWith(['check', 'upgrade-a', 'upgrade-b'], []) }, 'ok: each of them is reported'],
+    ['one only earlier', { dlrn: dlrnWith(['check', 'upgrade-a'], ['upgrade-b']) }, 'ok: each of them is reported'],
     [
       'a misspelled job, not one of the criteria that it is like',
       { dlrn: dlrnWith(['chekc', 'chek', 'upgrade-a', 'upgrade-b'], []) },
@@ -96,14 +92,14 @@ describe('jobs in the criteria that nobody reports', () => {
     [
       'a workflow reports what DLRN has not',
       { dlrn: dlrnWith(['check'], []), neededJobs: ['upgrade-a', 'upgrade-b'] },
-      'ok: somebody reports each of them',
+      'ok: each of them is reported',
     ],
     [
       'a workflow alone',
       { neededJobs: ['chek', 'upgrade-a'] },
       'warning: check: no workflow has it in needs; one has chek; upgrade-b: no workflow has it in needs',
     ],
-    ['nothing to compare with', {}, 'not asked: neither DLRN nor a workflow whose needs are evidence is known here'],
+    ['nothing to compare with', {}, 'not asked: there is neither DLRN nor a workflow whose needs are evidence'],
   ])('%s', async (_, changes, expected) => {
     const check = await found(changes);
     expect(`${check?.state}: ${check?.line}`).toBe(expected);

@@ -52,7 +52,7 @@ test('steps of composite actions are compared, too', () => {
 test.each([
   ['no YAML', 'jobs: [', /^is not YAML: /],
   ['no workflow', 'jobs: 3', /^is not a workflow: /],
-])('%s is told', (_, text, problem) => {
+])('%s is reported', (_, text, problem) => {
   expect(problemsIn(text)).toEqual([expect.stringMatching(problem)]);
 });
 

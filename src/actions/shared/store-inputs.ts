@@ -96,7 +96,7 @@ function isTokenFrom(server: GitAddress, where: GitAddress): boolean {
 
 export type StoreSettings = ParsedInputs<typeof storeInputs> & Partial<ParsedInputs<typeof caInput>>;
 
-/** `hint` says what names the store, in case `git` alone cannot be reached. */
+/** `hint` says what to check if `git` alone cannot be reached. */
 type StoreUse = Pick<BranchOptions, 'history'> & Pick<BranchOptions['remote'], 'hint'>;
 
 /** Opens the store, runs `work`, and publishes what it wrote, even if it failed halfway. */

@@ -113,7 +113,7 @@ export class Branch {
    * Pushes one commit on top of the last look, or in place of our newest commit if that is amended. `moved` means that
    * the branch has changed, or that another push is under way, so look again.
    *
-   * @throws ServiceError if the push was refused, or if it may have arrived or not.
+   * @throws ServiceError if the push was refused, or if it is not known whether it arrived.
    */
   push(writes: ReadonlyMap<string, Written>, message: string): Promise<'pushed' | 'moved'> {
     return this.#alone(() => this.#push(writes, message));

@@ -26,7 +26,7 @@ export interface GitStoreOptions extends BranchOptions {
 
 /**
  * A store in a git branch. A record is pushed at once, with the artifacts that were written before it; everything else
- * waits for `flush`. The same store reads its own writes even before they are pushed.
+ * waits for `flush`. It reads its own writes even before they are pushed.
  *
  * @throws UserError for an address that cannot hold a store; ServiceError if the repository cannot be read.
  */

@@ -25,7 +25,7 @@ export interface Remote {
   readonly agentSocket: string | undefined;
   /** A PEM file of authorities to trust besides the system's. */
   readonly caFile: string | undefined;
-  /** What names the remote, in case it cannot be reached and no input has its host. */
+  /** What to check if the remote cannot be reached and no input has its host. */
   readonly hint?: Hint | undefined;
   /** The time limit for one command, in milliseconds; 15 minutes if undefined. */
   readonly limitMs?: number;
@@ -120,7 +120,7 @@ async function writeAuthorities(path: string, file: string, env: Environment): P
   return path;
 }
 
-/** If the remote cannot be reached, the error says what names it. */
+/** If the remote cannot be reached, the error says what to check. */
 export function failed(where: string, { kind, line, hint }: GitFailure, remote: Remote): ServiceError {
   const isOut = hint === undefined && (kind === 'unreachable' || kind === 'timeout');
   const named = isOut ? { hint: remote.hint, host: remote.url.host } : { hint };
@@ -184,7 +184,7 @@ function remoteConfiguration({ url, token, user = 'x-access-token' }: Remote): R
 }
 
 /**
- * Passes configuration by the environment (git-config(1), GIT_CONFIG_COUNT), so that no file or argument holds a
+ * Passes configuration through the environment (git-config(1), GIT_CONFIG_COUNT), so that no file or argument holds a
  * secret.
  */
 function configuration(settings: Record<string, string>): Environment {

@@ -17,7 +17,7 @@ export interface KnownHost {
 
 /**
  * Asks `ssh-keygen -F` for the lines about the server, since OpenSSH knows patterns, hashed names and markers best. Like
- * ssh, it takes the keys that the host has at port 22 where there are none for the port itself.
+ * ssh, it takes the host's keys for port 22 if there are none for the port itself.
  */
 export async function findKnownHost(knownHosts: string, server: ServerAddress): Promise<KnownHost> {
   const name = server.port === 22 ? server.host : `[${server.host}]:${server.port}`;

@@ -51,7 +51,7 @@ function encrypted(): UserError {
   return refuse('is encrypted: remove its passphrase (ssh-keygen -p), or run an agent');
 }
 
-/** The key under the name of the algorithm that it signs by (RFC 8332). */
+/** The key under the name of the algorithm that it signs with (RFC 8332). */
 function signingBySha512(key: ParsedKey): ParsedKey {
   return new Proxy(key, {
     get(target, name) {

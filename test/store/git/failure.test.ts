@@ -92,7 +92,7 @@ describe("what failed is recognized by git's messages", () => {
   });
 });
 
-test('a full disk is said to be on the runner or at the server', () => {
+test('a full disk is reported as that of the runner or of the server', () => {
   const said = 'fatal: write error: No space left on device';
   expect(readFailure(said).line).toBe('no space left on the runner');
   expect(readFailure(`remote: ${said}\nerror: remote unpack failed`).line).toMatch(/^git failed: remote: /);

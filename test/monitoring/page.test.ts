@@ -471,6 +471,16 @@ describe('an older record of a long ledger is shown in brief', () => {
     expect(words(article(1))).toMatch(/ Before: nothing\.$/);
   });
 
+  test('with a link to its file only where the store has a web address', () => {
+    const branch = { ...history, url: 'git+ssh://git@forge.example/o/r' };
+    const text = renderFiles(summarize([branch], SETTINGS, NOW), [branch]).get('records-zed-1.html') ?? '';
+    expect(words(page)).toContain(
+      'such as ledger/current-ceph/50.json, to which its image leads: digests, results, the run',
+    );
+    expect(words(text)).toContain('such as ledger/current-ceph/50.json: digests, results, the run');
+    expect(text).not.toMatch(/git\+ssh|curl/);
+  });
+
   test('with the holds that it lifted, and another repository', () => {
     const other = v.parse(candidateSchema, `quay.io/ceph/ceph:v19@sha256:${'1'.repeat(64)}`);
     const first = record([], other, NOW - 99 * DAY, { holds: [ban(NEW, NOW - 99 * DAY)] });

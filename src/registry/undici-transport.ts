@@ -1,12 +1,11 @@
-import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
-import { createSecureContext, TLSSocket } from 'node:tls';
+import { createSecureContext } from 'node:tls';
 import { setFlagsFromString } from 'node:v8';
-import type { buildConnector as connectors, Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
 import { errorLine, ServiceError } from '../base/errors.js';
-import { isLoopback } from '../base/loopback.js';
 import { explainTlsError, trustedCertificates } from '../http/tls.js';
-import { joinedHeaders, type Transport } from '../http/transport.js';
+import { type HttpRequest, joinedHeaders, type Transport } from '../http/transport.js';
+import { openWay, type Way } from './undici-connections.js';
 
 /**
  * Sends requests with undici: over HTTP/2 on one connection if a server offers it over TLS, else over HTTP/1.1. It
@@ -25,23 +24,6 @@ export interface UndiciOptions {
   readonly bodyIdleMs?: number;
 }
 
-/** The connections to one origin. */
-interface Way {
-  requests: Dispatcher;
-  /** For bodies that are streams: on HTTP/2 undici sends these only while no other request runs. */
-  readonly uploads: Dispatcher;
-  /** The number of times that the server ended an HTTP/2 connection (GOAWAY). */
-  goodbyes: number;
-}
-
-type Connector = connectors.connector;
-
-/** More than the rate limits allow, so that no request waits here, where waiting would count as a late answer. */
-const AT_ONCE = 64;
-/** HTTP/2 windows. undici's defaults are made for web pages and slow down a download over a long distance. */
-const STREAM_WINDOW = 1024 * 1024;
-const CONNECTION_WINDOW = 8 * 1024 * 1024;
-
 /** After this many, the origin is accessed over HTTP/1.1. */
 const MANY_GOODBYES = 3;
 
@@ -59,90 +41,27 @@ const COMPILED_ONCE = '--no-wasm-tier-up --no-wasm-dynamic-tiering';
 
 /** undici is loaded with the first request, since not every run makes one. */
 export function undiciTransport({ ca, bodyIdleMs = BODY_IDLE_MS }: UndiciOptions): UndiciTransport {
-  const tls = ca === undefined ? {} : { secureContext: createSecureContext({ ca: trustedCertificates(ca) }) };
+  const trust = ca === undefined ? {} : { secureContext: createSecureContext({ ca: trustedCertificates(ca) }) };
   setFlagsFromString(COMPILED_ONCE);
-  // The policy and `withIdleLimit` set the time limits.
-  const common = { headersTimeout: 0, bodyTimeout: 0 } as const;
-  const http1 = { ...common, connections: AT_ONCE, pipelining: 1 } as const;
   const ways = new Map<string, Promise<Way>>();
   const opened: Dispatcher[] = [];
   let closed = false;
-  const keep = <D extends Dispatcher>(dispatcher: D): D => {
-    opened.push(dispatcher);
-    return dispatcher;
-  };
-
-  /** The protocol is only known after the TLS handshake, so this connects first and passes on that connection. */
-  async function direct(origin: string): Promise<Way> {
-    const { default: buildConnector } = await import('undici/lib/core/connect.js');
-    const connect = buildConnector({ ...tls, allowH2: true });
-    // The rest of undici is loaded during the handshake.
-    const connecting = origin.startsWith('https:') ? connected(connect, new URL(origin)) : undefined;
-    connecting?.catch(() => undefined);
-    const [{ default: Client }, { default: Pool }] = await Promise.all([
-      import('undici/lib/dispatcher/client.js'),
-      import('undici/lib/dispatcher/pool.js'),
-    ]);
-    const pool = (connect: Connector | typeof tls) => keep(new Pool(origin, { ...http1, connect }));
-    const single = (dispatcher: Dispatcher): Way => ({ requests: dispatcher, uploads: dispatcher, goodbyes: 0 });
-    if (connecting === undefined) return single(pool(tls));
-    const socket = await connecting;
-    const first = handOver(socket, connect);
-    if (!(socket instanceof TLSSocket && socket.alpnProtocol === 'h2')) return single(pool(first));
-    const client = new Client(origin, {
-      ...common,
-      allowH2: true,
-      pipelining: AT_ONCE,
-      maxConcurrentStreams: AT_ONCE,
-      initialWindowSize: STREAM_WINDOW,
-      connectionWindowSize: CONNECTION_WINDOW,
-      connect: first,
-    });
-    return { requests: keep(client), uploads: pool(tls), goodbyes: 0 };
-  }
-
-  async function byProxy(): Promise<Way> {
-    const { EnvHttpProxyAgent } = await import('undici');
-    const options = { ...http1, connect: tls, requestTls: tls, proxyTls: tls, proxyTunnel: false };
-    const agent = keep(new EnvHttpProxyAgent(options));
-    return { requests: agent, uploads: agent, goodbyes: 0 };
-  }
 
   function wayTo(url: URL): Promise<Way> {
     if (closed) throw connectionsEnded(url);
     const known = ways.get(url.origin);
     if (known !== undefined) return known;
-    const way = hasProxy(url) ? byProxy() : direct(url.origin);
+    const way = openWay(url, trust, (dispatcher) => opened.push(dispatcher));
     ways.set(url.origin, way);
     way.catch(() => ways.delete(url.origin));
     return way;
   }
 
-  /** When a server ends a connection, undici fails all requests on it. If that happens often, HTTP/1.1 is better. */
-  async function learn(error: unknown, url: URL): Promise<void> {
-    if (!errorLine(error).includes('GOAWAY')) return;
-    const way = await ways.get(url.origin);
-    if (way === undefined) return;
-    way.goodbyes += 1;
-    if (way.goodbyes === MANY_GOODBYES) way.requests = way.uploads;
-  }
-
   return {
-    async transport({ method, url, headers = {}, body }, signal) {
+    async transport(request, signal) {
+      const { url } = request;
       try {
-        const { default: request } = await import('undici/lib/api/api-request.js');
-        const way = await wayTo(url);
-        signal.throwIfAborted();
-        const answer = await request.call(typeof body === 'function' ? way.uploads : way.requests, {
-          origin: url.origin,
-          path: `${url.pathname}${url.search}`,
-          method,
-          headers,
-          body: typeof body === 'function' ? body() : (body ?? null),
-          signal,
-          // So that undici does not hold back other requests. The policy decides what is repeated.
-          idempotent: true,
-        });
+        const answer = await send(request, await wayTo(url), signal);
         return {
           status: answer.statusCode,
           headers: joinedHeaders(answer.headers),
@@ -150,7 +69,7 @@ export function undiciTransport({ ca, bodyIdleMs = BODY_IDLE_MS }: UndiciOptions
         };
       } catch (error) {
         if (closed) throw connectionsEnded(url);
-        await learn(error, url);
+        if (errorLine(error).includes('GOAWAY')) noteGoodbye(await ways.get(url.origin));
         throw explainTlsError(error, url.host, 'use-plain-http');
       }
     },
@@ -162,35 +81,32 @@ export function undiciTransport({ ca, bodyIdleMs = BODY_IDLE_MS }: UndiciOptions
   };
 }
 
-/** A ServiceError, so that the request is not repeated. */
-function connectionsEnded({ host }: URL): ServiceError {
-  return new ServiceError('unreachable', `${host}: no answer, since the connections were ended`);
-}
-
-/** Loopback hosts never use a proxy, as in Go. */
-function hasProxy({ protocol, hostname }: URL): boolean {
-  const name = protocol === 'https:' ? 'https_proxy' : 'http_proxy';
-  return !isLoopback(hostname) && (process.env[name] || process.env[name.toUpperCase()] || '') !== '';
-}
-
-function connected(connect: Connector, { protocol, hostname, host, port }: URL): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    connect({ protocol, hostname: hostname.replace(/^\[|\]$/g, ''), host, port }, (error, socket) => {
-      if (socket) resolve(socket);
-      else reject(error);
-    });
+async function send({ method, url, headers = {}, body }: HttpRequest, way: Way, signal: AbortSignal) {
+  const { default: request } = await import('undici/lib/api/api-request.js');
+  signal.throwIfAborted();
+  const isStream = typeof body === 'function';
+  return request.call(isStream ? way.uploads : way.requests, {
+    origin: url.origin,
+    path: `${url.pathname}${url.search}`,
+    method,
+    headers,
+    body: isStream ? body() : (body ?? null),
+    signal,
+    // So that undici does not hold back other requests. The policy decides what is repeated.
+    idempotent: true,
   });
 }
 
-/** A connector that returns `socket` first, if it is still open, and then makes new connections. */
-function handOver(socket: Socket, connect: Connector): Connector {
-  let unused = true;
-  return (options, callback) => {
-    // Not synchronously: undici would miss it.
-    if (unused && !socket.destroyed) queueMicrotask(() => callback(null, socket));
-    else connect(options, callback);
-    unused = false;
-  };
+/** When a server ends a connection, undici fails all requests on it. If that happens often, HTTP/1.1 is better. */
+function noteGoodbye(way: Way | undefined): void {
+  if (way === undefined) return;
+  way.goodbyes += 1;
+  if (way.goodbyes === MANY_GOODBYES) way.requests = way.uploads;
+}
+
+/** A ServiceError, so that the request is not repeated. */
+function connectionsEnded({ host }: URL): ServiceError {
+  return new ServiceError('unreachable', `${host}: no answer, since the connections were ended`);
 }
 
 /**

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { rootCertificates } from 'node:tls';
 import { type Hint, oneLine, ServiceError, UserError } from '../../base/errors.js';
-import { repairKnownHosts } from '../sftp/host-keys.js';
-import { repairPrivateKey } from '../sftp/private-key.js';
+import { repairKnownHosts } from '../ssh/host-keys.js';
+import { repairPrivateKey } from '../ssh/private-key.js';
 import { type GitFailure, readFailure, TOOK_TOO_LONG } from './failure.js';
 
 /** The address of one remote repository, and the credentials for it. */

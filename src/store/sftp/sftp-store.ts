@@ -14,7 +14,7 @@ import {
 } from './artifact.js';
 import type { Identity, SftpOptions } from './connection.js';
 import { type Directory, pathOf, replaceFile, sweep } from './directory.js';
-import { findKnownHost } from './host-keys.js';
+import { findKnownHost } from '../ssh/host-keys.js';
 import { moveLabel, readLabel, removeLabel } from './label.js';
 import { createLastingSession } from './lasting-session.js';
 import {
@@ -25,7 +25,7 @@ import {
   readRecord,
   writeLastDecision,
 } from './ledger-files.js';
-import { readPrivateKey } from './private-key.js';
+import { readPrivateKey } from '../ssh/private-key.js';
 import { checkRights } from './rights.js';
 import { connectSftp, type SftpSession } from './session.js';
 

@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
-import { findKnownHost, hostKeyProblem, keyType } from '../../../src/store/sftp/host-keys.js';
+import { findKnownHost, hostKeyProblem, keyType } from '../../../src/store/ssh/host-keys.js';
 import { failure } from '../fixture.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'host-keys-test-'));

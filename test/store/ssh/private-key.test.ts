@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import ssh2 from 'ssh2';
-import { readPrivateKey } from '../../../src/store/sftp/private-key.js';
+import { readPrivateKey } from '../../../src/store/ssh/private-key.js';
 
 const pairs = {
   ed25519: ssh2.utils.generateKeyPairSync('ed25519'),

@@ -29,11 +29,9 @@ export type Hint =
   | 'trust-certificate' // the authority that signed the server's certificate
   | 'use-plain-http' // the registry may speak http
   | 'targets' // the repositories that are promoted to
-  | 'referrers-off' // promote without signatures and other referrers
   // The store
   | 'server' // the store that is written
   | 'url' // the store that is read
-  | 'candidate-label' // the label of the candidate
   | 'promoted-label' // the label that is promoted
   | 'private-key' // the SSH key
   | 'known-hosts' // the SSH host's key
@@ -47,7 +45,6 @@ export type Hint =
   | 'restore-ledger' // a record was changed, or is missing
   // Evidence
   | 'criteria' // the criteria file
-  | 'max-age' // how old evidence may be
   | 'needs' // results of the workflow's own jobs
   | 'dlrn-url'
   | 'log-in-to-dlrn'
@@ -76,8 +73,6 @@ export type Hint =
   | 'change-file' // the files that it edits
   | 'change-place' // the places in these files
   // What is written
-  | 'branches' // the dashboard's branches
-  | 'output' // the dashboard's directory
   | 'webhook';
 
 /** The parts of an error besides its message. */

@@ -60,6 +60,7 @@ async function finishOwn(
   }
   if (attempt === 0) return undefined;
   return refuse(
-    `a re-run does not decide for a person again, and the ledger of ${label} has no record of this run; dispatch a new run`,
+    `a re-run does not decide for a person again, and the ledger of ${label} has no record of this run`,
+    'dispatch-anew',
   );
 }

@@ -83,6 +83,12 @@ test('no message below the actions names an input: only hints do', () => {
   expect(naming).toEqual([]);
 });
 
+test('each hint is raised somewhere', () => {
+  const raising = filesBelow(SOURCE).filter((file) => !/(?:base\/errors|shared\/hints)\.ts$/.test(file));
+  const text = raising.map((file) => readFileSync(file, 'utf8')).join('\n');
+  expect(HINTS.filter((hint) => !text.includes(`'${hint}'`))).toEqual([]);
+});
+
 describe.each(ACTIONS)('%s', (name) => {
   const inputs = INPUTS.get(name) ?? {};
 

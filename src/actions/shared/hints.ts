@@ -47,10 +47,6 @@ const WORDINGS: Readonly<Record<Hint, readonly [string, ...string[]]>> = {
     'only registries on loopback may speak http here',
   ],
   targets: ['check {targets}', 'check {evaluate-and-promote.targets}'],
-  'referrers-off': [
-    'set {referrers} to off to promote without signatures and other referrers',
-    'set {evaluate-and-promote.referrers} to off to promote without signatures and other referrers',
-  ],
   server: ['check {server}', 'check the address of the store'],
   url: [
     'check {url+label}',
@@ -59,7 +55,6 @@ const WORDINGS: Readonly<Record<Hint, readonly [string, ...string[]]>> = {
     'check {server}',
     'check the address of the store',
   ],
-  'candidate-label': ['check {candidate-label}', 'check {label}', 'check {publish-ci-testing.label}'],
   'promoted-label': ['check {promoted-label}', 'check {label}', 'check {evaluate-and-promote.promoted-label}'],
   'private-key': [
     'check {ssh-private-key}, or run an agent (SSH_AUTH_SOCK)',
@@ -78,7 +73,6 @@ const WORDINGS: Readonly<Record<Hint, readonly [string, ...string[]]>> = {
     'nothing is promoted until the ledger is restored, from a backup or from the proofs with {verify-ledger.restore-to}',
   ],
   criteria: ['check {criteria}', 'check {evaluate-and-promote.criteria}'],
-  'max-age': ['run the jobs again, or raise max-age in the criteria'],
   needs: ['set {needs} to ${{ toJSON(needs) }}', 'set {evaluate-and-promote.needs} to ${{ toJSON(needs) }}'],
   'dlrn-url': [
     'check {dlrn-url}, such as https://trunk.rdoproject.org/api-centos9-master-uc',
@@ -126,8 +120,6 @@ const WORDINGS: Readonly<Record<Hint, readonly [string, ...string[]]>> = {
   'change-base': ['check {repository+base}', 'check {propose-change.base}'],
   'change-file': ['check {file}', 'check {propose-change.file}'],
   'change-place': ['check {yaml-path}, {pattern} and {matches}', 'check {propose-change.yaml-path}'],
-  branches: ['check {branches}', 'check {publish-dashboard.branches}'],
-  output: ['check {output}', 'check {publish-dashboard.output}'],
   webhook: ['check {webhook-url}', 'check {evaluate-and-promote.webhook-url}'],
 };
 

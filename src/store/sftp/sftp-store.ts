@@ -3,6 +3,8 @@ import { ServiceError, UserError } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import { backoffMs } from '../../http/policy.js';
 import { formatServer, type ServerAddress } from '../server-url.js';
+import { findKnownHost } from '../ssh/host-keys.js';
+import { readPrivateKey } from '../ssh/private-key.js';
 import type { Store } from '../store.js';
 import {
   listArtifacts,
@@ -14,7 +16,6 @@ import {
 } from './artifact.js';
 import type { Identity, SftpOptions } from './connection.js';
 import { type Directory, pathOf, replaceFile, sweep } from './directory.js';
-import { findKnownHost } from '../ssh/host-keys.js';
 import { moveLabel, readLabel, removeLabel } from './label.js';
 import { createLastingSession } from './lasting-session.js';
 import {
@@ -25,7 +26,6 @@ import {
   readRecord,
   writeLastDecision,
 } from './ledger-files.js';
-import { readPrivateKey } from '../ssh/private-key.js';
 import { checkRights } from './rights.js';
 import { connectSftp, type SftpSession } from './session.js';
 

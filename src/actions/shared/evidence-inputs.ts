@@ -1,13 +1,12 @@
-import { systemClock, unixSeconds } from '../../base/clock.js';
-import { errorLine, ServiceError, UserError } from '../../base/errors.js';
-import type { Log } from '../../base/log.js';
+import { systemClock } from '../../base/clock.js';
+import { ServiceError, UserError } from '../../base/errors.js';
 import { parseUser } from '../../base/schema.js';
-import { formatSet, type ImageSet } from '../../candidate/image-set.js';
+import type { ImageSet } from '../../candidate/image-set.js';
 import { type Criteria, type PromotedIn, parseCriteria } from '../../criteria/criteria-file.js';
-import { evaluate } from '../../criteria/evaluate.js';
-import type { Evidence, JobResult } from '../../criteria/job-result.js';
+import type { JobResult } from '../../criteria/job-result.js';
 import { attestationEvidence, wantAttestations } from '../../evidence/attestations.js';
-import { type EvidenceSource, readEvidence } from '../../evidence/evidence.js';
+import { createEvaluator } from '../../evidence/evaluator.js';
+import type { EvidenceSource } from '../../evidence/evidence.js';
 import { promotedInEvidence } from '../../evidence/promoted-in.js';
 import type { Http } from '../../http/policy.js';
 import { type Label, promotedLabelSchema } from '../../ledger/names.js';
@@ -67,8 +66,13 @@ export async function readEvaluation(
   { request, label, http }: Asked,
 ): Promise<(registry: Registry, store: StoreReader) => Promotion['evaluate']> {
   const criteria = await readCriteria(settings, request, label, runner.context.workspace);
-  const source = criteria && (await heldBack(evidenceSource(settings, runner, http)));
-  const attestations = await wantAttestations(criteria?.attestations ?? [], () =>
+  if (criteria === undefined) {
+    return () => async () => {
+      throw new UserError('input criteria: required and not set');
+    };
+  }
+  const source = await heldBack(evidenceSource(settings, runner, http));
+  const attestations = await wantAttestations(criteria.attestations, () =>
     readTrustedRoot(settings, runner.context.workspace),
   );
   const readPromotedIn = (store: StoreReader, goal: PromotedIn, set: ImageSet): Promise<JobResult[]> => {
@@ -78,13 +82,16 @@ export async function readEvaluation(
     const url = parseUser(readableSchema, goal.url, 'input criteria: promoted-in.url');
     return withReader(url, settings, http, runner.log, read);
   };
-  return (registry, store) => {
-    const others: OtherEvidence = {
+  return (registry, store) =>
+    createEvaluator({
+      criteria,
+      source,
       attestations: (image, now) => attestationEvidence(attestations, image, registry, now),
-      promotedIn: async (goal, set) => ({ results: await readPromotedIn(store, goal, set) }),
-    };
-    return evaluator(criteria, source, others, request, runner.log);
-  };
+      promotedIn: (goal, set) => readPromotedIn(store, goal, set),
+      isForce: request.kind === 'force',
+      clock: systemClock,
+      log: runner.log,
+    });
 }
 
 async function readCriteria(
@@ -141,56 +148,4 @@ async function evidenceSource(
 function given<T>(value: T | undefined, name: string, { evidence }: EvidenceSettings): T {
   if (value === undefined) throw new UserError(`input ${name}: not set, but evidence is ${evidence}`);
   return value;
-}
-
-/**
- * Evaluates images from evidence that is read once. Needs are only about the image that this run's jobs tested: a
- * failure on the candidate says nothing about the promoted image.
- */
-function evaluator(
-  criteria: Criteria | undefined,
-  source: (() => Promise<EvidenceSource>) | undefined,
-  others: OtherEvidence,
-  request: Request,
-  log: Log,
-): Promotion['evaluate'] {
-  const known = new Map<string, Promise<Reading>>();
-  return async (image, tested) => {
-    if (criteria === undefined || source === undefined) throw new UserError('input criteria: required and not set');
-    const now = unixSeconds(systemClock);
-    const goal = criteria.promotedIn;
-    const elsewhere = new Set([...criteria.attestations.map(({ name }) => name), goal?.job]);
-    const jobs = criteria.requirements.flat().filter((name) => !elsewhere.has(name));
-    const from = await source();
-    const key = from.kind === 'needs' ? formatSet(tested) : from.kind;
-    const reading = known.get(key) ?? tolerant(request, log, readEvidence(from, jobs, tested, now, log));
-    known.set(key, reading);
-    const { results, remarks = new Map(), ...rest } = await reading;
-    const statements = await tolerant(request, log, others.attestations(image, now));
-    const stay = goal && (await tolerant(request, log, others.promotedIn(goal, image)));
-    return evaluate(criteria, [...results, ...statements.results, ...(stay?.results ?? [])], image, {
-      evaluatedAt: now,
-      ...rest,
-      remarks: new Map([...remarks, ...(statements.remarks ?? [])]),
-    });
-  };
-}
-
-/** Evidence besides job results: signed statements, and another label's ledger. Both are read for one set at a time. */
-interface OtherEvidence {
-  readonly attestations: (image: ImageSet, now: number) => Promise<Reading>;
-  readonly promotedIn: (goal: PromotedIn, set: ImageSet) => Promise<Reading>;
-}
-
-type Reading = Pick<Evidence, 'results'> & Partial<Evidence>;
-
-/** Throws if evidence cannot be read, except for a force: then all jobs are unknown, and each must be named. */
-async function tolerant(request: Request, log: Log, evidence: Promise<Reading>): Promise<Reading> {
-  try {
-    return await evidence;
-  } catch (error) {
-    if (request.kind !== 'force' || !(error instanceof ServiceError)) throw error;
-    log.warning(`no evidence, so all jobs count as unknown: ${errorLine(error)}`);
-    return { results: [] };
-  }
 }

@@ -1,0 +1,71 @@
+import { type Clock, unixSeconds } from '../base/clock.js';
+import { errorLine, ServiceError } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import { formatSet, type ImageSet } from '../candidate/image-set.js';
+import type { Criteria, PromotedIn } from '../criteria/criteria-file.js';
+import type { DecisionRecord } from '../criteria/decision-record.js';
+import { evaluate } from '../criteria/evaluate.js';
+import type { Evidence, JobResult } from '../criteria/job-result.js';
+import { type EvidenceSource, readEvidence } from './evidence.js';
+
+/** The criteria, and where the evidence for each of their requirements is read. */
+export interface Evaluating {
+  readonly criteria: Criteria;
+  /** The source of job results. */
+  readonly source: () => Promise<EvidenceSource>;
+  /** Reads the signed statements about a set. `now` in unix seconds. */
+  readonly attestations: (set: ImageSet, now: number) => Promise<Reading>;
+  /** Reads from another label's ledger how long a set was promoted there. */
+  readonly promotedIn: (goal: PromotedIn, set: ImageSet) => Promise<readonly JobResult[]>;
+  /** True for a force: if evidence cannot be read, all jobs are unknown, and each must be named. */
+  readonly isForce: boolean;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+type Reading = Pick<Evidence, 'results'> & Partial<Evidence>;
+
+/**
+ * Creates the function that evaluates a set from evidence that is read once. Needs are only about `tested`, the set that
+ * this run's jobs tested: a failure on the candidate says nothing about the promoted image.
+ */
+export function createEvaluator(parts: Evaluating): (set: ImageSet, tested: ImageSet) => Promise<DecisionRecord> {
+  const { criteria, clock, log } = parts;
+  const goal = criteria.promotedIn;
+  const elsewhere = new Set([...criteria.attestations.map(({ name }) => name), goal?.job]);
+  const jobs = criteria.requirements.flat().filter((name) => !elsewhere.has(name));
+  const known = new Map<string, Promise<Evidence>>();
+  const readResults = async (tested: ImageSet, now: number): Promise<Reading> => {
+    const source = await parts.source();
+    const key = source.kind === 'needs' ? formatSet(tested) : source.kind;
+    const reading = known.get(key) ?? readEvidence(source, jobs, tested, now, log);
+    known.set(key, reading);
+    return reading;
+  };
+  return async (set, tested) => {
+    const now = unixSeconds(clock);
+    const { results, remarks = new Map(), ...rest } = await tolerate(parts, readResults(tested, now));
+    const statements = await tolerate(parts, parts.attestations(set, now));
+    const stay = goal && (await tolerate(parts, asReading(parts.promotedIn(goal, set))));
+    return evaluate(criteria, [...results, ...statements.results, ...(stay?.results ?? [])], set, {
+      evaluatedAt: now,
+      ...rest,
+      remarks: new Map([...remarks, ...(statements.remarks ?? [])]),
+    });
+  };
+}
+
+async function asReading(results: Promise<readonly JobResult[]>): Promise<Reading> {
+  return { results: await results };
+}
+
+/** Throws if evidence cannot be read, except for a force. */
+async function tolerate({ isForce, log }: Evaluating, evidence: Promise<Reading>): Promise<Reading> {
+  try {
+    return await evidence;
+  } catch (error) {
+    if (!isForce || !(error instanceof ServiceError)) throw error;
+    log.warning(`no evidence, so all jobs count as unknown: ${errorLine(error)}`);
+    return { results: [] };
+  }
+}

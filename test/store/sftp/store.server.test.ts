@@ -24,10 +24,10 @@ import { type Label, previousLabel } from '../../../src/ledger/names.js';
 import { httpReader } from '../../../src/store/http-reader.js';
 import type { LastDecision } from '../../../src/store/last-decision.js';
 import { serverSchema } from '../../../src/store/server-url.js';
-import { findKnownHost } from '../../../src/store/ssh/host-keys.js';
-import { readPrivateKey } from '../../../src/store/ssh/private-key.js';
 import { connectSftp } from '../../../src/store/sftp/session.js';
 import { createSftpStore } from '../../../src/store/sftp/sftp-store.js';
+import { findKnownHost } from '../../../src/store/ssh/host-keys.js';
+import { readPrivateKey } from '../../../src/store/ssh/private-key.js';
 import { freshImageDirectory, sandbox } from '../../sandbox/current.js';
 import { candidateFile, failure, http, label, silent, TESTING, withServer } from '../fixture.js';
 

@@ -115,7 +115,7 @@ function refusal(asked: HttpRequest, response: TextResponse, hasCredentials: boo
 }
 
 interface Explanation {
-  /** Set where DLRN's words say more than the status. */
+  /** Set if DLRN's words say more than the status. */
   readonly kind?: ServiceErrorKind;
   readonly more?: string;
   readonly hint?: Hint;

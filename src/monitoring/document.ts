@@ -21,7 +21,7 @@ export interface DocumentOptions {
   readonly style?: Markup;
 }
 
-/** What a page about the current state has, and one about the past has not. */
+/** The parts that only a page about the current state has. */
 interface Frame {
   readonly head?: Markup;
   readonly shapes?: Markup;

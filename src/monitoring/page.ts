@@ -72,7 +72,7 @@ function hostOf(why: string): string | undefined {
   return /\b(?:https?|sftp):\/\/(?:[^/\s@]*@)?([^/\s]+)/.exec(why)?.[1];
 }
 
-/** The first page lists about this many promotions, as many of each branch. Each branch's own page lists a dozen. */
+/** The first page lists about this many promotions, the same number for each branch. Each branch's own page lists a dozen. */
 const LISTED = 24;
 const OF_EACH = { least: 3, most: 12 };
 

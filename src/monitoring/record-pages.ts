@@ -114,7 +114,7 @@ function shared(page: Page): Markup {
       ? undefined
       : markup`<ul>${names.map(([job, short]) => markup`<li><bdi>${short}</bdi> is <code><bdi>${job}</bdi></code>`)}</ul>`;
   const verify = markup`${linkTo(`${HOW_TO}/verify-and-prune.md`, markup`the ledger`)}, ${linkTo(`${HOW_TO}/verify-signatures.md`, markup`the signature`)}`;
-  return markup`<div class="panel"><dl class="shared">${row('Images', markup`from <code>${source}</code>, where a record names no other repository`)}${row('Jobs', key)}${row('In brief', inBrief(page))}${row('Proof', attached(page))}${row('Verify', verify)}</dl></div>
+  return markup`<div class="panel"><dl class="shared">${row('Images', markup`from <code>${source}</code>, unless a record names another repository`)}${row('Jobs', key)}${row('In brief', inBrief(page))}${row('Proof', attached(page))}${row('Verify', verify)}</dl></div>
 `;
 }
 
@@ -129,9 +129,9 @@ function inBrief(page: Page): Content {
   if (newest === undefined) return undefined;
   const file = jsonAddress(newest, branch, view);
   const [linked, hash] = isWebAddress(file)
-    ? [', to which its image leads', command(`curl -fsS ${file} | sha256sum`)]
+    ? [', which its image links to', command(`curl -fsS ${file} | sha256sum`)]
     : [];
-  return markup`Record ${newest.n} and those before it. Where one says nothing else, it is by ${usual} Below it is what was promoted before. The rest is in its file, such as <code>${recordPath(view.model.label, newest.n)}</code>${linked}: digests, results, the run, where to pull it. The file's hash identifies its proof.${hash}`;
+  return markup`Record ${newest.n} and those before it. Unless a record says otherwise, it is by ${usual} Below it is the image that was promoted before. The rest (digests, results, the run, where to pull from) is in the record's file, such as <code>${recordPath(view.model.label, newest.n)}</code>${linked}. The file's hash identifies the proof.${hash}`;
 }
 
 /** How to see the proofs of the records that say where to pull their images from. */
@@ -169,7 +169,7 @@ function details(record: LedgerRecord, page: Page): Markup {
 ${row('Who', markup`<bdi>${who}${event === '' ? undefined : `, by ${event}`}</bdi>${runLink(runUrl ?? null)}`)}${row('Why', reason === '' ? undefined : why(reason))}${row('Before', markup`${whatWas(n, before, page)}${isBefore ? ' (a rollback goes back to it)' : undefined}`)}${row('Pull from', targets(record))}${row('Overrode', overrode(record))}${row('Skipped', skipped(record, page))}${row('Evidence', evidence(record, page))}${row('On hold', bans('holds', record, index, page))}${row('Quarantined', bans('quarantine', record, index, page))}${row('A rollback goes to', isBefore ? undefined : previous === undefined ? 'nothing: it has no previous image' : tagAndDigest(previous))}${row('Proof', proof(record, newer === undefined ? branch.headSha256 : newer.prevSha256, page))}</dl>`;
 }
 
-/** What an older record has that is not as usual, in one paragraph. */
+/** What is unusual about an older record, in one paragraph. */
 function brief(record: LedgerRecord, page: Page): Content {
   const { branch, records, jobs, usual } = page;
   const { n, reason } = record;
@@ -294,9 +294,7 @@ function bans(kind: BanKind, record: LedgerRecord, index: number, page: Page): C
 function changedBans(kind: BanKind, record: LedgerRecord, before: LedgerRecord | undefined): Content {
   const all = record[kind];
   if (areSame(all, before?.[kind] ?? [])) return undefined;
-  return all.length === 0
-    ? 'nothing any more'
-    : all.map((ban) => tagAndDigest({ ...record.candidate, ...ban })).join(', ');
+  return all.length === 0 ? 'nothing now' : all.map((ban) => tagAndDigest({ ...record.candidate, ...ban })).join(', ');
 }
 
 function banList(all: readonly Ban[], { candidate }: LedgerRecord): Content {

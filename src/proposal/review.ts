@@ -109,8 +109,8 @@ function describeDecision({ kind, change }: Exclude<ReviewDecision, { kind: 'lea
 }
 
 /**
- * Pushes a commit as the newest patch set, even if an older patch set is the same commit. Returns why not, if it is to
- * be left.
+ * Pushes a commit as the newest patch set, even if an older patch set is the same commit. Returns the reason if
+ * the change is to be left as it is.
  *
  * @param again - makes the same change with more trailers
  */

@@ -145,7 +145,7 @@ function contentDigest({ headers }: Pick<BytesResponse, 'headers'>, what: string
   // Huawei's registry leaves out the algorithm.
   const digest = /^[0-9a-f]{64}$/.test(text) ? `sha256:${text}` : text;
   if (others.length === 0 && isDigest(digest)) return digest;
-  // By an algorithm that we do not know, it tells us as much as none.
+  // A digest by an algorithm that we do not know tells us as much as none.
   if (others.length === 0 && UNKNOWN_DIGEST.test(digest)) return undefined;
   throw new ServiceError('bad-answer', `${what}: the header Docker-Content-Digest is not a digest`);
 }

@@ -260,7 +260,7 @@ async function readListed(
 ): Promise<readonly Referrer[]> {
   // A list in a tag still names referrers that were deleted.
   const root = await findOptional(access, repository, entry.digest);
-  // A list may leave out the type by which proofs are known.
+  // A list may leave out the type by which proofs are recognized.
   if (root?.subject !== subject || NOT_COPIED.includes(artifactParts(root).artifactType)) return [];
   return [{ kind: 'listed', content: await readContent(access, repository, root), subject, entry }];
 }

@@ -446,7 +446,7 @@ describe('an older record of a long ledger is shown in brief', () => {
 
   test('with what is as usual said once', () => {
     expect(words(page)).toContain(
-      'In brief Record 50 and those before it. Where one says nothing else, it is by promotion (schedule). Met: scenario001, scenario004. Below',
+      'In brief Record 50 and those before it. Unless a record says otherwise, it is by promotion (schedule). Met: scenario001, scenario004. Below',
     );
     expect(words(page)).toContain(
       'curl -fsS https://images.example/ceph/daemon/zed/ledger/current-ceph/50.json | sha256sum',
@@ -488,7 +488,7 @@ describe('an older record of a long ledger is shown in brief', () => {
     while (records.length < 51) records = [record(records, OLD, NOW - 90 * DAY + records.length), ...records];
     const history = emptyHistory('zed', { records });
     const text = renderFiles(summarize([history], SETTINGS, NOW), [history]).get('records-zed-1.html') ?? '';
-    expect(words(text)).toMatch(/Record 2 hold lifted v6\S+ [-\d]+ [:\d]+ On hold: nothing any more\./);
+    expect(words(text)).toMatch(/Record 2 hold lifted v6\S+ [-\d]+ [:\d]+ On hold: nothing now\./);
     expect(words(text)).toMatch(/Record 1 adopted quay\.io\/ceph\/ceph:v19@111111111111 /);
   });
 });

@@ -39,8 +39,9 @@ export async function findReplaced(git: Git, where: string, commit: string): Pro
 }
 
 /**
- * Makes the next push leave out objects that the server has in commits which the new one does not follow. Git does so
- * only in a shallow repository (git-pack-objects(1), --thin with --shallow). A root commit as the boundary hides nothing.
+ * Makes the next push leave out objects that the server already has in commits that are not ancestors of the new one.
+ * Git does so only in a shallow repository (git-pack-objects(1), --thin with --shallow). A root commit as the boundary
+ * hides nothing.
  *
  * @param home - the directory of the repository
  */

@@ -37,7 +37,7 @@ export class Changes {
     this.#waiting = [...this.#waiting, change];
   }
 
-  /** Forgets all that waits. */
+  /** Drops all waiting changes. */
   drop(): void {
     this.#waiting = [];
     this.files = new Files(this.branch);

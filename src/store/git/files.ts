@@ -31,7 +31,7 @@ export class Files {
     return id !== undefined && contents.some((content) => blobId(Buffer.from(content), id) === id);
   }
 
-  /** The names right in the directory. */
+  /** The names directly in the directory. */
   names(): string[] {
     const names = new Set([...topNames(this.branch.tree), ...this.writes.keys()].filter((name) => !name.includes('/')));
     return [...names].filter((name) => this.writes.get(name) !== 'removed');

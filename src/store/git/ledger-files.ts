@@ -25,7 +25,7 @@ export async function readRecord(changes: Changes, label: Label, n: number): Pro
   return branch.read(recordPath(label, n), MAX_RECORD);
 }
 
-/** Pushes record n with all that waits. `lost` means that another record has this number, and drops all that waits. */
+/** Pushes record n with all waiting changes. `lost` means that another record has this number; the changes are dropped. */
 export async function appendRecord(
   changes: Changes,
   label: Label,
@@ -44,7 +44,7 @@ export async function appendRecord(
     await changes.push();
     return 'won';
   } catch (error) {
-    // Whatever waits was meant for this record.
+    // All waiting changes were meant for this record.
     changes.drop();
     if (error instanceof Lost) return 'lost';
     throw error;

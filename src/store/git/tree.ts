@@ -45,7 +45,7 @@ export function blobId(bytes: Uint8Array, sample: string): string {
     .digest('hex');
 }
 
-/** The names right in the directory. */
+/** The names directly in the directory. */
 export function topNames(tree: Tree): string[] {
   return [...tree.keys()].filter((path) => !path.includes('/'));
 }

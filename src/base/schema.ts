@@ -36,7 +36,7 @@ export function parseJson<S extends v.GenericSchema>(
   try {
     value = JSON.parse(text);
   } catch (error) {
-    // V8's message may quote the text, which may hold a secret or come from a server that must not be quoted.
+    // V8's message may quote the text, which may contain a secret or come from a server that must not be quoted.
     const [problem = ''] = error instanceof Error ? error.message.split(/(?:, )?(?:\.\.\.)?"/) : [];
     throw fail(`not JSON: ${oneLine(problem || 'unexpected text', 200)}`);
   }

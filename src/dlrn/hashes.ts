@@ -47,5 +47,5 @@ export async function readAggregateHash(http: Http, labelDirectory: URL): Promis
   );
   if (status === 404) throw fail('not-found', "is not there; a label's directory has a path such as …/current-tripleo");
   if (status !== 200) throw fail(kindOfStatus(status), `answered ${status}`);
-  return parseWith(aggregateHashSchema, text.trim(), () => fail('bad-answer', 'holds no md5 sum'));
+  return parseWith(aggregateHashSchema, text.trim(), () => fail('bad-answer', 'contains no md5 sum'));
 }

@@ -311,7 +311,7 @@ function isNobodyThere(error: unknown): boolean {
   return codes.some((code) => code === 'ECONNREFUSED' || code === 'ENOTFOUND');
 }
 
-/** The name of a request in errors, as in `GET https://host/path`. The query is left out, since it may hold a token. */
+/** The name of a request in errors, as in `GET https://host/path`. The query is left out, since it may contain a token. */
 export function describe(request: HttpRequest): string {
   return `${request.method} ${request.url.origin}${request.url.pathname}`;
 }

@@ -44,7 +44,7 @@ export async function readDockerLogins(environment: NodeJS.ProcessEnv): Promise<
   return parseDockerConfig(content, file);
 }
 
-/** Parses the file's content. An empty file holds no logins, as in Docker. */
+/** Parses the file's content. An empty file contains no logins, as in Docker. */
 export function parseDockerConfig(content: string, file: string): DockerLogins {
   const json = content.replace(/^\ufeff/, '').trim();
   if (json === '') return () => ({});

@@ -358,7 +358,7 @@ export async function linkByTag(
   subject: Digest,
   added: readonly Entry[],
 ): Promise<void> {
-  // Kept whole and unchanged, since it may hold more than we can parse.
+  // Kept whole and unchanged, since it may contain more than we can parse.
   const there = await rowsUnderTag(access, target, subject, findManifest);
   const known = new Set(parseEach(entrySchema, there).map(({ digest }) => digest));
   const missing = added.filter(({ digest }) => !known.has(digest));

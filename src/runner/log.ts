@@ -9,7 +9,7 @@ const LEAST_ENCODED = 8;
 /**
  * Replaces secrets in text for people: the log, the summary, a webhook. Runners mask the secrets that they know, but
  * not in files, and not if a bundle is run without a runner; and a server's error page may echo what it was sent. Text
- * for machines is never rewritten: an output that holds a secret is an error.
+ * for machines is never rewritten: an output that contains a secret is an error.
  */
 export class Redactor {
   /** The input that each form of a secret came from. */

@@ -33,7 +33,7 @@ export function checkOutputs(outputs: Readonly<Record<string, string>>, redactor
     const input = redactor.find(value);
     if (input === undefined) continue;
     throw new UserError(
-      `output ${name} would hold the value of the secret input ${input}; a forge drops such an output: change that secret`,
+      `output ${name} would contain the value of the secret input ${input}; a forge drops such an output: change that secret`,
     );
   }
 }

@@ -54,7 +54,7 @@ function parseTagFile(text: string, where: string): Tag {
       `${where}: is empty, so nobody who reads it finds a tag: publish the tag again`,
     );
   }
-  throw new ServiceError('bad-answer', `${where}: holds ${JSON.stringify(oneLine(text, 80))}, which is not a tag`);
+  throw new ServiceError('bad-answer', `${where}: contains ${JSON.stringify(oneLine(text, 80))}, which is not a tag`);
 }
 
 function fileUrl(directory: URL, name: string): URL {

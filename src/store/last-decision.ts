@@ -64,7 +64,7 @@ export function parseLastDecision(text: string, where: string): LastDecision {
   return parseJson(lastDecisionSchema, text, (problem) => new ServiceError('bad-answer', `${where}: ${problem}`));
 }
 
-/** The path of the last decision. It is beside the ledger, which holds only records. */
+/** The path of the last decision. It is beside the ledger, which contains only records. */
 export function lastDecisionPath(label: Label): string {
   return `ledger/${label}.json`;
 }

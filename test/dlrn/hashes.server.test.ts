@@ -16,9 +16,9 @@ test('a directory without a hash is named', async () => {
 });
 
 test.each([
-  ['HTML', '<html>index</html>', 'holds no md5 sum'],
-  ['nothing', '', 'holds no md5 sum'],
-  ['an upper-case hash', 'A'.repeat(32), 'holds no md5 sum'],
+  ['HTML', '<html>index</html>', 'contains no md5 sum'],
+  ['nothing', '', 'contains no md5 sum'],
+  ['an upper-case hash', 'A'.repeat(32), 'contains no md5 sum'],
 ])('%s is not a hash', async (_, body, message) => {
   const proxy = await faultyDlrn({ fault: { kind: 'answer', status: 200, body } });
   const error = await errorOf(readAggregateHash(http(), new URL(`${proxy.url}/current-tripleo`)));

@@ -93,7 +93,7 @@ test.each([
 ])('a secret that is %s is an error before anything changes', async (_, secret, output) => {
   const targets = settings.target.replace(settings.targetPath, `tripleomastercentos9/${settings.targetPath}`);
   const run = await evaluate({ targets, 'ledger-key': secret });
-  expect(run.errors).toEqual([expect.stringContaining('would hold the value of the secret input ledger-key')]);
+  expect(run.errors).toEqual([expect.stringContaining('would contain the value of the secret input ledger-key')]);
   expect(run.errors[0]).toContain(output);
   expect(run.outputs).toEqual({});
   expect(isPromoted()).toBe(false);

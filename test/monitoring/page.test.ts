@@ -474,10 +474,8 @@ describe('an older record of a long ledger is shown in brief', () => {
   test('with a link to its file only where the store has a web address', () => {
     const branch = { ...history, url: 'git+ssh://git@forge.example/o/r' };
     const text = renderFiles(summarize([branch], SETTINGS, NOW), [branch]).get('records-zed-1.html') ?? '';
-    expect(words(page)).toContain(
-      'such as ledger/current-ceph/50.json, to which its image leads: digests, results, the run',
-    );
-    expect(words(text)).toContain('such as ledger/current-ceph/50.json: digests, results, the run');
+    expect(words(page)).toContain('such as ledger/current-ceph/50.json, which its image links to. The file');
+    expect(words(text)).toContain('such as ledger/current-ceph/50.json. The file');
     expect(text).not.toMatch(/git\+ssh|curl/);
   });
 

@@ -4,11 +4,11 @@ import { Redactor } from '../../src/runner/log.js';
 import { checkOutputs, fitSummary, writeOutputs } from '../../src/runner/results.js';
 import { silent } from '../store/fixture.js';
 
-test('an output that would hold a secret is an error that names both', () => {
+test('an output that would contain a secret is an error that names both', () => {
   const redactor = new Redactor();
   redactor.add('target-password', 'daemon');
   expect(() => checkOutputs({ tag: 'v1', reference: 'ceph/daemon:v1' }, redactor)).toThrow(
-    'output reference would hold the value of the secret input target-password',
+    'output reference would contain the value of the secret input target-password',
   );
   expect(() => checkOutputs({ reference: 'ceph/ceph:v1' }, redactor)).not.toThrow();
 });

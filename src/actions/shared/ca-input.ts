@@ -12,5 +12,5 @@ export async function readCertificates({ 'ca-file': file }: ParsedInputs<typeof 
   if (file === undefined) return undefined;
   const text = await readInputFile('ca-file', file, process.env.GITHUB_WORKSPACE || '.');
   if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
-  throw new UserError(`input ca-file: ${file} holds no PEM certificate`);
+  throw new UserError(`input ca-file: ${file} contains no PEM certificate`);
 }

@@ -7,7 +7,7 @@ export type FileKind = 'file' | 'symlink' | 'submodule';
 
 export interface Entry {
   readonly kind: FileKind;
-  /** The object that holds the content, in hex. */
+  /** The id of the object with the content, in hex. */
   readonly id: string;
 }
 

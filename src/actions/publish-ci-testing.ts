@@ -72,7 +72,7 @@ export const action = defineAction({
 async function readSet(settings: ParsedInputs<typeof inputs>, log: Log): Promise<ImageSet> {
   const { companions } = settings;
   const set = givenSet(settings);
-  if (set === undefined) throw new UserError('input reference: required and not set; set it, or set');
+  if (set === undefined) throw new UserError('input reference: required and not set; the input set can take its place');
   if (companions.length === 0) return set;
   if (settings.set !== undefined) throw new UserError('input companions: not used with set, which names them already');
   return withRegistry(settings, log, { source: set.repository }, async (registry) =>

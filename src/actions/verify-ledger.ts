@@ -13,6 +13,7 @@ import { lineSchema, optional, type ParsedInputs, renamed, required, secret, wit
 import { ledgerOf } from '../store/reader.js';
 import { mergeLedgers, readProvenRecords } from '../upkeep/restore.js';
 import { verifyPromotion } from '../upkeep/verify.js';
+import { wordHint } from './shared/hints.js';
 import { smallApis } from './shared/http.js';
 import { registryInputs, targetInputs, withRegistry } from './shared/registry-inputs.js';
 import { readableSchema, readerInputs, withReader } from './shared/store-inputs.js';
@@ -65,7 +66,7 @@ export const action = defineAction({
     const restoreTo = settings['restore-to'];
     if (restoreTo !== undefined) return restore(settings, path.resolve(context.workspace, restoreTo), http, log);
     const authority = await readAuthority(settings, context.workspace);
-    const { records, problem, signedBy, withoutReferrers } = await withRegistry(
+    const { records, problem, hint, signedBy, withoutReferrers } = await withRegistry(
       settings,
       log,
       { targets: repositories },
@@ -93,7 +94,9 @@ export const action = defineAction({
               ),
             ].join('\n')
           : `\`${label}\`: ${problem}`,
-      ...(problem !== undefined && { failure: problem }),
+      ...(problem !== undefined && {
+        failure: hint === undefined ? problem : `${problem}; ${wordHint(hint, inputs)}`,
+      }),
     };
   },
 });

@@ -49,6 +49,7 @@ export type Hint =
   | 'dlrn-url'
   | 'log-in-to-dlrn'
   | 'dlrn-hash' // the hash that the votes are on
+  | 'dlrn-label' // the label whose hashes the votes are on
   | 'dlrn-repository' // the directory whose delorean.repo.md5 is read
   | 'zuul' // Zuul's URL and tenant
   | 'zuul-pipelines'
@@ -57,6 +58,9 @@ export type Hint =
   | 'job-url'
   | 'timestamp'
   // A person's decision
+  | 'forced-tag' // the tag to promote although the criteria are not met
+  | 'earlier-tag' // the tag to roll back to
+  | 'held-image' // the image to hold
   | 'force' // promote although the criteria are not met
   | 'skip-jobs' // name the unmet jobs that a force skips
   | 'roll-back'

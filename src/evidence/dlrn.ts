@@ -87,11 +87,9 @@ async function newestAggregates(dlrn: Dlrn, label: string): Promise<string[]> {
     }
   }
   if (hashes.size > 0) return [...hashes].slice(0, NEWEST_AGGREGATES);
-  throw new ServiceError(
-    'not-found',
-    `DLRN has no aggregate hash that was promoted to ${label}; check the name of the label`,
-    { hint: 'dlrn-hash' },
-  );
+  throw new ServiceError('not-found', `DLRN has no aggregate hash that was promoted to ${label}`, {
+    hint: 'dlrn-label',
+  });
 }
 
 /** A user name may be any text, but no user that criteria trust has a longer one. */

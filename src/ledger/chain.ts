@@ -17,14 +17,16 @@ export function checkRecord(
   const parsed = parseRecord(bytes);
   if ('problem' in parsed) return parsed;
   const { record } = parsed.value;
+  const seal = key === undefined ? undefined : sealProblem(parsed.value, key);
   const problem =
     chainProblem(record, n, before) ??
     (record.label === label ? undefined : `its label is ${record.label}, not ${label}`) ??
     replayProblem(record) ??
-    (key === undefined ? undefined : sealProblem(parsed.value, key)) ??
+    seal ??
     contentProblem(record) ??
     successionProblem(record, before);
-  return problem === undefined ? { value: record } : { problem };
+  if (problem === undefined) return { value: record };
+  return problem === seal ? { problem, hint: 'ledger-key' } : { problem };
 }
 
 function chainProblem(record: LedgerRecord, n: number, before: Uint8Array | undefined): string | undefined {

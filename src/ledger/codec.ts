@@ -1,5 +1,6 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import * as v from 'valibot';
+import type { Hint } from '../base/errors.js';
 import { runUrlSchema, timestampSchema, tryParse } from '../base/schema.js';
 import { companionsOf, MAX_COMPANIONS } from '../candidate/image-set.js';
 import {
@@ -132,7 +133,8 @@ type RecordFile = v.InferOutput<typeof ledgerRecordSchema>;
 /** In bytes. The decision record makes up most of a record. */
 export const MAX_RECORD = 4 * 1024 * 1024;
 
-export type Checked<T> = { readonly value: T } | { readonly problem: string };
+/** A value, or the problem with it, and the way out if it is not to restore the ledger. */
+export type Checked<T> = { readonly value: T } | { readonly problem: string; readonly hint?: Hint };
 
 /** A parsed record and its seal. */
 export interface ReadRecord {

@@ -33,7 +33,7 @@ export async function readHead(reader: LedgerReader, rules: LedgerRules, known =
   const { n, bytes } = newest;
   const before = n === 1 ? undefined : await reader.read(n - 1);
   const checked = checkRecord(n, bytes, before, rules);
-  if ('problem' in checked) throw distrust(n, checked.problem);
+  if ('problem' in checked) throw distrust(n, checked.problem, checked.hint);
   return { n, bytes, record: checked.value, sha256: sha256(bytes) };
 }
 
@@ -99,7 +99,7 @@ export async function readNewestRecords(
       const n = head.n - index;
       if (own === undefined) throw distrust(n, 'it is missing');
       const checked = checkRecord(n, own, bytes[index + 1], rules);
-      if ('problem' in checked) throw distrust(n, checked.problem);
+      if ('problem' in checked) throw distrust(n, checked.problem, checked.hint);
       records.push(checked.value);
       hash ??= sha256(own);
     }

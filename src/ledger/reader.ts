@@ -1,4 +1,4 @@
-import { ServiceError } from '../base/errors.js';
+import { type Hint, ServiceError } from '../base/errors.js';
 import type { Label } from './names.js';
 
 /** Reads the files of one ledger. */
@@ -18,13 +18,13 @@ export interface LedgerRules {
 
 /** A ledger that must not be acted on. */
 export class LedgerError extends ServiceError {
-  constructor(n: number, problem: string) {
-    super('bad-answer', `ledger record ${n} not trusted: ${problem}`, { hint: 'restore-ledger' });
+  constructor(n: number, problem: string, hint: Hint = 'restore-ledger') {
+    super('bad-answer', `ledger record ${n} not trusted: ${problem}`, { hint });
   }
 }
 
-export function distrust(n: number, problem: string): LedgerError {
-  return new LedgerError(n, problem);
+export function distrust(n: number, problem: string, hint?: Hint): LedgerError {
+  return new LedgerError(n, problem, hint);
 }
 
 /** No real ledger gets this long. The limit ends reading from a server that answers for every number. */

@@ -203,7 +203,10 @@ export async function contradictionsOf(
 export function targetError(failures: Sight['failures']): ServiceError | undefined {
   const [first] = failures;
   if (first === undefined) return undefined;
-  const lines = failures.map(({ target, error }) => `${formatRepository(target.repository)}: ${errorLine(error)}`);
+  const lines = failures.map(({ target, error }) => {
+    const [name, line] = [formatRepository(target.repository), errorLine(error)];
+    return line.startsWith(`${name}:`) ? line : `${name}: ${line}`;
+  });
   return new ServiceError(
     first.error.kind,
     `not finished at ${failures.length === 1 ? 'one target' : `${failures.length} targets`}: ${lines.join('; ')}`,

@@ -30,7 +30,10 @@ export async function force(
   const digest = await facts.resolve(repository, tag);
   if (digest === undefined) {
     const similar = await facts.similarTags(repository, tag);
-    return refuse(`${image} does not exist${similar.length === 0 ? '' : `; there are ${similar.join(', ')}`}`);
+    return refuse(
+      `${image} does not exist${similar.length === 0 ? '' : `; there are ${similar.join(', ')}`}`,
+      'forced-tag',
+    );
   }
   const name = refuseUnusableName({ repository, tag, digest }, setting.label);
   if (name !== undefined) return name;

@@ -16,7 +16,7 @@ export async function hold(
 ): Promise<Decided | Refused> {
   const candidate = await findImage(image, setting, facts);
   if (candidate === undefined)
-    return refuse(`${image} is not known: neither the ledger nor the store nor the source has it`);
+    return refuse(`${image} is not known: neither the ledger nor the store nor the source has it`, 'held-image');
   if ('refused' in candidate) return candidate;
   const { digest, tag } = candidate;
   const quarantined = banByDigest(head.quarantine, digest);

@@ -1,3 +1,4 @@
+import { similarNames } from '../base/similar-names.js';
 import { type Candidate, sameRepository, type Tag } from '../candidate/reference.js';
 import { findBan, withBan } from '../ledger/bans.js';
 import { findPrevious, isWayBack } from '../ledger/history.js';
@@ -47,8 +48,14 @@ async function findEarlier(
   facts: Facts,
 ): Promise<LedgerRecord | Refused> {
   if (to !== 'previous') {
-    const named = await facts.history(({ candidate }) => candidate.tag === to);
-    return named ?? refuse(`${to} was never promoted to ${label}: the ledger has no record of it`);
+    const tags = new Set<string>();
+    const named = await facts.history(({ candidate }) => {
+      tags.add(candidate.tag);
+      return candidate.tag === to;
+    });
+    return (
+      named ?? refuse(`${to} was never promoted to ${label}${describeWaysBack(to, head, [...tags])}`, 'earlier-tag')
+    );
   }
   const bans = [...head.holds, ...head.quarantine];
   const found = await facts.history(
@@ -57,6 +64,17 @@ async function findEarlier(
       findBan(head, record.candidate.digest, await contentsIfBanned(record.candidate, head, facts)) === undefined,
   );
   return found ?? refuse(`the ledger of ${label} has no earlier image that is neither on hold nor quarantined`);
+}
+
+/** A refusal names at most this many tags. */
+const NAMED = 3;
+
+/** The names that could be meant by `to`, or else the newest tags (newest first) besides the head's. */
+function describeWaysBack(to: string, head: LedgerRecord, tags: readonly string[]): string {
+  const ways = ['previous', ...tags.filter((tag) => tag !== head.candidate.tag)];
+  const similar = similarNames(to, ways);
+  const named = similar.length > 0 ? similar : ways.slice(0, NAMED);
+  return tags.length < 2 ? '' : `; there are ${named.join(', ')}`;
 }
 
 /**

@@ -138,7 +138,12 @@ export const urlSchema = v.pipe(
     const url = URL.canParse(dataset.value) ? new URL(dataset.value) : undefined;
     const web = url !== undefined && (url.protocol === 'https:' || url.protocol === 'http:');
     if (web && url.username === '' && url.password === '') return url;
-    addIssue({ message: `${JSON.stringify(dataset.value)} is not an http or https URL without credentials in it` });
+    addIssue({
+      // Credentials are not repeated.
+      message: web
+        ? 'has credentials in it: a URL is no place for them'
+        : `${JSON.stringify(dataset.value)} is not an http or https URL, as in https://host/path`,
+    });
     return NEVER;
   }),
 );

@@ -1,3 +1,4 @@
+import type { Hint } from '../base/errors.js';
 import { formatRepository, type Repository, sameRepository } from '../candidate/reference.js';
 import type { Label } from '../ledger/names.js';
 import type { LedgerRecord } from '../ledger/record.js';
@@ -27,6 +28,7 @@ export interface Verified {
   readonly records: readonly LedgerRecord[];
   /** The first problem, in one line. */
   readonly problem: string | undefined;
+  readonly hint?: Hint | undefined;
   /** The repositories whose registry cannot keep proofs. Nothing there would reveal a cut ledger. */
   readonly withoutReferrers: readonly string[];
   /** The signers of the head, one line for each target; empty if signatures were not checked. */
@@ -55,7 +57,9 @@ export async function verifyPromotion(options: VerifyOptions): Promise<Verified>
   const head = records.at(-1);
   // This message covers a wrong address too, which looks the same.
   const end = endOfVerified(verification);
-  if (head === undefined || end === undefined) return result(`${reader.where}: there is no ledger of ${label}`);
+  if (head === undefined || end === undefined) {
+    return { ...result(`${reader.where}: there is no ledger of ${label}`), hint: 'url' };
+  }
   const foreign = head.targets.find(
     ({ repository }) => repositories.length > 0 && !repositories.some((one) => sameRepository(one, repository)),
   );

@@ -17,6 +17,7 @@ test.each([
   ['JSON without blanks', '{"current-ceph":["a"]}'],
   ['JSON in lines', '{\n  "current-ceph": ["a"]\n}'],
   ['a flow mapping', '{current-ceph: [a]}'],
+  ['a list, which criteria are not', '[a]'],
   ['YAML in one line', 'current-ceph: [a]'],
   ['YAML in lines', 'current-ceph:\n- a\n'],
   ['YAML with carriage returns', 'current-ceph:\r\n- a\r\n'],

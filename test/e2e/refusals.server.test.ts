@@ -282,6 +282,38 @@ describe('DLRN', () => {
   );
 });
 
+describe('a typo names the input that has it, and what may be meant', () => {
+  test.each<[string, Inputs, RegExp]>([
+    [
+      'the label in DLRN',
+      { 'aggregate-hash': '', 'dlrn-label': 'curent-tripleo' },
+      /promoted to curent-tripleo; check the input dlrn-label$/,
+    ],
+    ['criteria without a label', { criteria: '[check]' }, /^input criteria: (?!there is no file)/],
+    ['a URL with a login', { 'dlrn-url': 'https://me:secret@dlrn.example' }, /^input dlrn-url: has credentials in it/],
+  ])('%s', async (_, inputs, message) => {
+    await refused('evaluate-and-promote', inputs, message);
+  });
+
+  test('the port of a web server in place of an SSH server', async () => {
+    const { server } = settings.imageServer;
+    const { port } = new URL(sandbox().imageServer.web.url);
+    const known = sandbox().imageServer.sshd.knownHosts.replace(/\]:\d+/, `]:${port}`);
+    await refused(
+      'publish-ci-testing',
+      { server: server.replace(/:\d+\//, `:${port}/`), 'ssh-known-hosts': known },
+      /: a web server answers at this port, not an SSH server; check the input server$/,
+    );
+  });
+
+  test('a directory without a ledger', async () => {
+    const run = await runBundle('verify-ledger', { url: settings.directory.url });
+    expect(run.errors).toEqual([
+      expect.stringMatching(/: there is no ledger of current-ceph; check the inputs url and promoted-label$/),
+    ]);
+  });
+});
+
 test('a freeze that was meant to be none', async () => {
   const message =
     'input freeze: "false" would freeze: it takes the reason for a freeze, and is empty where there is none';

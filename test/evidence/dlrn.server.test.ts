@@ -252,7 +252,7 @@ describe('what is read', () => {
     const rows = [{ promote_name: 'current-tripleo-rdo', aggregate_hash: master().hashes[0] }];
     const proxy = await faultyDlrn(...promotionsAre(rows));
     const error = await errorOf(dlrnResults(dlrnAt(proxy.url), LABEL, ['a'], silent));
-    expect(error.message).toContain('no aggregate hash that was promoted to current-tripleo;');
+    expect(error.message).toContain('no aggregate hash that was promoted to current-tripleo');
   });
 });
 

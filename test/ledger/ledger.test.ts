@@ -204,6 +204,14 @@ describe('a seal', () => {
     expect((await verify(forged)).problem).toBeUndefined();
     expect((await verify(forged, { ...RULES, key: 'key' })).problem).toMatch(/record 3 .* HMAC was not made with/);
   });
+
+  test('of another key names the key, which may be the wrong one; any other damage does not', async () => {
+    const sealed = chainOf([['v1'], ['v2']], 'key');
+    const other = { ...RULES, key: 'other' };
+    await expect(readHead(readerOf(sealed), other)).rejects.toMatchObject({ hint: 'ledger-key' });
+    const [one] = sealed;
+    await expect(readHead(readerOf([one, one]), other)).rejects.toMatchObject({ hint: 'restore-ledger' });
+  });
 });
 
 describe('a whole ledger', () => {

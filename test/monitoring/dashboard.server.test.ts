@@ -314,7 +314,7 @@ describe('the action', () => {
     ['http', 'master http://forge.example/1'],
     ['a script', 'master javascript:alert(1)'],
     ['an expression that the runner left', 'master ${{ needs.propose.outputs.url }}'],
-    ['a login', 'master https://me:secret@forge.example/1', /without credentials in it/],
+    ['a login', 'master https://me:secret@forge.example/1', /has credentials in it/],
   ])(
     'a change with %s is refused',
     async (_, changes, message = /is not a branch and an https URL, such as `master /) => {

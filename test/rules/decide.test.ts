@@ -495,7 +495,12 @@ describe('a rollback', () => {
       `rollback -> rollback ${V(1)} holding ${V(3)}`,
     ],
     ['to what is promoted changes nothing', rollingBack(2), { ledger: twoPromoted }, 'unchanged'],
-    ['to what was never promoted', rollingBack(5), { ledger: twoPromoted }, /^refused: v1\.0\.5 was never promoted/],
+    [
+      'to what was never promoted',
+      rollingBack(5),
+      { ledger: twoPromoted },
+      /^refused: v1\.0\.5 was never promoted to current-ceph; there are v1\.0\.1$/,
+    ],
     [
       'without an earlier image',
       rollingBack('previous'),

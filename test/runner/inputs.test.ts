@@ -72,7 +72,7 @@ test.each<[string, Input<unknown>, string, string]>([
     'a URL with a password',
     optional('', urlSchema),
     'http://u:p@a/',
-    'is not an http or https URL without credentials',
+    'input x: has credentials in it: a URL is no place for them',
   ],
 ])('%s that is wrong is named', (_, input, value, message) => {
   expect(() => parse(input, value)).toThrow(expect.objectContaining({ message: expect.stringContaining(message) }));

@@ -31,7 +31,7 @@ export async function readCandidateInput(
   if (given !== undefined) return accepted(set === undefined ? 'reference' : 'set', given, image);
   if (request.kind !== 'evaluate') return undefined;
   if (withStoreAtUrl === undefined)
-    throw new UserError('input reference: required and not set; set it, or set, or url');
+    throw new UserError('input reference: required and not set; the input set or url can take its place');
   if (image.length === 0) {
     // The store at `url` is not trusted, since anyone who publishes candidates can write it.
     const why = 'not set, so candidates at url are accepted from any repository';

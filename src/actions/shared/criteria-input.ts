@@ -6,10 +6,10 @@ import { readInputFile } from './input-file.js';
  */
 export async function readCriteriaText(value: string, workspace: string): Promise<string> {
   const text = value.replace(/^\uFEFF/, '');
-  return isMapping(text) ? text : readInputFile('criteria', text, workspace);
+  return isYaml(text) ? text : readInputFile('criteria', text, workspace);
 }
 
-/** A mapping starts with a brace, or has a colon before a blank or a line's end. A file name has neither. */
-function isMapping(text: string): boolean {
-  return /^\s*\{/.test(text) || /:(?:\s|$)/.test(text);
+/** YAML starts with a brace or a bracket, or has a colon before a blank or a line's end. A file name has neither. */
+function isYaml(text: string): boolean {
+  return /^\s*[{[]/.test(text) || /:(?:\s|$)/.test(text);
 }

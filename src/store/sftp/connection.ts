@@ -183,6 +183,9 @@ function connectionError(
   if (error.level === 'handshake') return new ServiceError('unsupported', `${where}: ${message}`);
   const host = hostOf(server);
   // Another attempt would get the same answer.
+  if (/^HTTP\//.test(words)) {
+    return new ServiceError('unsupported', `${where}: a web server answers at this port, not an SSH server`, { host });
+  }
   if (error.code === 'ENOTFOUND') return new ServiceError('not-found', `${where}: there is no such host`, { host });
   return new ServiceError('unreachable', `${where}: ${message}`, { host });
 }

@@ -22,6 +22,8 @@ export async function readPrivateKey(text: string): Promise<PrivateKey> {
   const parsed = ssh2.utils.parseKey(repairPrivateKey(text));
   if (parsed instanceof Error) {
     if (/encrypted/i.test(parsed.message)) throw encrypted();
+    if (/-----BEGIN /.test(text) && !/-----END /.test(text))
+      throw refuse('is cut off: it has no line -----END … PRIVATE KEY-----');
     throw refuse(`is not ${FORMS}, or it is incomplete`);
   }
   const [key] = [parsed].flat();

@@ -75,7 +75,12 @@ describe('other keys are refused, with the name of their format', () => {
     ['a public key', pairs.ed25519.public, /is a public key/],
     ['a public key in PEM', '-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----', /is a public key/],
     ['a certificate', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----', /is a certificate/],
-    ['half a key', half, /is not a private key .* or it is incomplete$/],
+    ['half a key', half, /is cut off: it has no line -----END … PRIVATE KEY-----$/],
+    [
+      'a key without its middle',
+      `${half}\n-----END OPENSSH PRIVATE KEY-----`,
+      /is not a private key .* or it is incomplete$/,
+    ],
     ['another character in it', pairs.ed25519.private.replace('\n', '\n#'), /has characters between BEGIN and END/],
     ['base64 of something else', Buffer.from('x'.repeat(100)).toString('base64'), /has no line -----BEGIN/],
     ['blanks', '   ', /has no line -----BEGIN/],

@@ -14,6 +14,13 @@ test('the README lists each action', () => {
   expect(rows.map(([, name]) => name)).toEqual(actions);
 });
 
+test('each answer in CONTRIBUTING names what is in its file', () => {
+  const answers = [...readText('CONTRIBUTING.md').matchAll(/\]\((src\/[^)]+\.ts)\)[,:] `(\w+)`/g)];
+  expect(answers.length).toBeGreaterThan(10);
+  const gone = answers.filter(([, file = '', name]) => !new RegExp(`\\b${name}\\b`).test(readText(file)));
+  expect(gone.map(([answer]) => answer)).toEqual([]);
+});
+
 const WORKFLOWS = '.github/workflows';
 const readText = (file: string) => readFileSync(join(projectRoot, file), 'utf8');
 

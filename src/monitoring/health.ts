@@ -22,7 +22,7 @@ export interface HealthFacts {
 
 /**
  * The health of the promoted image, judged by its own evidence and not by its age. It regressed if a requirement that
- * was met when the image was promoted has failed since (see regressions). A job that is unknown, too old or waived has
+ * was met when the image was promoted has failed since (see findRegressedJobs). A job that is unknown, too old or waived has
  * not failed.
  */
 export function healthOf({ digest, isKnown, promotedBy, evaluated, lastDecision }: HealthFacts): Health {

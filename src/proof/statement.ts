@@ -65,7 +65,7 @@ export const summaryPredicateSchema = v.strictObject({
 });
 
 /** The level for an image that met the criteria. It is our own: SLSA reserves the prefix SLSA_ for its levels. */
-export const LEVEL = 'CEPH_PROMOTION_CRITERIA_MET';
+const LEVEL = 'CEPH_PROMOTION_CRITERIA_MET';
 
 /** A record's promotion of an image to one target, which statements claim. */
 export interface Claim {

@@ -58,7 +58,7 @@ function inHex(secret: string): string[] {
 }
 
 /** The parts of a secret to hide: the whole, and each line that is long enough and not the frame of a PEM file. */
-export function secretParts(value: string): string[] {
+function secretParts(value: string): string[] {
   const whole = value.trim();
   const lines = value
     .split(/\r\n|\r|\n/)

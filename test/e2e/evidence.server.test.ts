@@ -74,7 +74,7 @@ describe('a DLRN that fails promotes nothing', () => {
     [
       'by resetting connections',
       { kind: 'reset' },
-      /(?:promotions|graphql): read ECONNRESET; check the input dlrn-url$/,
+      /(?:promotions|graphql): the server ended the connection \(ECONNRESET\); check the input dlrn-url$/,
     ],
   ])(
     '%s',

@@ -50,9 +50,15 @@ export async function copyImage(access: Access, prepared: Feasible, log: Log): P
   const started = access.clock.now();
   if (prepared.state === 'there') log.info(`${what}: is there already, with the same digest`);
   const uploads = await copyBlobs(access, copy, blobs, createProgress(what, access.clock, log));
-  if (prepared.state === 'copy') await putBelow(access, repository, prepared.content);
-  await putReferrers(access, repository, referrers, log);
-  if (prepared.state === 'copy') await putManifest(access, repository, tag, prepared.content.root);
+  if (prepared.state === 'there') {
+    await putReferrers(access, repository, referrers, log);
+  } else {
+    const { content } = prepared;
+    const { root } = content;
+    await putBelow(access, repository, content);
+    await putReferrers(access, repository, referrers, log, () => putManifest(access, repository, root.digest, root));
+    await putManifest(access, repository, tag, root);
+  }
 
   const uploaded = { blobs: uploads.length, bytes: bytesOf(uploads) };
   const mounted = { blobs: blobs.length - uploads.length, bytes: bytesOf(blobs) - uploaded.bytes };

@@ -74,6 +74,9 @@ const DEFINITE: ReadonlySet<ServiceErrorKind> = new Set([
   'too-large',
 ]);
 
+/** Errors of a registry that may miss the image that a referrer is about. */
+const NEEDS_IMAGE: ReadonlySet<ServiceErrorKind> = new Set(['not-found', 'bad-answer']);
+
 const entrySchema = v.looseObject(descriptorSchema.entries);
 export type Entry = v.InferOutput<typeof entrySchema>;
 const listSchema = v.object({ manifests: v.nullable(v.array(v.unknown())) });
@@ -296,14 +299,17 @@ export async function missingAt(
 
 /**
  * Puts the manifests of referrers whose blobs are already there. If a target refuses them or their list, that is a
- * warning, since the image does not need them.
+ * warning, since the image does not need them. Some registries, such as Harbor, refuse a signature before its image:
+ * then `putImage` stores the image, without a tag, and the signature is put again.
  */
 export async function putReferrers(
   access: Access,
   target: Repository,
   referrers: readonly Referrer[],
   log: Log,
+  putImage?: () => Promise<unknown>,
 ): Promise<void> {
+  let hasImage = putImage === undefined;
   const unlinked = new Map<Digest, Entry[]>();
   const refused: ServiceError[] = [];
   const attempt = async (work: () => Promise<void>) => {
@@ -311,7 +317,13 @@ export async function putReferrers(
       await work();
     } catch (error) {
       if (!(error instanceof ServiceError && DEFINITE.has(error.kind))) throw error;
-      refused.push(error);
+      if (hasImage || !NEEDS_IMAGE.has(error.kind)) {
+        refused.push(error);
+        return;
+      }
+      hasImage = true;
+      await putImage?.();
+      await attempt(work);
     }
   };
   for (const referrer of referrers) {

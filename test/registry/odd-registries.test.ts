@@ -137,6 +137,24 @@ describe('referrers', () => {
     },
   );
 
+  // sigstore/cosign#2208
+  test('a target that refuses a signature before its image', async () => {
+    const log = createLines();
+    const image = source.image(FROM, 'v1');
+    const name = `${image.digest.replace(':', '-')}.sig`;
+    const signature = source.image(FROM, name);
+    target.answer = (asked) => {
+      const isEarly = target.digestAt(TO, image.digest) === undefined;
+      const isSignature = asked.method === 'PUT' && asked.url.pathname.endsWith(name);
+      return isSignature && isEarly ? error(404, 'NOT_FOUND', `${image.digest} not found`) : undefined;
+    };
+    await client({ log }).copy([across(image)], { referrers: true });
+    expect(target.digestAt(TO, name)).toBe(signature.digest);
+    const puts = target.asked.filter((asked) => asked.method === 'PUT' && isManifest(asked));
+    expect(puts.map(({ url }) => url.pathname.split('/manifests/')[1])).toEqual([name, image.digest, name, 'v1']);
+    expect(log.lines.filter((line) => line.includes('does not keep'))).toEqual([]);
+  });
+
   test('a target that fails ends the copy before the tag', async () => {
     const image = source.image(FROM, 'v1');
     const signature = sign(image, 1);

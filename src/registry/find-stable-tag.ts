@@ -1,4 +1,4 @@
-import { type Hint, oneLine, ServiceError, UserError } from '../base/errors.js';
+import { type Hint, oneLine, ServiceError, type ServiceErrorKind, UserError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { explain } from '../candidate/explain.js';
 import type { KnownImage } from '../candidate/known-images.js';
@@ -154,11 +154,16 @@ async function readImage(image: RepositoryClient, tag: Tag, policy: Policy): Pro
   };
 }
 
-/** A tag whose manifest or configuration has an unknown format, such as schema 1, gives way to the next. */
+/**
+ * A tag gives way to the next if its manifest or configuration has an unknown format, such as schema 1, or if a part of
+ * its image is gone.
+ */
 function asProblem(error: unknown): KnownImage {
-  if (!(error instanceof ServiceError && error.kind === 'unsupported')) throw error;
+  if (!(error instanceof ServiceError && PROBLEMS.has(error.kind))) throw error;
   return { problem: `cannot be read: ${error.message}` };
 }
+
+const PROBLEMS: ReadonlySet<ServiceErrorKind> = new Set(['unsupported', 'not-found']);
 
 /** An index is as old as its newest image; undefined if one of them has no build time. */
 async function lastBuilt(images: readonly PlatformImage[]): Promise<number | undefined> {

@@ -94,13 +94,14 @@ async function getBytes(
   reference: Tag | Digest,
   expect: readonly number[],
 ): Promise<Fetched | undefined> {
-  const answer = await access.fetch({
-    ...manifestRequest(repository, reference),
-    method: 'GET',
-    expect,
-    maxBytes: MAX_MANIFEST_BYTES,
-  });
-  if (answer.status !== 200) return undefined;
+  const request = { ...manifestRequest(repository, reference), method: 'GET', expect } as const;
+  const answer = await access.fetch({ ...request, maxBytes: MAX_MANIFEST_BYTES });
+  if (answer.status !== 200) {
+    // A registry that hides what we may not read does not say that it is absent.
+    if (expect.includes(403) || !isHidden(answer)) return undefined;
+    const refused = await access.refusal(request, answer);
+    throw new ServiceError('forbidden', refused.message, { cause: refused });
+  }
   const { bytes } = answer;
   const what = named(repository, reference);
   // The digest is checked first: bytes that are not the requested manifest need not be parsed.
@@ -121,6 +122,10 @@ async function getBytes(
     access.memory.keep(digest, { bytes, mediaType: answer.headers['content-type'] });
   }
   return { ...answer, digest };
+}
+
+function isHidden(answer: BytesResponse): boolean {
+  return readSaid({ ...answer, body: answer.bytes }).codes.some((code) => code === 'DENIED' || code === 'UNAUTHORIZED');
 }
 
 function parse({ bytes, headers, elsewhere }: Fetched, repository: Repository, reference: Tag | Digest): Manifest {

@@ -59,6 +59,7 @@ describe('only a GET that answers 404 shows that something does not exist', () =
     ['nothing', { status: 200 }],
     ['403', { status: 403 }],
     ['410', { status: 410 }],
+    ['404, since we may not read it', error(404, 'DENIED')],
     ['502', { status: 502 }],
   ])('and not where %s is the answer: nothing is written', async (_, answer) => {
     const image = source.image(FROM, 'v1');
@@ -488,6 +489,13 @@ describe('the finder passes over', () => {
     [
       'a signature with the configuration of an image',
       () => source.image(FROM, NEW, config({ os: '', architecture: '' })),
+    ],
+    [
+      'an image whose configuration is gone',
+      () => {
+        const digest = `sha256:${'0'.repeat(64)}`;
+        return source.image(FROM, NEW, (document) => ({ ...document, config: { ...document.config, digest } }));
+      },
     ],
     ['a configuration that is none', () => source.image(FROM, NEW, config(['x']))],
     [

@@ -104,6 +104,14 @@ export function foreignLedger({ where, promotedLabel }: StoreNames): RightsProbl
   );
 }
 
+/** The problem with a server on which the owner of a ledger cannot be told. */
+export function unknownOwner({ where, promotedLabel }: StoreNames): RightsProblem {
+  return warning(
+    `${where}: the server lets nobody set a file's mode, so it cannot be told whether ledger/${promotedLabel} belongs to ` +
+      'this account: look who owns it',
+  );
+}
+
 /** An owner can do what the mode forbids to others, so the owners must be right too. */
 function foreignOwners(rights: StoreRights, { where, promotedLabel, candidateLabel }: StoreNames): RightsProblem[] {
   const { directory, ledgers, ledger, records } = rights;

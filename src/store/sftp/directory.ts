@@ -75,10 +75,13 @@ export async function createFile(directory: Directory, name: string, bytes: Uint
   );
 }
 
-/** Creates a file that everyone may read, whatever the server's umask is. */
+/**
+ * Creates a file that everyone may read, whatever the server's umask is. The mode is set only if it is not right
+ * already, since some servers let nobody set one.
+ */
 async function createReadable(session: SftpSession, path: string, bytes: Uint8Array): Promise<void> {
   await session.createFile(path, bytes);
-  await session.setMode(path, FILE_MODE);
+  if ((await session.stat(path))?.mode !== FILE_MODE) await session.setMode(path, FILE_MODE);
 }
 
 /** Puts a whole file in the place of another. */

@@ -1,6 +1,13 @@
 import { dirname } from 'node:path/posix';
 import { ServiceError } from '../../base/errors.js';
-import { type FileRights, findRightsProblems, foreignLedger, type RightsProblem, type StoreLabels } from '../rights.js';
+import {
+  type FileRights,
+  findRightsProblems,
+  foreignLedger,
+  type RightsProblem,
+  type StoreLabels,
+  unknownOwner,
+} from '../rights.js';
 import { type Directory, pathOf } from './directory.js';
 import type { SftpSession } from './session.js';
 
@@ -43,11 +50,10 @@ export async function checkRights(
     },
     names,
   );
-  const isForeign =
-    isWriter &&
-    ledger?.kind === 'directory' &&
-    !(await isOwner(session, pathOf(directory, `ledger/${promotedLabel}`), ledger));
-  return isForeign ? [...problems, foreignLedger(names)] : problems;
+  if (!isWriter || ledger?.kind !== 'directory') return problems;
+  const ours = await isOwner(session, pathOf(directory, `ledger/${promotedLabel}`), ledger);
+  if (ours === undefined) return [...problems, unknownOwner(names)];
+  return ours ? problems : [...problems, foreignLedger(names)];
 }
 
 /** All directories above an absolute path, the nearest first. */
@@ -58,10 +64,22 @@ function directoriesAbove(path: string): string[] {
 
 /**
  * True if a file or directory belongs to the account of this session. SFTP does not name that account, but only an
- * owner may set a mode. So the mode is set to its own value.
+ * owner may set a mode. So the mode is set to its own value. Undefined if the server lets nobody set a mode, not even of
+ * what is not there.
  */
-async function isOwner(session: SftpSession, path: string, { mode }: FileRights): Promise<boolean> {
-  return (await unlessForbidden(session.setMode(path, mode).then(() => true))) ?? false;
+async function isOwner(session: SftpSession, path: string, { mode }: FileRights): Promise<boolean | undefined> {
+  const isRefused = async (of: string) => {
+    try {
+      await session.setMode(of, mode);
+      return false;
+    } catch (error) {
+      if (error instanceof ServiceError && error.kind === 'not-found') return false;
+      if (error instanceof ServiceError && ['forbidden', 'unsupported'].includes(error.kind)) return true;
+      throw error;
+    }
+  };
+  if (!(await isRefused(path))) return true;
+  return (await isRefused(`${path}/.not-there`)) ? undefined : false;
 }
 
 async function unlessForbidden<T>(work: Promise<T>): Promise<T | undefined> {

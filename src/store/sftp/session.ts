@@ -45,12 +45,8 @@ export interface SftpSession {
   close(): void;
 }
 
-const REQUIRED_EXTENSIONS = [
-  'posix-rename@openssh.com',
-  'hardlink@openssh.com',
-  'fsync@openssh.com',
-  'statvfs@openssh.com',
-];
+/** A server that offers only to read has none of these. */
+const REQUIRED_EXTENSIONS = ['posix-rename@openssh.com', 'hardlink@openssh.com', 'fsync@openssh.com'];
 
 /** Status codes of draft-ietf-secsh-filexfer-02, section 7. */
 const STATUS = { noSuchFile: 2, permissionDenied: 3, failure: 4, unsupported: 8 } as const;
@@ -123,10 +119,10 @@ function readWords({ client }: Connection): Promise<string> {
 function requireExtensions(sftp: SFTPWrapper, server: ServerAddress): void {
   // ssh2 keeps what the server offered to itself.
   const offered = v.safeParse(v.record(v.string(), v.string()), Reflect.get(sftp, '_extensions'));
-  const missing = REQUIRED_EXTENSIONS.filter((name) => !offered.success || offered.output[name] === undefined);
+  const names = offered.success ? Object.keys(offered.output) : [];
+  const missing = REQUIRED_EXTENSIONS.filter((name) => !names.includes(name));
   if (missing.length === 0) return;
-  // A read-only server offers no extension that writes.
-  const why = missing.length === REQUIRED_EXTENSIONS.length - 1 ? ': is it read-only?' : '';
+  const why = missing.length === REQUIRED_EXTENSIONS.length && names.length > 0 ? ': is it read-only?' : '';
   throw new ServiceError('unsupported', `${formatServer(server)}: the SFTP server lacks ${missing.join(', ')}${why}`);
 }
 
@@ -163,11 +159,20 @@ function createRequests(sftp: SFTPWrapper, { call }: Connection, server: ServerA
     if (code === undefined) return says('unreachable', errorLine(error));
     if (code !== STATUS.failure) return says('server-error', errorLine(error));
     if (creates !== undefined && (await isThere(creates))) return says('conflict', 'something is there already');
-    const disk = await call('statvfs', (done: Done<Disk>) => sftp.ext_openssh_statvfs(server.directory, done));
-    if ((disk.f_flag & READ_ONLY) !== 0) return says('forbidden', 'the file system is read-only');
-    if (disk.f_bavail === 0) return says('full', 'no space left on the server');
-    if (disk.f_favail === 0) return says('full', 'no inodes left on the server');
+    const disk = await readDisk();
+    if (disk !== undefined && (disk.f_flag & READ_ONLY) !== 0) return says('forbidden', 'the file system is read-only');
+    if (disk?.f_bavail === 0) return says('full', 'no space left on the server');
+    if (disk?.f_favail === 0) return says('full', 'no inodes left on the server');
     return says('server-error', 'it failed, and the server does not say why (a quota?)');
+  }
+
+  /** The state of the disk; undefined if the server does not tell it. */
+  async function readDisk(): Promise<Disk | undefined> {
+    try {
+      return await call('statvfs', (done: Done<Disk>) => sftp.ext_openssh_statvfs(server.directory, done));
+    } catch {
+      return undefined;
+    }
   }
 
   async function isThere(path: string): Promise<boolean> {
@@ -223,10 +228,16 @@ function change(
   sftp: SFTPWrapper,
   { send }: Requests,
 ): Pick<SftpSession, 'makeDirectory' | 'symlink' | 'hardLink' | 'rename' | 'remove' | 'setMode'> {
+  // Servers with OpenSSH's extensions also read a symlink's two paths in OpenSSH's order (its PROTOCOL, section 4.1).
+  // ssh2 sends them so only to a server that is called OpenSSH.
+  const inOrder = Reflect.get(sftp, '_isOpenSSH') === true;
   return {
     makeDirectory: (path) =>
       send(`make directory ${path}`, (done) => sftp.mkdir(path, { mode: DIRECTORY_MODE }, nothing(done)), path),
-    symlink: (target, path) => send(`link ${path}`, (done) => sftp.symlink(target, path, nothing(done)), path),
+    symlink: (target, path) => {
+      const [first, second] = inOrder ? [target, path] : [path, target];
+      return send(`link ${path}`, (done) => sftp.symlink(first, second, nothing(done)), path);
+    },
     hardLink: (existing, path) =>
       send(`create ${path}`, (done) => sftp.ext_openssh_hardlink(existing, path, nothing(done)), path),
     rename: (from, to) => send(`replace ${to}`, (done) => sftp.ext_openssh_rename(from, to, nothing(done))),
@@ -268,8 +279,9 @@ async function readFile(
     size += chunk.length;
     if (size > maxBytes) throw new ServiceError('too-large', `${urlOf(path)}: has more than ${maxBytes} bytes`);
     chunks.push(chunk);
-    // A short read is the end of a plain file (draft-ietf-secsh-filexfer-02, section 6.4).
-    if (chunk.length < READ_CHUNK) break;
+    // A short read should be the end of a plain file (draft-ietf-secsh-filexfer-02, section 6.4), but some servers
+    // return less at once.
+    if (chunk.length === 0 || (chunk.length < READ_CHUNK && size >= stats.size)) break;
   }
   await send(`close ${path}`, (done) => sftp.close(handle, nothing(done)));
   return Buffer.concat(chunks);

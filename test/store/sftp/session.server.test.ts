@@ -5,13 +5,18 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import * as v from 'valibot';
+import { tagSchema } from '../../../src/candidate/reference.js';
 import { openSftpStore } from '../../../src/store/sftp/sftp-store.js';
 import { freshImageDirectory, sandbox } from '../../sandbox/current.js';
 import type { ServerProcess } from '../../sandbox/process.js';
-import { candidateFile, failure, optionsFor, withServer } from '../fixture.js';
+import { candidateFile, failure, label, optionsFor, TESTING, withServer } from '../fixture.js';
 import { mountTmpfs, testWithMounts, unmount } from '../mounts.js';
+import { startOtherSsh } from './other-ssh.js';
 import { isRoot, startOwnSshd } from './own-sshd.js';
 import { startProxy } from './proxy.js';
+
+const CURRENT = label('current-ceph');
 
 const scratch = mkdtempSync(join(tmpdir(), 'sftp-test-'));
 afterAll(() => rmSync(scratch, { recursive: true }));
@@ -156,12 +161,57 @@ describe('a server of another make', () => {
     }
   });
 
-  test.each(['posix-rename', 'hardlink', 'fsync', 'statvfs'])('lacks %s', async (extension) => {
+  test.each(['posix-rename', 'hardlink', 'fsync'])('lacks %s', async (extension) => {
     const { port, publicKeys } = await ownSshd([`Subsystem sftp internal-sftp -P ${extension}`]);
     expect(await failure(open(await at(port), { knownHosts: `[127.0.0.1]:${port} ${publicKeys[0]}` }))).toEqual({
       kind: 'unsupported',
       message: expect.stringMatching(`lacks ${extension}@openssh.com$`),
     });
+  });
+
+  /** Publishes and promotes a label twice, and reads what there is. */
+  async function moveTwice(url: string, knownHosts: string) {
+    const changes = { knownHosts };
+    return withServer(
+      url,
+      async (store) => {
+        for (const tag of ['v1', 'v2']) {
+          await store.writeArtifact(candidateFile(tag));
+          await store.moveLabel(TESTING, v.parse(tagSchema, tag));
+        }
+        expect(await store.appendRecord(CURRENT, 1, Buffer.from('{"id":"a"}'), 'a')).toBe('won');
+        return [
+          await store.readLabel(TESTING),
+          await store.checkRights({ promotedLabel: CURRENT, candidateLabel: TESTING }, { isWriter: true }),
+        ] as const;
+      },
+      changes,
+    );
+  }
+
+  test.each([
+    ['does not tell its free space', 'statvfs', false],
+    ['lets nobody set a mode', 'setstat,fsetstat', true],
+  ])('%s', async (_, requests, isUnknown) => {
+    const { port, knownHosts } = await ownSshd([`Subsystem sftp internal-sftp -P ${requests}`]);
+    const [label, problems] = await moveTwice(await at(port), knownHosts);
+    expect(label).toBe('v2');
+    const said = problems.filter(({ message }) => message.includes("lets nobody set a file's mode"));
+    expect(said.map(({ severity }) => severity)).toEqual(isUnknown ? ['warning'] : []);
+    expect(problems.filter(({ severity }) => severity === 'unsafe')).toEqual([]);
+  });
+
+  // OpenSSH's sftp-server behind an SSH server of another name, as with tinyssh. ProFTPD reads links like that too.
+  test.each([
+    ['is not called OpenSSH, and reads the paths of a link in the same order', {}],
+    ['returns less at once than is asked for', { mostRead: 100 }],
+  ])('%s', async (_, oddity) => {
+    const other = await startOtherSsh(oddity);
+    try {
+      expect((await moveTwice(await at(other.port), other.knownHosts))[0]).toBe('v2');
+    } finally {
+      await other.stop();
+    }
   });
 
   test('has no SFTP', async () => {

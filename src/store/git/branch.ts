@@ -59,7 +59,8 @@ async function survey(
     throw new UserError(`${where}: is the default branch of its repository; name another branch`, { hint: 'server' });
   }
   const refs = readRefs(listing);
-  const [sample] = refs.values();
+  // There are branches, and no HEAD, if HEAD names a branch that is not there.
+  const [sample] = refs.size > 0 ? refs.values() : (await listRefs(git, 'refs/heads/*')).values();
   if (sample === undefined) {
     throw new UserError(`${where}: the repository is empty; push something to its default branch first`);
   }

@@ -89,6 +89,9 @@ export function readFailure(stderr: string): GitFailure {
 const LOST_RACE =
   /^(?:cannot lock ref|failed to update ref|failed to lock|reference already exists|incorrect old value)/i;
 
+/** Git's words if a branch `a` and a branch `a/b` would be needed at once. No other attempt helps. */
+const IN_THE_WAY = /'refs\/heads\/([^']+)' exists; cannot create/;
+
 /**
  * Reads the output of a `git push --porcelain` of one ref that failed: `moved` if the ref has changed, and otherwise
  * the server's own words, which may name a hook, a protected branch or a full disk.
@@ -96,6 +99,11 @@ const LOST_RACE =
 export function readRefusedPush(stdout: string, stderr: string): 'moved' | GitFailure {
   const [, remotely, reason = ''] = /^!\t\S+\t\[(remote )?rejected\] ?(?:\((.*)\))?/m.exec(stdout) ?? [];
   if (reason === '') return readFailure(stderr);
+  const [, inTheWay] = IN_THE_WAY.exec(stderr) ?? [];
+  if (inTheWay !== undefined) {
+    const line = `the branch ${oneLine(inTheWay, 200)} is there, and git has no branch of this name beside it: name another branch`;
+    return { kind: 'conflict', line };
+  }
   if (remotely === undefined || LOST_RACE.test(reason)) return 'moved';
   const said = stderr.split('\n').flatMap((line) => /^remote: (?:error: )?(.*\S)/.exec(line)?.[1] ?? []);
   const words = [reason, ...said.slice(0, 3)].join(': ');

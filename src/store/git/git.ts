@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { rootCertificates } from 'node:tls';
 import { type Hint, oneLine, ServiceError, UserError } from '../../base/errors.js';
@@ -51,6 +51,8 @@ export interface Git {
   remote(args: readonly string[], options?: RunOptions): Promise<Answer>;
 }
 
+const KNOWN_HOSTS = 'known_hosts';
+
 /** The first git that reads its configuration from GIT_CONFIG_COUNT. */
 const OLDEST_GIT = [2, 31] as const;
 
@@ -68,7 +70,7 @@ const WITH_KEY =
 
 /** Makes sure that there is a git that is new enough. */
 export async function requireGit(environment: NodeJS.ProcessEnv): Promise<void> {
-  const { stdout } = await run('git', ['version'], inherited(environment), undefined);
+  const { stdout } = await run('git', ['version'], inherited(environment));
   const [, major = 0, minor = 0] = (/(\d+)\.(\d+)/.exec(stdout.toString()) ?? []).map(Number);
   if (major > OLDEST_GIT[0] || (major === OLDEST_GIT[0] && minor >= OLDEST_GIT[1])) return;
   const found = oneLine(stdout.toString(), 60);
@@ -83,31 +85,36 @@ export async function createGit(
   environment: NodeJS.ProcessEnv,
 ): Promise<Git> {
   const home = join(directory, 'home');
-  const knownHostsFile = join(directory, 'known_hosts');
   await mkdir(home, { recursive: true });
   const isSsh = remote.url.protocol === 'ssh:';
   const privateKey = isSsh && remote.privateKey !== undefined ? repairPrivateKey(remote.privateKey) : undefined;
-  if (isSsh) await writeFile(knownHostsFile, repairKnownHosts(remote.knownHosts ?? ''), { mode: 0o600 });
+  if (isSsh) await writeFile(join(directory, KNOWN_HOSTS), repairKnownHosts(remote.knownHosts ?? ''), { mode: 0o600 });
   const local = { ...inherited(environment), ...plainEnvironment(join(directory, 'repository.git'), home) };
   const caFile = remote.caFile && (await writeAuthorities(join(directory, 'authorities.pem'), remote.caFile, local));
   const asking = {
     ...local,
-    ...remoteEnvironment(remote, knownHostsFile),
+    ...remoteEnvironment(remote),
     ...configuration(remoteConfiguration(remote)),
     // The variable takes precedence over the setting http.sslCAInfo.
     ...(caFile && { GIT_SSL_CAINFO: caFile }),
   };
+  // ssh finds its files there by relative names.
+  const cwd = isSsh ? directory : undefined;
   const settled = async (program: string, args: readonly string[], env: Environment, { input, codes }: RunOptions) => {
-    const answer = await run(program, args, env, input, remote.limitMs);
+    const answer = await run(program, args, env, { cwd, input, limitMs: remote.limitMs });
     if (answer.code === 0 || codes?.includes(answer.code)) return answer;
     throw failed(where, readFailure(answer.stderr), remote);
   };
+  let agents = 0;
   return {
     local: (args, options = {}) => settled('git', args, { ...local, ...configuration({}) }, options),
     remote: (args, options = {}) => {
       if (privateKey === undefined) return settled('git', args, asking, options);
       const withKey = { ...asking, PROMOTION_SSH_KEY: privateKey.trim() };
-      return settled('ssh-agent', ['sh', '-c', WITH_KEY, 'sh', 'git', ...args], withKey, options);
+      agents += 1;
+      // In `directory`, by a relative name: a socket's path has at most 107 bytes. An agent outlives its command a little.
+      const agent = ['-a', `agent-${agents}`];
+      return settled('ssh-agent', [...agent, 'sh', '-c', WITH_KEY, 'sh', 'git', ...args], withKey, options);
     },
   };
 }
@@ -149,12 +156,13 @@ function plainEnvironment(gitDirectory: string, home: string): Environment {
   };
 }
 
-function remoteEnvironment(remote: Remote, knownHostsFile: string): Environment {
+function remoteEnvironment(remote: Remote): Environment {
   if (remote.url.protocol !== 'ssh:') return {};
   const options = [
     'BatchMode=yes',
     'StrictHostKeyChecking=yes',
-    `UserKnownHostsFile="${knownHostsFile}"`,
+    // A relative name needs no quotes, and has no `%` that ssh would expand.
+    `UserKnownHostsFile=${KNOWN_HOSTS}`,
     'GlobalKnownHostsFile=/dev/null',
     'PasswordAuthentication=no',
     'ConnectTimeout=30',
@@ -162,7 +170,8 @@ function remoteEnvironment(remote: Remote, knownHostsFile: string): Environment 
     'ServerAliveCountMax=4',
   ];
   const command = ['ssh', '-F', '/dev/null', ...options.flatMap((option) => ['-o', `'${option}'`])].join(' ');
-  const agent = remote.privateKey === undefined && remote.agentSocket ? { SSH_AUTH_SOCK: remote.agentSocket } : {};
+  const agent =
+    remote.privateKey === undefined && remote.agentSocket ? { SSH_AUTH_SOCK: resolve(remote.agentSocket) } : {};
   return { GIT_SSH_COMMAND: command, GIT_SSH_VARIANT: 'ssh', ...agent };
 }
 
@@ -209,15 +218,20 @@ function configuration(settings: Record<string, string>): Environment {
 /** The time limit for one git. A server that sends a little now and then would keep it running for ever. */
 const LIMIT_MS = 15 * 60_000;
 
+interface RunPlace {
+  readonly cwd?: string | undefined;
+  readonly input?: Buffer | undefined;
+  readonly limitMs?: number | undefined;
+}
+
 async function run(
   program: string,
   args: readonly string[],
   env: Environment,
-  input: Buffer | undefined,
-  limitMs = LIMIT_MS,
+  { cwd, input, limitMs = LIMIT_MS }: RunPlace = {},
 ): Promise<Answer> {
   // A process group of its own, so that git's child processes can be ended with it. Git does not end them itself.
-  const child = spawn(program, args, { env, stdio: ['pipe', 'pipe', 'pipe'], detached: true });
+  const child = spawn(program, args, { cwd, env, stdio: ['pipe', 'pipe', 'pipe'], detached: true });
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];
   child.stdout.on('data', (piece: Buffer) => void stdout.push(piece));

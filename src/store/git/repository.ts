@@ -1,5 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { makeTemporary } from '../../base/temporary.js';
 import { type GitFailure, readRefusedPush } from './failure.js';
 import { createGit, type Git, type Remote, type RunOptions, requireGit } from './git.js';
 import { importStream, type NewCommit } from './import-stream.js';
@@ -22,7 +22,7 @@ export async function openRepository<T>(
   use: (git: Git, home: string) => Promise<T>,
 ): Promise<T> {
   await requireGit(environment);
-  const home = await mkdtemp(join(temporary, 'promotion-git-'));
+  const home = await makeTemporary(temporary, 'promotion-git-');
   try {
     return await use(await createGit(home, remote, where, environment), home);
   } catch (error) {

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { errorLine, ServiceError, UserError } from '../../base/errors.js';
+import { join } from 'node:path';
+import { ServiceError, UserError } from '../../base/errors.js';
+import { makeTemporary } from '../../base/temporary.js';
 import type { ServerAddress } from '../server-url.js';
 
 /** The known_hosts lines of one host. Keys are in SSH's wire format (RFC 4253, section 6.6). */
@@ -15,6 +16,8 @@ export interface KnownHost {
   readonly hasAuthority: boolean;
 }
 
+const FILE = 'known_hosts';
+
 /**
  * Asks `ssh-keygen -F` for the lines about the server, since OpenSSH knows patterns, hashed names and markers best. Like
  * ssh, it takes the host's keys for port 22 if there are none for the port itself.
@@ -26,7 +29,8 @@ export async function findKnownHost(knownHosts: string, server: ServerAddress): 
       hint: 'known-hosts',
     });
   }
-  const file = await writeTemporary(repairKnownHosts(knownHosts));
+  const directory = await makeTemporary(tmpdir(), 'known-hosts-', { [FILE]: repairKnownHosts(knownHosts) });
+  const file = join(directory, FILE);
   const find = async (host: string) => parseFound(await sshKeygen(['-F', host, '-f', file]));
   try {
     const found = await find(name);
@@ -39,7 +43,7 @@ export async function findKnownHost(knownHosts: string, server: ServerAddress): 
       hasAuthority: found.hasAuthority || plain.hasAuthority,
     };
   } finally {
-    await rm(dirname(file), { recursive: true, force: true });
+    await rm(directory, { recursive: true, force: true });
   }
 }
 
@@ -54,17 +58,6 @@ export function repairKnownHosts(text: string): string {
     .trim()
     .replace(/^(["'])([\s\S]*)\1$/, '$2');
   return `${lines.trim()}\n`;
-}
-
-/** Writes a file in a directory of its own, which is the caller's to remove. */
-async function writeTemporary(text: string): Promise<string> {
-  try {
-    const file = join(await mkdtemp(join(tmpdir(), 'known-hosts-')), 'known_hosts');
-    await writeFile(file, text, { mode: 0o600 });
-    return file;
-  } catch (error) {
-    throw new UserError(`no temporary file can be written (RUNNER_TEMP, TMPDIR): ${errorLine(error)}`);
-  }
 }
 
 async function sshKeygen(args: string[]): Promise<string> {

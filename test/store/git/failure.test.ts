@@ -152,6 +152,15 @@ describe('a push that was refused', () => {
     expect(readRefusedPush(ref(words), stderr)).toEqual({ kind: 'forbidden', line, hint: 'branch-rules' });
   });
 
+  test('by a branch whose name begins like this one', () => {
+    const stderr =
+      "remote: error: cannot lock ref 'refs/heads/b': 'refs/heads/b/x' exists; cannot create 'refs/heads/b'        \n";
+    expect(readRefusedPush(ref('[remote rejected] (failed to update ref)'), stderr)).toEqual({
+      kind: 'conflict',
+      line: 'the branch b/x is there, and git has no branch of this name beside it: name another branch',
+    });
+  });
+
   test('before the server checked any ref', () => {
     expect(readRefusedPush('', 'fatal: unable to access: The requested URL returned error: 403')).toMatchObject({
       kind: 'forbidden',

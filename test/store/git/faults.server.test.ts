@@ -254,6 +254,31 @@ describe('one clear line, and nothing lost, where', () => {
     });
   });
 
+  test('its HEAD names a branch that is not there, but others are', async () => {
+    repository = await freshRepository(forge);
+    repository.git('symbolic-ref', 'HEAD', 'refs/heads/nowhere');
+    expect(await withGitStore(forge, repository, (store) => append(store))).toBe('won');
+    expect(repository.show('v1')).toBe('v1');
+  });
+
+  test('there is no directory for temporary files', async () => {
+    repository = await freshRepository(forge);
+    const options = optionsFor(forge, repository, { temporary: join(forge.temporary, 'missing') });
+    expect(await failure(openGitStore(options))).toEqual({
+      kind: 'UserError',
+      message: expect.stringMatching(/^no temporary file can be written \(RUNNER_TEMP, TMPDIR\): ENOENT/),
+    });
+  });
+
+  test('a branch is there whose name begins like its own', async () => {
+    repository = await freshRepository(forge);
+    repository.git('update-ref', 'refs/heads/promotions/old', 'HEAD');
+    expect(await failure(withGitStore(forge, repository, (store) => append(store)))).toEqual({
+      kind: 'conflict',
+      message: expect.stringContaining('the branch promotions/old is there'),
+    });
+  });
+
   test('the repository is empty', async () => {
     repository = await freshRepository(forge);
     repository.git('update-ref', '-d', 'refs/heads/main');
@@ -381,7 +406,11 @@ describe('by SSH', () => {
         privateKey: inOneLine(sshd.privateKey),
         knownHosts: inOneLine(`# a comment\n${sshd.knownHosts}`),
       };
-      (await openGitStore({ ...options, remote: { ...remote, ...stored } })).close();
+      // With a name that shells, ssh and sockets would each take amiss.
+      const temporary = join(run.path, `it's 100%h "$HOME" ${'long '.repeat(20)}`);
+      mkdirSync(temporary);
+      (await openGitStore({ ...options, temporary, remote: { ...remote, ...stored } })).close();
+      expect(readdirSync(temporary)).toEqual([]);
 
       const [host, type] = sshd.knownHosts.split(' ');
       const other = { ...remote, knownHosts: `${host} ${type} ${OTHER_KEY}` };

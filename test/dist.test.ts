@@ -12,7 +12,7 @@ const START = 600_000;
 /** Bytes of index.js and of what is loaded only where it is used: ssh2, undici, Sigstore, the toolkit's own undici. */
 const WHOLE = 2_900_000;
 
-/** Parts of packages that are there for development only; each is a text that a bundle of it would hold. */
+/** Packages that are for development only; each text would be in a bundle that includes the package. */
 const DEVELOPMENT = ['fast-check', '@jest/', 'playwright', 'axe-core', '@swc/', 'to-json-schema', 'grafana-foundation'];
 
 describe('the bundle', () => {

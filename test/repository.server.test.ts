@@ -52,7 +52,7 @@ test.each(actions)('%s: one step passes every input under the name that the bund
       shell: 'bash',
       env: {
         ...Object.fromEntries(inputs.map((input) => [`INPUT_${input.toUpperCase()}`, `\${{ inputs.${input} }}`])),
-        // The job's own token is told apart from one that a user set: it goes to the job's own forge only.
+        // The job's own token is distinguished from one that a user set: it is sent only to the job's own forge.
         ...(inputs.includes('git-token') && {
           'INPUT_GIT-TOKEN-IS-DEFAULT': '${{ inputs.git-token == github.token }}',
         }),

@@ -10,12 +10,12 @@ import type { StoreReader } from '../../src/store/reader.js';
 import { image, tag } from '../ledger/fixture.js';
 import { candidateFile } from '../store/fixture.js';
 
-/** Which images are accepted as a candidate, from wherever it is named. */
+/** Which images are accepted as a candidate, no matter which input names it. */
 
 const repository = (name: string): Repository => v.parse(repositorySchema, name);
 const OTHER = 'quay.io/evil/daemon';
 
-/** A store at `url` whose candidate is of another repository, as whoever can write there may put it. */
+/** A store at `url` whose candidate is from another repository, which anyone who can write there can do. */
 const store: StoreReader = {
   where: 'https://images.example/master',
   readLabel: async () => tag('v2'),

@@ -40,7 +40,7 @@ function hintsIn(file: string): Hint[] {
   return HINTS.filter((hint) => quoted.includes(hint));
 }
 
-/** The inputs that a sentence names, and the action where it is another one. */
+/** The inputs that a sentence names, and the action if it is another one. */
 function namedIn(words: string): { readonly input: string; readonly owner: string | undefined }[] {
   const places = words.matchAll(
     /the (?:input ([a-z-]+)|inputs ([a-z-]+(?:, [a-z-]+)* and [a-z-]+))(?: of ([a-z-]+))?/g,

@@ -9,7 +9,7 @@ import { action as dashboard } from '../../src/actions/publish-dashboard.js';
 import { action as verify } from '../../src/actions/verify-ledger.js';
 import type { Input } from '../../src/runner/inputs.js';
 
-/** Each action refuses the other kind of label: promoting under a candidate label would block publishing for good. */
+/** Each action refuses the other kind of label: promoting under a candidate label would block publishing forever. */
 test.each<[string, Input<unknown>, 'candidate' | 'promoted' | 'either']>([
   ['label of publish-ci-testing', publish.inputs.label, 'candidate'],
   ['label of evaluate-and-promote', evaluate.inputs.label, 'candidate'],

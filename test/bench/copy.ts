@@ -13,7 +13,7 @@ import { type Registry, startRegistry } from '../sandbox/registry.js';
 /**
  * Copying an image of 2 platforms and 26 blobs, within one registry and between two: this project's copy, as a bundle
  * that does only that, and other registry clients. Requests are counted at a proxy in front of each registry, which adds
- * 30 ms to each; times are of whole processes, the clients by turns. Peak memory is of one copy with a layer of 1 GB.
+ * 30 ms to each; times are of whole processes, and the clients take turns. Peak memory is of one copy with a layer of 1 GB.
  */
 
 const DELAY_MS = 30;
@@ -86,7 +86,7 @@ try {
   for (const one of stops.reverse()) await one.stop();
 }
 
-/** Those that are installed; says what is missing and how to get it. */
+/** The installed ones; says what is missing and how to get it. */
 function findPeers(): readonly Client[] {
   const home = join(toolsHome, 'bench');
   const places = [home, ...(process.env.PATH ?? '').split(delimiter)];
@@ -188,7 +188,7 @@ async function execute([program = '', ...args]: readonly string[]): Promise<stri
   return (await promisify(execFile)(program, args, { env: { PATH: process.env.PATH, HOME: toolsHome } })).stdout;
 }
 
-/** Prints a table; whether our limits were kept. */
+/** Prints a table. Returns whether our limits were kept. */
 function show(title: string, rows: readonly Row[], most: number, limit?: readonly [string, number]): boolean[] {
   const [own, ...peers] = rows;
   if (own === undefined) return [];

@@ -14,13 +14,13 @@ import { startRegistry } from '../sandbox/registry.js';
 /**
  * Evaluating 50 aggregate hashes with 2,000 votes of 40 jobs on the real DLRN: evaluate-and-promote, which reads all of
  * them and decides, and DLRN's own client `dlrnapi`, which prints the votes of one hash, twice. Times are of whole
- * processes, the two by turns; requests are counted at a proxy in front of DLRN. What part of ours is DLRN's own shows
- * by asking it the same again, from a process that runs already.
+ * processes, which take turns; requests are counted at a proxy in front of DLRN. To measure DLRN's part, a process that
+ * is already running asks it the same again.
  */
 
 const AGGREGATES = 50;
 const JOBS = 40;
-/** How many jobs the criteria require. The limit on time is for two, as the criteria of this project have it. */
+/** How many jobs the criteria require. The time limit is for two, as in this project's own criteria. */
 const REQUIRED = [2, JOBS];
 const TAG = 'v6.0.10-stable-6.0-pacific-centos-stream8';
 const RUNS = 7;

@@ -28,7 +28,7 @@ function milliseconds(args: readonly string[]): number {
   return performance.now() - started;
 }
 
-/** The quickest of several: what else the machine does only makes things slower. */
+/** The quickest of several: other work on the machine only makes things slower. */
 const quickest = (values: readonly number[]) => Math.min(...values);
 
 const rows = readdirSync(dist)

@@ -65,7 +65,7 @@ const PEERS: Readonly<Record<string, { readonly from: string; readonly commands:
 interface Server {
   readonly name: string;
   readonly front: FaultProxy;
-  /** What must hold of our figures and the others'. */
+  /** What must be true of our figures and the others'. */
   readonly limits: Readonly<Record<string, (ours: Measured, others: readonly Measured[]) => boolean>>;
 }
 
@@ -93,7 +93,7 @@ try {
   for (const one of stops.reverse()) await one.stop();
 }
 
-/** Those that are installed; says what is missing and how to get it. */
+/** The installed ones; says what is missing and how to get it. */
 function findPeers(): readonly Client[] {
   const home = join(toolsHome, 'bench');
   const places = [home, ...(process.env.PATH ?? '').split(delimiter)];
@@ -133,7 +133,7 @@ async function startServers(): Promise<readonly Server[]> {
   ];
 }
 
-/** Prints a server's table; the number of limits that were missed. */
+/** Prints a server's table. Returns the number of limits that were missed. */
 async function compare({ name, front, limits }: Server, peers: readonly Client[]): Promise<number> {
   const ours = await measure(OURS, front);
   const rows = [{ client: OURS.name, ...ours }];

@@ -7,7 +7,7 @@ import { answer, choose, imageOf, listed, policy } from './policies.js';
 
 const V3 = String.raw`(?<version>\d+\.\d+\.\d+)`;
 
-/** Tags that people have, the one to choose first. */
+/** Tags from practice; the one to choose comes first. */
 const FIELD: readonly [string, string, readonly string[], Partial<Policy>][] = [
   [
     'rhceph',
@@ -79,7 +79,7 @@ test.each(FIELD)('%s', (_, pattern, tags, asked) => {
   expect(choose(tags.toReversed(), { scheme, ...asked })).toBe(tags[0]);
 });
 
-/** Those that backtrack badly take any time that they get. */
+/** Patterns that backtrack badly use all the time that they get. */
 const SOON_MS = 50;
 
 describe('a pattern is refused with one line', () => {

@@ -9,7 +9,7 @@ import { type Selection, selectCandidate } from '../../src/candidate/selection.j
 export const NOW = 1_700_000_000;
 export const DAY = 86_400;
 
-/** Asks for nothing; a test says what it asks for. */
+/** Requires nothing; a test adds its requirements. */
 export function policy(asked: Partial<Policy> = {}): Policy {
   return {
     scheme: cephDaemon,
@@ -30,13 +30,13 @@ export function listed(names: readonly string[]): ListedTag[] {
   return names.map((name) => ({ name }));
 }
 
-/** `6.0.7 pacific centos-stream8-x86_64` as the tag that it is short for. */
+/** The tag that `6.0.7 pacific centos-stream8-x86_64` is short for. */
 export function tag(short: string): string {
   const [version, flavor, build] = short.split(' ');
   return `v${version}-stable-${version?.replace(/\.\d+$/, '')}-${flavor}-${build}`;
 }
 
-/** What a registry has of an image with these platforms. */
+/** What is known of an image with these platforms. */
 export function imageOf(platforms: readonly string[], created?: number): KnownImage {
   return { digest: v.parse(digestSchema, `sha256:${'a'.repeat(64)}`), platforms, created };
 }

@@ -13,7 +13,7 @@ import { semver } from '../../src/candidate/schemes/semver.js';
 import { type Chosen, selectCandidate } from '../../src/candidate/selection.js';
 import { DAY, listed, NOW, policy } from './policies.js';
 
-/** Few values, so that what is drawn meets: ties, several flavors in a series, the same tag twice. */
+/** Few values, so that they coincide: ties, several flavors in a series, the same tag twice. */
 const flavor = fc.constantFrom('luminous', 'mimic', 'nautilus');
 const number = fc.constantFrom('0', '1', '2', '9', '10', '11');
 const base = fc.constantFrom('centos-7', 'centos-8', 'centos-stream8', 'centos-stream9', 'ubuntu-22.04');

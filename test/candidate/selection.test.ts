@@ -19,7 +19,7 @@ function chosen(selection: Selection): Chosen {
 
 type Row = readonly [what: string, tags: readonly string[], asked: Partial<Policy>, expected: string];
 
-/** A row's tags and its answer, each in short; an answer without a blank is as it is. */
+/** A row's tags and its answer, both abbreviated; an answer without a blank is taken literally. */
 function rows(table: readonly Row[]) {
   return table.map(([what, tags, asked, expected]) => {
     const full = (name: string) => (name.includes(' ') && !name.startsWith('read ') ? tag(name) : name);
@@ -362,7 +362,7 @@ describe('platforms', () => {
   const listing = listed([oldest, newest, older]);
   const asked = policy({ flavor: 'pacific', platforms: both });
 
-  /** Asks again and again, as a caller with a registry does. */
+  /** Asks repeatedly, as a caller with a registry does. */
   function settle(there: Record<string, string[]>): { selection: Selection; read: string[] } {
     const known = new Map<string, KnownImage>();
     for (;;) {

@@ -31,7 +31,7 @@ import {
 import { criteriaOf } from './fixtures.js';
 import { BUILT, type History, histories, LABEL, pairs } from './histories.js';
 
-/** What is said of a history: the verdict, and the state of each job that is not waived. `error`: a waiver has ended. */
+/** The answer about a history: the verdict, and the state of each job that is not waived. `error`: a waiver has ended. */
 export type Said =
   | { readonly verdict: string; readonly states: Readonly<Record<string, string | undefined>> }
   | 'error';
@@ -62,7 +62,7 @@ export async function compareRegressed([before, after]: readonly [History, Histo
   };
 }
 
-/** Expects both to agree on so many random histories. Returns how often which verdict came of them. */
+/** Expects both to agree on this many random histories. Returns how often each verdict occurred. */
 export async function expectAgreement(numRuns: number, numberOfFiles: number): Promise<ReadonlyMap<string, number>> {
   const seed = newSeed();
   const verdicts = new Map<string, number>();
@@ -77,7 +77,7 @@ export async function expectAgreement(numRuns: number, numberOfFiles: number): P
   return verdicts;
 }
 
-/** Expects both to agree on what has regressed, in so many random histories. Returns how often something has. */
+/** Expects both to agree on what has regressed, in this many random histories. Returns how often something has. */
 export async function expectAgreementOnRegressions(numRuns: number, numberOfFiles: number): Promise<number> {
   const seed = newSeed();
   let regressed = 0;
@@ -153,7 +153,7 @@ function saidOf(record: DecisionRecord | undefined): Said {
   return { verdict: record.verdict, states: Object.fromEntries(states) };
 }
 
-/** Hands the reports to the product as their sources answer, and as it found statements and stays. */
+/** Passes the reports to the product in the form in which their sources answer. */
 async function resultsOf(
   reports: readonly Report[],
   jobs: readonly string[],

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { expectAgreement, expectAgreementOnRegressions } from './comparison.js';
 
-/** What document-evaluator.test.ts does, often enough to find what is rare. */
+/** The same as document-evaluator.test.ts, often enough to find rare cases. */
 
 test('the product decides as the document says, from the evidence and from its record alone', async () => {
   const verdicts = await expectAgreement(20_000, 1000);

@@ -1,8 +1,8 @@
 /**
- * The promotion criteria, evaluated as docs/reference/criteria.md says, written from that document alone and without a look at src/.
+ * The promotion criteria, evaluated as docs/reference/criteria.md says, written from that document alone, without looking at src/.
  * Plain, slow and obvious on purpose: document-evaluator.test.ts compares it with the product. Change it only where the document changes.
  *
- * What stands in quotation marks in a comment is the document's. A line `Q:` is a question that the document left open, with the reading taken.
+ * Text in quotation marks in a comment is from the document. A line `Q:` is a question that the document left open, and our reading of it.
  */
 
 /** The image to decide about. `setDigest` is there if it has companions. */
@@ -56,10 +56,10 @@ export type Build = {
   end?: number | undefined;
 };
 
-/** A signed statement about the candidate's digest that was found attached, and is signed as the criteria ask for. */
+/** A signed statement about the candidate's digest that was found attached, and is signed as the criteria require. */
 export type Statement = { source: 'attestation'; name: string };
 
-/** A stay of the candidate under the label of `promoted-in`; `banned`: it is on hold or quarantined there now. */
+/** A time span in which the candidate was promoted under the label of `promoted-in`; `banned`: it is on hold or quarantined there now. */
 export type Stay = {
   source: 'ledger';
   promoted: number;
@@ -256,7 +256,7 @@ function durationOf(text: string): number {
 
 // ---- What a job says ----
 
-/** The results that the reports are, of the jobs of the criteria. */
+/** The results of the criteria's jobs, from the reports. */
 function resultsOf(criteria: Criteria, candidate: Candidate, reports: Report[], now: number): Result[] {
   const results: Result[] = [];
   for (const report of reports) {

@@ -37,7 +37,7 @@ const criteria = fc
     });
   });
 
-/** Few values, so that they meet; most results count. */
+/** Few values, so that they coincide; most results count. */
 const result: fc.Arbitrary<JobResult> = fc
   .record({
     job: fc.constantFrom(...JOBS),
@@ -65,7 +65,7 @@ const result: fc.Arbitrary<JobResult> = fc
   }));
 
 const results = fc.array(result, { maxLength: 24 });
-/** So that many runs get as far as promoting. */
+/** Makes many runs get as far as promoting. */
 const mostlyGreen = fc
   .tuple(fc.constantFrom(...HASHES), results)
   .map(([hash, others]) => [
@@ -148,7 +148,7 @@ test('any record, written and read, replays to its verdict, and its evidence giv
       const read = v.parse(decisionRecordSchema, JSON.parse(JSON.stringify(record)));
       expect(read).toEqual(record);
       expect(replay(read)).toBe(record.verdict);
-      // The rest of what does not count is a number, and no longer there.
+      // The rest of what does not count is only a number.
       const again = { ...decide(file, read.evidence), 'not-counted-total': record['not-counted-total'] };
       expect(again).toEqual(record);
     }),

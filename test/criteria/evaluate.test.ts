@@ -665,7 +665,7 @@ describe('nobody can make a record too large by reporting often', () => {
   });
 });
 
-/** Records of version 1 are in ledgers: they replay by the rules that they were made by. */
+/** Ledgers have records of version 1, which replay by the rules with which they were made. */
 describe('a record of version 1', () => {
   function recordOf1(criteria: string, results: readonly JobResult[]) {
     const parsed = parseCriteria(criteria, 'current-ceph');

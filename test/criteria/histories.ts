@@ -8,7 +8,7 @@ import { CANDIDATE, DAY, DIGEST, digestOf, NOW, tagOf } from './fixtures.js';
 
 export const LABEL = 'current-ceph';
 
-/** What was reported of a candidate until a time, in unix seconds. */
+/** What was reported about a candidate until a time, in unix seconds. */
 export interface History {
   /** The criteria file. */
   readonly file: string;
@@ -17,13 +17,13 @@ export interface History {
   readonly now: number;
 }
 
-/** Few values, so that they meet. */
+/** Few values, so that they coincide. */
 const weighted = <T>(...choices: readonly (readonly [number, T])[]) =>
   fc.oneof(...choices.map(([weight, value]) => ({ weight, arbitrary: fc.constant(value) })));
 
 // ---- Criteria files ----
 
-/** The type of the one attestation there is, and its name where it has no other. */
+/** The type of the only attestation, and its name if it has no other. */
 export const BUILT = 'https://slsa.dev/provenance/v1';
 const SIGNED = { type: BUILT, issuer: 'https://token.example', identity: 'https://forge.example/build.yml' };
 
@@ -65,7 +65,7 @@ const criteria: fc.Arbitrary<Criteria> = fc.oneof(
   { weight: 1, arbitrary: fc.constant<Criteria>({ attestations: [SIGNED] }) },
 );
 
-/** The file, and the file some time later, when waivers have come and gone. */
+/** The file, and the file some time later, with other waivers. */
 const files: fc.Arbitrary<readonly [string, string]> = fc.oneof(
   {
     weight: 6,
@@ -104,7 +104,7 @@ const jobs = weighted(
   ...['a-b', 'built', BUILT, SOAKED].map((job) => [1, job] as const),
 );
 
-/** Whole steps, so that times are equal now and then; and each border. */
+/** Whole steps, so that times are sometimes equal; and each boundary. */
 const times = fc.oneof(
   { weight: 12, arbitrary: fc.integer({ min: 0, max: 12 }).map((step) => NOW - 600 * step) },
   {
@@ -166,7 +166,7 @@ const votes: fc.Arbitrary<Vote> = fc.record({
   time: times,
 });
 
-/** What jobs hand on, in the same words; `SET` is the candidate's set, if it has companions. */
+/** What jobs pass on, in the same words; `SET` is the candidate's set, if it has companions. */
 type Tested = Pick<Needed, 'reference' | 'setDigest'>;
 const OWN: Tested = { reference: `${REPOSITORY}:TAG@${DIGEST}`, setDigest: 'SET' };
 
@@ -246,7 +246,7 @@ const stays: fc.Arbitrary<Stay> = fc.record({
   banned: weighted([5, false], [1, true]),
 });
 
-/** What there is to report, with at most `votes` votes. */
+/** Reports, with at most `votes` votes. */
 const anything = (most: number): fc.Arbitrary<Report[]> =>
   fc
     .tuple(
@@ -333,7 +333,7 @@ const drawn = (seed: number, numberOfFiles: number) =>
   fc.constantFrom(...fc.sample(files, { numRuns: numberOfFiles, seed }));
 
 /**
- * Histories by so many criteria files: enough that each option meets each other, and few enough to be parsed once. They
+ * Histories with this many criteria files: enough that each option meets each other, and few enough to be parsed once. They
  * are drawn with the seed of the property, which a failure reports: give it here to see that failure again.
  */
 export function histories(seed: number, numberOfFiles: number): fc.Arbitrary<History> {

@@ -9,7 +9,7 @@ import type { JobResult } from '../../src/criteria/job-result.js';
 import { image } from '../ledger/fixture.js';
 import { CANDIDATE, criteriaOf, digestOf, failed, NOW, passed, TAG } from './fixtures.js';
 
-/** What results count for a set: only those that name it. */
+/** Which results count for a set: only those that name it. */
 
 const SET = imageSet(CANDIDATE, [image('9.4.7'), image('2.3')]);
 const ours = { 'set-digest': setDigest(SET) ?? digestOf('0') };
@@ -91,7 +91,7 @@ test('for a candidate without companions a result on a set does not count', () =
   expect(alone([passed('a', other)]).jobs[0]?.why).toBe(
     `no result that counts: it is on another set, ${digestOf('5')}`,
   );
-  // Whoever strips a candidate of its companions does not get rid of what failed with them.
+  // Removing a candidate's companions does not remove the failures with them.
   const stripped = alone([passed('a', ago(200)), failed('a', { ...other, ...ago(100) })]);
   expect([stripped.verdict, stripped.jobs[0]?.state]).toEqual(['wait', 'unknown']);
   expect(alone([passed('a')])).not.toHaveProperty('companions');

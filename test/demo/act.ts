@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { projectRoot } from '../sandbox/project.js';
 import type { SandboxInfo } from '../sandbox/sandbox.js';
 
-/** What a repository that runs the workflows would have set, for the servers of a sandbox. */
+/** The variables of a repository that runs the workflows, for the servers of a sandbox. */
 export function repositorySettings({ source, target, imageServer, dlrn }: SandboxInfo) {
   const { sshd, web, root } = imageServer;
   const directory = 'ceph/daemon';
@@ -41,7 +41,7 @@ export function repositorySettings({ source, target, imageServer, dlrn }: Sandbo
   };
 }
 
-/** Without containers, its own servers on loopback only, and as somebody who may force. */
+/** No containers, act's own servers on loopback only, and an actor who may force. */
 export const ACT_OPTIONS: readonly string[] = [
   ...['-P', 'ubuntu-24.04=-self-hosted', '--actor', 'alice'],
   ...['--cache-server-addr', '127.0.0.1', '--artifact-server-addr', '127.0.0.1'],
@@ -54,23 +54,23 @@ export interface WorkflowRun {
   readonly log: string;
 }
 
-/** What a run differs by from the next one. */
+/** The differences between one run and the next. */
 export interface WorkflowSettings {
   readonly inputs?: Readonly<Record<string, string>>;
-  /** Beside those of the sandbox, or in their place. */
+  /** In addition to those of the sandbox, or instead of them. */
   readonly variables?: Readonly<Record<string, string>>;
-  /** In the place of those of the sandbox. */
+  /** Instead of those of the sandbox. */
   readonly secrets?: Readonly<Record<string, string>>;
   /** The one value of a matrix that is run, as in `{ branch: 'master' }`; empty: all. */
   readonly matrix?: Readonly<Record<string, string>>;
 }
 
-/** A repository in which nothing is set, of a target that anyone may read, as on Quay. */
+/** A repository in which nothing is set, with a target that anyone may read, as on Quay. */
 export function forkSettings({ source }: SandboxInfo) {
   return { variables: { IMAGE_SERVER_KNOWN_HOSTS: '', TARGET_REGISTRY: source.host }, secrets: {} };
 }
 
-/** Runs a workflow of this project with act, without containers, and hands on each line as it comes. */
+/** Runs a workflow of this project with act, without containers, and passes on each line as it comes. */
 export async function runWorkflow(
   info: SandboxInfo,
   workflow: string,
@@ -79,7 +79,7 @@ export async function runWorkflow(
 ): Promise<WorkflowRun> {
   const { variables, secrets } = { ...repositorySettings(info), ...other };
   const directory = await mkdtemp(path.join(tmpdir(), 'act-'));
-  // Secrets go by a file, since an argument can be read by every process of the machine.
+  // Secrets are passed in a file, since every process on the machine can read arguments.
   const [varFile, secretFile] = [path.join(directory, 'vars'), path.join(directory, 'secrets')];
   await writeFile(varFile, dotenv({ ...variables, ...moreVariables }));
   await writeFile(secretFile, dotenv(secrets), { mode: 0o600 });
@@ -113,7 +113,7 @@ export async function runWorkflow(
   }
 }
 
-/** What the workflows use of this repository: act copies all of it for each job, so it shall not be node_modules too. */
+/** What the workflows use of this repository: act copies all of it for each job, so node_modules must not be included. */
 export async function copyCallable(folder: string): Promise<void> {
   for (const part of ['actions', 'dist', '.github']) {
     await cp(path.join(projectRoot, part), path.join(folder, part), { recursive: true });

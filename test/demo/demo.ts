@@ -13,7 +13,7 @@ import { seconds, tellRun } from './telling.js';
 
 /**
  * Runs the real workflow with the real act against real servers on loopback, for two branches, and for one of them
- * the alternative without DLRN, and shows what came of it. Then it shows a reject, a force, a rollback and a regression. The registries' and the image server's data stay in .sandbox/demo, so that a second run finds what the first did.
+ * the alternative without DLRN, and shows the result. Then it shows a reject, a force, a rollback and a regression. The registries' and the image server's data stay in .sandbox/demo, so that a second run finds what the first did.
  */
 
 const BRANCHES: readonly BranchName[] = ['master', 'wallaby'];
@@ -87,7 +87,7 @@ function show(info: SandboxInfo, branch: BranchName, record: RecordFile, unchang
   say(`  label   ${info.imageServer.branches[branch].url}/current-ceph`);
 }
 
-/** How to talk to servers that stay up. */
+/** How to reach servers that keep running. */
 function tell({ source, target, imageServer, dlrn }: SandboxInfo): void {
   const { sshd, web } = imageServer;
   say('\n== The servers stay up until you press Ctrl-C');

@@ -205,7 +205,7 @@ test(
   'it forces, rolls back and lifts a hold',
   async () => {
     const force = { 'force-tag': OLDER, 'force-confirm': OLDER, 'skip-jobs': 'scenario001-ceph-updates-master' };
-    // A force that goes down holds what it leaves.
+    // A force to an older version puts a hold on the image that it leaves.
     const requests = [
       force,
       { 'lift-hold': TAG },

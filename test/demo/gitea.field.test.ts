@@ -16,11 +16,11 @@ import { downstreamVariables } from './downstream.js';
 import { makeRepository, serveGit, startServer } from './git.js';
 
 /**
- * Workflows by the engine of the runner of Gitea, without a Gitea: it fetches the actions by their commit from a Git
+ * Workflows run by the engine of Gitea's runner, without a Gitea: it fetches the actions by their commit from a Git
  * repository, as a forge's runner does.
  */
 
-// Of this test alone: another one, whose votes count for the same image, has the example's name.
+// A name for this test alone: another test, whose votes count for the same image, uses the example's name.
 const JOB = `scenario001-${randomUUID()}`;
 const work = await mkdtemp(path.join(tmpdir(), 'gitea-'));
 const DOWNSTREAM = 'somebody/downstream';
@@ -108,7 +108,7 @@ test('it rehearses, promotes what its job has tested, mirrors that, and is force
     'skip-jobs': JOB,
     ...reason,
   };
-  // A force that goes down holds what it leaves.
+  // A force to an older version puts a hold on the image that it leaves.
   for (const inputs of [force, { 'lift-hold': TAG, ...reason }, { 'rollback-to': 'previous', ...reason }]) {
     const { status, log } = await run(DOWNSTREAM, 'promotion.yml', { vars, secrets, inputs });
     expect({ status, log: status === 0 ? '' : log }).toEqual({ status: 0, log: '' });
@@ -138,7 +138,7 @@ test('a workflow that calls another rehearses in a fork, and otherwise goes on t
     IMAGE_SERVER_URL: directory.url,
     TARGET_REGISTRY: target,
   };
-  // Reports nothing: DLRN counts votes for all who test the same image.
+  // Reports nothing: votes in DLRN count for every test of the same image.
   const silent = { ...vars, SCENARIO_COMMAND: 'echo tested something' };
   const { secrets } = repositorySettings(sandbox());
   const own = await run(UPSTREAM, 'promotion.yml', { vars: silent, secrets, inputs });

@@ -1,13 +1,13 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 
-/** What the demo tells of what runs: few lines, while everything goes to a file. */
+/** What the demo prints about its runs: few lines, while everything goes to a file. */
 
-/** What a job says that a person wants to know. */
+/** The parts of a job's log that a person wants to know. */
 const TELLING =
   /^- chose (.*)|^(Reported: \S+) of|^To test: (\S+)|^ *\S* *(::(?:error|warning)::.*)|^## (.*)|^(- \w+: (?:ok|late|broken|regressed).*)/;
 
-/** What a line of act's log tells, such as `promote: current-ceph: promoted v19.2.3`; undefined for most lines. */
+/** The message in a line of act's log, such as `promote: current-ceph: promoted v19.2.3`; undefined for most lines. */
 export function tellingLine(line: string): string | undefined {
   const [, job = '', text = ''] = /^\[(?:[^\]/]*\/)*([^\]]+?) *\] +(.*)$/.exec(line) ?? [];
   if (/🏁 +Job failed/.test(text)) return `${job}: FAILED`;
@@ -25,7 +25,7 @@ export interface Telling {
   readonly now: () => number;
 }
 
-/** Runs `work`, tells what its lines tell, each once, and then how long it took and where its whole log is. */
+/** Runs `work`, prints each message of its log once, and then how long it took and where its whole log is. */
 export async function tellRun(
   work: (onLine: (line: string) => void) => Promise<{ readonly status: number; readonly log: string }>,
   { say, file, now }: Telling,

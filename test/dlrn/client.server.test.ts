@@ -236,7 +236,7 @@ describe('votes by job, from GraphQL', () => {
     notes: null,
     user: null,
   };
-  /** What a server says of one job. */
+  /** What a server says about one job. */
   const page = (length: number, path = /graphql/): Rule => ({
     path,
     fault: answered(JSON.stringify({ data: { j0: Array.from({ length }, () => ROW) } })),

@@ -19,7 +19,7 @@ export interface Answered {
 
 const servers: Server[] = [];
 
-/** A server on loopback that answers as it is told, for servers that cannot run here. */
+/** A server on loopback with given answers, for servers that cannot run here. */
 export async function startStandIn(answer: (asked: Asked) => Answered): Promise<{ url: URL; asked: Asked[] }> {
   const all: Asked[] = [];
   const server = createServer(async (request, response) => {

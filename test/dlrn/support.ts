@@ -33,7 +33,7 @@ export function http(policy: Partial<HttpPolicy> = {}) {
   return createHttp({ transport: actionsTransport(), policy: { ...defaultPolicy, ...policy }, clock, log: silent });
 }
 
-/** The API of the sandbox's master branch, or what stands before it. */
+/** The API of the sandbox's master branch, or a proxy in front of it. */
 export function dlrnAt(origin: string, rest: Partial<DlrnParts> = {}) {
   const { dlrn } = sandbox();
   const { pathname } = new URL(dlrn.branches.master.url);

@@ -19,7 +19,7 @@ const runnable = ['README.md', ...linksOf(read('README.md'))].filter(
 );
 
 let work: string;
-/** Where the reader's terminal is: a block that goes elsewhere takes those after it along. */
+/** The directory of the reader's terminal: if a block changes it, the blocks after it start there. */
 let terminal: string;
 let servers: ChildProcess;
 

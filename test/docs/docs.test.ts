@@ -6,7 +6,7 @@ import { PINS } from '../../scripts/pin.js';
 import { projectRoot } from '../sandbox/project.js';
 import { blocksOf } from './markdown.js';
 
-/** What the pages say is there. Their commands run in docs.field.test.ts. */
+/** The pages' claims about files. Their commands run in docs.field.test.ts. */
 
 const docs = path.join(projectRoot, 'docs');
 const read = (page: string) => readFileSync(path.join(docs, page), 'utf8');

@@ -24,7 +24,7 @@ const values: Values = {
   'openstack-repository': '',
 };
 
-/** How each of these puts the image together: what would be pulled. */
+/** How each of these composes the image to pull. */
 test.each([
   [
     'ci-framework',

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { expect, test } from '@jest/globals';
 import { projectRoot } from '../sandbox/project.js';
 
-/** What the page on troubleshooting quotes is what a run says. */
+/** The quotes on the page on troubleshooting are what a run says. */
 
 const page = readFileSync(path.join(projectRoot, 'docs/how-to/troubleshoot.md'), 'utf8');
 

@@ -9,7 +9,7 @@ import { basicAuthorization } from '../sandbox/registry.js';
 import { type BundleRun, DISPATCH, runBundle } from './bundle.js';
 import { freshSettings, type Settings } from './settings.js';
 
-/** What somebody might try, to get an image promoted that is not to be: each is refused, and nothing changes. */
+/** Attempts to get an unwanted image promoted: each is refused, and nothing changes. */
 
 type Inputs = Readonly<Record<string, string>>;
 
@@ -244,7 +244,7 @@ describe('secrets that a server echoes', () => {
   const posts: string[] = [];
   let servers: Server[] = [];
 
-  /** Says what it was told, as error pages of debugging servers do; keeps what a webhook is told. */
+  /** Echoes requests, as error pages of debugging servers do; keeps what a webhook receives. */
   async function start(serve: (told: string, body: string) => { status: number; body: string }): Promise<string> {
     const server = createServer(async (request, response) => {
       let body = '';

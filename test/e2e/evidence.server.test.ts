@@ -10,7 +10,7 @@ import { type FaultProxy, type Rule, startFaultProxy } from '../sandbox/fault-pr
 import { runBundle } from './bundle.js';
 import { freshSettings, type Settings } from './settings.js';
 
-/** The whole action where the evidence is bad, or does not meet the criteria. */
+/** The whole action with evidence that is bad, or does not meet the criteria. */
 
 const TAG = 'v6.0.7-stable-6.0-pacific-centos-stream8';
 const HTML = { 'content-type': 'text/html' };

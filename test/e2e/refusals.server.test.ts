@@ -181,7 +181,7 @@ describe('a registry', () => {
 describe('the target registry refuses the credentials', () => {
   test('evaluate-and-promote', async () => {
     const wrong = { 'target-username': 'promoter', 'target-password': 'wrong-password' };
-    // By needs, so that the criteria are met and the promotion gets that far.
+    // Evidence from needs, so that the criteria are met and the promotion gets that far.
     const { reference = '' } = valid['evaluate-and-promote'] ?? {};
     const needs = JSON.stringify({ [JOB]: { result: 'success', outputs: { reference } } });
     await refused(

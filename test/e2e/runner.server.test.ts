@@ -8,7 +8,7 @@ import { sandbox } from '../sandbox/current.js';
 import { type BundleRun, DISPATCH, runBundle } from './bundle.js';
 import { freshSettings, type Settings } from './settings.js';
 
-/** How the actions get on with what a runner gives them: files for results, a temporary folder, secrets, a ref. */
+/** How the actions use what a runner gives them: files for results, a temporary folder, secrets, a ref. */
 
 type Inputs = Readonly<Record<string, string>>;
 

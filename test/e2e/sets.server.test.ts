@@ -12,7 +12,7 @@ import { pushImage } from '../sandbox/images.js';
 import { type BundleRun, DISPATCH, runBundle } from './bundle.js';
 import { freshSettings, type Settings } from './settings.js';
 
-/** A set of three images, by the actions alone: found, published, read, reported to DLRN, promoted, rolled back. */
+/** A set of three images, with the actions alone: found, published, read, reported to DLRN, promoted, rolled back. */
 
 const JOB = `set-${Date.now()}`;
 const FLAVORS = ['octopus', 'pacific'] as const;
@@ -99,7 +99,7 @@ test('a set is tested and promoted as it was found', async () => {
   expect(consumed).toMatchObject({ reference, set: found.set, 'set-digest': set });
   expect(parse(await readFile(file, 'utf8'))).toMatchObject({ ceph_set: found.set, ceph_set_digest: set });
 
-  // A vote on the candidate alone is none on the set.
+  // A vote on the candidate alone is not a vote on the set.
   succeeded(await report(reference, ''));
   const waiting = succeeded(await evaluate({ set: found.set ?? '' }));
   expect(waiting.outputs).toMatchObject({ decision: 'wait' });
@@ -170,7 +170,7 @@ test('a build in Zuul counts for the set that its artifact names, and for no oth
     'zuul-tenant': 'rdo',
     'zuul-pipelines': 'periodic',
     set: found.set ?? '',
-    // A ledger of its own, which knows nothing of the tests before.
+    // A ledger of its own, without the records of the tests before.
     targets: `${sandbox().target.host}/${freshRepository()}`,
     server: (await freshSettings()).imageServer.server,
   };

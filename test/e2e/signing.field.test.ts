@@ -10,7 +10,7 @@ import { buildImage, pushImage } from '../sandbox/images.js';
 import { type BundleRun, DISPATCH, runBundle } from './bundle.js';
 import { freshSettings, type Settings } from './settings.js';
 
-/** What is promoted is signed by one action and believed by others, as the bundles do it. */
+/** One action signs what is promoted, and others verify it, with the bundles. */
 
 type Inputs = Readonly<Record<string, string>>;
 
@@ -54,7 +54,7 @@ const verify = (inputs: Inputs) =>
 const consume = (inputs: Inputs) =>
   runBundle('consume-ci-testing', { url: settings.directory.url, label: 'current-ceph', ...inputs });
 
-/** Proposes it to a repository that does not exist, which is looked for only once the signature was believed. */
+/** Proposes it to a repository that does not exist, which is contacted only after the signature was verified. */
 const propose = (inputs: Inputs) =>
   runBundle('propose-change', {
     url: settings.directory.url,

@@ -9,7 +9,7 @@ import { buildImage, pushImage } from '../sandbox/images.js';
 import { type BundleRun, DISPATCH, runBundle } from './bundle.js';
 import { freshSettings, type Settings } from './settings.js';
 
-/** What is looked after between promotions: the ledger, what is no longer needed, and silence. */
+/** Maintenance between promotions: the ledger, what is no longer needed, and silence. */
 
 type Inputs = Readonly<Record<string, string>>;
 
@@ -78,7 +78,7 @@ describe('verify-ledger', () => {
     expect(run.outputs).toEqual({ verified: 'false', records: '3', problem });
     expect(run.errors).toEqual([problem]);
     expect(run.status).toBe(1);
-    // It is anybody's next run that mends it.
+    // The next run repairs it, whoever starts it.
     await evaluate(references[2] ?? '');
     expect((await verify()).outputs).toMatchObject({ verified: 'true' });
   });
@@ -139,7 +139,7 @@ describe('prune-promotions', () => {
   test('deletes it if somebody who may do so dispatches', async () => {
     const run = await prune({ delete: 'true', 'allowed-actors': 'alice' }, DISPATCH);
     expect(run.errors).toEqual([]);
-    // Debian's registry deletes no tags, and is told of.
+    // Debian's registry deletes no tags, and a warning says so.
     expect(run.outputs).toEqual({ ...listed(), removed: `${settings.imageServer.server}/v1.0.1` });
     expect(run.log).toContain('the registry does not delete tags, or not for this account; delete it there');
     expect(await readdir(settings.directory.path)).not.toContain('v1.0.1');

@@ -48,7 +48,7 @@ function evaluate(inputs: Readonly<Record<string, string>>): Promise<BundleRun> 
     ...DISPATCH,
     GITHUB_SERVER_URL: forge.url,
     GITHUB_REPOSITORY: 'owner/ceph',
-    // As action.yml has it for a token that the workflow names.
+    // As in action.yml, for a token that the workflow names.
     'INPUT_GIT-TOKEN-IS-DEFAULT': 'false',
   });
 }

@@ -23,7 +23,7 @@ const LABEL = { kind: 'label', label: 'current-tripleo' } as const;
 const THIS = `${CANDIDATE.tag}@${CANDIDATE.digest}`;
 const OLDER = `v6.0.9-stable-6.0-pacific-centos-stream8-x86_64@sha256:${'9'.repeat(64)}`;
 
-/** What a DLRN without graphene says of GraphQL. */
+/** The answer of a DLRN without graphene to GraphQL. */
 const NO_GRAPHQL: Rule = { path: /graphql/, fault: { kind: 'answer', status: 501 } };
 
 const answered = (body: unknown) => ({ kind: 'answer' as const, status: 200, body: JSON.stringify(body) });
@@ -242,7 +242,7 @@ describe('what is read', () => {
     ]);
   });
 
-  /** Of twelve in a batch one has the hash. */
+  /** Of twelve rows in a batch, one has the hash. */
   function promotion(n: number) {
     const hash = n % 12 ? null : n.toString(16).padStart(32, '0');
     return { aggregate_hash: hash, promote_name: LABEL.label };

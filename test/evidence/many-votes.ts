@@ -20,7 +20,7 @@ export interface ManyVotes {
   readonly now: number;
 }
 
-/** Votes straight into a DLRN's database: posting them would take longer than all the rest. */
+/** Writes votes directly into a DLRN's database: posting them would take longer than all the rest. */
 export function insertVotes(python: string, database: string, { hashes, jobs, each = 1, notes, now }: ManyVotes): void {
   const votes = hashes.flatMap((hash, age) =>
     Array.from({ length: jobs * each }, (_, n) => [

@@ -9,7 +9,7 @@ import { freshImageDirectory, sandbox } from '../sandbox/current.js';
 import type { ImageDirectory } from '../sandbox/sandbox.js';
 import { readByRole } from './candidate-role.js';
 
-/** The role ceph_candidate, by the real ansible-playbook, from the sandbox's image server. */
+/** The role ceph_candidate, with the real ansible-playbook and the sandbox's image server. */
 
 const TAG = 'v6.0.7-stable-6.0-pacific-centos-stream8';
 let directory: ImageDirectory;

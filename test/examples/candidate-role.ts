@@ -15,7 +15,7 @@ export function readByRole(
   return runPlaybook([read, ...tasks], all, [], settings);
 }
 
-/** A label as whoever writes the directory can leave it. */
+/** A label as anyone who can write to the directory can leave it. */
 export async function leaveLabel(directory: ImageDirectory, label: string, tag: string, file?: object): Promise<void> {
   await writeFile(join(directory.path, `${label}.content`), tag);
   await symlink(`${label}.content`, join(directory.path, label));

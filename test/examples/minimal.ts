@@ -103,7 +103,7 @@ export interface Start {
   readonly inputs: Values;
   /** Undefined: that of the example. */
   readonly workflow?: string | undefined;
-  /** What its owner has changed in the example. */
+  /** The owner's changes to the example. */
   readonly edit?: ((text: string) => string) | undefined;
 }
 
@@ -143,7 +143,7 @@ export async function startGitea(
   return { status, log };
 }
 
-/** By act, which believes every forge to speak https: steps are told otherwise. */
+/** With act, which assumes https for every forge: the steps are given http. */
 const byAct: Engine = async (place, start) => {
   const { repository, vars, secrets, inputs } = start;
   const { folder } = await copyExample(place, start, start.edit);

@@ -43,7 +43,7 @@ async function promoteUpstream(image: string): Promise<string> {
       server: `git+${place.forge.url}/upstream/store`,
       'git-token': place.forge.token,
     },
-    // As action.yml has it for a token that the workflow names.
+    // As in action.yml, for a token that the workflow names.
     { ...DISPATCH, 'INPUT_GIT-TOKEN-IS-DEFAULT': 'false' },
   );
   expect(errors).toEqual([]);

@@ -53,12 +53,12 @@ const builds: object[] = [];
 beforeAll(async () => {
   work = await mkdtemp(path.join(tmpdir(), 'day-one-'));
   settings = await freshSettings();
-  // What Zuul pushes to the node: this project, and yours.
+  // The projects that Zuul pushes to the node: this one, and yours.
   for (const part of ['actions', 'dist', 'roles']) {
     await cp(path.join(projectRoot, part), path.join(work, ACTIONS, part), { recursive: true });
   }
   pin = await makeRepository(path.join(work, ACTIONS));
-  // Zuul has checked out a branch, which went on: only what is pinned can run.
+  // Zuul has checked out a branch, which has moved on: only what is pinned can run.
   const later = 'git rm --quiet -r dist && git -c user.name=x -c user.email=x@example.org commit --quiet -m later';
   execFileSync('sh', ['-c', later], { cwd: path.join(work, ACTIONS) });
   await cp(path.join(projectRoot, 'examples/zuul'), path.join(work, PROJECT), { recursive: true });
@@ -125,7 +125,7 @@ interface BuildSettings {
   /** What the jobs that this one depends on returned. */
   readonly parents?: object;
   readonly more?: Readonly<Record<string, unknown>>;
-  /** Run after the job's own playbook, with its success. */
+  /** Runs after the job's own playbook, with its result. */
   readonly postRun?: string;
   /** The store and the target, where they are not those of the other tests. */
   readonly at?: Settings;
@@ -348,7 +348,7 @@ test('a person holds an image and quarantines it, and then nobody forces it', as
       quarantine: [image],
     }),
   ]);
-  // Nobody forces it past that, and it stays where it is.
+  // Nobody can force it past that, and the label stays.
   merge({ 'force-tag': OLDER, 'force-confirm': OLDER, 'skip-jobs': SCENARIOS, ...reason });
   const refused = await decide();
   expect(refused.status).toBe(2);

@@ -107,7 +107,7 @@ test('the pre-run accepts a Node.js that is new enough, and otherwise names the 
   await rm(folder, { recursive: true });
 });
 
-/** podman as far as the example's own deployment asks for it: no container can run here. */
+/** A stand-in for podman, as far as the example's deployment uses it: no container can run here. */
 const PODMAN = `#!/bin/sh
 case "$1 $2" in
   'run --detach') case "$*" in *"daemon@sha256:"*) echo c1 ;; *) exit 125 ;; esac ;;

@@ -8,7 +8,7 @@ import { createHttp, defaultPolicy } from '../../src/http/policy.js';
 import { startTlsFront, type TlsFront } from '../registry/tls-front.js';
 import { sandbox } from '../sandbox/current.js';
 
-/** The client of the small APIs before a server whose certificate a company's own authority signed. */
+/** The client of the small APIs with a server whose certificate a company's own authority signed. */
 
 const silent = { debug: () => {}, info: () => {}, warning: () => {}, group: <T>(_: string, phase: () => T) => phase() };
 

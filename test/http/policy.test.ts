@@ -234,7 +234,7 @@ test.each([
   [{ 'retry-after': 'Thu, 01 Jan 1970 00:01:00 GMT' }, 50_000],
   [{ 'retry-after': 'Thu, 01 Jan 1970 00:00:00 GMT' }, 0],
   [{ 'retry-after': 'soon' }, undefined],
-  // By the server's own clock, which is an hour ahead of ours or behind it.
+  // By the server's clock, which is an hour ahead of ours or behind it.
   [{ 'retry-after': 'Thu, 01 Jan 1970 01:00:03 GMT', date: 'Thu, 01 Jan 1970 01:00:00 GMT' }, 3000],
   [{ 'retry-after': 'Wed, 31 Dec 1969 23:00:03 GMT', date: 'Wed, 31 Dec 1969 23:00:00 GMT' }, 3000],
   [{ 'retry-after': 'Thu, 01 Jan 1970 00:01:00 GMT', date: 'no date' }, 50_000],

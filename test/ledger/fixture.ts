@@ -112,7 +112,7 @@ export function chainOf(links: readonly (readonly [string, Changes?])[], key?: s
   return ledger;
 }
 
-/** A reader of records that are held here; it lists them, unless it is to be as over HTTP. */
+/** A reader of records in memory; it lists them, unless it has to behave as over HTTP. */
 export function readerOf(ledger: readonly (Buffer | undefined)[], { lists = true } = {}): LedgerReader {
   return {
     read: async (n) => ledger[n - 1],
@@ -120,7 +120,7 @@ export function readerOf(ledger: readonly (Buffer | undefined)[], { lists = true
   };
 }
 
-/** The record changed, as somebody would who can write files and has no key. */
+/** The record after a change by somebody who can write files and has no key. */
 export function forge(bytes: Buffer | undefined, change: Record<string, unknown>): Buffer {
   return Buffer.from(`${JSON.stringify({ ...JSON.parse(String(bytes)), ...change }, undefined, 2)}\n`);
 }

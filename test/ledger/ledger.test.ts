@@ -32,7 +32,7 @@ describe('the head', () => {
             return n <= length ? first : undefined;
           },
         };
-        // Every record is record 1, so that only the search is looked at here.
+        // Every record is record 1, so that only the search is tested here.
         const problem = await problemOf(readHead(reader, RULES));
         expect(problem).toBe(
           length <= 1 ? 'no problem' : `ledger record ${length} not trusted: it says that it is record 1`,

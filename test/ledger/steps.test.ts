@@ -15,7 +15,7 @@ function record(name: string, previous?: Candidate): LedgerRecord {
   return recordOf(name, 2, Buffer.from('x'), { targets: candidateTargets(TARGETS, image(name)), previous });
 }
 
-/** What readers find when a step was carried out. */
+/** What readers find after a step. */
 function after(visible: Visible, step: Step): Visible {
   const images = new Map(visible.images);
   const change = (repository: string, to: Partial<VisibleImage>) => {

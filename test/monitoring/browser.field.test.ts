@@ -62,7 +62,7 @@ const WAYS: readonly Way[] = [
   { width: 1280, colorScheme: 'light' },
 ];
 
-/** Opens all kinds of pages of a dashboard in all ways, and returns what is wrong with them. */
+/** Opens each kind of page of a dashboard in each width and scheme, and returns what is wrong. */
 async function complaintsOf(scene: Scene, hasOwnRecords = true): Promise<string[]> {
   const directory = await serve(scene);
   const names = [...renderFiles(scene.model, scene.histories).keys()].filter((name) => name.endsWith('.html'));
@@ -114,7 +114,7 @@ async function complaintsOfPage(url: string): Promise<string[]> {
   return complaints;
 }
 
-/** Nothing but what is wrong, which spares axe the details of all that is right. */
+/** Only what is wrong, which saves axe the details of what is right. */
 const AXE = `axe.run({ resultTypes: ['violations'], preload: false }).then(({ violations }) => violations)`;
 
 /** The names of all elements and attributes. */
@@ -202,7 +202,7 @@ test('screenshots are taken, and docs/images has those of every scene', async ()
   const docs = path.join(projectRoot, 'docs/images');
   const into = update ? docs : await mkdtemp(path.join(tmpdir(), 'screenshots-'));
   const all = Object.keys(SCENES);
-  // To take them all shows no more than to take those of one.
+  // The pages of one are enough: those of all would show the same.
   const taken = update ? all : ['regressed'];
   try {
     await takeScreenshots(browser, into, taken);
@@ -235,7 +235,7 @@ test('the feed is an Atom feed, whatever is in it', async () => {
   await page.close();
 });
 
-/** What RFC 4287 asks of a feed and of each entry (sections 4.1.1 and 4.1.2), as a browser's XML parser has it. */
+/** What RFC 4287 asks of a feed and of each entry (sections 4.1.1 and 4.1.2), as a browser's XML parser reads it. */
 const WRONG_WITH_FEED = `(text) => {
   const atom = 'http://www.w3.org/2005/Atom';
   const { documentElement: feed } = new DOMParser().parseFromString(text, 'application/xml');

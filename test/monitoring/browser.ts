@@ -1,6 +1,6 @@
 import { type Browser, chromium } from 'playwright-core';
 
-/** Chromium or Chrome, silent but for what it is told to open. */
+/** Chromium or Chrome, which contacts nothing but what it is told to open. */
 export function launchBrowser(executablePath: string): Promise<Browser> {
   return chromium.launch({
     executablePath,

@@ -149,7 +149,7 @@ test('a page of records is uploaded when it differs from the published one', asy
   data = JSON.stringify({ ...changed, 'record-pages': undefined });
   await run(newer);
   expect(uploads.slice(3)).toEqual([[first], [second, first]]);
-  // Record 20 is not trusted any more: the page that has it and those before it stays.
+  // Record 20 is no longer trusted: the page with it and those before it stays.
   await writeFile(path.join(directory.path, 'ledger/current-ceph/20.json'), '{}');
   await publish([branch], {
     upload: async (files) => void uploads.push([...files.keys()].filter((name) => name.startsWith('records'))),

@@ -12,7 +12,7 @@ import { CURRENT, freshScene, publish, run, type Scene, seen, tinyImage, type Wi
 
 /**
  * What artifact_promoter does for a label, in its order: it looks for the file and writes one only if there is none, with
- * content only if it is given some; then it removes the label and links it anew. If the link fails, it removes the label
+ * content only if it is given some; then it removes the label and links it again. If the link fails, it removes the label
  * again and links the old one. `between` runs where there is no label.
  */
 async function promoteAsRdo(

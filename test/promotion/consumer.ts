@@ -5,7 +5,7 @@ import { expect } from '@jest/globals';
 import { type Lane, NEW, type Start } from './lane.js';
 import { CURRENT, tinyImage } from './support.js';
 
-/** What a consumer of a lane finds, by plain HTTP, one thing after the other; throws where that is not an image. */
+/** What a consumer of a lane finds over plain HTTP, one thing after the other; throws if that is not an image. */
 export async function readAsConsumer({ scene, registryUrl, old, candidate }: Lane): Promise<string | undefined> {
   const { directory, targetRepository } = scene;
   const file = async (name: string) => (await get(`${directory.url}/${name}`))?.text;
@@ -50,7 +50,7 @@ async function get(url: string, method = 'GET'): Promise<{ text: string; digest:
   return { text, digest: response.headers['docker-content-digest'] };
 }
 
-/** Reads until it is told to stop; `stop` throws what any of its readings found wrong. */
+/** Reads until `stop` is called, which throws what any of its readings found wrong. */
 export function keepReading(lane: Lane, start: Start): { stop(): Promise<void> } {
   let reading = true;
   let seen = start !== 'nothing';

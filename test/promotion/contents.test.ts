@@ -7,7 +7,7 @@ import { type Manifest, OCI_INDEX, OCI_MANIFEST, parseManifest } from '../../src
 import { CURRENT, SOURCE } from '../ledger/fixture.js';
 import { createWorld, promotionIn } from './memory-world.js';
 
-/** What a ban covers of an image, however its index is made. */
+/** Which parts of an image a ban covers, however its index is made. */
 
 const CONFIG_TYPE = 'application/vnd.oci.image.config.v1+json';
 const shelf = new Map<string, Manifest>();

@@ -55,7 +55,7 @@ test('the SFTP connection breaks anywhere: the next run finishes', async () => {
   const through = { ...scene, directory: { ...scene.directory, server: portOf(scene.directory.server, proxy.port) } };
   const knownHosts = sshd.knownHosts.replace(`]:${sshd.port}`, `]:${proxy.port}`);
 
-  // Its minute of patience with a server that hangs up ends after a second, too.
+  // The minute of patience with a server that hangs up also ends after a second.
   const options = { knownHosts, clock: createFastClock() };
   await run(through, { candidate: await publish(scene, 'v0.0.1') }, options);
   const whole = proxy.connections[0]?.['to-server'] ?? 0;
@@ -88,7 +88,7 @@ testWithMounts('the disk is full: the label stays, and the next run finishes', a
     const candidate = await publish(scene, V2);
     const whole = await seen(scene);
     const kinds: string[] = [];
-    // The more is free, the further it gets.
+    // The more space is free, the further it gets.
     for (const free of [0, 1, 2, 3]) {
       const filler = join(path, 'filler');
       const blocks = Number(execFileSync('stat', ['-f', '-c', '%a', path], { encoding: 'utf8' }));
@@ -122,7 +122,7 @@ test('the user may not write the ledger: nothing is promoted, and a user who may
   chmodSync(folder, 0o555);
   let user = server;
   if (isRoot) {
-    // Permissions do not bind root: nobody logs in instead.
+    // Permissions do not stop root, so the user nobody logs in instead.
     user = server.replace(/\/\/[^@]*@/, '//nobody@');
     for (const one of [path, sandbox().imageServer.sshd.authorizedKeys]) {
       for (let above = dirname(one); above !== '/' && above !== tmpdir(); above = dirname(above)) {

@@ -15,7 +15,7 @@ export async function startLanes(): Promise<readonly [Lane, ...Lane[]]> {
   return [await startLane(), ...(await Promise.all(Array.from({ length: LANES - 1 }, startLane)))];
 }
 
-/** How many pieces a promotion that nobody interrupts sends to registries, and what it asks of the SFTP server. */
+/** How many pieces an uninterrupted promotion sends to registries, and what it requests from the SFTP server. */
 export interface Steps {
   readonly registry: number;
   readonly sftp: readonly string[];
@@ -62,7 +62,7 @@ export async function problemAt({ at, step }: Interruption, work: () => Promise<
   }
 }
 
-/** Everything that there is of a promotion, on both servers. */
+/** Everything that a promotion left on both servers. */
 export async function stateOf(lane: Lane) {
   const label = await readAsConsumer(lane);
   const { directory } = lane.scene;

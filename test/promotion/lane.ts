@@ -26,7 +26,7 @@ import {
 } from './support.js';
 import { keepTree, type Tree } from './tree.js';
 
-/** A promotion of two images, on servers of its own whose state can be put back. */
+/** A promotion of two images, on servers of its own whose state can be reset. */
 
 export const [OLD, NEW] = ['v1.0.1', 'v1.0.2'];
 const COMPANION = 'v2.33.4';
@@ -48,7 +48,7 @@ export interface Lane extends Stoppable {
   readonly old: Candidate;
   readonly candidate: Candidate;
   reset(start: Start): void;
-  /** Starts to promote the candidate in this process, as the action does; or what else is wished. */
+  /** Starts to promote the candidate in this process, as the action does, or another request. */
   promote(interruption?: Interruption, wish?: Wish): Promoting;
   /** Inputs for the action to promote the candidate in a process of its own. */
   readonly inputs: Readonly<Record<string, string>>;
@@ -79,7 +79,7 @@ export interface Watched {
   settled(): Promise<void>;
 }
 
-/** A run that stalls must not give up its wait for an answer. */
+/** A run that stalls must not stop waiting for an answer. */
 const LIMITS = { connectMs: 60_000, answerMs: 900_000 };
 
 export async function startLane(): Promise<Lane> {
@@ -219,9 +219,9 @@ function contentOf(folders: readonly string[]): string {
   };
   const withoutVarying = (text: string) => text.replace(VARYING, '…').replace(/\b[0-9a-f]{64}\b/g, stable);
   const lines = entries.map(({ name, link, content }) => {
-    // The state of a hash in the middle of an upload says no more than the upload's data.
+    // The state of a hash in the middle of an upload adds nothing to the upload's data.
     const shown = name.includes('/hashstates/') ? '' : content;
-    // Blobs lie in folders by the first two digits of their digests.
+    // Blobs are in folders named after the first two digits of their digests.
     return withoutVarying(`${name} ${link} ${shown}`).replace(/^(\S*\/sha256)\/[0-9a-f]{2}(?=[/ ])/, '$1');
   });
   return [...new Set(lines)].sort().join('\n');

@@ -183,7 +183,7 @@ export function promotionIn(world: World, nth: number, changes: Partial<Promotio
 
 export const TARGETS = ['quay.example/a/daemon', 'quay.example/b/daemon'];
 
-/** Another world in which all is as in this one. */
+/** A copy of this world. */
 export function copyOf(world: World, moving: string): World {
   const copy = createWorld([], moving);
   for (const one of ['files', 'tags', 'attached'] as const) {

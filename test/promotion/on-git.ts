@@ -66,7 +66,7 @@ export async function stateOf({ scene, repository }: GitScene) {
   };
 }
 
-/** Shows the files of a commit as they lie on disk, as a clone has them. */
+/** Lists the files of a commit as a clone has them on disk. */
 export function withCommit({ git }: Repository, commit: string, look: (path: string) => void): void {
   const path = mkdtempSync(join(tmpdir(), 'commit-'));
   const archive = `${path}.tar`;
@@ -90,7 +90,7 @@ export interface Loss {
 
 interface LosablePlace extends GitScene, Stoppable {
   readonly proxy: FaultProxy;
-  /** The registry's request that is lost, and who is told of it. */
+  /** The registry's request that is lost, and a callback for it. */
   readonly lostAt: { request: number; tell: () => void };
   readonly first: Candidate;
   readonly second: Candidate;
@@ -162,7 +162,7 @@ function promoteAndDie(
   );
 }
 
-/** Loses a server there, and sees that the next runs finish what was begun, or do it once. */
+/** Loses a server there, and checks that the next runs finish what was begun, or do it once. */
 export async function losesAndRecovers(
   forge: Forge,
   { at, step }: Loss,

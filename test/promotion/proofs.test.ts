@@ -328,7 +328,7 @@ test('a ledger that was cut while a target was down, and has grown since, stops 
   await runIn(world, '', { kind: 'quarantine', image: image('v1.0.2'), reason: 'evil' });
   world.files.delete(recordPath(CURRENT, 2));
   const others = { targets: parseTargets(TARGETS.filter((target) => target !== down)) };
-  // The other target is another's to write, who removed the proof there.
+  // Somebody else may write to the other target, and removed the proof there.
   for (const name of [...world.attached.keys()].filter((one) => !one.startsWith(down))) world.attached.delete(name);
   for (const reason of ['one', 'two']) {
     await runIn(world, '', { kind: 'hold', image: image('v1.0.1').tag, reason }, others);
@@ -343,7 +343,7 @@ test('a ledger that was cut while a target was down, and has grown since, stops 
 const back: Request = { kind: 'rollback', to: 'previous', reason: 'nobody asked for it' };
 
 describe('a whole record that somebody wrote into the store', () => {
-  /** Record 2: a force of v1.0.2 that nobody asked for, well-formed in all. */
+  /** Record 2: a force of v1.0.2 that nobody asked for, well-formed in every way. */
   async function forged(ledgerKey: string | undefined): Promise<World> {
     const world = newWorld();
     await runIn(world, 'v1.0.1', undefined, { ledgerKey });

@@ -51,7 +51,7 @@ async function outcomeOf(work: Promise<Outcome>): Promise<Outcome['decision'] | 
   }
 }
 
-/** So many rounds on one ledger. */
+/** This many rounds on one ledger. */
 export function testRace(rounds: number): void {
   beforeAll(async () => {
     home = await runDirectory();

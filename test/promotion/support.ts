@@ -82,14 +82,14 @@ export async function publish(scene: Scene, name: string, seed = name): Promise<
   return v.parse(candidateSchema, `${scene.source.host}/${scene.repository}:${name}@${image.digest}`);
 }
 
-/** What verify-ledger says of an image server; undefined if nothing is wrong. */
+/** What verify-ledger says about an image server; undefined if nothing is wrong. */
 export async function ledgerProblem({ directory }: Scene, registry: Registry): Promise<string | undefined> {
   const reader = httpReader(http, new URL(directory.url));
   const options = { label: CURRENT, ledgerKey: undefined, repositories: [] };
   return (await verifyPromotion({ reader, registry, ...options })).problem;
 }
 
-/** What the criteria say of whatever is asked. */
+/** The verdict of the criteria for every image. */
 export function verdict(says: Verdict): Promotion['evaluate'] {
   const criteria = parseCriteria(CRITERIA, 'current-ceph');
   return async (candidate) => {
@@ -186,7 +186,7 @@ export function promoteOn(scene: Scene, opened: Open, { with: changes = {}, ...a
   });
 }
 
-/** A ledger as it lies on disk. */
+/** A ledger's files on disk. */
 export function ledger({ directory }: Pick<Scene, 'directory'>): LedgerRecord[] {
   const folder = join(directory.path, 'ledger/current-ceph');
   const count = readdirSync(folder).length;
@@ -208,7 +208,7 @@ async function askRegistry({ url, login }: Place, method: string, path: string):
   return fetch(`${url}/v2/${path}`, { method, headers: { accept: MANIFEST, ...authorization } });
 }
 
-/** What a tag is on; undefined where there is no such tag. */
+/** The digest that a tag points at; undefined if there is no such tag. */
 export async function digestAt(place: Place, repository: string, tag: string): Promise<string | undefined> {
   const response = await askRegistry(place, 'HEAD', `${repository}/manifests/${tag}`);
   return response.headers.get('docker-content-digest') ?? undefined;
@@ -250,7 +250,7 @@ export async function seen(scene: Scene) {
   };
 }
 
-/** So many of all, as far from each other as can be, with the first and the last. */
+/** This many of all, as far apart as possible, with the first and the last. */
 export function evenly<T>(all: readonly T[], count: number): T[] {
   const wanted = Array.from({ length: count }, (_, index) => Math.round((index * (all.length - 1)) / (count - 1)));
   return all.filter((_, index) => wanted.includes(index));

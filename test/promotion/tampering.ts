@@ -15,7 +15,7 @@ import { createWorld, promotionIn, TARGETS, type World } from './memory-world.js
 /**
  * Whoever can write the store and has no right on the registries deletes, copies, swaps, truncates and restores its
  * files, between any two requests of any run. No run may then move a label or tag to an image that neither the newest
- * record that was proved at the targets nor its own decision stands for.
+ * record that was proved at the targets nor its own decision justifies.
  */
 
 type Tampering =
@@ -28,7 +28,7 @@ interface Run {
   readonly request: 'evaluate' | 'force' | 'rollback' | 'hold';
   readonly version: number;
   readonly red: boolean;
-  /** What happens before which request of the run. */
+  /** What happens, and before which request of the run. */
   readonly tampering: readonly (Tampering & { readonly before: number })[];
 }
 

@@ -47,7 +47,7 @@ export interface ForgeStandIn {
   readonly url: string;
   readonly token: string;
   readonly pulls: Pull[];
-  /** What the description does not allow. */
+  /** What the description forbids. */
   readonly violations: string[];
   /** `GET`, `POST` or `PATCH`, in order. */
   readonly requests: string[];

@@ -65,7 +65,7 @@ export interface GerritChange {
 
 /**
  * Gerrit: the hook for what is pushed, and its REST API over the same changes. Parameters, operators and fields of
- * requests are checked against test/data/forge-apis.json. Not checked, but as its documentation has it: what an answer
+ * requests are checked against test/data/forge-apis.json. Not checked, but as in its documentation: what an answer
  * holds (only what we read), and that an abandoned change keeps the message. Rights and the search index are not there.
  */
 export interface GerritStandIn {

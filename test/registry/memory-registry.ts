@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import { MEDIA_TYPES } from '../sandbox/images.js';
 
-/** A small registry in memory, any answer of which a test can replace: what real registries cannot be made to say. */
+/** A small registry in memory. A test can replace any answer with one that real registries cannot be made to give. */
 export interface MemoryRegistry {
   readonly host: string;
   readonly url: string;

@@ -8,8 +8,8 @@ import { buildMultiPlatform, pushImage } from '../sandbox/images.js';
 import { client, closeAll, copyOf, repository, tag } from './support.js';
 
 /**
- * What Quay does otherwise than the registries that can be had here, by its source (quay/quay, endpoints/v2, as of
- * August 2026) and not by a run of it: a real registry answers but where a rule is Quay's. Its tokens, which say when
+ * What Quay does differently from the registries that can run here, according to its source (quay/quay, endpoints/v2, as of
+ * August 2026) and not by a run of it: a real registry answers, except where a rule is Quay's. Its tokens, which say when
  * they end only inside, are those of token-server.ts.
  */
 
@@ -56,7 +56,7 @@ test('a tag that is immutable is a conflict, and is named', async () => {
 });
 
 test('a small blob is sent with the request that starts its upload', async () => {
-  /** As `start_blob_upload` has it (endpoints/v2/blob.py): a digest without a mount is an upload at once. */
+  /** As in `start_blob_upload` (endpoints/v2/blob.py): a digest without a mount is an upload at once. */
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = '', url = '' } = request;
     const body = await buffer(request);

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import type { Clock } from '../../src/base/clock.js';
 import { createRateLimit } from '../../src/registry/rate-limit.js';
 
-/** Time that stands still while anybody works, and else goes on to whoever wakes next. */
+/** Time that stands still while any task works, and otherwise jumps to the next wake-up. */
 function createTime(): Clock & { run(): Promise<void> } {
   let now = 0;
   const sleepers: { until: number; wake: () => void }[] = [];

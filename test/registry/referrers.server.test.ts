@@ -19,7 +19,7 @@ const image = buildMultiPlatform({ seed: 'signed' });
 const on = { referrers: true };
 const tagOf = (of: Content, suffix = '') => `${of.digest.replace(':', '-')}${suffix}`;
 
-/** A manifest that speaks about `subject`, with a blob of its own. */
+/** A manifest about `subject`, with a blob of its own. */
 function aboutIt(subject: Content, seed: string): Image {
   const base = buildImage({ layers: [buildLayer(seed, 50)] });
   const value = {

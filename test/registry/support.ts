@@ -25,7 +25,7 @@ export interface Lines extends Log {
   readonly lines: string[];
 }
 
-/** A log that keeps what it is told. */
+/** A log that keeps its lines. */
 export function createLines(): Lines {
   const lines: string[] = [];
   const keep = (line: string) => void lines.push(line);

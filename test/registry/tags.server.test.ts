@@ -115,7 +115,7 @@ describe('the distribution API', () => {
   test.each([
     ['relative', 25, 3, () => ''],
     ['absolute', 25, 3, (host: string) => host],
-    // distribution v3 goes on to an empty page where the last one was full: one more request shows that it is the end.
+    // After a full last page, distribution v3 links to an empty one: one more request shows that it is the end.
     ['relative, and the last page empty', 20, 4, () => ''],
   ])('Links are followed: %s', async (_, count, requests, base) => {
     const server = await standIn((url, host) => pageOf(tags.slice(0, count), url, base(host)));
@@ -283,7 +283,7 @@ describe("Quay's API", () => {
   });
 });
 
-/** Ten tags a page, and a Link wherever a page is full, as distribution v3 has it. */
+/** Ten tags a page, and a Link on each full page, as in distribution v3. */
 function pageOf(tags: readonly string[], url: URL, base: string): Answer {
   const last = url.searchParams.get('last') ?? '';
   const shown = tags.filter((tag) => tag > last).slice(0, 10);

@@ -4,7 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { basicAuthorization, type Certificate, type Login, type TokenIssuer } from '../sandbox/registry.js';
 
-/** Issues bearer tokens as the distribution project's specification has it. */
+/** Issues bearer tokens according to the distribution project's specification. */
 export interface TokenServer {
   readonly issuer: TokenIssuer;
   /** The scopes of each request so far. */

@@ -598,7 +598,7 @@ describe('a hold, its end, and a quarantine', () => {
     ],
   ]);
 
-  // Whoever deletes an image, or re-encodes it once more, must not be rid of its ban by that.
+  // Deleting an image, or encoding it again, must not remove its ban.
   test.each<[string, Request, readonly string[], Changes, 'holds' | 'quarantine', readonly string[]]>([
     [
       'a quarantine keeps what the hold covered',
@@ -628,7 +628,7 @@ describe('a hold, its end, and a quarantine', () => {
     expect(result).toMatchObject({ change: { quarantine: [{ digest: digestOf(V(1)) }] } });
   });
 
-  // Else whoever publishes candidates could turn a ban to another image, and publish the bad one again afterwards.
+  // Otherwise whoever publishes candidates could redirect a ban to another image, and publish the bad one again.
   test.each([
     ['hold', holding(3)],
     ['quarantine', quarantining(3)],

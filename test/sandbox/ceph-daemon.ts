@@ -64,7 +64,7 @@ async function copyDirectory(from: string, to: string): Promise<void> {
 
 /**
  * The image behind a tag. With -x86_64 or -aarch64 it is a manifest of that platform, else a manifest list of the
- * platforms that the listing has it for (always x86_64). Stable tags say in the label RELEASE what they begin with,
+ * platforms that the listing has for it (always x86_64). The label RELEASE of a stable tag says what the tag begins with,
  * other builds name a branch.
  */
 export function cephDaemonImage(tag: string): Image | ImageIndex {

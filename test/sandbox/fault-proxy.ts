@@ -67,7 +67,7 @@ export interface FaultProxyOptions {
   readonly delayMs?: number;
   /** Seed of the probabilities. */
   readonly seed?: number;
-  /** What the server behind is asked for in the place of a path with its query, as a server set up otherwise would do. */
+  /** Rewrites the path and query that the server behind gets, to imitate another configuration. */
   readonly path?: (path: string) => string;
   /** Is called at the n-th request (from 1) before anything is done with it, for instance to kill whoever asks. */
   readonly onRequest?: (n: number, request: LoggedRequest) => void | Promise<void>;

@@ -33,7 +33,7 @@ export interface Tools {
   readonly python: string;
 }
 
-/** Takes one line for a person to read. */
+/** Receives one line for a person to read. */
 export type Say = (line: string) => void;
 
 /** Programs built with go, by their names. */
@@ -91,7 +91,7 @@ const DEBIAN_PACKAGES = {
   curl: 'curl',
 } as const;
 
-/** Programs that do in the place of Debian's: Ubuntu has no package of chromium, and a forge's runners have Chrome. */
+/** Programs that can replace Debian's: Ubuntu has no package of chromium, and a forge's runners have Chrome. */
 const AS_GOOD: Readonly<Record<string, readonly string[]>> = { chromium: ['google-chrome', 'chromium'] };
 
 /**
@@ -145,7 +145,7 @@ printf 'root:x:0:\\nnogroup:x:65534:\\n' >etc/group
 printf 'root:*:19000::::::\\nsshd:*:19000::::::\\n' >etc/shadow
 chroot . /usr/sbin/sshd -V`;
 
-/** Finds what the sandbox needs and installs what is missing, after saying what and why. Quick where all is there. */
+/** Finds what the sandbox needs and installs what is missing, after saying what and why. Quick if nothing is missing. */
 export async function install(say: Say): Promise<Tools> {
   await mkdir(toolsHome, { recursive: true });
   const found = await findTools();

@@ -34,7 +34,7 @@ export interface QuayLike extends Stoppable {
   readonly image: string;
 }
 
-/** What both listings give at most. */
+/** The most that both listings give. */
 const PAGE = 100;
 const DEFAULT_REST_PAGE = 50;
 
@@ -59,7 +59,7 @@ export async function startQuayLike({ repository, rows, tokens = false }: QuayLi
     };
   }
 
-  /** `GET /v2/<repository>/tags/list`, which goes on by a token of Quay's own. */
+  /** `GET /v2/<repository>/tags/list`, which continues with a token of Quay's own. */
   function listByName(query: URLSearchParams): Answer {
     const names = [...new Set(rows.filter(isActive).map(({ name }) => name))].sort();
     const size = Math.min(Number(query.get('n') ?? PAGE), PAGE);

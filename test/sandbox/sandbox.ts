@@ -113,7 +113,7 @@ export async function startSandbox(say: Say, home?: string): Promise<Sandbox> {
   }
 }
 
-/** The data of the run before, without what is made anew: keys, configurations, DLRN's votes. */
+/** The data of the run before, without what is made again: keys, configurations, DLRN's votes. */
 async function homeDirectory(path: string): Promise<Stoppable & { readonly path: string }> {
   for (const name of ['sshd', 'web', 'dlrn']) await rm(join(path, name), { recursive: true, force: true });
   await mkdir(path, { recursive: true });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 /** Tag listings as no server here has them by itself: long ones, and in pages of any size. */
 
-/** So many tags, of which every `count / stable`-th is a stable one, half of them pacific's and half quincy's. */
+/** This many tags, of which every `count / stable`-th is stable, half of them pacific and half quincy. */
 export function manyTags(count: number, stable: number): readonly string[] {
   const every = count / stable;
   return Array.from({ length: count }, (_, n) => {
@@ -34,8 +34,8 @@ export function writeTags(
 }
 
 /**
- * For a proxy's `path`: a registry in front of which it stands lists at most so many tags a page, also where it is
- * asked for all. distribution has a setting for the most that it gives, and none for what it gives unasked.
+ * For a proxy's `path`: makes the registry behind it list at most this many tags a page, even if it is asked for all.
+ * distribution has a setting for the maximum, and none for the default.
  */
 export function tagsAPage(size: number): (path: string) => string {
   return (path) => {

@@ -15,7 +15,7 @@ export interface WebOptions {
   readonly root: string;
 }
 
-/** nginx over a directory, as an image server has it: plain files, symlinks followed, no listings. */
+/** nginx over a directory, like an image server: plain files, symlinks followed, no listings. */
 export async function startWeb({ tools, directory, root }: WebOptions): Promise<Web> {
   await mkdir(directory, { recursive: true });
   const server = await startServer({

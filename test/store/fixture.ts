@@ -75,7 +75,7 @@ export function candidateFile(tag: string, image = tag): CandidateFile {
   });
 }
 
-/** How it failed: a ServiceError's kind, or another error's name; and what it said. */
+/** How it failed: a ServiceError's kind, or another error's name; and its message. */
 export async function failure(work: Promise<unknown>): Promise<{ kind: string; message: string }> {
   try {
     await work;

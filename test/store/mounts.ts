@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from '@jest/globals';
 
-/** A test for those who may mount a file system of their own, which is then full at will: root, in most places. */
+/** A test that needs the right to mount a file system, to fill it on purpose: mostly root has it. */
 export const testWithMounts = mayMount() ? test : test.skip;
 
 export function mountTmpfs(path: string, size: string): void {

@@ -31,7 +31,7 @@ function refusing({ registry }: World, ...names: string[]): Promotion['registry'
   };
 }
 
-/** One promotion, where these registries refuse; then what is said of it. */
+/** One promotion with these registries refusing proofs, and then what is reported about it. */
 async function promotedWhere(...names: string[]) {
   const world = createWorld([image('v1.0.1')], movingTag(CURRENT));
   const promotion = promotionIn(world, 0, { registry: refusing(world, ...names) });

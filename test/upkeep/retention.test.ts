@@ -20,7 +20,7 @@ function candidateFile(name: string): CandidateFile {
   };
 }
 
-/** A ledger by what is promoted, one a day; of each but the first, the one before is the way back. */
+/** A ledger of these images, one a day; from each but the first, a rollback goes to the one before. */
 function ledgerOf(promoted: readonly string[], held: readonly string[]): LedgerRecord[] {
   return promoted.map((name, index) => {
     const before = promoted[index - 1];

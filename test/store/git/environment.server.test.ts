@@ -19,7 +19,7 @@ import {
   withGitStore,
 } from './support.js';
 
-/** What surrounds git on a runner: configuration, programs that it could ask, authorities, servers that never end. */
+/** Git's environment on a runner: configuration, helper programs, authorities, servers that never end. */
 
 const CURRENT = label('current-ceph');
 const V1 = candidateFile('v1');
@@ -126,7 +126,7 @@ describe("nothing of the runner's configuration is used", () => {
       return false;
     };
     expect(await appendWith({ environment })).toBe('won');
-    // With a token that is refused, nobody is asked for another.
+    // If a token is refused, no helper is asked for another.
     expect(await failure(appendWith({ environment, token: 'wrong' }))).toMatchObject({ kind: 'unauthorized' });
     expect(readdirSync(join(home, 'ran'))).toEqual([]);
     expect(new Set(headers)).toEqual(new Set([undefined]));

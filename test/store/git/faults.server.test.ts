@@ -59,7 +59,7 @@ async function failureOf(changes: Changes = {}, use: (store: Store) => Promise<u
   return { kind, message };
 }
 
-/** After the fault a next run promotes. */
+/** After the fault, the next run promotes. */
 async function goesOn(): Promise<void> {
   forge.fault = () => false;
   expect(await withGitStore(forge, repository, (store) => append(store))).toBe('won');
@@ -74,7 +74,7 @@ function writeHook(name: 'pre-receive' | 'update', script: string): string {
   return hook;
 }
 
-/** Fills a file system up to so many bytes, by a file that it returns. */
+/** Fills a file system except for this many bytes, with a file that it returns. */
 function leaveFree(path: string, bytes: number): string {
   const { bavail, bsize } = statfsSync(path);
   const file = join(path, 'filler');
@@ -428,7 +428,7 @@ describe('by SSH', () => {
   });
 });
 
-/** A key of nobody's. */
+/** A key that nobody has. */
 const OTHER_KEY = 'AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f';
 
 function readOrEmpty(file: string): string {

@@ -279,7 +279,7 @@ function decision(verdict: LastDecision['decision'], reason = 'all passed', minu
   };
 }
 
-/** Text that does not compress away, the same for the same seed. */
+/** Text that hardly compresses, the same for the same seed. */
 function randomText(length: number, seed: number): string {
   let state = seed;
   return Array.from({ length }, () => {

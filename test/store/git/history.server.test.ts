@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { label } from '../fixture.js';
 import { type Forge, freshRepository, type Repository, startForge, withGitStore } from './support.js';
 
-/** Whether a commit ever changed or removed a record: the newest state alone does not show it. */
+/** Finds a commit that changed or removed a record: the newest state alone does not show it. */
 
 const CURRENT = label('current-ceph');
 const record = (n: number) => Buffer.from(`{"id":"1/1/${n}"}\n`);

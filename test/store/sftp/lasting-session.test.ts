@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { createLastingSession } from '../../../src/store/sftp/lasting-session.js';
 import type { SftpSession } from '../../../src/store/sftp/session.js';
 
-/** A session that says its name, and ends when it is told to. */
+/** A session that gives its name, and ends on request. */
 function sessionNamed(name: string) {
   let ended = false;
   const no = async (): Promise<never> => {

@@ -5,7 +5,7 @@ export interface FaultyProxy {
   readonly port: number;
   /** Cuts both sides after the n-th chunk from now on has arrived, before its answer comes. */
   cutAfter(n: number): void;
-  /** Carries nothing any more, and says nothing. */
+  /** Stops passing anything on, without an error. */
   stall(): void;
   close(): void;
 }

@@ -239,7 +239,7 @@ describe('what a server cannot give', () => {
   test('a directory that we may not write to', async () => {
     const { server, path } = await freshImageDirectory();
     chmodSync(path, 0o555);
-    // Permissions do not bind root: nobody logs in instead.
+    // Permissions do not stop root, so the user nobody logs in instead.
     const url = isRoot ? server.replace(/\/\/[^@]*@/, '//nobody@') : server;
     if (isRoot) letOthersRead(sshd().authorizedKeys, path);
     const { kind, message } = await failure(withServer(url, (opened) => opened.writeArtifact(candidateFile('v1'))));

@@ -9,7 +9,7 @@ const pairs = {
 };
 const lines = (key: string) => key.trim().split('\n');
 
-/** What a key becomes in forms, shells, YAML and secret stores, and what it still means. */
+/** What forms, shells, YAML and secret stores do to a key, and what it still means. */
 const forms: Record<string, (key: string) => string> = {
   'as it is': (key) => key,
   'no final newline': (key) => key.trim(),

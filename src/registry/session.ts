@@ -98,7 +98,7 @@ export function createSession(parts: SessionParts): Session {
     return host;
   };
   const memory = createMemory();
-  return { access: (grants) => createAccess(parts, hostOf, memory, grants) };
+  return { access: (grants) => createAccess({ ...parts, hostOf, grants }, memory) };
 }
 
 async function newHost({ http, clock, plainHttp, ownCa }: SessionParts, registry: string): Promise<Host> {
@@ -113,79 +113,18 @@ async function newHost({ http, clock, plainHttp, ownCa }: SessionParts, registry
   };
 }
 
-function createAccess(
-  { http, clock, account, tokenHosts }: SessionParts,
-  hostOf: (registry: string) => Promise<Host>,
-  memory: Memory,
-  grants: readonly Grant[],
-): Access {
-  async function authorization(host: Host, repository: Repository, isAlone: boolean): Promise<string | undefined> {
-    const who = account(repository);
-    if (who.login !== undefined && 'registryToken' in who.login) return `Bearer ${who.login.registryToken}`;
-    const challenge = await challengeOf(http, host, who);
-    if (challenge?.scheme === 'bearer') {
-      if (who.login !== undefined) checkRealm(challenge, host, repository, tokenHosts);
-      const wanted = wantedFor(repository, host, grants, account, isAlone);
-      return `Bearer ${await host.tokens.get(challenge, wanted, who)}`;
-    }
-    // A registry that is open at /v2/ may still have private repositories, and hide them without a challenge.
-    return isPassword(who.login) ? basic(who.login) : undefined;
-  }
+/** What the requests of one access are sent with. */
+interface AccessParts extends SessionParts {
+  readonly hostOf: (registry: string) => Promise<Host>;
+  readonly grants: readonly Grant[];
+}
 
-  /** Sends a request, and repeats it with a login if the login was missing or was not accepted. */
-  async function exchange<R extends Answer>(request: RegistryRequest, send: Send<R>): Promise<R> {
-    const { repository } = request;
-    const host = await hostOf(repository.registry);
-    const url = urlOf(host, request);
-    const mayLogIn = request.anonymous !== true && url.origin === host.origin.origin;
-    const options = {
-      idempotent: request.once !== true,
-      optional: request.optional === true,
-      pace: host.rateLimits[request.kind],
-    };
-    const attempt = async (isAlone: boolean) => {
-      const said = mayLogIn ? await authorization(host, repository, isAlone) : undefined;
-      const headers = { ...request.headers, ...(said !== undefined && { authorization: said }) };
-      return { response: await send({ ...request, url, headers }, options), said };
-    };
-
-    let { response, said } = await attempt(host.isNarrow);
-    if (response.status === 401 && mayLogIn) {
-      const challenge = parseChallenge(response.headers['www-authenticate'] ?? '', url);
-      if (challenge === undefined || challenge.scheme === 'unknown') return response;
-      if (challenge.scheme === 'basic' && said?.startsWith('Basic ')) return response;
-      host.challenge = Promise.resolve(challenge);
-      if (request.challenged === 'return') return response;
-      if (challenge.scheme === 'bearer') learnScopes(host, repository, challenge, grants);
-      host.tokens.drop(said?.replace('Bearer ', '') ?? '');
-      await dropBody(response);
-      ({ response, said } = await attempt(host.isNarrow));
-    }
-    if (said?.startsWith('Bearer ') && isExpired(response)) {
-      // Some registries do not answer 401 when a token has expired.
-      host.tokens.drop(said.replace('Bearer ', ''));
-      await dropBody(response);
-      ({ response, said } = await attempt(host.isNarrow));
-    }
-    const isRefused = response.status === 401 || (response.status === 403 && typeof request.body !== 'function');
-    const isWide = said?.startsWith('Bearer ') && !host.isNarrow && grantsOn(grants, repository.registry).length > 1;
-    if (!isRefused || !isWide || !mayLogIn) return response;
-    // Some token servers give a token for only one of several scopes.
-    const alone = await attempt(true);
-    if (alone.response.status === 401 || alone.response.status === 403) {
-      await dropBody(alone.response);
-      return response;
-    }
-    host.isNarrow = true;
-    await dropBody(response);
-    return alone.response;
-  }
-
+function createAccess(parts: AccessParts, memory: Memory): Access {
+  const { http, clock, account, hostOf } = parts;
   const refused = async (request: RegistryRequest, answer: AnswerHead, body: Buffer): Promise<ServiceError> => {
     const host = await hostOf(request.repository.registry);
     return refusal(nameOf(request), urlOf(host, request), { ...answer, body }, account(request.repository));
   };
-
   return {
     async challenge(repository) {
       return challengeOf(http, await hostOf(repository.registry), account(repository));
@@ -196,7 +135,7 @@ function createAccess(
     memory,
 
     async send(request) {
-      const response = await exchange(request, http.send);
+      const response = await exchange(request, parts, http.send);
       if (isExpected(request, response)) return response;
       const body = readBody(response, MAX_ERROR_BYTES, ERROR_MS, nameOf(request));
       throw await refused(request, response, await body.catch(() => Buffer.alloc(0)));
@@ -204,13 +143,105 @@ function createAccess(
 
     async fetch(request) {
       const { maxBytes } = request;
-      const response = await exchange(request, (sent, options) => http.sendForBytes(sent, { ...options, maxBytes }));
+      const send: Send<BytesResponse> = (sent, options) => http.sendForBytes(sent, { ...options, maxBytes });
+      const response = await exchange(request, parts, send);
       if (isExpected(request, response)) return response;
       throw await refused(request, response, response.bytes);
     },
 
     refusal: (request, answer) => refused(request, answer, answer.bytes),
   };
+}
+
+/** An answer, and the authorization that its request had. */
+interface Attempt<R> {
+  readonly response: R;
+  readonly said: string | undefined;
+}
+
+/** Sends a request, and repeats it with a login if the login was missing or was not accepted. */
+async function exchange<R extends Answer>(request: RegistryRequest, parts: AccessParts, send: Send<R>): Promise<R> {
+  const { repository } = request;
+  const host = await parts.hostOf(repository.registry);
+  const url = urlOf(host, request);
+  const mayLogIn = request.anonymous !== true && url.origin === host.origin.origin;
+  const options = {
+    idempotent: request.once !== true,
+    optional: request.optional === true,
+    pace: host.rateLimits[request.kind],
+  };
+  const ask = async (isAlone: boolean): Promise<Attempt<R>> => {
+    const said = mayLogIn ? await authorization(repository, host, parts, isAlone) : undefined;
+    const headers = { ...request.headers, ...(said !== undefined && { authorization: said }) };
+    return { response: await send({ ...request, url, headers }, options), said };
+  };
+  const askAgain = async ({ response, said }: Attempt<R>): Promise<Attempt<R>> => {
+    host.tokens.drop(said?.replace('Bearer ', '') ?? '');
+    await dropBody(response);
+    return ask(host.isNarrow);
+  };
+
+  let attempt = await ask(host.isNarrow);
+  if (attempt.response.status === 401 && mayLogIn) {
+    if (!learnChallenge(attempt, url, request, host, parts)) return attempt.response;
+    attempt = await askAgain(attempt);
+  }
+  // Some registries do not answer 401 when a token has expired.
+  if (attempt.said?.startsWith('Bearer ') && isExpired(attempt.response)) attempt = await askAgain(attempt);
+  if (!mayLogIn || !mayBeTooWide(attempt, request, host, parts)) return attempt.response;
+  const alone = await ask(true);
+  const isBetter = alone.response.status !== 401 && alone.response.status !== 403;
+  if (isBetter) host.isNarrow = true;
+  const [kept, left] = isBetter ? [alone, attempt] : [attempt, alone];
+  await dropBody(left.response);
+  return kept.response;
+}
+
+async function authorization(
+  repository: Repository,
+  host: Host,
+  { http, account, tokenHosts, grants }: AccessParts,
+  isAlone: boolean,
+): Promise<string | undefined> {
+  const who = account(repository);
+  if (who.login !== undefined && 'registryToken' in who.login) return `Bearer ${who.login.registryToken}`;
+  const challenge = await challengeOf(http, host, who);
+  if (challenge?.scheme === 'bearer') {
+    if (who.login !== undefined) checkRealm(challenge, host, repository, tokenHosts);
+    const wanted = wantedFor(repository, host, grants, account, isAlone);
+    return `Bearer ${await host.tokens.get(challenge, wanted, who)}`;
+  }
+  // A registry that is open at /v2/ may still have private repositories, and hide them without a challenge.
+  return isPassword(who.login) ? basic(who.login) : undefined;
+}
+
+/** Learns from a 401 how the registry wants a login. False if it is of no use to ask again. */
+function learnChallenge(
+  { response, said }: Attempt<Answer>,
+  url: URL,
+  { repository, challenged }: RegistryRequest,
+  host: Host,
+  { grants }: AccessParts,
+): boolean {
+  const challenge = parseChallenge(response.headers['www-authenticate'] ?? '', url);
+  if (challenge === undefined || challenge.scheme === 'unknown') return false;
+  if (challenge.scheme === 'basic' && said?.startsWith('Basic ')) return false;
+  host.challenge = Promise.resolve(challenge);
+  if (challenged === 'return') return false;
+  if (challenge.scheme === 'bearer') learnScopes(host, repository, challenge, grants);
+  return true;
+}
+
+/** True for a refusal of a token for several scopes: some token servers give a token for only one of them. */
+function mayBeTooWide(
+  { response: { status }, said }: Attempt<Answer>,
+  { repository, body }: RegistryRequest,
+  { isNarrow }: Host,
+  { grants }: AccessParts,
+): boolean {
+  const isRefused = status === 401 || (status === 403 && typeof body !== 'function');
+  const isWide = !isNarrow && grantsOn(grants, repository.registry).length > 1;
+  return isRefused && isWide && said?.startsWith('Bearer ') === true;
 }
 
 type Answer = AnswerHead & Partial<Pick<HttpResponse, 'body'> & Pick<BytesResponse, 'bytes'>>;

@@ -16,7 +16,7 @@ import {
   urlSchema,
   withDefault,
 } from '../runner/inputs.js';
-import { isInGit, storeSchema } from '../store/server-url.js';
+import { isInGit, storeSchema } from '../store/address.js';
 import { type Check, checkSetup, explainSetup, type Setup } from '../upkeep/setup.js';
 import {
   type ActionInputs,

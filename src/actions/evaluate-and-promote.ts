@@ -32,7 +32,7 @@ import {
   urlSchema,
   withDefault,
 } from '../runner/inputs.js';
-import { formatStore, storeSchema } from '../store/server-url.js';
+import { formatStore, storeSchema } from '../store/address.js';
 import type { Store } from '../store/store.js';
 import { unseenStore } from '../store/unseen-store.js';
 import { type CandidateSettings, readCandidateInput, sourceRepository } from './shared/candidate-input.js';

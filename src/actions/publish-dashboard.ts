@@ -30,7 +30,7 @@ import {
   urlSchema,
   withDefault,
 } from '../runner/inputs.js';
-import { formatStore, isInGit, type StoreAddress, storeSchema } from '../store/server-url.js';
+import { formatStore, isInGit, type StoreAddress, storeSchema } from '../store/address.js';
 import type { Store } from '../store/store.js';
 import { caInput } from './shared/ca-input.js';
 import { dlrnFrom, dlrnInputs } from './shared/dlrn-inputs.js';

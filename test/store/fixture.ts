@@ -9,7 +9,7 @@ import { createHttp, defaultPolicy } from '../../src/http/policy.js';
 import { candidateLabelSchema, type Label, labelSchema } from '../../src/ledger/names.js';
 import type { CandidateFile } from '../../src/store/candidate-file.js';
 import { candidateFileSchema } from '../../src/store/candidate-file.js';
-import { serverSchema } from '../../src/store/server-url.js';
+import { serverSchema } from '../../src/store/sftp/address.js';
 import { openSftpStore, type SftpStoreOptions } from '../../src/store/sftp/sftp-store.js';
 import type { Store } from '../../src/store/store.js';
 import { sandbox } from '../sandbox/current.js';

@@ -7,7 +7,7 @@ import { ServiceError } from '../../src/base/errors.js';
 import { imageSet, setDigest } from '../../src/candidate/image-set.js';
 import { formatCandidate } from '../../src/candidate/reference.js';
 import { type PublishOptions, publishCandidate } from '../../src/store/publish.js';
-import { formatServer, type ServerAddress, serverSchema } from '../../src/store/server-url.js';
+import { formatServer, type ServerAddress, serverSchema } from '../../src/store/sftp/address.js';
 import { connectSftp, type SftpSession } from '../../src/store/sftp/session.js';
 import { createSftpStore } from '../../src/store/sftp/sftp-store.js';
 import { findKnownHost, type KnownHost } from '../../src/store/ssh/host-keys.js';

@@ -13,12 +13,12 @@ import {
   textSchema,
   urlSchema,
 } from '../../runner/inputs.js';
+import { isInGit, type StoreAddress, storeSchema } from '../../store/address.js';
 import { formatGitAddress, type GitAddress, isLoopback } from '../../store/git/address.js';
 import type { BranchOptions } from '../../store/git/branch.js';
 import { openGitStore } from '../../store/git/git-store.js';
 import { httpReader } from '../../store/http-reader.js';
 import type { StoreReader } from '../../store/reader.js';
-import { isInGit, type StoreAddress, storeSchema } from '../../store/server-url.js';
 import { openSftpStore } from '../../store/sftp/sftp-store.js';
 import type { Store } from '../../store/store.js';
 import type { caInput } from './ca-input.js';

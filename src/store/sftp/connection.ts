@@ -2,9 +2,9 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import type { Client, ConnectConfig } from 'ssh2';
 import { errorLine, oneLine, ServiceError } from '../../base/errors.js';
 import { networkErrorLine } from '../../base/network-errors.js';
-import { formatServer, type ServerAddress } from '../server-url.js';
 import { hostKeyProblem, type KnownHost, keyType } from '../ssh/host-keys.js';
 import type { PrivateKey } from '../ssh/private-key.js';
+import { formatServer, type ServerAddress } from './address.js';
 
 /** The key or agent that logs in to the server. */
 export type Identity = { readonly privateKey: PrivateKey } | { readonly agentSocket: string };

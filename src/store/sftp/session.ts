@@ -1,7 +1,7 @@
 import type { FileEntryWithStats, SFTPWrapper, Stats } from 'ssh2';
 import * as v from 'valibot';
 import { errorLine, oneLine, ServiceError } from '../../base/errors.js';
-import { formatServer, type ServerAddress } from '../server-url.js';
+import { formatServer, type ServerAddress } from './address.js';
 import { type Connection, type Done, logIn, quoted, type SftpOptions } from './connection.js';
 
 /** An entry on the server. Links are not followed. */

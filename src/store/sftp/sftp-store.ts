@@ -2,10 +2,10 @@ import type { Clock } from '../../base/clock.js';
 import { ServiceError, UserError } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import { backoffMs } from '../../http/policy.js';
-import { formatServer, type ServerAddress } from '../server-url.js';
 import { findKnownHost } from '../ssh/host-keys.js';
 import { readPrivateKey } from '../ssh/private-key.js';
 import type { Store } from '../store.js';
+import { formatServer, type ServerAddress } from './address.js';
 import {
   listArtifacts,
   listLinks,

@@ -4,7 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ServiceError, UserError } from '../../base/errors.js';
 import { makeTemporary } from '../../base/temporary.js';
-import type { ServerAddress } from '../server-url.js';
+
+/** An SSH server. */
+interface SshServer {
+  /** A name or address in lower case; IPv6 without brackets. */
+  readonly host: string;
+  readonly port: number;
+}
 
 /** The known_hosts lines of one host. Keys are in SSH's wire format (RFC 4253, section 6.6). */
 export interface KnownHost {
@@ -22,7 +28,7 @@ const FILE = 'known_hosts';
  * Asks `ssh-keygen -F` for the lines about the server, since OpenSSH knows patterns, hashed names and markers best. Like
  * ssh, it takes the host's keys for port 22 if there are none for the port itself.
  */
-export async function findKnownHost(knownHosts: string, server: ServerAddress): Promise<KnownHost> {
+export async function findKnownHost(knownHosts: string, server: SshServer): Promise<KnownHost> {
   const name = server.port === 22 ? server.host : `[${server.host}]:${server.port}`;
   if (knownHosts.trim() === '') {
     throw new UserError(`no host keys are known: ${name} needs a line such as: ${name} ssh-ed25519 AAAA…`, {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
+import { formatStore, isInGit, storeSchema } from '../../../src/store/address.js';
 import { formatGitAddress, gitAddressSchema } from '../../../src/store/git/address.js';
-import { formatStore, isInGit, storeSchema } from '../../../src/store/server-url.js';
 
 describe('the address of a store in git', () => {
   test.each([

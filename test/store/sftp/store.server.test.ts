@@ -23,7 +23,7 @@ import { type Tag, tagSchema } from '../../../src/candidate/reference.js';
 import { type Label, previousLabel } from '../../../src/ledger/names.js';
 import { httpReader } from '../../../src/store/http-reader.js';
 import type { LastDecision } from '../../../src/store/last-decision.js';
-import { serverSchema } from '../../../src/store/server-url.js';
+import { serverSchema } from '../../../src/store/sftp/address.js';
 import { connectSftp } from '../../../src/store/sftp/session.js';
 import { createSftpStore } from '../../../src/store/sftp/sftp-store.js';
 import { findKnownHost } from '../../../src/store/ssh/host-keys.js';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
-import { formatServer, serverSchema } from '../../src/store/server-url.js';
+import { formatServer, serverSchema } from '../../../src/store/sftp/address.js';
 
 describe('a server', () => {
   test.each([

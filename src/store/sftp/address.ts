@@ -1,6 +1,5 @@
 import { isIPv6 } from 'node:net';
 import * as v from 'valibot';
-import { formatGitAddress, type GitAddress, gitAddressSchema, isGitAddress } from './git/address.js';
 
 /** A directory on an SSH server: `sftp://user@host[:port]/absolute/dir`. */
 export interface ServerAddress {
@@ -75,23 +74,6 @@ export const serverSchema = v.pipe(
     return NEVER;
   }),
 );
-
-/** The address of a store: on an SFTP server, or in a branch of a git repository. */
-export type StoreAddress = ServerAddress | GitAddress;
-
-/** A store's address, parsed to a StoreAddress. */
-export const storeSchema: v.GenericSchema<string, StoreAddress> = v.lazy((text) =>
-  typeof text === 'string' && isGitAddress(text) ? gitAddressSchema : serverSchema,
-);
-
-/** The address as a user writes it, for people. */
-export function formatStore(address: StoreAddress): string {
-  return isInGit(address) ? formatGitAddress(address) : formatServer(address);
-}
-
-export function isInGit(address: StoreAddress): address is GitAddress {
-  return 'branch' in address;
-}
 
 /** The server as its URL, for people. */
 export function formatServer({ user, host, port, directory }: ServerAddress): string {

@@ -76,8 +76,8 @@ async function openDirectly(origin: string, trust: Trust, opened: (dispatcher: D
   return { requests: client, uploads: openPool(trust), goodbyes: 0 };
 }
 
-/** Loopback hosts never use a proxy, as in Go. */
-function hasProxy({ protocol, hostname }: URL): boolean {
+/** True if the environment names a proxy for this kind of URL. Loopback hosts never use one, as in Go. */
+export function hasProxy({ protocol, hostname }: URL): boolean {
   const name = protocol === 'https:' ? 'https_proxy' : 'http_proxy';
   return !isLoopback(hostname) && (process.env[name] || process.env[name.toUpperCase()] || '') !== '';
 }

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { errorLine, UserError } from './errors.js';
 
 /**
- * Creates a directory whose name begins with `prefix`, with these files in it, by name. It is the caller's to remove.
+ * Creates a directory whose name begins with `prefix`, with these files in it, by name. The caller removes it.
  */
 export async function makeTemporary(
   parent: string,

@@ -133,7 +133,7 @@ type RecordFile = v.InferOutput<typeof ledgerRecordSchema>;
 /** In bytes. The decision record makes up most of a record. */
 export const MAX_RECORD = 4 * 1024 * 1024;
 
-/** A value, or the problem with it, and the way out if it is not to restore the ledger. */
+/** A value, or the problem with it, and the way out unless that is to restore the ledger. */
 export type Checked<T> = { readonly value: T } | { readonly problem: string; readonly hint?: Hint };
 
 /** A parsed record and its seal. */

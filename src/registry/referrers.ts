@@ -74,7 +74,7 @@ const DEFINITE: ReadonlySet<ServiceErrorKind> = new Set([
   'too-large',
 ]);
 
-/** Errors of a registry that may miss the image that a referrer is about. */
+/** Errors of a registry that may lack the image that a referrer is about. */
 const NEEDS_IMAGE: ReadonlySet<ServiceErrorKind> = new Set(['not-found', 'bad-answer']);
 
 const entrySchema = v.looseObject(descriptorSchema.entries);

@@ -104,11 +104,11 @@ export function foreignLedger({ where, promotedLabel }: StoreNames): RightsProbl
   );
 }
 
-/** The problem with a server on which the owner of a ledger cannot be told. */
+/** The problem with a server on which the owner of a ledger cannot be determined. */
 export function unknownOwner({ where, promotedLabel }: StoreNames): RightsProblem {
   return warning(
-    `${where}: the server lets nobody set a file's mode, so it cannot be told whether ledger/${promotedLabel} belongs to ` +
-      'this account: look who owns it',
+    `${where}: the server lets nobody set a file's mode, so it is not known whether ledger/${promotedLabel} belongs to ` +
+      'this account: check who owns it',
   );
 }
 

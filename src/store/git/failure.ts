@@ -89,7 +89,7 @@ export function readFailure(stderr: string): GitFailure {
 const LOST_RACE =
   /^(?:cannot lock ref|failed to update ref|failed to lock|reference already exists|incorrect old value)/i;
 
-/** Git's words if a branch `a` and a branch `a/b` would be needed at once. No other attempt helps. */
+/** Git's words if a branch `a` and a branch `a/b` would be needed at once. Another attempt does not help. */
 const IN_THE_WAY = /'refs\/heads\/([^']+)' exists; cannot create/;
 
 /**
@@ -101,7 +101,7 @@ export function readRefusedPush(stdout: string, stderr: string): 'moved' | GitFa
   if (reason === '') return readFailure(stderr);
   const [, inTheWay] = IN_THE_WAY.exec(stderr) ?? [];
   if (inTheWay !== undefined) {
-    const line = `the branch ${oneLine(inTheWay, 200)} is there, and git has no branch of this name beside it: name another branch`;
+    const line = `the branch ${oneLine(inTheWay, 200)} exists, and git cannot have a branch of this name beside it: name another branch`;
     return { kind: 'conflict', line };
   }
   if (remotely === undefined || LOST_RACE.test(reason)) return 'moved';

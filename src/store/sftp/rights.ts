@@ -64,8 +64,8 @@ function directoriesAbove(path: string): string[] {
 
 /**
  * True if a file or directory belongs to the account of this session. SFTP does not name that account, but only an
- * owner may set a mode. So the mode is set to its own value. Undefined if the server lets nobody set a mode, not even of
- * what is not there.
+ * owner may set a mode. So the mode is set to its own value. Undefined if the server lets nobody set a mode, not even that
+ * of a path that does not exist.
  */
 async function isOwner(session: SftpSession, path: string, { mode }: FileRights): Promise<boolean | undefined> {
   const isRefused = async (of: string) => {

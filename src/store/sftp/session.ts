@@ -166,7 +166,7 @@ function createRequests(sftp: SFTPWrapper, { call }: Connection, server: ServerA
     return says('server-error', 'it failed, and the server does not say why (a quota?)');
   }
 
-  /** The state of the disk; undefined if the server does not tell it. */
+  /** The state of the disk; undefined if the server does not say. */
   async function readDisk(): Promise<Disk | undefined> {
     try {
       return await call('statvfs', (done: Done<Disk>) => sftp.ext_openssh_statvfs(server.directory, done));
@@ -229,7 +229,7 @@ function change(
   { send }: Requests,
 ): Pick<SftpSession, 'makeDirectory' | 'symlink' | 'hardLink' | 'rename' | 'remove' | 'setMode'> {
   // Servers with OpenSSH's extensions also read a symlink's two paths in OpenSSH's order (its PROTOCOL, section 4.1).
-  // ssh2 sends them so only to a server that is called OpenSSH.
+  // ssh2 does so only for a server that is called OpenSSH.
   const inOrder = Reflect.get(sftp, '_isOpenSSH') === true;
   return {
     makeDirectory: (path) =>

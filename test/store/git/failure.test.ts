@@ -157,7 +157,7 @@ describe('a push that was refused', () => {
       "remote: error: cannot lock ref 'refs/heads/b': 'refs/heads/b/x' exists; cannot create 'refs/heads/b'        \n";
     expect(readRefusedPush(ref('[remote rejected] (failed to update ref)'), stderr)).toEqual({
       kind: 'conflict',
-      line: 'the branch b/x is there, and git has no branch of this name beside it: name another branch',
+      line: 'the branch b/x exists, and git cannot have a branch of this name beside it: name another branch',
     });
   });
 

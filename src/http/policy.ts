@@ -42,7 +42,7 @@ const FEW_ATTEMPTS = 3;
 const CONNECT_ATTEMPTS = 5;
 
 export interface Http {
-  /** Sends a request, with retries where it is `idempotent`. Returns every status that is not worth a retry. */
+  /** Sends a request, with retries if it is `idempotent`. Returns every status that is not worth a retry. */
   send(request: HttpRequest, options: SendOptions): Promise<HttpResponse>;
   /** Sends a request and reads its whole body, of at most `maxBytes`. */
   sendForBytes(request: HttpRequest, options: BodyOptions): Promise<BytesResponse>;

@@ -113,7 +113,7 @@ async function newHost({ http, clock, plainHttp, ownCa }: SessionParts, registry
   };
 }
 
-/** What the requests of one access are sent with. */
+/** What the requests of one access need. */
 interface AccessParts extends SessionParts {
   readonly hostOf: (registry: string) => Promise<Host>;
   readonly grants: readonly Grant[];
@@ -215,7 +215,7 @@ async function authorization(
   return isPassword(who.login) ? basic(who.login) : undefined;
 }
 
-/** Learns from a 401 how the registry wants a login. False if it is of no use to ask again. */
+/** Learns from a 401 how the registry wants a login. False if asking again is of no use. */
 function learnChallenge(
   { response, said }: Attempt<Answer>,
   url: URL,

@@ -146,7 +146,7 @@ describeAsRoot('the image server as the page sets it up', () => {
     // Without its label nothing says which account publishes.
     await bash(`mv ${root}/ceph/master/ceph-ci-testing ${root}/label; chown --recursive ${names.publisher} ${made}`);
     const candidate = await publish(scene, 'v1.0.2');
-    await expect(run(scene, { candidate }, promoter)).rejects.toThrow(/current-ceph: belongs to a different account/);
+    await expect(run(scene, { candidate }, promoter)).rejects.toThrow(/current-ceph: belongs to another account/);
     await bash(`mv ${root}/label ${root}/ceph/master/ceph-ci-testing; chown --recursive ${names.promoter} ${made}`);
     expect(await seen(scene)).toMatchObject({ label: 'v1.0.1' });
   });

@@ -15,7 +15,7 @@ export async function smallApis(log: Log, settings: ParsedInputs<typeof caInput>
 }
 
 /**
- * Requests that may need a proxy go the way of those to registries. The runner's HTTP client opens a tunnel also for
+ * Requests that may need a proxy use the transport for registries. The runner's HTTP client opens a tunnel even for
  * http, which proxies refuse, and does not understand `*.` in NO_PROXY.
  */
 function transportFor(ca: string | undefined): Transport {

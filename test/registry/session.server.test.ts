@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { freshRepository, sandbox } from '../sandbox/current.js';
 import { type FaultProxy, startFaultProxy } from '../sandbox/fault-proxy.js';
@@ -81,9 +82,12 @@ describe('bearer tokens', () => {
   });
 
   test('one that ends early, in the middle of a copy', async () => {
-    tokens.lifetime = { real: 2, said: 3600 };
+    tokens.lifetime = { real: 5, said: 3600 };
     await front.stop();
-    front = await startFaultProxy({ upstream: server.url, delayMs: 400 });
+    const onRequest = async (n: number) => {
+      if (n === 10) await setTimeout(6000);
+    };
+    front = await startFaultProxy({ upstream: server.url, onRequest });
     const [slowFrom, slowTo] = [from, to].map((name) => `${front.host}/${path(name)}`);
     await client({ login }).copy([copyOf(slowFrom ?? '', image, slowTo ?? '')], plain);
     expect(tokens.asked.length).toBeGreaterThan(1);

@@ -41,6 +41,7 @@ import { smallApis } from './shared/http.js';
 import { excludeList, leaveManagedImages, releaseSchema } from './shared/managed-images.js';
 import { noticeInputs, noticeSilence, sendNotice } from './shared/notice-inputs.js';
 import {
+  describeFailure,
   describeOutcome,
   describeRegressed,
   formatOutputs,
@@ -145,14 +146,16 @@ export const action = defineAction({
       const line = describeOutcome(outcome, label, dryRun);
       const regressed = describeRegressed(promoted);
       if (regressed !== undefined) runner.log.warning(regressed);
-      if (line.isUnmet && settings['if-criteria-unmet'] === 'warn') runner.log.warning(line.text);
+      const saysAll = regressed !== undefined && outcome.decision === 'unchanged';
+      if (line.isUnmet && !saysAll && settings['if-criteria-unmet'] === 'warn') runner.log.warning(line.text);
       const notices = [decisionNotice(outcome, label), regressed, noticeSilence(promoted, settings)];
       await sendNotice(settings, runner, http, [...start, ...notices]);
       await writeReport(outcome, settings, runner);
       return {
         outputs: formatOutputs(promoted, settings.targets, dryRun),
         summary: summarizePromotion(promoted, dryRun, placesOf(settings), runner.context),
-        ...(line.isUnmet && settings['if-criteria-unmet'] === 'error' && { failure: line.text }),
+        ...(line.isUnmet &&
+          settings['if-criteria-unmet'] === 'error' && { failure: describeFailure(promoted, label, dryRun) }),
       };
     } catch (error) {
       await sendNotice(settings, runner, http, [...start, errorNotice(error, label)]);

@@ -165,6 +165,7 @@ function settingOf(promotion: Promotion, asked: Asked, remains: Remains | undefi
 /** Answers the rules' questions by reading the servers. */
 function factsOf(promotion: Promotion, { request, candidate }: Asked, head: Head | undefined): Facts {
   const { store, registry, label, log } = promotion;
+  const told = new Set<string>();
   const history: History = async (isWanted) => head && (await findBack(ledgerOf(store, label), head.record, isWanted));
   return {
     history,
@@ -174,7 +175,10 @@ function factsOf(promotion: Promotion, { request, candidate }: Asked, head: Head
       const report = await promotion.evaluate(image, tested);
       // The promoted image is evaluated as well as the candidate, but only the deciding evaluation is logged.
       const isPromoted = image.digest === head?.record.candidate.digest && image.digest !== candidate?.digest;
-      if (!isPromoted) for (const { text, tone } of explain(report)) log.info(text, tone);
+      // A candidate that is promoted already is evaluated as both.
+      if (!isPromoted && !told.has(report.candidate))
+        for (const { text, tone } of explain(report)) log.info(text, tone);
+      told.add(report.candidate);
       return report;
     },
     resolve: async (repository, tag) => (await registry.repository(repository).resolve(tag))?.digest,

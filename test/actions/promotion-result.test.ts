@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
 import {
+  describeFailure,
   describeOutcome,
   describeRegressed,
   formatOutputs,
@@ -66,4 +67,14 @@ test('what is promoted and fails is an output and a line: which image, which job
   const first = { ...before, previous: undefined };
   expect(describeRegressed({ ...promoted, before: first })).toMatch(/; there is no earlier image to roll back to$/);
   expect(describeRegressed({ ...promoted, outcome })).toBeUndefined();
+
+  const failed = (decision: Outcome['decision']) =>
+    describeFailure({ ...promoted, outcome: { ...told, decision } }, 'current-ceph', false);
+  const says = `${reference('v2')}, which is promoted, has regressed: deploy fails since `;
+  expect(failed('unchanged')).toMatch(`current-ceph: ${says}`);
+  expect(failed('wait')).toMatch(`current-ceph: wait: ${outcome.reason}; besides, ${says}`);
+  expect(failed('rollback')).toBe(`current-ceph: rollback: ${outcome.reason}`);
+  expect(describeFailure({ ...promoted, outcome: { ...outcome, decision: 'reject' } }, 'current-ceph', false)).toBe(
+    `current-ceph: reject: ${outcome.reason}`,
+  );
 });

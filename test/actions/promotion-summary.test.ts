@@ -233,6 +233,11 @@ test('a regression names the jobs that failed', () => {
   expect(rowsOf(summary).Regressed).toMatch(/v1@[0-9a-f]{12}…, .*regressed: deploy fails since 2026-11-24T01:00:00Z/);
 });
 
+test('an image that is promoted already is not told how it would be promoted', () => {
+  const outcome = { decision: 'unchanged', candidate: image('v1'), report: reportOn(image('v1'), ['deploy']) } as const;
+  expect(summaryOf(undefined, outcome)).not.toContain('would promote if');
+});
+
 test('a regression says how to go back', () => {
   const regression = { jobs: [{ job: 'deploy', since: null, url: null }] } as unknown as NonNullable<
     Outcome['regression']

@@ -54,11 +54,13 @@ beforeAll(async () => {
 const START = 'gh workflow run promotion.yml -R storage/promotion -f branch=master';
 
 describe('in the log and in the summary', () => {
-  test.each<[string, () => Promise<BundleRun>, readonly (string | RegExp)[]]>([
+  // The last column is the one line that a red run ends with; a green run has none.
+  test.each<[string, () => Promise<BundleRun>, readonly (string | RegExp)[], RegExp | undefined]>([
     [
       'what is promoted has regressed',
       () => run(OLD, 'failure', { 'if-criteria-unmet': 'error' }),
       [`${OLD} is promoted, and has regressed`, /has regressed: ovb fails since/, `${START} -f rollback-to=previous`],
+      /^current-ceph: .* has regressed: ovb fails since .*; to roll back to .*, dispatch with rollback-to: previous$/,
     ],
     [
       'one job blocks',
@@ -68,6 +70,7 @@ describe('in the log and in the summary', () => {
         'would promote if ovb passed',
         `${START} -f force-tag=${NEXT} -f force-confirm=${NEXT} -f skip-jobs=ovb -f force-reason=WHY`,
       ],
+      /^current-ceph: reject: ovb failed on this image$/,
     ],
     [
       'promotion is frozen',
@@ -76,11 +79,13 @@ describe('in the log and in the summary', () => {
         'frozen: the criteria are met, but promotion is frozen: the release',
         'whoever set the input `freeze` has to clear it',
       ],
+      undefined,
     ],
     [
       'a registry is down',
       () => run(NEXT, 'success', { targets: `${settings.target}\n127.0.0.1:1/ceph/daemon` }),
       ['no server listens at 127.0.0.1:1 (ECONNREFUSED)', 'check the input targets'],
+      /listens at .*; check the input targets$/,
     ],
     [
       'the key is a wrong one',
@@ -91,6 +96,7 @@ describe('in the log and in the summary', () => {
         });
       },
       ['refuses the private key', /authorized_keys must have the line: ssh-ed25519 AAAA/, 'ssh-private-key'],
+      /refuses the private key for user .* check the input ssh-private-key/,
     ],
     [
       'the ledger is not trusted',
@@ -99,9 +105,13 @@ describe('in the log and in the summary', () => {
         return run(NEXT, 'success');
       },
       ['ledger record 3 not trusted: it is missing, and record 9 is there', 'the input restore-to of verify-ledger'],
+      /^ledger record 3 not trusted: /,
     ],
-  ])('%s', async (_, work, expected) => {
-    const { log, summary } = await work();
+  ])('%s', async (_, work, expected, line) => {
+    const { log, summary, errors } = await work();
+    expect(errors).toEqual(line === undefined ? [] : [expect.stringMatching(line)]);
+    // The evaluation is told once.
+    expect(log.match(/^criteria current-ceph, sha256/gm)?.length ?? 1).toBe(1);
     for (const text of expected) {
       for (const place of [log, summary])
         expect(place).toEqual(expect.stringMatching(text instanceof RegExp ? text : literal(text)));

@@ -72,6 +72,23 @@ export function describeRegressed({ outcome: { regression }, before }: Promoted)
   return `${describeRegression(before, regression)}; ${way}`;
 }
 
+/**
+ * The one line of a run that fails because something is unmet: what is promoted matters more than that nothing changed.
+ */
+export function describeFailure(promoted: Promoted, label: string, dryRun: boolean): string {
+  const { text } = describeOutcome(promoted.outcome, label, dryRun);
+  const regressed = describeRegressed(promoted);
+  switch (promoted.outcome.decision) {
+    case 'unchanged':
+      return regressed === undefined ? text : `${label}: ${regressed}`;
+    case 'wait':
+    case 'reject':
+      return regressed === undefined ? text : `${text}; besides, ${regressed}`;
+    default:
+      return text;
+  }
+}
+
 /** The decision for the dashboard, decided now. `signer` is who signed what is promoted; undefined: nobody did. */
 export function lastDecision(
   { outcome, before, record, withoutReferrers }: Promoted,

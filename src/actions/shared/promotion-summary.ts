@@ -40,7 +40,8 @@ export function summarizePromotion(
   const { outcome, record, before } = promoted;
   const done = record !== undefined && record !== before ? record : undefined;
   const rows = done === undefined ? undecidedRows(promoted, places) : doneRows(done, promoted, dryRun, places);
-  const evidence = outcome.report && explainMarkdown(outcome.report, { isPromoted: done !== undefined });
+  const isPromoted = done !== undefined || record?.candidate.digest === outcome.candidate.digest;
+  const evidence = outcome.report && explainMarkdown(outcome.report, { isPromoted });
   return [
     `## ${plain(shortened(headline(promoted, places.label, dryRun)))}`,
     '',

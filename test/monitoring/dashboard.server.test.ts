@@ -168,7 +168,7 @@ describe('refuses', () => {
         { ...down, branch: 'a/b' },
         { ...down, branch: 'a-b' },
       ],
-      'would have one page',
+      'would share one page',
     ],
   ])('%s', async (_, branches, message) => {
     expect(await failure(publish(branches))).toEqual({ kind: 'UserError', message: expect.stringContaining(message) });
@@ -208,7 +208,7 @@ describe('input branches', () => {
     ['master sftp://host/a', 'names no user'],
     ['master https://host/a ftp://host/dlrn', 'is not an http or https URL'],
     ['master https://host/a https://host/dlrn more', 'is not a branch and a URL'],
-    ['master https://user:password@host/a', 'without credentials'],
+    ['master https://user:password@host/a', 'has credentials in it'],
   ])('%j is refused', (text, message) => {
     expect(() => parse(text)).toThrow(message);
   });

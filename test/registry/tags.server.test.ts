@@ -251,7 +251,7 @@ describe("Quay's API", () => {
     });
     const found = await client({ log }).repository(repository(server.name)).listTags({ listing: 'auto' });
     expect(found).toMatchObject({ listing: 'distribution', narrowed: false, tags: [{ name: 't1' }, { name: 't2' }] });
-    expect(log.lines).toContainEqual(expect.stringMatching(/Quay's API lists no tags; listing by the distribution/));
+    expect(log.lines).toContainEqual(expect.stringMatching(/Quay's API lists no tags; listing with the distribution/));
     await expect(list(server.name, { listing: 'quay' })).rejects.toMatchObject({
       kind: 'unsupported',
       hint: 'distribution-listing',

@@ -275,7 +275,7 @@ describe('one clear line, and nothing lost, where', () => {
     repository.git('update-ref', 'refs/heads/promotions/old', 'HEAD');
     expect(await failure(withGitStore(forge, repository, (store) => append(store)))).toEqual({
       kind: 'conflict',
-      message: expect.stringContaining('the branch promotions/old is there'),
+      message: expect.stringContaining('the branch promotions/old exists'),
     });
   });
 

@@ -39,15 +39,28 @@ const agent = new Agent({ keepAlive: true });
 
 /** The answer to a GET or HEAD; undefined where there is no such thing. */
 async function get(url: string, method = 'GET'): Promise<{ text: string; digest: unknown } | undefined> {
-  const asking = request(url, { method, agent, headers: { accept: 'application/vnd.oci.image.manifest.v1+json' } });
-  asking.end();
-  const [response]: IncomingMessage[] = await once(asking, 'response');
-  if (response === undefined) throw new Error('no response');
+  const response = await ask(url, method);
   let text = '';
   for await (const chunk of response) text += chunk;
   if (response.statusCode === 404) return undefined;
   if (response.statusCode !== 200) throw new Error(`${url} answered ${response.statusCode}`);
   return { text, digest: response.headers['docker-content-digest'] };
+}
+
+async function ask(url: string, method: string): Promise<IncomingMessage> {
+  const asking = request(url, { method, agent, headers: { accept: 'application/vnd.oci.image.manifest.v1+json' } });
+  asking.end();
+  try {
+    const [response]: IncomingMessage[] = await once(asking, 'response');
+    if (response === undefined) throw new Error('no response');
+    return response;
+  } catch (error) {
+    // A server may close an idle connection in the moment in which it is used again.
+    if (asking.reusedSocket && error instanceof Error && 'code' in error && error.code === 'ECONNRESET') {
+      return ask(url, method);
+    }
+    throw error;
+  }
 }
 
 /** Reads until `stop` is called, which throws what any of its readings found wrong. */

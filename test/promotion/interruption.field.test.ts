@@ -46,10 +46,11 @@ test.each<Start>(['nothing', 'an earlier promotion'])(
     const recovered = await killAt(lanes, start, killsOf({ registry, sftp }));
 
     const process = await rehearseProcess(start);
-    // A process has to log in, and then looks at the directory.
+    // A process has to log in, and then looks at the directory. In how many pieces a request arrives depends on how
+    // busy the machine is.
     const all = ['stat', ...sftp];
-    expect({ registry: process.registry, sftp: [...process.sftp].sort() }).toEqual({ registry, sftp: all.sort() });
-    for (const [at, count] of [['registry', registry] as const, ['sftp', all.length] as const]) {
+    expect([...process.sftp].sort()).toEqual(all.sort());
+    for (const [at, count] of [['registry', process.registry] as const, ['sftp', all.length] as const]) {
       expect(await killProcess(start, evenly(steps(at, count), lanes.length), recovered)).toEqual([]);
     }
   },

@@ -12,8 +12,8 @@ export interface StepProxy extends Stoppable {
   watch(): () => Promise<void>;
 }
 
-/** How long a server may take to answer somebody who is gone. */
-const LAST_ANSWER_MS = 100;
+/** How long a server may take to answer somebody who is gone. On a busy machine it acts late, and a request that was cut gets no answer. */
+const LAST_ANSWER_MS = 2000;
 
 /** `onStep` is called for each piece that a client sends, and says whether it is passed on. */
 export async function startStepProxy(toPort: number, onStep: () => Promise<boolean>): Promise<StepProxy> {

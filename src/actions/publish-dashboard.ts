@@ -9,13 +9,7 @@ import { jobNameSchema } from '../criteria/job-result.js';
 import { dlrnEvidence } from '../evidence/dlrn.js';
 import type { Http } from '../http/policy.js';
 import { candidateLabelSchema, promotedLabelSchema } from '../ledger/names.js';
-import {
-  branchWords,
-  DATA_FILE,
-  MAX_DATA_BYTES,
-  type PublishOptions,
-  publishDashboard,
-} from '../monitoring/dashboard.js';
+import type { PublishOptions } from '../monitoring/dashboard.js';
 import { type NightlyHistory, readNightlyJobs } from '../monitoring/nightly.js';
 import type { Branch } from '../monitoring/read-branch.js';
 import { defineAction } from '../runner/action.js';
@@ -151,6 +145,8 @@ export const action = defineAction({
     const dryRun = inputs['dry-run'];
     const http = await smallApis(log, inputs);
     const open = storesFrom(inputs, log);
+    // Loaded only here, since no other action needs the pages.
+    const { branchWords, publishDashboard } = await import('../monitoring/dashboard.js');
     const model = await publishDashboard({
       branches: inputs.branches.map((line) => branchFrom(line, inputs, http, log)),
       settings: {
@@ -225,9 +221,9 @@ function published(
   open: OpenStore,
 ): Pick<PublishOptions, 'readBefore' | 'upload'> {
   if (server === undefined)
-    return { readBefore: () => readFile(path.join(output, DATA_FILE), 'utf8'), upload: undefined };
+    return { readBefore: (name) => readFile(path.join(output, name), 'utf8'), upload: undefined };
   return {
-    readBefore: () => open(server, (there) => there.readPage(DATA_FILE, MAX_DATA_BYTES)),
+    readBefore: (name, maxBytes) => open(server, (there) => there.readPage(name, maxBytes)),
     upload: (files) =>
       open(server, async (there) => {
         for (const [name, text] of files) await there.writePage(name, text);

@@ -19,8 +19,8 @@ import { type Recorded, renderRecordPages } from './record-pages.js';
 import { type DashboardSettings, summarize } from './summarize.js';
 import { relativeWords, seconds } from './words.js';
 
-export const DATA_FILE = 'data.json';
-export const MAX_DATA_BYTES = 16 * 1024 * 1024;
+const DATA_FILE = 'data.json';
+const MAX_DATA_BYTES = 16 * 1024 * 1024;
 
 /** The dashboard's files by their names; the records of `recorded` get pages. */
 export function renderFiles(model: DashboardModel, recorded: readonly Recorded[]): ReadonlyMap<string, string> {
@@ -51,8 +51,8 @@ export interface PublishOptions {
   readonly branches: readonly Branch[];
   readonly settings: DashboardSettings;
   readonly readNightly: () => Promise<NightlyHistory[]>;
-  /** Reads the previous run's data.json, which has the start of each problem; undefined if there is none. */
-  readonly readBefore: () => Promise<string | undefined>;
+  /** Reads a file that the previous run published; undefined if there is none. */
+  readonly readBefore: (name: string, maxBytes: number) => Promise<string | undefined>;
   /** The directory to write to; it is created if it is missing. */
   readonly output: string;
   /** Only read and render. */
@@ -108,10 +108,10 @@ function changedFiles(
   return new Map([...files].filter(([name, text]) => !isPublished(name, text)));
 }
 
-/** The previous run's dashboard. Without it, all problems count as new. */
+/** The previous run's dashboard, which has the start of each problem. Without it, all problems count as new. */
 async function modelBefore(read: PublishOptions['readBefore'], log: Log): Promise<DashboardModel | undefined> {
   try {
-    const json = await read();
+    const json = await read(DATA_FILE, MAX_DATA_BYTES);
     return json === undefined ? undefined : v.parse(dashboardSchema, JSON.parse(json));
   } catch (error) {
     log.debug(`the dashboard of the run before: ${errorLine(error)}`);

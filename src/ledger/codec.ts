@@ -1,6 +1,6 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import * as v from 'valibot';
-import type { Hint } from '../base/errors.js';
+import { type Hint, ServiceError } from '../base/errors.js';
 import { runUrlSchema, timestampSchema, tryParse } from '../base/schema.js';
 import { companionsOf, MAX_COMPANIONS } from '../candidate/image-set.js';
 import {
@@ -164,11 +164,15 @@ export function parseRecord(bytes: Uint8Array): Checked<ReadRecord> {
 /**
  * The canonical bytes of a record, sealed by an HMAC if there is a key.
  *
- * @throws an Error if the record does not fit its schema, which would be a bug in this program.
+ * @throws a ServiceError if no store would read so large a record; an Error if it does not fit its schema, which would
+ * be a bug in this program.
  */
 export function formatRecord(record: LedgerRecord, key: string | undefined): Buffer {
   const file = v.parse(ledgerRecordSchema, toFile(record));
-  return canonical(key === undefined ? file : { ...file, hmac: hmacOf(file, key) });
+  const bytes = canonical(key === undefined ? file : { ...file, hmac: hmacOf(file, key) });
+  if (bytes.length <= MAX_RECORD) return bytes;
+  const what = `ledger record ${record.n} of ${record.label}`;
+  throw new ServiceError('too-large', `${what}: has ${bytes.length} bytes, over ${MAX_RECORD}`);
 }
 
 /** Returns the problem with a record's seal, if there is one. */

@@ -123,4 +123,12 @@ describe('a record', () => {
   test('that does not fit its schema is not written', () => {
     expect(() => formatRecord({ ...recordOf('v1'), n: 0 }, undefined)).toThrow();
   });
+
+  test('that no store would read is not written', () => {
+    const many = Array.from({ length: 20_000 }, (_, n) => `job-${n}-${'x'.repeat(200)}`);
+    const forced = recordOf('v1', 1, undefined, { kind: 'forced', skippedJobs: many });
+    expect(() => formatRecord(forced, undefined)).toThrow(
+      /^ledger record 1 of current-ceph: has \d+ bytes, over 4194304$/,
+    );
+  });
 });

@@ -32,13 +32,6 @@ export async function appendRecord(
   n: number,
   bytes: Uint8Array,
 ): Promise<'won' | 'lost'> {
-  const name = recordPath(label, n);
-  if (bytes.length > MAX_RECORD) {
-    throw new ServiceError(
-      'too-large',
-      `${changes.branch.where}/${name}: a record of ${bytes.length} bytes, over ${MAX_RECORD}`,
-    );
-  }
   try {
     await changes.add(writeRecord(changes.branch, label, n, bytes));
     await changes.push();

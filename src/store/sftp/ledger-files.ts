@@ -30,12 +30,6 @@ export async function appendRecord(
   id: string,
 ): Promise<'won' | 'lost'> {
   const name = recordPath(label, n);
-  if (bytes.length > MAX_RECORD) {
-    throw new ServiceError(
-      'too-large',
-      `${directory.where}/${name}: a record of ${bytes.length} bytes, over ${MAX_RECORD}`,
-    );
-  }
   await refuseHole(directory, label, n);
   await makeDirectories(directory, ['ledger', `ledger/${label}`]);
   let failure: unknown;

@@ -166,7 +166,7 @@ describe('selection', () => {
   });
 });
 
-describe('many tags', () => {
+describe('20,000 tags', () => {
   const series = ['3.0', '3.1', '3.2', '4.0', '5.0', '6.0', '7.0', '8.0'];
   const flavors = ['jewel', 'luminous', 'mimic', 'nautilus', 'octopus', 'pacific', 'quincy', 'reef'];
   const tags = Array.from({ length: 20_000 }, (_, index) => {
@@ -188,12 +188,11 @@ describe('many tags', () => {
         return scheme.read(tag);
       },
     };
-    const some = tags.slice(0, 2000);
-    expect(selectCandidate(listed(some), { ...rest, scheme: counting }).kind).toBe('chosen');
-    expect(read).toBe(some.length);
+    expect(selectCandidate(listed(tags), { ...rest, scheme: counting }).kind).toBe('chosen');
+    expect(read).toBe(tags.length);
   });
 
-  test('take little memory, if they are 20,000', () => {
+  test('take little memory', () => {
     setFlagsFromString('--expose-gc');
     const collect: () => void = runInNewContext('gc');
     const heap = () => {

@@ -541,30 +541,30 @@ describe('nobody can make a record too large by reporting often', () => {
   const criteria = 'current-ceph: {required: [a, b], trusted-users: [ciuser]}';
 
   test.each<[string, Verdict, JobResult[]]>([
-    ['votes that count', 'promote', flood(2000, (n) => passed('a', { ...long, ...ago(n % 700) }))],
+    ['votes that count', 'promote', flood(14_000, (n) => passed('a', { ...long, ...ago(n % 5000) }))],
     [
       'alternating ones',
       'reject',
-      flood(2000, (n) => result('a', n % 2 ? 'success' : 'failure', { ...long, ...ago(n) })),
+      flood(14_000, (n) => result('a', n % 2 ? 'success' : 'failure', { ...long, ...ago(n) })),
     ],
     [
       'by users who are not trusted',
       'promote',
-      flood(1000, (n) => failed('a', { ...long, user: `mallory-${n}`, ...ago(n) })),
+      flood(8000, (n) => failed('a', { ...long, user: `mallory-${n}`, ...ago(n) })),
     ],
-    ['on other images', 'promote', flood(1000, (n) => failed('a', { candidate: { tag: tagOf(`v${n}`) } }))],
-    ['of one tag without a digest', 'wait', flood(1000, (n) => failed('a', { ...long, ...BARE_TAG, ...ago(n) }))],
-    ['at times that cannot be', 'wait', flood(1000, (n) => failed('a', { ...long, timestamp: -1 - n }))],
-    ['that run', 'wait', flood(1000, (n) => result('a', 'running', { ...long, ...ago(n) }))],
+    ['on other images', 'promote', flood(8000, (n) => failed('a', { candidate: { tag: tagOf(`v${n}`) } }))],
+    ['of one tag without a digest', 'wait', flood(8000, (n) => failed('a', { ...long, ...BARE_TAG, ...ago(n) }))],
+    ['at times that cannot be', 'wait', flood(8000, (n) => failed('a', { ...long, timestamp: -1 - n }))],
+    ['that run', 'wait', flood(8000, (n) => result('a', 'running', { ...long, ...ago(n) }))],
     [
       'in another set',
       'wait',
-      flood(1000, (n) => failed('a', { ...long, 'set-digest': `sha256:${'5'.repeat(64)}` as Digest, ...ago(n) })),
+      flood(8000, (n) => failed('a', { ...long, 'set-digest': `sha256:${'5'.repeat(64)}` as Digest, ...ago(n) })),
     ],
     [
       'on many hashes',
       'promote',
-      flood(1000, (n) => passed('a', { ...long, 'aggregate-hash': `${n}`, ...ago(9000 + n) })),
+      flood(4000, (n) => passed('a', { ...long, 'aggregate-hash': `${n}`, ...ago(9000 + n) })),
     ],
   ])('%s', (_, verdict, votes) => {
     const record = decide(criteria, [passed('a'), passed('b'), ...votes]);

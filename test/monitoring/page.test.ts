@@ -240,7 +240,7 @@ test('branches that need somebody come first, the rest in their order', () => {
 });
 
 test('no time is relative, because the page is read later than it is written', () => {
-  for (const name of Object.keys(SCENES).filter((name) => name !== 'thousand')) {
+  for (const name of Object.keys(SCENES)) {
     const { model, histories } = sceneOf(name);
     for (const [file, text] of renderFiles(model, histories)) {
       expect([

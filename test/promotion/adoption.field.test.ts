@@ -51,7 +51,7 @@ test('an adoption that is killed at any step is finished by the next runs', asyn
   if (first === undefined) throw new Error('no lane');
   first.reset(START);
   const sftp = await first.promote(undefined, adoptionIn(first)).ended;
-  const registry = first.sent();
+  const registry = first.sent().pieces;
   const steps = (at: Interruption['at'], count: number) =>
     Array.from({ length: count }, (_, index): Interruption => ({ at, step: index + 1 }));
   const places = [...steps('registry', registry), ...steps('sftp', sftp.length)].values();

@@ -15,9 +15,9 @@ export async function startLanes(): Promise<readonly [Lane, ...Lane[]]> {
   return [await startLane(), ...(await Promise.all(Array.from({ length: LANES - 1 }, startLane)))];
 }
 
-/** How many pieces an uninterrupted promotion sends to registries, and what it requests from the SFTP server. */
+/** What a promotion that nobody interrupts sends to registries, and asks of the SFTP server. */
 export interface Steps {
-  readonly registry: number;
+  readonly registry: ReturnType<Lane['sent']>;
   readonly sftp: readonly string[];
 }
 
@@ -105,9 +105,9 @@ async function finishes(lane: Lane, start: Start): Promise<void> {
 
 /** All places at which a promotion can be killed. */
 export function killsOf({ registry, sftp }: Steps): Interruption[] {
-  expect(registry).toBeGreaterThan(15);
+  expect(registry.pieces).toBeGreaterThan(15);
   expect(sftp.length).toBeGreaterThan(50);
-  return [...steps('registry', registry), ...steps('sftp', sftp.length)];
+  return [...steps('registry', registry.pieces), ...steps('sftp', sftp.length)];
 }
 
 /** Kills a promotion before each of these steps, in this process, while consumers read. What the kills left, each once. */

@@ -54,8 +54,11 @@ export interface Lane extends Stoppable {
   readonly inputs: Readonly<Record<string, string>>;
   /** Watches what such a process sends to registries. */
   watch(interruption?: Interruption): Watched;
-  /** How many pieces the newest promotion sent to registries. */
-  sent(): number;
+  /**
+   * How many requests the newest promotion sent to registries, and in how many pieces: a body that follows its head at
+   * once may be in the same piece.
+   */
+  sent(): { readonly requests: number; readonly pieces: number };
   /** All that is on both servers, as one text: the same whenever the same was done, by whichever run. */
   state(): string;
 }
@@ -86,12 +89,13 @@ export async function startLane(): Promise<Lane> {
   const { tools, source, imageServer } = sandbox();
   const home = await runDirectory();
   const registry = await startRegistry({ tools, directory: join(home.path, 'registry') });
-  let sent = 0;
+  let sent = { requests: 0, pieces: 0 };
   const passAll = async (_piece: number) => true;
   let onPiece = passAll;
-  const onStep = () => {
-    sent += 1;
-    return onPiece(sent);
+  const onStep = (piece: Buffer) => {
+    const isHead = /^[A-Z]+ \/\S* HTTP\/1\.1\r\n/.test(piece.toString('latin1'));
+    sent = { requests: sent.requests + (isHead ? 1 : 0), pieces: sent.pieces + 1 };
+    return onPiece(sent.pieces);
   };
   const [front, back] = await Promise.all([startStepProxy(source.port, onStep), startStepProxy(registry.port, onStep)]);
   const scene = await sceneOf(front, back);
@@ -113,7 +117,7 @@ export async function startLane(): Promise<Lane> {
 
   const watch = (interruption?: Interruption): Watched => {
     const [here, there] = [signal(), signal()];
-    sent = 0;
+    sent = { requests: 0, pieces: 0 };
     onPiece = async (piece) => {
       if (interruption?.at !== 'registry' || piece < interruption.step) return true;
       if (piece > interruption.step) return false;

@@ -15,8 +15,8 @@ export interface StepProxy extends Stoppable {
 /** How long a server may take to answer somebody who is gone. On a busy machine it acts late, and a request that was cut gets no answer. */
 const LAST_ANSWER_MS = 2000;
 
-/** `onStep` is called for each piece that a client sends, and says whether it is passed on. */
-export async function startStepProxy(toPort: number, onStep: () => Promise<boolean>): Promise<StepProxy> {
+/** `onStep` is called with each piece that a client sends, and says whether it is passed on. */
+export async function startStepProxy(toPort: number, onStep: (piece: Buffer) => Promise<boolean>): Promise<StepProxy> {
   const open = new Set<Socket>();
   const server = createServer((client) => {
     const upstream = connect(toPort, '127.0.0.1');
@@ -25,9 +25,9 @@ export async function startStepProxy(toPort: number, onStep: () => Promise<boole
     let passing = Promise.resolve();
     let gone = false;
     for (const socket of [client, upstream]) socket.setNoDelay(true).on('error', () => {});
-    client.on('data', (chunk) => {
+    client.on('data', (chunk: Buffer) => {
       passing = passing.then(async () => {
-        if (!(await onStep())) return;
+        if (!(await onStep(chunk))) return;
         answered = false;
         if (!upstream.destroyed) upstream.write(chunk);
       });

@@ -166,7 +166,7 @@ test('if a random value of a random document changes, no byte outside its line d
       expect(changed.length).toBeLessThanOrEqual(1);
       for (const index of changed) expect(now[index]?.endsWith(KEPT)).toBe(old[index]?.endsWith(KEPT));
     }),
-    { numRuns: 100 },
+    { numRuns: 300 },
   );
 });
 

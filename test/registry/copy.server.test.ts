@@ -218,7 +218,7 @@ describe('what passes', () => {
     expect(await tagged(to)).toBe(wide.digest);
   });
 
-  test.each([...Array(8).keys()])('502 on a fifth of all requests, seed %i, both ways', async (seed) => {
+  test.each([...Array(20).keys()])('502 on a fifth of all requests, seed %i, both ways', async (seed) => {
     const rules: Rule[] = [{ fault: busy(502), probability: 0.2 }];
     const { registry, from, to, across } = await scene(wide, rules, { seed });
     await registry.copy([copyOf(from, wide, to), copyOf(from, wide, across)], plain);

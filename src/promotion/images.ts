@@ -13,14 +13,10 @@ import { companionKeys } from '../store/candidate-file.js';
 import type { Promotion } from './promotion.js';
 
 /**
- * Copies a record's images to their targets under their versioned tags, and returns the targets. Copies nothing if any
- * of these tags already points at another image.
+ * Copies images to their targets under their versioned tags. Copies nothing if any of these tags already points at
+ * another image.
  */
-export async function copyImages(
-  promotion: Promotion,
-  record: LedgerRecord,
-  targets = configuredTargets(promotion.targets, record),
-): Promise<readonly LedgerTarget[]> {
+export async function copyImages(promotion: Promotion, targets: readonly LedgerTarget[]): Promise<void> {
   const { registry, referrers } = promotion;
   const copies = copiesOf(promotion, targets);
   try {
@@ -29,7 +25,6 @@ export async function copyImages(
     if (!isGone(error)) throw error;
     await registry.copy(await Promise.all(targets.map((target) => findCopy(promotion, target))), { referrers });
   }
-  return targets;
 }
 
 /** Writes the artifacts of a record's image and of the previous one, and repairs candidate files that were changed. */

@@ -1,12 +1,5 @@
 import { errorLine, ServiceError } from '../base/errors.js';
-import {
-  type Candidate,
-  type Digest,
-  formatRepository,
-  type Repository,
-  sameRepository,
-  type Tag,
-} from '../candidate/reference.js';
+import { type Candidate, formatRepository, type Repository, sameRepository, type Tag } from '../candidate/reference.js';
 import { type Label, movingTag, previousLabel } from '../ledger/names.js';
 import { contradiction, type LedgerEnd, readEarlier } from '../ledger/proofs.js';
 import type { LedgerRecord, LedgerTarget } from '../ledger/record.js';
@@ -38,34 +31,29 @@ export interface Sight {
   readonly withoutReferrers: readonly string[];
 }
 
-/** What a run has just learned from the targets, and does not ask again in the look before it moves their tags. */
-export interface Learned {
-  /** The targets whose registry has confirmed the versioned tag. */
-  readonly copied: readonly LedgerTarget[];
-  /** The proofs that were found in this run, before it attached any. */
-  readonly proofs: readonly ProofsAt[];
-}
-
 /**
  * Reads everything that makes a record visible: labels, artifacts, images and proofs. Every check of whether the stores
- * and registries match the head uses this. `end` is undefined for a record that is not written yet.
+ * and registries match the head uses this. `end` is undefined for a record that is not written yet. `copied` are the
+ * targets whose registry has just confirmed the versioned tag, which is not read again.
  */
 export async function look(
   place: Place,
   record: LedgerRecord,
   end: LedgerEnd | undefined,
-  learned?: Learned,
+  copied: readonly LedgerTarget[] = [],
 ): Promise<Sight> {
   const { reader, label, repositories } = place;
   const images = [record.candidate, record.previous].filter((image) => image !== undefined);
   const isConfigured = ({ repository }: LedgerTarget) => repositories.some((one) => sameRepository(one, repository));
   const targets = record.targets.filter(isConfigured);
+  const isCopied = ({ repository, tag, digest }: LedgerTarget) =>
+    copied.some((one) => sameRepository(one.repository, repository) && one.tag === tag && one.digest === digest);
   const others = repositories.filter((one) => !targets.some(({ repository }) => sameRepository(one, repository)));
   const [current, previous, published, looks, strangers] = await Promise.all([
     reader.readLabel(label),
     reader.readLabel(previousLabel(label)),
     Promise.all(images.map(({ tag }) => readPublished(reader, tag))),
-    Promise.all(targets.map((target) => lookAtTarget(place, record, target, end, learned))),
+    Promise.all(targets.map((target) => lookAtTarget(place, record, target, end, isCopied(target)))),
     Promise.all((end === undefined ? [] : others).map((repository) => findStrangers(place, repository))),
   ]);
   const seen = looks.filter((one) => 'image' in one);
@@ -111,25 +99,18 @@ async function lookAtTarget(
   record: LedgerRecord,
   target: LedgerTarget,
   end: LedgerEnd | undefined,
-  learned: Learned | undefined,
+  isCopied: boolean,
 ): Promise<TargetLook> {
   const repository = registry.repository(target.repository);
   const digestAt = async (tag: Tag) => (await repository.resolve(tag))?.digest;
   try {
     const [versioned, moving] = await Promise.all([
-      isCopied(learned, target) ? target.digest : digestAt(target.tag),
+      isCopied ? target.digest : digestAt(target.tag),
       digestAt(movingTag(label)),
     ]);
-    // Proofs are looked for even if the image itself is gone, since they may outlive it. Those on what the moving tag
-    // names are always read: a newer record, also one about another image, is attached there.
+    // Proofs are looked for even if the image itself is gone, since they may outlive it.
     const digests = [...new Set([moving, target.digest])].filter((digest) => digest !== undefined);
-    const found = await Promise.all(
-      digests.map(
-        (digest) =>
-          (digest === moving ? undefined : learnedProofs(learned, target.repository, digest)) ??
-          findProofs(registry, target.repository, digest, label),
-      ),
-    );
+    const found = await Promise.all(digests.map((digest) => findProofs(registry, target.repository, digest, label)));
     const own = found.find(({ digest }) => digest === target.digest);
     const claim = end && { label, record, position: end, target: target.repository, digest: target.digest };
     const unsigned =
@@ -151,17 +132,6 @@ async function lookAtTarget(
   }
 }
 
-function isCopied(learned: Learned | undefined, { repository, tag, digest }: LedgerTarget): boolean {
-  return (learned?.copied ?? []).some(
-    (one) => sameRepository(one.repository, repository) && one.tag === tag && one.digest === digest,
-  );
-}
-
-function learnedProofs(learned: Learned | undefined, repository: Repository, digest: Digest): FoundProofs | undefined {
-  const here = learned?.proofs.filter((one) => sameRepository(one.repository, repository)) ?? [];
-  return here.flatMap(({ found }) => found).find((one) => one.digest === digest);
-}
-
 /** Finds images of other ledgers: a repository that the record does not name may have an image that one promoted. */
 async function findStrangers({ registry, label }: Place, repository: Repository): Promise<ProofsAt> {
   try {
@@ -175,7 +145,7 @@ async function findStrangers({ registry, label }: Place, repository: Repository)
   }
 }
 
-export interface ProofsAt {
+interface ProofsAt {
   readonly repository: Repository;
   readonly found: readonly FoundProofs[];
 }

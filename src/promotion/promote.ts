@@ -25,7 +25,7 @@ import { unseenStore } from '../store/unseen-store.js';
 import { copiesOf, copyImages, copyLaterReferrers, readContents, writeArtifacts } from './images.js';
 import { look, targetError } from './look.js';
 import { ledgerRulesOf, type Promotion } from './promotion.js';
-import { findOwnProofs, findRemains, placeOf, type Remains, reconcile, refuseRemains } from './reconcile.js';
+import { findRemains, isOutdatedFor, placeOf, type Remains, reconcile, refuseRemains } from './reconcile.js';
 
 /** The request of a run, and the settings that apply to it. */
 export interface Asked {
@@ -82,9 +82,7 @@ export async function promote(promotion: Promotion, wish: Asked): Promise<Promot
       const last = before && (await lastPromotion(facts.history));
       return { outcome, record: before, before, lastPromotion: last, withoutReferrers };
     }
-    const isNew = head !== undefined && replaces;
-    const proofs = isNew ? await findOwnProofs(promotion, head, change.candidate.digest) : (remains?.proofs ?? []);
-    if (proofs === 'outdated') continue;
+    if (head !== undefined && replaces && (await isOutdatedFor(promotion, head, change.candidate.digest))) continue;
     const record = nextRecord(head, label, change, author, unixSeconds(clock));
     const done = { outcome, record, before, lastPromotion: undefined, withoutReferrers };
     if (dryRun) {
@@ -93,8 +91,7 @@ export async function promote(promotion: Promotion, wish: Asked): Promise<Promot
     }
     const copied = await log.group('Copy and commit', () => commit(promotion, head, record));
     if (copied === 'lost') continue;
-    const known = { n: record.n, learned: { copied, proofs } };
-    const after = await log.group('Attach and move', () => reconcile(promotion, known));
+    const after = await log.group('Attach and move', () => reconcile(promotion, { n: record.n, copied }));
     if (after.unfinished !== undefined) {
       await promotion.store.flush();
       throw after.unfinished;
@@ -226,31 +223,37 @@ async function commit(
   return result === 'won' ? copied : result;
 }
 
-/**
- * Copies a record's images, and returns the targets that have them. A rollback goes to every target that can be reached: a target that is down must not keep a
- * bad image at the others.
- */
+/** Copies a record's images, and returns the targets that have them. */
 async function prepare(promotion: Promotion, record: LedgerRecord): Promise<readonly LedgerTarget[]> {
-  const copied: LedgerTarget[] = [];
-  if (record.kind !== 'rollback') {
-    copied.push(...(await copyImages(promotion, record)));
-  } else {
-    const targets = configuredTargets(promotion.targets, record);
-    const failures: { target: LedgerTarget; error: ServiceError }[] = [];
-    for (const target of targets) {
-      try {
-        copied.push(...(await copyImages(promotion, record, [target])));
-      } catch (error) {
-        if (!(error instanceof ServiceError)) throw error;
-        failures.push({ target, error });
-      }
-    }
-    const error = targetError(failures);
-    if (error !== undefined && failures.length === targets.length) throw error;
-    if (error !== undefined) promotion.log.warning(`${errorLine(error)}; the other targets are rolled back`);
-  }
+  const targets = configuredTargets(promotion.targets, record);
+  let copied: readonly LedgerTarget[] = targets;
+  if (record.kind === 'rollback') copied = await copyWherePossible(promotion, targets);
+  else await copyImages(promotion, targets);
   await writeArtifacts(promotion, record);
   return copied;
+}
+
+/**
+ * Copies the images of a rollback to every target that can be reached, and returns those: a target that is down must not
+ * keep a bad image at the others.
+ */
+async function copyWherePossible(
+  promotion: Promotion,
+  targets: readonly LedgerTarget[],
+): Promise<readonly LedgerTarget[]> {
+  const failures: { target: LedgerTarget; error: ServiceError }[] = [];
+  for (const target of targets) {
+    try {
+      await copyImages(promotion, [target]);
+    } catch (error) {
+      if (!(error instanceof ServiceError)) throw error;
+      failures.push({ target, error });
+    }
+  }
+  const error = targetError(failures);
+  if (error !== undefined && failures.length === targets.length) throw error;
+  if (error !== undefined) promotion.log.warning(`${errorLine(error)}; the other targets are rolled back`);
+  return targets.filter((target) => !failures.some((one) => one.target === target));
 }
 
 /** Shows, in order, what a run that is not dry would do. */

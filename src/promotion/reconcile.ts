@@ -15,7 +15,7 @@ import { configuredTargets, targetRepositories, unconfiguredTargets } from '../r
 import { ledgerOf } from '../store/reader.js';
 import type { Store } from '../store/store.js';
 import { copyImages, writeArtifacts } from './images.js';
-import { contradictionsOf, type Learned, look, type Place, type ProofsAt, type Sight, targetError } from './look.js';
+import { contradictionsOf, look, type Place, type Sight, targetError } from './look.js';
 import { ledgerRulesOf, type Promotion } from './promotion.js';
 
 /** The head may change, or another run undo our steps, this often before we give up. */
@@ -34,14 +34,14 @@ export interface Reconciled {
 
 /**
  * Makes labels and moving tags show what the ledger's head says, no matter which run wrote it or where that run
- * stopped. A dry run only looks. A failing target does not stop the others. `known` is the number of a record that is
- * known to exist, and what was learned when it was written.
+ * stopped. A dry run only looks. A failing target does not stop the others. `written` is the record that this run has
+ * just written, and the targets that it copied the images to.
  *
- * @throws ServiceError if the head must not be acted on, or if the store fails. Nothing has moved then.
+ * @throws ServiceError if the head must not be acted on, or if the store fails.
  */
 export async function reconcile(
   promotion: Promotion,
-  known?: { readonly n: number; readonly learned: Learned },
+  written?: { readonly n: number; readonly copied: readonly LedgerTarget[] },
 ): Promise<Reconciled> {
   const { store, label, log, clock, dryRun } = promotion;
   const ledger = ledgerOf(store, label);
@@ -51,8 +51,10 @@ export async function reconcile(
   const withoutReferrers = new Set<string>();
   let steps: Step[] = [];
   let trusted: Head | undefined;
+  let changed: 'nothing was changed' | 'no tag or label was moved' | undefined =
+    written === undefined ? 'nothing was changed' : 'no tag or label was moved';
   for (let n = 0; n < ROUNDS; n += 1) {
-    const least = trusted?.n ?? known?.n;
+    const least = trusted?.n ?? written?.n;
     const head = await readHead(ledger, ledgerRulesOf(promotion), least);
     // An older record is not enough: a store that was reset right after the append would show that one.
     if (least !== undefined && (head === undefined || head.n < least))
@@ -61,11 +63,11 @@ export async function reconcile(
     requireOwnTarget(promotion, head);
     const end = await endOf(ledger, head);
     // Only once: the look after the last step reads everything back.
-    const sight = await look(placeOf(promotion), head.record, end, n === 0 ? known?.learned : undefined);
+    const sight = await look(placeOf(promotion), head.record, end, n === 0 ? written?.copied : undefined);
     if (trusted === undefined) warnOnce(promotion, head, sight);
     // If another run has appended and attached since the head was read, its proof is not a contradiction.
     if (sight.contradictions.length > 0 && (await ledger.read(head.n + 1)) !== undefined) continue;
-    refuseContradiction(sight);
+    refuseContradiction(sight, changed);
     trusted = head;
     // Looks again in each round, so that everything that was written is read back.
     steps = stepsTo(head.record, sight.visible).filter(
@@ -81,9 +83,11 @@ export async function reconcile(
     if (proven.some((repository) => attached.has(repository)) && waits < WAITS) {
       waits += 1;
       await clock.sleep(backoffMs(waits, clock.random()));
+      continue;
     }
     for (const repository of proven) attached.add(repository);
     const round = { promotion, head, end, lastLook: lookAt(ledger, head), withoutReferrers };
+    changed = undefined;
     const failure = await carryOut(round, steps, sight);
     if (failure === 'superseded') continue;
     if (failure !== undefined) return { head, unfinished: failure, withoutReferrers: keepNone };
@@ -155,28 +159,25 @@ function warnOfReferrers(log: Log, repositories: readonly string[]): void {
   );
 }
 
-function refuseContradiction({ contradictions }: Pick<Sight, 'contradictions'>): void {
+/** `changed` says what this run has left alone so far. */
+function refuseContradiction({ contradictions }: Pick<Sight, 'contradictions'>, changed: string | undefined): void {
   const [first, ...others] = contradictions;
   if (first === undefined) return;
   const more = others.length === 0 ? '' : ` (and ${others.length} more)`;
-  throw new ServiceError('bad-answer', `${first}${more}; nothing was changed`, { hint: 'adopt' });
+  const rest = changed === undefined ? '' : `; ${changed}`;
+  throw new ServiceError('bad-answer', `${first}${more}${rest}`, { hint: 'adopt' });
 }
 
 /**
- * Finds the proofs on an image that is to be promoted, and refuses it if they contradict the ledger: its record was
- * removed before any tag moved to it. Returns `outdated` if another run has written a newer record, which such a proof
- * may belong to.
+ * Refuses to promote an image whose proofs contradict the ledger: its record was removed before any tag moved to it.
+ * True if another run has written a newer record, which such a proof may belong to.
  */
-export async function findOwnProofs(
-  promotion: Promotion,
-  head: Head,
-  digest: Digest,
-): Promise<readonly ProofsAt[] | 'outdated'> {
+export async function isOutdatedFor(promotion: Promotion, head: Head, digest: Digest): Promise<boolean> {
   const { store, registry, label, targets } = promotion;
   const ledger = ledgerOf(store, label);
   const end = await endOf(ledger, head);
   const found = await Promise.all(
-    targets.candidate.map(async (repository): Promise<ProofsAt> => {
+    targets.candidate.map(async (repository) => {
       try {
         return { repository, found: [await findProofs(registry, repository, digest, label)] };
       } catch (error) {
@@ -189,9 +190,9 @@ export async function findOwnProofs(
   const place = placeOf(promotion);
   const lines = await Promise.all(found.map((one) => contradictionsOf(place, one.found, end, one.repository)));
   const contradictions = lines.flat();
-  if (contradictions.length > 0 && (await ledger.read(head.n + 1)) !== undefined) return 'outdated';
-  refuseContradiction({ contradictions });
-  return found;
+  if (contradictions.length > 0 && (await ledger.read(head.n + 1)) !== undefined) return true;
+  refuseContradiction({ contradictions }, 'nothing was changed');
+  return false;
 }
 
 class Superseded extends Error {}
@@ -275,13 +276,12 @@ async function carryOutInStore(
 }
 
 async function carryOutAtTarget(round: Round, step: Extract<Step, { target: unknown }>): Promise<void> {
-  const { promotion, head, lastLook } = round;
+  const { promotion, lastLook } = round;
   const { registry, label } = promotion;
   const { target } = step;
   switch (step.kind) {
     case 'copy-image':
-      await copyImages(promotion, head.record, [target]);
-      return;
+      return copyImages(promotion, [target]);
     case 'attach-proof':
       return attachWhereKept(round, target);
     case 'move-tag':
@@ -315,8 +315,6 @@ export interface Remains {
   readonly signs: readonly string[];
   /** The lost ledgers that proofs name, each with its newest known record. */
   readonly lost: readonly LedgerPosition[];
-  /** All proofs that were found. */
-  readonly proofs: readonly ProofsAt[];
 }
 
 /**
@@ -327,7 +325,6 @@ export async function findRemains(promotion: Promotion, image: Digest | undefine
   const { store, registry, label, targets } = promotion;
   const signs: string[] = [];
   const lost = new Map<string, number>();
-  const all: ProofsAt[] = [];
   const tag = await store.readLabel(label);
   if (tag !== undefined) signs.push(`label ${label} names ${tag}`);
   for (const repository of targetRepositories(targets)) {
@@ -335,16 +332,14 @@ export async function findRemains(promotion: Promotion, image: Digest | undefine
     if (moving !== undefined) signs.push(`${formatRepository(repository)}:${label} is ${moving.digest}`);
     for (const digest of new Set([moving?.digest, image])) {
       if (digest === undefined) continue;
-      const found = await findProofs(registry, repository, digest, label);
-      all.push({ repository, found: [found] });
-      const { proofs } = found;
+      const { proofs } = await findProofs(registry, repository, digest, label);
       for (const { ledger, n } of proofs) lost.set(ledger, Math.max(n, lost.get(ledger) ?? 0));
       if (proofs.length > 0 && digest !== moving?.digest) {
         signs.push(`${formatRepository(repository)}@${digest} has a proof of it`);
       }
     }
   }
-  return { signs, lost: [...lost].map(([ledger, n]) => ({ ledger, n })), proofs: all };
+  return { signs, lost: [...lost].map(([ledger, n]) => ({ ledger, n })) };
 }
 
 /** Refuses to promote over an image whose ledger is missing. A person must first decide what that image is. */

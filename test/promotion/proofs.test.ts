@@ -146,9 +146,10 @@ describe('what happens at a target between the append and the moves', () => {
     expect(world.moves).toEqual([]);
   });
 
-  test('a newer proof on the same image is found by the last look', async () => {
-    const [, said] = await promoteWhile((now) => prove(now, 'v1.0.2'));
-    expect(said).toMatch(/contradicts the ledger: it proves record 3/);
+  test('a newer proof on the same image stops every move', async () => {
+    const [world, said] = await promoteWhile((now) => prove(now, 'v1.0.2'));
+    expect(said).toMatch(/contradicts the ledger: it proves record 3.*; no tag or label was moved$/);
+    expect(world.moves).toEqual([]);
   });
 
   test('a versioned tag that is lost is set again', async () => {
@@ -164,10 +165,15 @@ test('a registry that lists a proof some seconds later is waited for', async () 
   const waits: number[] = [];
   const clock = { ...systemClock, sleep: async (milliseconds: number) => void waits.push(milliseconds) };
   const { registry } = world;
+  let attached = 0;
   const late: Promotion['registry'] = {
     ...registry,
     repository: (repository) => ({
       ...registry.repository(repository),
+      attach: (...args) => {
+        attached += 1;
+        return registry.repository(repository).attach(...args);
+      },
       listAttached: (subject, type) =>
         waits.length < 5 ? Promise.resolve([]) : registry.repository(repository).listAttached(subject, type),
     }),
@@ -176,6 +182,7 @@ test('a registry that lists a proof some seconds later is waited for', async () 
   expect(outcome.decision).toBe('promote');
   expect(waits).toHaveLength(5);
   expect((waits.at(-1) ?? 0) > (waits[0] ?? 0)).toBe(true);
+  expect(attached).toBe(TARGETS.length);
 });
 
 test("a proof on the head's image counts even if its tags are gone", async () => {

@@ -27,9 +27,9 @@ async function withApi(): Promise<string> {
 }
 
 test.each([
-  ['with the referrers API, one target', withApi, 1, { first: 49, next: 50, after: 8 }],
-  ['without it, one target', async () => source.url, 1, { first: 50, next: 51, after: 7 }],
-  ['with the referrers API, three targets', withApi, 3, { first: 133, next: 136, after: 16 }],
+  ['with the referrers API, one target', withApi, 1, { first: 50, next: 51, after: 8 }],
+  ['without it, one target', async () => source.url, 1, { first: 51, next: 52, after: 7 }],
+  ['with the referrers API, three targets', withApi, 3, { first: 136, next: 139, after: 16 }],
 ])('to a registry %s', async (_, start, targets, { first, next, after }) => {
   const front = await startFaultProxy({ upstream: await start() });
   stops.push(front.stop);

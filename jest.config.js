@@ -27,7 +27,7 @@ export default {
     },
     // Needs the sandbox, or programs that the sandbox installs.
     { ...common, ...servers, displayName: 'servers', testMatch: ['<rootDir>/test/**/*.server.test.ts'] },
-    // Takes minutes by its nature.
+    // Too slow for `npm test`, alone or together.
     { ...common, ...servers, displayName: 'field', testMatch: ['<rootDir>/test/**/*.field.test.ts'] },
   ],
   testSequencer: '<rootDir>/test/sequencer.js',

@@ -9,7 +9,7 @@ const folder = path.join(projectRoot, 'dist/bundle');
 
 /** Bytes of index.js, all of which is read at each start. */
 const START = 600_000;
-/** Bytes of index.js and of what is loaded only where it is used: ssh2, undici, Sigstore, the toolkit's own undici. */
+/** Bytes of index.js and of what is loaded only where it is used: ssh2, both undicis, Sigstore, the dashboard's pages. */
 const WHOLE = 2_900_000;
 
 /** Packages that are for development only; each text would be in a bundle that includes the package. */

@@ -5,7 +5,8 @@ import { formatSet, type ImageSet } from '../candidate/image-set.js';
 import type { Criteria, PromotedIn } from '../criteria/criteria-file.js';
 import type { DecisionRecord } from '../criteria/decision-record.js';
 import { evaluate } from '../criteria/evaluate.js';
-import type { Evidence, JobResult } from '../criteria/job-result.js';
+import type { Evidence } from '../criteria/job-result.js';
+import { reportedJobs } from '../criteria/reported-jobs.js';
 import { type EvidenceSource, readEvidence } from './evidence.js';
 
 /** The criteria, and where the evidence for each of their requirements is read. */
@@ -16,7 +17,7 @@ export interface Evaluating {
   /** Reads the signed statements about a set. `now` in unix seconds. */
   readonly attestations: (set: ImageSet, now: number) => Promise<Reading>;
   /** Reads from another label's ledger how long a set was promoted there. */
-  readonly promotedIn: (goal: PromotedIn, set: ImageSet) => Promise<readonly JobResult[]>;
+  readonly promotedIn: (goal: PromotedIn, set: ImageSet) => Promise<Reading>;
   /** True for a force: if evidence cannot be read, all jobs are unknown, and each must be named. */
   readonly isForce: boolean;
   readonly clock: Clock;
@@ -32,8 +33,8 @@ type Reading = Pick<Evidence, 'results'> & Partial<Evidence>;
 export function createEvaluator(parts: Evaluating): (set: ImageSet, tested: ImageSet) => Promise<DecisionRecord> {
   const { criteria, clock, log } = parts;
   const goal = criteria.promotedIn;
-  const elsewhere = new Set([...criteria.attestations.map(({ name }) => name), goal?.job]);
-  const jobs = criteria.requirements.flat().filter((name) => !elsewhere.has(name));
+  const jobs = reportedJobs(criteria);
+  const signed = criteria.attestations.map(({ name }) => name);
   const known = new Map<string, Promise<Evidence>>();
   const readResults = async (tested: ImageSet, now: number): Promise<Reading> => {
     const source = await parts.source();
@@ -42,30 +43,26 @@ export function createEvaluator(parts: Evaluating): (set: ImageSet, tested: Imag
     known.set(key, reading);
     return reading;
   };
+  // Throws if a part of the evidence cannot be read, except for a force.
+  const read = async (what: string, without: readonly string[], evidence: Promise<Reading>): Promise<Reading> => {
+    try {
+      return await evidence;
+    } catch (error) {
+      if (!parts.isForce || !(error instanceof ServiceError)) throw error;
+      const unknown = without.join(', ') || 'none';
+      log.warning(`${what} cannot be read: ${errorLine(error)}; jobs that therefore count as unknown: ${unknown}`);
+      return { results: [] };
+    }
+  };
   return async (set, tested) => {
     const now = unixSeconds(clock);
-    const { results, remarks = new Map(), ...rest } = await tolerate(parts, readResults(tested, now));
-    const statements = await tolerate(parts, parts.attestations(set, now));
-    const stay = goal && (await tolerate(parts, asReading(parts.promotedIn(goal, set))));
+    const { results, remarks = new Map(), ...rest } = await read('the results of jobs', jobs, readResults(tested, now));
+    const statements = await read('the signed statements', signed, parts.attestations(set, now));
+    const stay = goal && (await read(`the ledger of ${goal.label}`, [goal.job], parts.promotedIn(goal, set)));
     return evaluate(criteria, [...results, ...statements.results, ...(stay?.results ?? [])], set, {
       evaluatedAt: now,
       ...rest,
       remarks: new Map([...remarks, ...(statements.remarks ?? [])]),
     });
   };
-}
-
-async function asReading(results: Promise<readonly JobResult[]>): Promise<Reading> {
-  return { results: await results };
-}
-
-/** Throws if evidence cannot be read, except for a force. */
-async function tolerate({ isForce, log }: Evaluating, evidence: Promise<Reading>): Promise<Reading> {
-  try {
-    return await evidence;
-  } catch (error) {
-    if (!isForce || !(error instanceof ServiceError)) throw error;
-    log.warning(`no evidence, so all jobs count as unknown: ${errorLine(error)}`);
-    return { results: [] };
-  }
 }

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { type ImageSet, setDigest } from '../candidate/image-set.js';
 import type { PromotedIn } from '../criteria/criteria-file.js';
-import { type JobResult, linkSchema } from '../criteria/job-result.js';
+import { type Evidence, linkSchema } from '../criteria/job-result.js';
 import { findBan } from '../ledger/bans.js';
 import { readHead } from '../ledger/head.js';
 import { findBack } from '../ledger/history.js';
@@ -23,9 +23,9 @@ export async function promotedInEvidence(
   label: Label,
   { job }: PromotedIn,
   set: ImageSet,
-): Promise<JobResult[]> {
+): Promise<Pick<Evidence, 'results'>> {
   const head = await readHead(reader, { label });
-  if (head === undefined) return [];
+  if (head === undefined) return { results: [] };
   const tested = setDigest(set);
   const about = {
     job,
@@ -34,7 +34,9 @@ export async function promotedInEvidence(
     source: 'ledger',
   } as const;
   const banned = findBan(head.record, set.digest, []);
-  if (banned !== undefined) return [{ ...about, outcome: 'failure', timestamp: secondsOf(banned.ban.since) }];
+  if (banned !== undefined) {
+    return { results: [{ ...about, outcome: 'failure', timestamp: secondsOf(banned.ban.since) }] };
+  }
 
   let looked = 0;
   let first: LedgerRecord | undefined;
@@ -51,11 +53,10 @@ export async function promotedInEvidence(
     looked += 1;
     return looked >= MAX_LOOKED_AT;
   });
-  if (first === undefined) return [];
+  if (first === undefined) return { results: [] };
   const url = v.is(linkSchema, first.runUrl) ? { url: first.runUrl } : {};
-  return [
-    { ...about, outcome: 'success', timestamp: secondsOf(first.when), ...(until !== undefined && { until }), ...url },
-  ];
+  const span = { timestamp: secondsOf(first.when), ...(until !== undefined && { until }) };
+  return { results: [{ ...about, outcome: 'success', ...span, ...url }] };
 }
 
 function setOf({ candidate, companions }: LedgerRecord) {

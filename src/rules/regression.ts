@@ -28,11 +28,17 @@ function setIn({ candidate, companions }: Pick<LedgerRecord, 'candidate' | 'comp
   return { ...candidate, companions };
 }
 
-export function describeRegression({ candidate }: LedgerRecord, { jobs }: Regression): string {
+/** One sentence. `isReplaced`: this run promotes another image instead. */
+export function describeRegression(
+  { candidate }: LedgerRecord,
+  { jobs }: Regression,
+  { isReplaced }: { readonly isReplaced: boolean } = { isReplaced: false },
+): string {
   const failed = jobs.map(({ job, since, url }) =>
-    [`${job} fails`, since === null ? '' : ` since ${since}`, url === null ? '' : ` (${url})`].join(''),
+    [since === null ? `${job} fails` : `${job} has failed since ${since}`, url === null ? '' : ` (${url})`].join(''),
   );
-  return `${formatCandidate(candidate)}, which is promoted, has regressed: ${failed.join(', ')}`;
+  const has = isReplaced ? 'which was promoted before, had' : 'which is promoted, has';
+  return `${formatCandidate(candidate)}, ${has} regressed: ${failed.join(', ')}`;
 }
 
 /**

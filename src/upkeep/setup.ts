@@ -1,7 +1,8 @@
 import { errorLine, type Hint, hintOf, oneLine, ServiceError, UserError } from '../base/errors.js';
 import { likelyName } from '../base/similar-names.js';
 import { type Digest, formatCandidate, formatRepository, type Repository } from '../candidate/reference.js';
-import { type Criteria, parseCriteria } from '../criteria/criteria-file.js';
+import { parseCriteria } from '../criteria/criteria-file.js';
+import { reportedJobs } from '../criteria/reported-jobs.js';
 import { checkWaivers } from '../criteria/warnings.js';
 import type { Dlrn } from '../dlrn/client.js';
 import { unreportedJobs } from '../evidence/dlrn.js';
@@ -236,12 +237,6 @@ async function checkCriteria({ criteria: read, label, now, ...setup }: Setup): P
   } catch (error) {
     return [wrong(what, error)];
   }
-}
-
-/** The jobs of the criteria that have to be reported; signed statements and other labels are not. */
-function reportedJobs({ requirements, attestations, promotedIn }: Criteria): string[] {
-  const others = new Set([...attestations.map(({ name }) => name), promotedIn?.job]);
-  return [...new Set(requirements.flat())].filter((job) => !others.has(job));
 }
 
 /**

@@ -61,7 +61,7 @@ test('what is promoted and fails is an output and a line: which image, which job
   expect(formatOutputs(promoted, targets, false)).toMatchObject({ regressed: 'true', promoted: 'false' });
   expect(formatOutputs({ ...promoted, outcome }, targets, false)).toMatchObject({ regressed: 'false' });
   expect(describeRegressed(promoted)).toBe(
-    `${reference('v2')}, which is promoted, has regressed: deploy fails since 2026-11-24T01:00:00Z (https://ci.example/7); ` +
+    `${reference('v2')}, which is promoted, has regressed: deploy has failed since 2026-11-24T01:00:00Z (https://ci.example/7); ` +
       'to roll back to v1, dispatch with rollback-to: previous',
   );
   const first = { ...before, previous: undefined };
@@ -70,9 +70,14 @@ test('what is promoted and fails is an output and a line: which image, which job
 
   const failed = (decision: Outcome['decision']) =>
     describeFailure({ ...promoted, outcome: { ...told, decision } }, 'current-ceph', false);
-  const says = `${reference('v2')}, which is promoted, has regressed: deploy fails since `;
+  const says = `${reference('v2')}, which is promoted, has regressed: deploy has failed since `;
   expect(failed('unchanged')).toMatch(`current-ceph: ${says}`);
   expect(failed('wait')).toMatch(`current-ceph: wait: ${outcome.reason}; besides, ${says}`);
+  expect(failed('frozen')).toMatch(`current-ceph: frozen: ${outcome.reason}; besides, ${says}`);
+  expect(failed('promote')).toBe(
+    `current-ceph: promote: ${outcome.reason}; besides, ${reference('v2')}, which was promoted before, had regressed: ` +
+      'deploy has failed since 2026-11-24T01:00:00Z (https://ci.example/7)',
+  );
   expect(failed('rollback')).toBe(`current-ceph: rollback: ${outcome.reason}`);
   expect(describeFailure({ ...promoted, outcome: { ...outcome, decision: 'reject' } }, 'current-ceph', false)).toBe(
     `current-ceph: reject: ${outcome.reason}`,

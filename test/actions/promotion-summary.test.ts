@@ -230,7 +230,11 @@ test('a regression names the jobs that failed', () => {
   const regression = { jobs: [job] } as unknown as NonNullable<Outcome['regression']>;
   const summary = summaryOf(undefined, { decision: 'unchanged', regression });
   expect(summary.split('\n')[0]).toBe('## current-ceph: v1 is promoted, and has regressed');
-  expect(rowsOf(summary).Regressed).toMatch(/v1@[0-9a-f]{12}…, .*regressed: deploy fails since 2026-11-24T01:00:00Z/);
+  expect(rowsOf(summary).Regressed).toMatch(
+    /v1@[0-9a-f]{12}…, .*regressed: deploy has failed since 2026-11-24T01:00:00Z/,
+  );
+  const replaced = summaryOf(PROMOTED, { decision: 'promote', regression });
+  expect(rowsOf(replaced).Regressed).toMatch(/v1@[0-9a-f]{12}…, which was promoted before, had regressed: deploy /);
 });
 
 test('an image that is promoted already is not told how it would be promoted', () => {

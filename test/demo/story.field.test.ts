@@ -33,7 +33,7 @@ test('the demo tells a reject, a force, a rollback and a regression in a few lin
     [
       /^A job that the promoted image had passed fails now/,
       RegExp(`${GOOD} is promoted, and has regressed$`),
-      /^ {2}Regressed: .*scenario001 fails since /,
+      /^ {2}Regressed: .*scenario001 has failed since /,
       RegExp(`^  Go back to ${OLD}: .*rollback-to: previous`),
     ],
   ];

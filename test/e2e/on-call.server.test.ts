@@ -59,8 +59,12 @@ describe('in the log and in the summary', () => {
     [
       'what is promoted has regressed',
       () => run(OLD, 'failure', { 'if-criteria-unmet': 'error' }),
-      [`${OLD} is promoted, and has regressed`, /has regressed: ovb fails since/, `${START} -f rollback-to=previous`],
-      /^current-ceph: .* has regressed: ovb fails since .*; to roll back to .*, dispatch with rollback-to: previous$/,
+      [
+        `${OLD} is promoted, and has regressed`,
+        /has regressed: ovb has failed since/,
+        `${START} -f rollback-to=previous`,
+      ],
+      /^current-ceph: .* has regressed: ovb has failed since .*; to roll back to .*, dispatch with rollback-to: previous$/,
     ],
     [
       'one job blocks',

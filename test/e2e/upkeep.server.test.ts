@@ -186,7 +186,7 @@ describe('the webhook of evaluate-and-promote', () => {
   test('is told that what is promoted fails, and how to go back', async () => {
     const failed = JSON.stringify({ [JOB]: { result: 'failure', outputs: {} } });
     expect(await tell({ needs: failed })).toMatch(
-      /\n\S+, which is promoted, has regressed: \S+ fails since \S+; to roll back to \S+, dispatch with rollback-to: previous$/,
+      /\n\S+, which is promoted, has regressed: \S+ has failed since \S+; to roll back to \S+, dispatch with rollback-to: previous$/,
     );
   });
 

@@ -14,7 +14,7 @@ function evaluator(criteria: string, changes: Partial<Evaluating> = {}) {
     criteria: parseCriteria(criteria, 'current-ceph'),
     source: async () => ({ kind: 'needs', needs, attempt: 1 }),
     attestations: async () => ({ results: [] }),
-    promotedIn: async () => [],
+    promotedIn: async () => ({ results: [] }),
     isForce: false,
     clock: { now: () => NOW * 1000, sleep: async () => undefined, random: () => 0 },
     log: silent,
@@ -32,7 +32,9 @@ test('jobs, statements and another ledger are put together', async () => {
   expect([candidate, verdict]).toEqual([formatCandidate(CANDIDATE), 'wait']);
   const stay = { job: 'promoted-in:staging', outcome: 'success', timestamp: 0, source: 'ledger' } as const;
   const { tag, digest } = CANDIDATE;
-  const evaluate = evaluator(criteria, { promotedIn: async () => [{ ...stay, candidate: { tag, digest } }] });
+  const evaluate = evaluator(criteria, {
+    promotedIn: async () => ({ results: [{ ...stay, candidate: { tag, digest } }] }),
+  });
   expect(await evaluate(CANDIDATE, CANDIDATE)).toMatchObject({ verdict: 'promote' });
 });
 
@@ -40,6 +42,23 @@ test("needs say nothing about an image that this run's jobs did not test", async
   const evaluate = evaluator('current-ceph: {required: [check]}');
   expect(await evaluate(image('v1'), CANDIDATE)).toMatchObject({ verdict: 'wait' });
   expect(await evaluate(CANDIDATE, CANDIDATE)).toMatchObject({ verdict: 'promote' });
+});
+
+test.each<[string, Partial<Evaluating>, string]>([
+  ['the results of jobs', { source: async (): Promise<never> => fails() }, 'check, ovb'],
+  ['the signed statements', { attestations: fails }, 'built'],
+  ['the ledger of staging', { promotedIn: fails }, 'promoted-in:staging'],
+])('a force is told that %s cannot be read, and which jobs are unknown', async (what, changes, unknown) => {
+  const criteria = `current-ceph:
+    required: [check, ovb]
+    attestations: [{ type: t, name: built, issuer: i, identity: me }]
+    promoted-in: { label: staging, for: 1 days }`;
+  const warnings: string[] = [];
+  const log = { ...silent, warning: (line: string) => warnings.push(line) };
+  await evaluator(criteria, { ...changes, isForce: true, log })(CANDIDATE, CANDIDATE);
+  expect(warnings).toEqual([
+    `${what} cannot be read: nobody answers; jobs that therefore count as unknown: ${unknown}`,
+  ]);
 });
 
 test('evidence that cannot be read is an error, but for a force all jobs are unknown', async () => {

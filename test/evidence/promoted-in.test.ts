@@ -19,7 +19,7 @@ async function decide(links: Links, criteria = CRITERIA, set = V2) {
   const parsed = parseCriteria(criteria, 'current-ceph');
   const goal = parsed.promotedIn;
   if (goal === undefined) throw new Error('no promoted-in');
-  const results = await promotedInEvidence(readerOf(chainOf(links)), CURRENT, goal, set);
+  const { results } = await promotedInEvidence(readerOf(chainOf(links)), CURRENT, goal, set);
   return evaluate(parsed, [...passed, ...results], set, { evaluatedAt: NOW });
 }
 

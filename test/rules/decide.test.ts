@@ -298,7 +298,7 @@ describe('what is promoted and fails', () => {
       'is told where a guard refuses the candidate',
       evaluating,
       { ...red, candidate: 1 },
-      /^refused: .* down from v1\.0\.2; besides, .*, which is promoted, has regressed: deploy fails since .*$/,
+      /^refused: .* down from v1\.0\.2; besides, .*, which is promoted, has regressed: deploy has failed since .*$/,
     ],
     [
       'has not regressed where a job is unknown',

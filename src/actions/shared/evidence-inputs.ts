@@ -3,7 +3,7 @@ import { ServiceError, UserError } from '../../base/errors.js';
 import { parseUser } from '../../base/schema.js';
 import type { ImageSet } from '../../candidate/image-set.js';
 import { type Criteria, type PromotedIn, parseCriteria } from '../../criteria/criteria-file.js';
-import type { JobResult } from '../../criteria/job-result.js';
+import type { Evidence } from '../../criteria/job-result.js';
 import { attestationEvidence, wantAttestations } from '../../evidence/attestations.js';
 import { createEvaluator } from '../../evidence/evaluator.js';
 import type { EvidenceSource } from '../../evidence/evidence.js';
@@ -75,7 +75,7 @@ export async function readEvaluation(
   const attestations = await wantAttestations(criteria.attestations, () =>
     readTrustedRoot(settings, runner.context.workspace),
   );
-  const readPromotedIn = (store: StoreReader, goal: PromotedIn, set: ImageSet): Promise<JobResult[]> => {
+  const readPromotedIn = (store: StoreReader, goal: PromotedIn, set: ImageSet): Promise<Pick<Evidence, 'results'>> => {
     const from = parseUser(promotedLabelSchema, goal.label, 'input criteria: promoted-in.label');
     const read = (other: StoreReader) => promotedInEvidence(ledgerOf(other, from), from, goal, set);
     if (goal.url === undefined) return read(store);

@@ -62,14 +62,21 @@ export function managedImages(targets: Targets): string {
   return targetRepositories(targets).map(formatRepository).join('\n');
 }
 
-/** Says that the promoted image fails, and how to roll back; undefined if it does not fail. */
-export function describeRegressed({ outcome: { regression }, before }: Promoted): string | undefined {
-  if (regression === undefined || before === undefined) return undefined;
+/** Says that what was promoted when the run began fails; undefined if it does not. */
+export function describeFailing({ outcome: { decision, regression }, before }: Promoted): string | undefined {
+  return before && regression && describeRegression(before, regression, { isReplaced: MOVES.includes(decision) });
+}
+
+/** Says the same, and how to roll back from what is promoted. */
+export function describeRegressed(promoted: Promoted): string | undefined {
+  const failing = describeFailing(promoted);
+  const { outcome, before } = promoted;
+  if (failing === undefined || before === undefined || MOVES.includes(outcome.decision)) return failing;
   const way =
     before.previous === undefined
       ? 'there is no earlier image to roll back to'
       : `to roll back to ${before.previous.tag}, dispatch with rollback-to: previous`;
-  return `${describeRegression(before, regression)}; ${way}`;
+  return `${failing}; ${way}`;
 }
 
 /**
@@ -81,11 +88,11 @@ export function describeFailure(promoted: Promoted, label: string, dryRun: boole
   switch (promoted.outcome.decision) {
     case 'unchanged':
       return regressed === undefined ? text : `${label}: ${regressed}`;
-    case 'wait':
-    case 'reject':
-      return regressed === undefined ? text : `${text}; besides, ${regressed}`;
-    default:
+    case 'rollback':
+      // The regression is its reason.
       return text;
+    default:
+      return regressed === undefined ? text : `${text}; besides, ${regressed}`;
   }
 }
 

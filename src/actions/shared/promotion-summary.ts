@@ -6,8 +6,8 @@ import { type Ban, keepsImage, type LedgerRecord } from '../../ledger/record.js'
 import { dispatch, repositoryOf } from '../../monitoring/dispatch.js';
 import { shortDigest } from '../../monitoring/words.js';
 import type { Promoted } from '../../promotion/promote.js';
-import { describeRegression } from '../../rules/regression.js';
 import type { RunContext } from '../../runner/context.js';
+import { describeFailing } from './promotion-result.js';
 
 /** The places that a summary names besides the decision. */
 export interface SummaryPlaces {
@@ -146,10 +146,9 @@ function undecidedRows({ outcome: { candidate }, record }: Promoted, places: Sum
   ];
 }
 
-function regressionRows({ outcome: { regression }, before }: Promoted): Row[] {
-  return regression === undefined || before === undefined
-    ? []
-    : [['Regressed', plain(shortened(describeRegression(before, regression)))]];
+function regressionRows(promoted: Promoted): Row[] {
+  const failing = describeFailing(promoted);
+  return failing === undefined ? [] : [['Regressed', plain(shortened(failing))]];
 }
 
 function dashboardRows({ dashboard }: SummaryPlaces): Row[] {

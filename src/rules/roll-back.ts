@@ -1,7 +1,7 @@
 import { similarNames } from '../base/similar-names.js';
 import { type Candidate, sameRepository, type Tag } from '../candidate/reference.js';
 import { findBan, withBan } from '../ledger/bans.js';
-import { findPrevious, isWayBack } from '../ledger/history.js';
+import { findAll, findPrevious, isWayBack } from '../ledger/history.js';
 import type { LedgerRecord, LedgerTarget } from '../ledger/record.js';
 import type { Facts, Setting } from './facts.js';
 import { banOn, contentsIfBanned, describeBan, describePromoted, keepPromoted } from './guards.js';
@@ -47,17 +47,13 @@ async function findEarlier(
   head: LedgerRecord,
   facts: Facts,
 ): Promise<LedgerRecord | Refused> {
-  if (to !== 'previous') {
-    const tags = new Set<string>();
-    const named = await facts.history(({ candidate }) => {
-      tags.add(candidate.tag);
-      return candidate.tag === to;
-    });
-    return (
-      named ?? refuse(`${to} was never promoted to ${label}${describeWaysBack(to, head, [...tags])}`, 'earlier-tag')
-    );
-  }
   const bans = [...head.holds, ...head.quarantine];
+  if (to !== 'previous') {
+    const named = await facts.history(({ candidate }) => candidate.tag === to);
+    if (named !== undefined) return named;
+    const ways = await findAll(facts.history, (record) => isWayBack(record, head.candidate.digest, bans));
+    return refuse(`${to} was never promoted to ${label}${describeWaysBack(to, ways)}`, 'earlier-tag');
+  }
   const found = await facts.history(
     async (record) =>
       isWayBack(record, head.candidate.digest, bans) &&
@@ -69,12 +65,13 @@ async function findEarlier(
 /** A refusal names at most this many tags. */
 const NAMED = 3;
 
-/** The names that could be meant by `to`, or else the newest tags (newest first) besides the head's. */
-function describeWaysBack(to: string, head: LedgerRecord, tags: readonly string[]): string {
-  const ways = ['previous', ...tags.filter((tag) => tag !== head.candidate.tag)];
-  const similar = similarNames(to, ways);
-  const named = similar.length > 0 ? similar : ways.slice(0, NAMED);
-  return tags.length < 2 ? '' : `; there are ${named.join(', ')}`;
+/** Of the names of records to roll back to, newest first: those that could be meant by `to`, or else the newest. */
+function describeWaysBack(to: string, ways: readonly LedgerRecord[]): string {
+  if (ways.length === 0) return '';
+  const names = ['previous', ...new Set(ways.map(({ candidate }) => candidate.tag))];
+  const similar = similarNames(to, names);
+  const named = similar.length > 0 ? similar : names.slice(0, NAMED);
+  return `; there are ${named.join(', ')}`;
 }
 
 /**

@@ -502,6 +502,18 @@ describe('a rollback', () => {
       /^refused: v1\.0\.5 was never promoted to current-ceph; there are v1\.0\.1$/,
     ],
     [
+      'to what was never promoted is offered only what no ban covers',
+      rollingBack(5),
+      { ledger: [[1], [2, previous(1)], [3, { previous: at(1), holds: [ban(2)] }]] },
+      /^refused: v1\.0\.5 was never promoted to current-ceph; there are v1\.0\.1$/,
+    ],
+    [
+      'to what was never promoted is offered nothing if every earlier image is banned',
+      rollingBack(5),
+      { ledger: [[1], [2, { quarantine: [ban(1)] }]] },
+      'refused: v1.0.5 was never promoted to current-ceph',
+    ],
+    [
       'without an earlier image',
       rollingBack('previous'),
       { ledger: [[1]] },

@@ -23,6 +23,8 @@ const bodySchema = v.object({
   details: v.optional(v.unknown()),
 });
 
+const errorFieldsSchema = v.pick(bodySchema, ['errors', 'error', 'message']);
+
 /** A server's explanation of why it refuses a request. */
 export interface Said {
   /** One line of at most 400 characters; empty if the server says nothing that can be shown. */
@@ -31,18 +33,22 @@ export interface Said {
   readonly codes: readonly string[];
 }
 
+const NOTHING: Said = { text: '', codes: [] };
+
+/** An answer, with the start of its body. */
+interface Body {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly elsewhere?: string | undefined;
+  readonly body: string | Buffer;
+}
+
 /**
  * Extracts the message from an error's body: the error fields of JSON, the title of HTML, or one line of plain text.
  * Ignores an answer that came from another host after a redirect.
  */
-export function readSaid(answer: {
-  readonly headers: Readonly<Record<string, string>>;
-  readonly elsewhere?: string | undefined;
-  readonly body: string | Buffer;
-}): Said {
-  if (answer.elsewhere !== undefined) return { text: '', codes: [] };
-  const whole = typeof answer.body === 'string' ? answer.body : answer.body.toString('utf8', 0, MOST_READ);
-  const body = whole.slice(0, MOST_READ).trim();
+export function readSaid(answer: Body): Said {
+  if (answer.elsewhere !== undefined) return NOTHING;
+  const body = startOf(answer);
   const parsed = parseObject(body);
   if (parsed !== undefined) return parsed;
   if (body.startsWith('<')) return { text: shown([titleOf(body)]), codes: [] };
@@ -50,16 +56,39 @@ export function readSaid(answer: {
   return { text: isText ? shown([body]) : '', codes: [] };
 }
 
-function parseObject(body: string): Said | undefined {
-  let json: unknown;
+/**
+ * Extracts an error's message from an answer that says that it is none. Only the error fields of JSON are read, since
+ * anything else may be what was asked for, such as a token.
+ */
+export function readErrorFields(answer: Body): string {
+  if (answer.elsewhere !== undefined) return '';
+  const parsed = tryParse(errorFieldsSchema, tryJson(startOf(answer)));
+  return 'problem' in parsed ? '' : saidBy(parsed.value).text;
+}
+
+function startOf({ body }: Body): string {
+  const whole = typeof body === 'string' ? body : body.toString('utf8', 0, MOST_READ);
+  return whole.slice(0, MOST_READ).trim();
+}
+
+/** Undefined if the text is no JSON. */
+function tryJson(text: string): unknown {
   try {
-    json = JSON.parse(body);
+    return JSON.parse(text);
   } catch {
     return undefined;
   }
+}
+
+function parseObject(body: string): Said | undefined {
+  const json = tryJson(body);
+  if (json === undefined) return undefined;
   const parsed = tryParse(bodySchema, json);
-  if ('problem' in parsed) return { text: '', codes: [] };
-  const { errors, error, error_description, message, title, detail, details } = parsed.value;
+  return 'problem' in parsed ? NOTHING : saidBy(parsed.value);
+}
+
+function saidBy(body: v.InferOutput<typeof bodySchema>): Said {
+  const { errors, error, error_description, message, title, detail, details } = body;
   const all = (errors ?? []).flatMap((one) => one ?? []);
   const sentences = all.map((one) => {
     const [code, ...words] = [...leaves(one.code), ...leaves(one.message), ...leaves(one.detail)];

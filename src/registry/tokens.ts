@@ -4,7 +4,7 @@ import { ServiceError } from '../base/errors.js';
 import { parseJson } from '../base/schema.js';
 import type { Repository } from '../candidate/reference.js';
 import type { Http, TextResponse } from '../http/policy.js';
-import { readSaid } from '../http/said.js';
+import { readErrorFields, readSaid } from '../http/said.js';
 import { kindOfStatus } from '../http/status.js';
 import type { HttpRequest } from '../http/transport.js';
 import type { BearerChallenge } from './challenge.js';
@@ -133,7 +133,8 @@ async function fetchToken(
   const what = `token for ${wanted.grants.map(({ repository }) => repository.path).join(', ')}`;
   if (answer.status !== 200) throw refusal(what, request, answer, account);
   const bad = (problem: string) => {
-    const why = answer.elsewhere === undefined ? `: ${readSaid({ ...answer, body: answer.text }).text || problem}` : '';
+    const why =
+      answer.elsewhere === undefined ? `: ${readErrorFields({ ...answer, body: answer.text }) || problem}` : '';
     return new ServiceError('bad-answer', `${what} from ${whoAnswered(request, answer)}: not a token${why}`);
   };
   const { value, seconds } = parseJson(tokenSchema, answer.text, bad);

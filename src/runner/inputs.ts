@@ -131,18 +131,23 @@ export const assignmentSchema = v.pipe(
 /** Text of any number of lines. */
 export const textSchema = v.string();
 
+/** As in `//user:password@`, or without the slashes. A password may itself have a slash in it. */
+const MAYBE_CREDENTIALS = /[:/].*@/s;
+
 /** An absolute http or https URL without credentials; a trailing slash makes no difference. */
 export const urlSchema = v.pipe(
   v.string(),
   v.rawTransform(({ dataset, addIssue, NEVER }): URL => {
     const url = URL.canParse(dataset.value) ? new URL(dataset.value) : undefined;
     const web = url !== undefined && (url.protocol === 'https:' || url.protocol === 'http:');
-    if (web && url.username === '' && url.password === '') return url;
+    const isSafe = url === undefined || (url.username === '' && url.password === '');
+    if (web && isSafe) return url;
     addIssue({
-      // Credentials are not repeated.
-      message: web
-        ? 'has credentials in it: a URL is no place for them'
-        : `${JSON.stringify(dataset.value)} is not an http or https URL, as in https://host/path`,
+      // Credentials are not repeated, also not those in what is no URL at all.
+      message:
+        !isSafe || MAYBE_CREDENTIALS.test(dataset.value)
+          ? 'has credentials in it: a URL is no place for them'
+          : `${JSON.stringify(dataset.value)} is not an http or https URL, as in https://host/path`,
     });
     return NEVER;
   }),

@@ -469,6 +469,26 @@ describe('the words of a server', () => {
     await expect(search({ listing: 'distribution' })).rejects.toThrow(words);
   });
 
+  const SECRET = 'eyJhbGciOiJFUzI1NiJ9';
+  test.each<[string, Answer['body'], string, string]>([
+    ['a token as text', SECRET, 'text/plain', 'not JSON'],
+    ['a line of text that ends early', `{"token":"${SECRET}`, 'text/plain', 'not JSON'],
+    ['JSON that ends early', `{"token":"${SECRET}`, 'application/json', 'not JSON'],
+    ['a title', `<title>${SECRET}</title>`, 'text/html', 'not JSON'],
+    ['a token of two lines', { token: `${SECRET}\n` }, 'application/json', 'no token in it'],
+    ['other fields', { detail: SECRET, title: SECRET }, 'application/json', 'no token in it'],
+    ['an error', { error: 'no robot', id_token: SECRET }, 'application/json', 'no robot'],
+    ["an error in the spec's form", { errors: [{ code: 'DENIED' }], id_token: SECRET }, 'application/json', 'DENIED'],
+    ['a message', { message: 'no robot', id_token: SECRET }, 'application/json', 'no robot'],
+  ])('a token server that answers 200 with %s: only the words of an error are shown', async (_, body, type, words) => {
+    const realm = { 'www-authenticate': `Bearer realm="${source.url}/token"` };
+    const answer = { status: 200, headers: { 'content-type': type }, body: body ?? '' };
+    source.answer = ({ url }) => (url.pathname === '/token' ? answer : { status: 401, headers: realm });
+    const failed = search({ listing: 'distribution' });
+    await expect(failed).rejects.toThrow(`not a token: ${words}`);
+    await expect(failed).rejects.not.toThrow(SECRET);
+  });
+
   test('nothing of a body from another host is shown, and the host is named', async () => {
     target.answer = () => ({ status: 403, body: { errors: [{ code: 'DENIED', message: 'inner secret' }] } });
     source.answer = ({ url }) => ({ status: 307, headers: { location: `${target.url}${url.pathname}` } });

@@ -8,6 +8,10 @@ export class TimeLimit extends Error {
   }
 }
 
+export function answerTooLarge(what: string, maxBytes: number): ServiceError {
+  return new ServiceError('too-large', `${what}: an answer of more than ${maxBytes} bytes`);
+}
+
 /** In bytes. Reading this much costs less than a new connection. */
 const MOST_DISCARDED = 1024 * 1024;
 
@@ -43,7 +47,7 @@ export async function readBody(
       const next = await Promise.race([iterator.next(), limit]);
       if (next.done === true) return Buffer.concat(chunks);
       size += next.value.length;
-      if (size > maxBytes) throw new ServiceError('too-large', `${what}: an answer of more than ${maxBytes} bytes`);
+      if (size > maxBytes) throw answerTooLarge(what, maxBytes);
       chunks.push(next.value);
     }
   } catch (error) {

@@ -1,9 +1,9 @@
 import { gunzipSync } from 'node:zlib';
 import type { Clock } from '../base/clock.js';
-import { type Hint, oneLine, ServiceError } from '../base/errors.js';
+import { errorLine, type Hint, oneLine, ServiceError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { networkErrorLine } from '../base/network-errors.js';
-import { discard, readBody, TimeLimit } from './body.js';
+import { answerTooLarge, discard, readBody, TimeLimit } from './body.js';
 import { isTransient } from './status.js';
 import type { HttpRequest, HttpResponse, Transport } from './transport.js';
 
@@ -125,7 +125,7 @@ export function createHttp(parts: HttpParts): Http {
       const limit = Math.min(policy.bodyMs, deadline - clock.now());
       const sent = await readBody(response, options.maxBytes, limit, describe(request));
       const { body: _, ...head } = response;
-      return { ...head, bytes: unpacked(sent, head, options.maxBytes) };
+      return { ...head, bytes: unpacked(sent, head, options.maxBytes, describe(request)) };
     });
 
   return {
@@ -222,12 +222,14 @@ async function paced(
 }
 
 /** What a server compressed although we ask it not to. Bytes that only claim to be compressed are returned unchanged. */
-function unpacked(bytes: Buffer, { headers }: AnswerHead, maxBytes: number): Buffer {
-  if (!/^(?:x-)?gzip$/i.test(headers['content-encoding'] ?? '')) return bytes;
+function unpacked(bytes: Buffer, { headers }: AnswerHead, maxBytes: number, what: string): Buffer {
+  const isGzip = bytes[0] === 0x1f && bytes[1] === 0x8b;
+  if (!isGzip || !/^(?:x-)?gzip$/i.test(headers['content-encoding'] ?? '')) return bytes;
   try {
     return gunzipSync(bytes, { maxOutputLength: maxBytes });
-  } catch {
-    return bytes;
+  } catch (error) {
+    if (codeOf(error) === 'ERR_BUFFER_TOO_LARGE') throw answerTooLarge(what, maxBytes);
+    throw new ServiceError('bad-answer', `${what}: an answer whose gzip cannot be unpacked: ${errorLine(error)}`);
   }
 }
 
@@ -253,13 +255,13 @@ async function follow(parts: HttpParts, request: HttpRequest, deadline: number):
 
 /**
  * GET and HEAD are safe to repeat. Other methods, with their bodies, are repeated only on the same origin, and only
- * after a status that keeps the method (RFC 9110 section 15.4). A body that is a stream cannot be sent again.
+ * after a status that keeps the method (RFC 9110 section 15.4). A body that is a stream starts again.
  */
-function mayFollow({ method, url, body }: HttpRequest, { status, headers }: AnswerHead): boolean {
+function mayFollow({ method, url }: HttpRequest, { status, headers }: AnswerHead): boolean {
   if (method === 'GET' || method === 'HEAD') return true;
   const { location = '' } = headers;
   const isHere = URL.canParse(location, url.href) && new URL(location, url).origin === url.origin;
-  return isHere && (status === 307 || status === 308) && typeof body !== 'function';
+  return isHere && (status === 307 || status === 308);
 }
 
 async function once(
@@ -305,10 +307,12 @@ function timedBody(body: HttpRequest['body'], pass: (turn: 'server' | 'ours') =>
 }
 
 function isNobodyThere(error: unknown): boolean {
-  const codes = [error, error instanceof AggregateError ? error.errors[0] : undefined].map((one) =>
-    typeof one === 'object' && one !== null && 'code' in one ? one.code : undefined,
-  );
+  const codes = [error, error instanceof AggregateError ? error.errors[0] : undefined].map(codeOf);
   return codes.some((code) => code === 'ECONNREFUSED' || code === 'ENOTFOUND');
+}
+
+function codeOf(error: unknown): unknown {
+  return typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
 }
 
 /** The name of a request in errors, as in `GET https://host/path`. The query is left out, since it may contain a token. */

@@ -203,7 +203,14 @@ describe('a compressed body', () => {
   test('is not asked for, and is unpacked, up to the limit', async () => {
     expect(await read(gzipSync('text'), 'gzip')).toBe('text');
     expect(await read(gzipSync('text'), 'x-gzip')).toBe('text');
-    expect(await read(gzipSync('a'.repeat(100)), 'gzip')).not.toMatch(/aaa/);
+    expect(await read(gzipSync('a'.repeat(99)), 'gzip')).toBe('a'.repeat(99));
+  });
+
+  test.each([
+    ['larger than the limit once it is unpacked', gzipSync('a'.repeat(100)), 'too-large', 'an answer of more than 99'],
+    ['cut', gzipSync('text').subarray(0, -4), 'bad-answer', 'whose gzip cannot be unpacked: unexpected end of file'],
+  ])('is an error if it is %s', async (_, content, kind, message) => {
+    await expect(read(content, 'gzip')).rejects.toMatchObject({ kind, message: expect.stringContaining(message) });
   });
 
   // moby/moby#17595

@@ -320,6 +320,21 @@ describe('an upload', () => {
     expect(target.digestAt(TO, 'v1')).toBe(image.digest);
   });
 
+  test('whose blobs are redirected on the same host', async () => {
+    const image = source.image(FROM, 'v1');
+    target.answer = (asked) => {
+      if (!isBlob(asked) || asked.url.searchParams.has('again')) return undefined;
+      return { status: 307, headers: { location: `${asked.url.pathname}?${asked.url.searchParams}&again=1` } };
+    };
+    await client().copy([across(image)], plain);
+    expect(target.digestAt(TO, 'v1')).toBe(image.digest);
+    const sent = target.asked.filter(isBlob);
+    expect(sent.map(({ url }) => url.searchParams.has('again'))).toEqual(expect.arrayContaining([false, true]));
+    // Each blob went to both addresses, whole, and to each only once.
+    expect(sent).toHaveLength(4);
+    for (const { url, body } of sent) expect(digestOf(body)).toBe(url.searchParams.get('digest'));
+  });
+
   // openshift/image-registry#220
   test.each([
     [400, 'MANIFEST_BLOB_UNKNOWN'],

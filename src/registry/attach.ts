@@ -30,6 +30,9 @@ const EMPTY_CONFIG = descriptorOf('application/vnd.oci.empty.v1+json', EMPTY);
 /** Errors of a registry that does not accept referrers at all. Any other error may be temporary. */
 const REFUSALS: ReadonlySet<string> = new Set(['bad-answer', 'not-found', 'unsupported']);
 
+/** Errors about an artifact that was deleted, or is of no known kind. Any other may hide one that is there. */
+const GONE: ReadonlySet<string> = new Set(['not-found', 'unsupported']);
+
 /** At most this many artifacts of one image are read to learn their types. */
 const MAX_UNCLEAR = 500;
 
@@ -48,7 +51,8 @@ export async function listAttached(
   const entries = await listEntries(access, repository, subject);
   if (entries === 'unsupported') return entries;
   const described = entries.map((entry) => ({ digest: entry.digest, said: describedBy(entry, artifactType) }));
-  const unclear = described.filter(({ said }) => said === undefined).slice(0, MAX_UNCLEAR);
+  const unclear = described.filter(({ said }) => said === undefined);
+  if (unclear.length > MAX_UNCLEAR) throw tooMany(repository, subject);
   const read = new Map(
     await Promise.all(unclear.map(async ({ digest }) => [digest, await describe(access, repository, digest)] as const)),
   );
@@ -80,8 +84,7 @@ async function describe(access: Access, repository: Repository, artifact: Digest
   try {
     return artifactParts(await recallManifest(access, repository, artifact));
   } catch (error) {
-    // A list in a tag still names artifacts that were deleted, or are of no known kind.
-    if (error instanceof ServiceError && REFUSALS.has(error.kind)) return undefined;
+    if (error instanceof ServiceError && GONE.has(error.kind)) return undefined;
     throw error;
   }
 }
@@ -111,7 +114,7 @@ async function listEntries(
   const listed = await listReferrers(access, repository, subject);
   if (listed !== undefined) {
     if (listed.isWhole) return listed.entries;
-    throw new ServiceError('too-large', `${named(repository, subject)}: more referrers than can be read`);
+    throw tooMany(repository, subject);
   }
   try {
     return (await listUnderTag(access, repository, subject)).entries;
@@ -119,6 +122,11 @@ async function listEntries(
     if (error instanceof ServiceError && REFUSALS.has(error.kind)) return 'unsupported';
     throw error;
   }
+}
+
+/** Those that are not read might be the ones that matter. */
+function tooMany(repository: Repository, subject: Digest): ServiceError {
+  return new ServiceError('too-large', `${named(repository, subject)}: more referrers than can be read`);
 }
 
 /**
@@ -183,7 +191,7 @@ export async function detach(
 async function putArtifact(access: Access, repository: Repository, manifest: ManifestToPut) {
   if (access.memory.hasEmptyConfig(repository)) {
     try {
-      return await putManifest(access, repository, manifest.digest, manifest);
+      return await putManifest(access, repository, manifest.digest, manifest, 'once');
     } catch (error) {
       if (!(error instanceof ServiceError && REFUSALS.has(error.kind))) throw error;
     }

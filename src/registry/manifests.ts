@@ -157,13 +157,14 @@ function contentDigest({ headers }: Pick<BytesResponse, 'headers'>, what: string
 
 /**
  * Stores a manifest unchanged, under a tag or its own digest. Needs push. `linksSubject` is true if the registry adds it
- * to its subject's referrers.
+ * to its subject's referrers. With `once`, a refusal for a blob that is not there is not waited out.
  */
 export async function putManifest(
   access: Access,
   repository: Repository,
   reference: Tag | Digest,
   { bytes, mediaType, digest }: Pick<Manifest, 'bytes' | 'mediaType' | 'digest'>,
+  patience: 'once' | 'until-blobs-are-seen' = 'until-blobs-are-seen',
 ): Promise<{ readonly linksSubject: boolean }> {
   const what = named(repository, reference);
   const request = {
@@ -173,7 +174,7 @@ export async function putManifest(
     body: bytes,
     expect: 'any',
   } as const;
-  const answer = await putOnceBlobsAreSeen(access, request);
+  const answer = await putOnceBlobsAreSeen(access, request, patience === 'once' ? 1 : PUTS);
   const linksSubject = answer.headers['oci-subject'] !== undefined;
   if (![200, 201, 202].includes(answer.status)) {
     // The answer to an earlier attempt may have been lost, and an immutable tag refuses even the same manifest again.
@@ -202,13 +203,13 @@ export async function putManifest(
 const PUTS = 4;
 
 /** Some registries need a moment until they see a blob that was just stored, and refuse its manifest until then. */
-async function putOnceBlobsAreSeen(access: Access, request: RegistryRequest): Promise<BytesResponse> {
+async function putOnceBlobsAreSeen(access: Access, request: RegistryRequest, puts: number): Promise<BytesResponse> {
   for (let put = 1; ; put += 1) {
     const answer = await access.fetch({ ...request, maxBytes: MAX_MANIFEST_BYTES });
     const isUnseen =
       (answer.status === 400 || answer.status === 404) &&
       readSaid({ ...answer, body: answer.bytes }).codes.some((code) => /^(?:MANIFEST_)?BLOB_UNKNOWN$/.test(code));
-    if (!isUnseen || put === PUTS) return answer;
+    if (!isUnseen || put === puts) return answer;
     await access.clock.sleep(backoffMs(put, access.clock.random()));
   }
 }

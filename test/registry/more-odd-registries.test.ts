@@ -216,6 +216,45 @@ describe('referrers', () => {
     expect(await there.listAttached(digest, 'application/vnd.test.other')).toEqual([]);
   });
 
+  test('are not listed without one that cannot be read', async () => {
+    const { digest } = within(target.image(TO, 'v1')).source;
+    target.hasReferrers = true;
+    await client()
+      .repository(repository(`${target.host}/${TO}`))
+      .attach(digest, note);
+    const there = client().repository(repository(`${target.host}/${TO}`));
+    const entries = referrersOf(target, TO, digest).manifests.map(({ annotations: _, ...entry }) => entry);
+    const own = entries[0]?.digest ?? '';
+    target.answer = (asked) => {
+      if (isReferrers(asked)) return { status: 200, body: { manifests: entries } };
+      return asked.url.pathname.endsWith(own) ? error(400, 'UNKNOWN') : undefined;
+    };
+    await expect(there.listAttached(digest, ARTIFACT)).rejects.toMatchObject({ kind: 'bad-answer' });
+  });
+
+  test('are not listed if more have to be read than can be', async () => {
+    const { digest } = within(target.image(TO, 'v1')).source;
+    const entry = (n: number) => ({
+      mediaType: MEDIA_TYPES.oci.manifest,
+      digest: `sha256:${String(n).padStart(64, '0')}`,
+      size: 1,
+    });
+    const list = (size: number) => {
+      target.answer = (asked) =>
+        isReferrers(asked)
+          ? { status: 200, body: { manifests: Array.from({ length: size }, (_, n) => entry(n)) } }
+          : undefined;
+      return client()
+        .repository(repository(`${target.host}/${TO}`))
+        .listAttached(digest, ARTIFACT);
+    };
+    expect(await list(500)).toEqual([]);
+    await expect(list(501)).rejects.toMatchObject({
+      kind: 'too-large',
+      message: expect.stringContaining('more referrers than can be read'),
+    });
+  });
+
   test('share one empty config, which is sent again only if it was lost', async () => {
     const { digest } = within(target.image(TO, 'v1')).source;
     target.hasReferrers = true;
@@ -233,8 +272,12 @@ describe('referrers', () => {
       method === 'PUT' && url.pathname.includes('/manifests/') && !target.blobs.has(empty)
         ? error(400, 'MANIFEST_BLOB_UNKNOWN')
         : undefined;
+    const puts = () => target.asked.filter((asked) => asked.method === 'PUT' && isManifest(asked)).length;
+    const before = puts();
     await next.attach(digest, { ...note, annotations: { n: '4' } });
     expect(sent()).toBe(2);
+    // Waiting does not bring back a blob that is absent.
+    expect(puts() - before).toBe(2);
     expect(await next.listAttached(digest, ARTIFACT)).toHaveLength(4);
   });
 

@@ -4,6 +4,7 @@ import { errorLine, type Hint, oneLine, ServiceError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import { networkErrorLine } from '../base/network-errors.js';
 import { answerTooLarge, discard, readBody, TimeLimit } from './body.js';
+import { ProxyUnreachable } from './proxy.js';
 import { isTransient } from './status.js';
 import type { HttpRequest, HttpResponse, Transport } from './transport.js';
 
@@ -166,6 +167,7 @@ async function retrying<T extends AnswerHead>(
       failed = {
         kind: 'server-error',
         reason: `answered ${answer.status}`,
+        isOfHost: false,
         waitMs: retryAfterMs(answer.headers, clock.now()) ?? 0,
         attempts: attemptsFor(policy, optional && answer.status !== 429),
       };
@@ -174,6 +176,7 @@ async function retrying<T extends AnswerHead>(
       failed = {
         kind: error instanceof TimeLimit ? 'timeout' : 'unreachable',
         reason: networkErrorLine(error),
+        isOfHost: !(error instanceof ProxyUnreachable),
         waitMs: 0,
         attempts: !idempotent
           ? 1
@@ -181,7 +184,7 @@ async function retrying<T extends AnswerHead>(
       };
     }
     const reason = `${describe(request)}: ${failed.reason}`;
-    const named = failed.kind === 'server-error' ? {} : { hint, host: request.url.host };
+    const named = failed.isOfHost ? { hint, host: request.url.host } : {};
     if (count >= failed.attempts) throw new ServiceError(failed.kind, reason, named);
     const wait = Math.max(failed.waitMs, backoffMs(count, clock.random()));
     if (wait > policy.longestWaitMs || clock.now() + wait > deadline) {
@@ -196,6 +199,8 @@ async function retrying<T extends AnswerHead>(
 interface Failure {
   readonly kind: 'timeout' | 'unreachable' | 'server-error';
   readonly reason: string;
+  /** The address of the host may be wrong, so its input is named. */
+  readonly isOfHost: boolean;
   readonly waitMs: number;
   /** The number of attempts for this kind of failure. */
   readonly attempts: number;
@@ -307,6 +312,7 @@ function timedBody(body: HttpRequest['body'], pass: (turn: 'server' | 'ours') =>
 }
 
 function isNobodyThere(error: unknown): boolean {
+  if (error instanceof ProxyUnreachable) return isNobodyThere(error.failure);
   const codes = [error, error instanceof AggregateError ? error.errors[0] : undefined].map(codeOf);
   return codes.some((code) => code === 'ECONNREFUSED' || code === 'ENOTFOUND');
 }

@@ -1,4 +1,5 @@
 import { createHttp, defaultPolicy, type HttpPolicy } from '../http/policy.js';
+import { undiciTransport } from '../http/undici-transport.js';
 import { attach, detach, listAttached, readAttached } from './attach.js';
 import { copyImage } from './copy.js';
 import { grantsFor, prepareAll, toPlan, withoutConflicts } from './copy-plan.js';
@@ -16,14 +17,13 @@ import type { CopiedImage, Registry, RegistryOptions } from './registry.js';
 import { createSession } from './session.js';
 import { listTags } from './tags.js';
 import type { Grant } from './tokens.js';
-import { undiciTransport } from './undici-transport.js';
 
 /** A copy makes a hundred requests to a busy server, so each gets more patience than a single small one. */
 const policy: HttpPolicy = { ...defaultPolicy, attempts: 10, totalMs: 300_000 };
 
 export function createRegistry(options: RegistryOptions): Registry {
   const { account, plainHttp, tokenHosts = [], ca, clock, log } = options;
-  const { transport, close } = undiciTransport(ca === undefined ? {} : { ca });
+  const { transport, close } = undiciTransport({ withoutTls: 'use-plain-http', ...(ca !== undefined && { ca }) });
   const http = createHttp({ transport, policy, clock, log });
   const session = createSession({ http, clock, account, plainHttp, tokenHosts, ownCa: ca !== undefined });
 

@@ -2,9 +2,9 @@ import { systemClock } from '../../base/clock.js';
 import type { Log } from '../../base/log.js';
 import { actionsTransport } from '../../http/actions-transport.js';
 import { createHttp, defaultPolicy, type Http } from '../../http/policy.js';
+import { namesProxy } from '../../http/proxy.js';
 import type { Transport } from '../../http/transport.js';
-import { hasProxy } from '../../registry/undici-connections.js';
-import { undiciTransport } from '../../registry/undici-transport.js';
+import { undiciTransport } from '../../http/undici-transport.js';
 import type { ParsedInputs } from '../../runner/inputs.js';
 import { type caInput, readCertificates } from './ca-input.js';
 
@@ -15,14 +15,14 @@ export async function smallApis(log: Log, settings: ParsedInputs<typeof caInput>
 }
 
 /**
- * Requests that may need a proxy use the transport for registries. The runner's HTTP client opens a tunnel even for
- * http, which proxies refuse, and does not understand `*.` in NO_PROXY.
+ * Where a proxy is named, requests use the same transport as for registries, also those that NO_PROXY excepts: the
+ * runner's HTTP client opens a tunnel even for http, which proxies refuse, and does not understand `*.` in NO_PROXY.
  */
 function transportFor(ca: string | undefined): Transport {
   const direct = actionsTransport(ca);
   let throughProxy: Transport | undefined;
   return (request, signal) => {
-    if (!hasProxy(request.url)) return direct(request, signal);
+    if (!namesProxy(request.url)) return direct(request, signal);
     throughProxy ??= undiciTransport(ca === undefined ? {} : { ca }).transport;
     return throughProxy(request, signal);
   };

@@ -2,9 +2,9 @@ import type { Readable } from 'node:stream';
 import { createSecureContext } from 'node:tls';
 import { setFlagsFromString } from 'node:v8';
 import type { Dispatcher } from 'undici';
-import { errorLine, ServiceError } from '../base/errors.js';
-import { explainTlsError, trustedCertificates } from '../http/tls.js';
-import { type HttpRequest, joinedHeaders, type Transport } from '../http/transport.js';
+import { errorLine, type Hint, ServiceError } from '../base/errors.js';
+import { explainTlsError, trustedCertificates } from './tls.js';
+import { type HttpRequest, joinedHeaders, type Transport } from './transport.js';
 import { openWay, type Way } from './undici-connections.js';
 
 /**
@@ -20,6 +20,8 @@ export interface UndiciTransport {
 export interface UndiciOptions {
   /** PEM certificates to trust in addition to Node's own. */
   readonly ca?: string;
+  /** The way out if a server speaks no TLS. Without it the server is named. */
+  readonly withoutTls?: Hint;
   /** Milliseconds that a body may take for its next 64 KiB. */
   readonly bodyIdleMs?: number;
 }
@@ -40,7 +42,7 @@ const LOOKS = 20;
 const COMPILED_ONCE = '--no-wasm-tier-up --no-wasm-dynamic-tiering';
 
 /** undici is loaded with the first request, since not every run makes one. */
-export function undiciTransport({ ca, bodyIdleMs = BODY_IDLE_MS }: UndiciOptions): UndiciTransport {
+export function undiciTransport({ ca, withoutTls, bodyIdleMs = BODY_IDLE_MS }: UndiciOptions): UndiciTransport {
   const trust = ca === undefined ? {} : { secureContext: createSecureContext({ ca: trustedCertificates(ca) }) };
   setFlagsFromString(COMPILED_ONCE);
   const ways = new Map<string, Promise<Way>>();
@@ -70,7 +72,7 @@ export function undiciTransport({ ca, bodyIdleMs = BODY_IDLE_MS }: UndiciOptions
       } catch (error) {
         if (closed) throw connectionsEnded(url);
         if (errorLine(error).includes('GOAWAY')) noteGoodbye(await ways.get(url.origin));
-        throw explainTlsError(error, url.host, 'use-plain-http');
+        throw explainTlsError(error, url.host, withoutTls);
       }
     },
 

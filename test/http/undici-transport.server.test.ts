@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { systemClock } from '../../src/base/clock.js';
 import { createHttp, defaultPolicy } from '../../src/http/policy.js';
-import { type UndiciOptions, type UndiciTransport, undiciTransport } from '../../src/registry/undici-transport.js';
+import { type UndiciOptions, type UndiciTransport, undiciTransport } from '../../src/http/undici-transport.js';
+import { client, closeAll, copyOf, createLines, repository, tag } from '../registry/support.js';
+import { startTlsFront, type TlsFront, type TlsFrontOptions } from '../registry/tls-front.js';
 import { freshRepository, sandbox } from '../sandbox/current.js';
 import { type FaultProxy, startFaultProxy } from '../sandbox/fault-proxy.js';
 import { buildMultiPlatform, pushImage } from '../sandbox/images.js';
 import { runDirectory } from '../sandbox/process.js';
-import { client, closeAll, copyOf, createLines, repository, tag } from './support.js';
-import { startTlsFront, type TlsFront, type TlsFrontOptions } from './tls-front.js';
 
 const { source, tools } = sandbox();
 const image = buildMultiPlatform({ layers: Array(12).fill(100_000), seed: 'tls' });
@@ -131,11 +131,11 @@ describe('over TLS', () => {
     });
   });
 
-  test('a server without TLS', async () => {
-    await expect(get(`https://${source.host}/v2/`)).rejects.toMatchObject({
-      kind: 'unreachable',
-      hint: 'use-plain-http',
-    });
+  test("a server without TLS: the way out is the caller's, or else the server is named", async () => {
+    const url = `https://${source.host}/v2/`;
+    const kind = 'unreachable';
+    await expect(get(url, { withoutTls: 'use-plain-http' })).rejects.toMatchObject({ kind, hint: 'use-plain-http' });
+    await expect(get(url)).rejects.toMatchObject({ kind, hint: undefined, host: source.host });
   });
 
   test('a loopback host without TLS is asked over http, even if there is a CA', async () => {
@@ -262,5 +262,25 @@ describe('proxies', () => {
     expect(await get(`https://registry.test:${port}/v2/`, { ca: front.ca })).toBe('{}');
     expect(proxy.asked).toEqual([`CONNECT registry.test:${port}`]);
     await expect(get(`https://registry.test:${port}/v2/`)).rejects.toMatchObject({ kind: 'unreachable' });
+  });
+
+  test('a registry without TLS may be one that speaks http', async () => {
+    const proxy = await startProxy();
+    process.env.HTTPS_PROXY = proxy.url;
+    const [, port] = source.host.split(':');
+    const there = client().repository(repository(`registry.test:${port}/a/b`));
+    await expect(there.resolve(tag('v1'))).rejects.toMatchObject({ kind: 'unreachable', hint: 'use-plain-http' });
+  });
+
+  test("a proxy over TLS whose certificate nobody trusts is what the error is about, not the host's", async () => {
+    const front = await tlsFront({});
+    process.env.HTTP_PROXY = process.env.HTTPS_PROXY = `https://${front.host}`;
+    for (const url of ['http://registry.test/', 'https://registry.test/']) {
+      await expect(get(url)).rejects.toMatchObject({
+        kind: 'unreachable',
+        message: expect.stringMatching(/^the proxy \S+ \(HTTPS?_PROXY\): its certificate is from an authority/),
+        hint: 'trust-certificate',
+      });
+    }
   });
 });

@@ -1,7 +1,9 @@
 import type { Socket } from 'node:net';
 import { type SecureContext, TLSSocket } from 'node:tls';
 import type { buildConnector as connectors, Dispatcher } from 'undici';
-import { isLoopback } from '../base/loopback.js';
+import { ServiceError } from '../base/errors.js';
+import { describeProxy, type HttpProxy, ProxyUnreachable, proxyFor } from './proxy.js';
+import { explainTlsError } from './tls.js';
 
 /** The connections to one origin. */
 export interface Way {
@@ -30,16 +32,38 @@ export interface Trust {
 }
 
 /** Opens the connections to the origin of a URL. Each of undici's dispatchers is passed to `opened`, which ends it. */
-export function openWay(url: URL, trust: Trust, opened: (dispatcher: Dispatcher) => void): Promise<Way> {
-  return hasProxy(url) ? openByProxy(trust, opened) : openDirectly(url.origin, trust, opened);
+export async function openWay(url: URL, trust: Trust, opened: (dispatcher: Dispatcher) => void): Promise<Way> {
+  const proxy = proxyFor(url);
+  return proxy === undefined ? openDirectly(url.origin, trust, opened) : openByProxy(proxy, trust, opened);
 }
 
-async function openByProxy(trust: Trust, opened: (dispatcher: Dispatcher) => void): Promise<Way> {
-  const { EnvHttpProxyAgent } = await import('undici');
-  const options = { ...HTTP1, connect: trust, requestTls: trust, proxyTls: trust, proxyTunnel: false };
-  const agent = new EnvHttpProxyAgent(options);
+async function openByProxy(proxy: HttpProxy, trust: Trust, opened: (dispatcher: Dispatcher) => void): Promise<Way> {
+  // All of undici, since a tunnel needs what only its index adds to the dispatchers.
+  const { buildConnector, Pool, ProxyAgent } = await import('undici');
+  const toProxy = { ...HTTP1, connect: blaming(proxy, buildConnector(trust)) };
+  const agent = new ProxyAgent({
+    ...HTTP1,
+    uri: proxy.url.href,
+    requestTls: trust,
+    proxyTls: trust,
+    proxyTunnel: false,
+    // For tunnels.
+    clientFactory: (origin) => new Pool(origin, toProxy),
+    // For requests without a tunnel, which are sent to the proxy itself, and for those within a tunnel.
+    factory: (origin, options) => new Pool(origin, origin === proxy.url.href ? toProxy : options),
+  });
   opened(agent);
   return { requests: agent, uploads: agent, goodbyes: 0 };
+}
+
+/** A connector to a proxy, whose failures say so. */
+function blaming(proxy: HttpProxy, connect: Connector): Connector {
+  return (options, callback) =>
+    connect(options, (...[error, socket]) => {
+      if (error === null) return callback(null, socket);
+      const explained = explainTlsError(error, describeProxy(proxy));
+      callback(explained instanceof ServiceError ? explained : new ProxyUnreachable(proxy, error), null);
+    });
 }
 
 /** The protocol is only known after the TLS handshake, so this connects first and passes on that connection. */
@@ -74,12 +98,6 @@ async function openDirectly(origin: string, trust: Trust, opened: (dispatcher: D
   });
   opened(client);
   return { requests: client, uploads: openPool(trust), goodbyes: 0 };
-}
-
-/** True if the environment names a proxy for this kind of URL. Loopback hosts never use one, as in Go. */
-export function hasProxy({ protocol, hostname }: URL): boolean {
-  const name = protocol === 'https:' ? 'https_proxy' : 'http_proxy';
-  return !isLoopback(hostname) && (process.env[name] || process.env[name.toUpperCase()] || '') !== '';
 }
 
 function connected(connect: Connector, { protocol, hostname, host, port }: URL): Promise<Socket> {

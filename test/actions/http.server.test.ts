@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { smallApis } from '../../src/actions/shared/http.js';
+import { ServiceError } from '../../src/base/errors.js';
 import { silent } from '../store/fixture.js';
 
 /** A proxy as companies have it: it lets nobody tunnel to a port but 443. */
@@ -39,7 +40,7 @@ afterEach(() => {
   }
 });
 
-/** The text at a URL; `direct` if the proxy was left out, since there is no such host. */
+/** The text at a URL; `direct` if the proxy was left out: then its host is looked up here, and there is no such host. */
 async function read(url: string, env: Readonly<Record<string, string>>): Promise<string> {
   for (const name of NAMES) delete process.env[name];
   Object.assign(process.env, env);
@@ -47,7 +48,8 @@ async function read(url: string, env: Readonly<Record<string, string>>): Promise
   try {
     return (await http.sendForText({ method: 'GET', url: new URL(url) }, { idempotent: false, maxBytes: 100 })).text;
   } catch (error) {
-    if (seen.length === 0) return 'direct';
+    const isLookedUp = error instanceof ServiceError && error.message.includes(`: the name ${new URL(url).hostname} `);
+    if (isLookedUp && seen.length === 0) return 'direct';
     throw error;
   }
 }

@@ -5,8 +5,12 @@ export type Login =
   | PasswordLogin
   /** A refresh token, which the token server exchanges for an access token (distribution's spec/auth/oauth.md). */
   | { readonly identityToken: string }
-  /** An access token, sent unchanged. */
-  | { readonly registryToken: string };
+  | GivenToken;
+
+/** An access token, sent unchanged. */
+export interface GivenToken {
+  readonly registryToken: string;
+}
 
 export interface PasswordLogin {
   readonly username: string;
@@ -30,6 +34,11 @@ export function basic({ username, password }: PasswordLogin): string {
 
 export function isPassword(login: Login | undefined): login is PasswordLogin {
   return login !== undefined && 'password' in login;
+}
+
+/** True for an access token that a person gave: it cannot be renewed. */
+export function isGivenToken(login: Login | undefined): login is GivenToken {
+  return login !== undefined && 'registryToken' in login;
 }
 
 export function sameLogin(a: Login | undefined, b: Login | undefined): boolean {

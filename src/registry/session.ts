@@ -6,7 +6,7 @@ import type { AnswerHead, BytesResponse, Http, Pace, SendOptions } from '../http
 import { readSaid } from '../http/said.js';
 import type { HttpRequest, HttpResponse } from '../http/transport.js';
 import { type BearerChallenge, type Challenge, isTrustedRealm, parseChallenge } from './challenge.js';
-import { type Account, basic, isPassword, sameLogin } from './login.js';
+import { type Account, basic, isGivenToken, isPassword, sameLogin } from './login.js';
 import { createMemory, type Memory } from './memory.js';
 import { originOf } from './origin.js';
 import { createRateLimit, type Kind, WIDTH } from './rate-limit.js';
@@ -135,10 +135,15 @@ function createAccess(parts: AccessParts, memory: Memory): Access {
     memory,
 
     async send(request) {
-      const response = await exchange(request, parts, http.send);
-      if (isExpected(request, response)) return response;
-      const body = readBody(response, MAX_ERROR_BYTES, ERROR_MS, nameOf(request));
-      throw await refused(request, response, await body.catch(() => Buffer.alloc(0)));
+      const send: Send<HttpResponse & { readonly bytes?: Buffer }> = async (sent, options) => {
+        const response = await http.send(sent, options);
+        if (isExpected(request, response)) return response;
+        const body = readBody(response, MAX_ERROR_BYTES, ERROR_MS, nameOf(request));
+        return { ...response, bytes: await body.catch(() => Buffer.alloc(0)) };
+      };
+      const response = await exchange(request, parts, send);
+      if (response.bytes === undefined) return response;
+      throw await refused(request, response, response.bytes);
     },
 
     async fetch(request) {
@@ -156,7 +161,7 @@ function createAccess(parts: AccessParts, memory: Memory): Access {
 /** An answer, and the authorization that its request had. */
 interface Attempt<R> {
   readonly response: R;
-  readonly said: string | undefined;
+  readonly authorization: string | undefined;
 }
 
 /** Sends a request, and repeats it with a login if the login was missing or was not accepted. */
@@ -165,30 +170,33 @@ async function exchange<R extends Answer>(request: RegistryRequest, parts: Acces
   const host = await parts.hostOf(repository.registry);
   const url = urlOf(host, request);
   const mayLogIn = request.anonymous !== true && url.origin === host.origin.origin;
+  // There is no other token than one that was given.
+  const mayRenew = mayLogIn && !isGivenToken(parts.account(repository).login);
   const options = {
     idempotent: request.once !== true,
     optional: request.optional === true,
     pace: host.rateLimits[request.kind],
   };
   const ask = async (isAlone: boolean): Promise<Attempt<R>> => {
-    const said = mayLogIn ? await authorization(repository, host, parts, isAlone) : undefined;
-    const headers = { ...request.headers, ...(said !== undefined && { authorization: said }) };
-    return { response: await send({ ...request, url, headers }, options), said };
+    const authorization = mayLogIn ? await authorize(repository, host, parts, isAlone) : undefined;
+    const headers = { ...request.headers, ...(authorization !== undefined && { authorization }) };
+    return { response: await send({ ...request, url, headers }, options), authorization };
   };
-  const askAgain = async ({ response, said }: Attempt<R>): Promise<Attempt<R>> => {
-    host.tokens.drop(said?.replace('Bearer ', '') ?? '');
+  const askAgain = async ({ response, authorization }: Attempt<R>): Promise<Attempt<R>> => {
+    host.tokens.drop(authorization?.replace('Bearer ', '') ?? '');
     await dropBody(response);
     return ask(host.isNarrow);
   };
 
   let attempt = await ask(host.isNarrow);
   if (attempt.response.status === 401 && mayLogIn) {
-    if (!learnChallenge(attempt, url, request, host, parts)) return attempt.response;
+    if (!learnChallenge(attempt, url, request, host, parts) || !mayRenew) return attempt.response;
     attempt = await askAgain(attempt);
   }
+  if (!mayRenew) return attempt.response;
   // Some registries do not answer 401 when a token has expired.
-  if (attempt.said?.startsWith('Bearer ') && isExpired(attempt.response)) attempt = await askAgain(attempt);
-  if (!mayLogIn || !mayBeTooWide(attempt, request, host, parts)) return attempt.response;
+  if (attempt.authorization?.startsWith('Bearer ') && isExpired(attempt.response)) attempt = await askAgain(attempt);
+  if (!mayBeTooWide(attempt, request, host, parts)) return attempt.response;
   const alone = await ask(true);
   const isBetter = alone.response.status !== 401 && alone.response.status !== 403;
   if (isBetter) host.isNarrow = true;
@@ -197,14 +205,15 @@ async function exchange<R extends Answer>(request: RegistryRequest, parts: Acces
   return kept.response;
 }
 
-async function authorization(
+/** The Authorization header of a request, if it has one. */
+async function authorize(
   repository: Repository,
   host: Host,
   { http, account, tokenHosts, grants }: AccessParts,
   isAlone: boolean,
 ): Promise<string | undefined> {
   const who = account(repository);
-  if (who.login !== undefined && 'registryToken' in who.login) return `Bearer ${who.login.registryToken}`;
+  if (isGivenToken(who.login)) return `Bearer ${who.login.registryToken}`;
   const challenge = await challengeOf(http, host, who);
   if (challenge?.scheme === 'bearer') {
     if (who.login !== undefined) checkRealm(challenge, host, repository, tokenHosts);
@@ -217,7 +226,7 @@ async function authorization(
 
 /** Learns from a 401 how the registry wants a login. False if asking again is of no use. */
 function learnChallenge(
-  { response, said }: Attempt<Answer>,
+  { response, authorization }: Attempt<Answer>,
   url: URL,
   { repository, challenged }: RegistryRequest,
   host: Host,
@@ -225,7 +234,7 @@ function learnChallenge(
 ): boolean {
   const challenge = parseChallenge(response.headers['www-authenticate'] ?? '', url);
   if (challenge === undefined || challenge.scheme === 'unknown') return false;
-  if (challenge.scheme === 'basic' && said?.startsWith('Basic ')) return false;
+  if (challenge.scheme === 'basic' && authorization?.startsWith('Basic ')) return false;
   host.challenge = Promise.resolve(challenge);
   if (challenged === 'return') return false;
   if (challenge.scheme === 'bearer') learnScopes(host, repository, challenge, grants);
@@ -234,14 +243,14 @@ function learnChallenge(
 
 /** True for a refusal of a token for several scopes: some token servers give a token for only one of them. */
 function mayBeTooWide(
-  { response: { status }, said }: Attempt<Answer>,
+  { response: { status }, authorization }: Attempt<Answer>,
   { repository, body }: RegistryRequest,
   { isNarrow }: Host,
   { grants }: AccessParts,
 ): boolean {
   const isRefused = status === 401 || (status === 403 && typeof body !== 'function');
   const isWide = !isNarrow && grantsOn(grants, repository.registry).length > 1;
-  return isRefused && isWide && said?.startsWith('Bearer ') === true;
+  return isRefused && isWide && authorization?.startsWith('Bearer ') === true;
 }
 
 type Answer = AnswerHead & Partial<Pick<HttpResponse, 'body'> & Pick<BytesResponse, 'bytes'>>;
@@ -257,8 +266,8 @@ function isExpired(answer: Answer): boolean {
   return /\btoken\b.*\bexpired\b/i.test(readSaid({ ...answer, body: bytes }).text);
 }
 
-async function dropBody({ body }: Answer): Promise<void> {
-  if (body !== undefined) await discard({ body });
+async function dropBody({ body, bytes }: Answer): Promise<void> {
+  if (body !== undefined && bytes === undefined) await discard({ body });
 }
 
 /**

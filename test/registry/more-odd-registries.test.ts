@@ -509,24 +509,52 @@ describe('logging in', () => {
   });
 });
 
-// spinnaker/clouddriver#2215
-test.each([400, 403])('an expired token is renewed, also if the answer is %i', async (status) => {
-  const image = source.image(FROM, 'v1');
-  let tokens = 0;
-  target.answer = (asked) => {
-    const { url, headers } = asked;
-    if (url.pathname === '/token') {
-      tokens += 1;
-      return { status: 200, body: { token: `token${tokens}` } };
-    }
-    const challenge = `Bearer realm="${target.url}/token"`;
-    if (headers.authorization === undefined) return { status: 401, headers: { 'www-authenticate': challenge } };
-    const isOver = headers.authorization === 'Bearer token1' && asked.method === 'PUT' && isManifest(asked);
-    return isOver ? error(status, 'DENIED', 'Your authorization token has expired.') : undefined;
-  };
-  await client().copy([across(image)], plain);
-  expect(target.digestAt(TO, 'v1')).toBe(image.digest);
-  expect(tokens).toBe(2);
+describe('an expired token', () => {
+  /** Refuses `token1` for a PUT of a manifest or of a blob. `asked` counts the tokens, and `refused` the refusals. */
+  function expiring(kind: 'manifests' | 'blobs', status: number): { asked: number; refused: number } {
+    const counts = { asked: 0, refused: 0 };
+    target.answer = ({ url, headers: { authorization }, method }) => {
+      if (url.pathname === '/token') {
+        counts.asked += 1;
+        return { status: 200, body: { token: `token${counts.asked}` } };
+      }
+      const challenge = { 'www-authenticate': `Bearer realm="${target.url}/token"` };
+      if (authorization === undefined) return { status: 401, headers: challenge };
+      const isOver = authorization === 'Bearer token1' && method === 'PUT' && url.pathname.includes(`/${kind}/`);
+      if (!isOver) return undefined;
+      counts.refused += 1;
+      const headers = status === 401 ? challenge : {};
+      return { ...error(status, 'DENIED', 'Your authorization token has expired.'), headers };
+    };
+    return counts;
+  }
+
+  // spinnaker/clouddriver#2215
+  test.each([
+    ['manifests', 400],
+    ['manifests', 403],
+    ['blobs', 400],
+    ['blobs', 403],
+  ] as const)('is renewed in the middle of sending %s, also if the answer is %i', async (kind, status) => {
+    const image = source.image(FROM, 'v1');
+    const counts = expiring(kind, status);
+    await client().copy([across(image)], plain);
+    expect(target.digestAt(TO, 'v1')).toBe(image.digest);
+    expect([...target.blobs.keys()].sort()).toEqual(
+      [...source.blobs.keys()].map((key) => key.replace(FROM, TO)).sort(),
+    );
+    expect(counts.asked).toBe(2);
+  });
+
+  test.each([400, 401, 403])('that a person gave is not sent again after %i', async (status) => {
+    const image = source.image(FROM, 'v1');
+    const counts = expiring('manifests', status);
+    const there = client({ account: () => ({ hint: 'log-in-to-target', login: { registryToken: 'token1' } }) });
+    await expect(there.copy([across(image)], plain)).rejects.toMatchObject({
+      message: expect.stringContaining('token has expired'),
+    });
+    expect(counts).toEqual({ asked: 0, refused: 1 });
+  });
 });
 
 describe('the finder passes over', () => {

@@ -30,7 +30,8 @@ function firstOf(error: unknown): (Error & Failure) | undefined {
 
 function inWords({ code, hostname, address, port }: Failure): string | undefined {
   const name = typeof hostname === 'string' ? `the name ${hostname}` : 'the name';
-  const at = typeof address === 'string' ? `at ${address}${port === undefined ? '' : `:${port}`}` : 'there';
+  const where = typeof address === 'string' ? `${address}${port === undefined ? '' : `:${port}`}` : undefined;
+  const at = where === undefined ? 'there' : `at ${where}`;
   switch (code) {
     case 'ENOTFOUND':
       return `${name} does not resolve`;
@@ -40,10 +41,10 @@ function inWords({ code, hostname, address, port }: Failure): string | undefined
       return `no server listens ${at}`;
     case 'ETIMEDOUT':
     case 'UND_ERR_CONNECT_TIMEOUT':
-      return `nothing answers ${at}: a wrong address, or a firewall?`;
+      return `nothing answers ${at}: is the address wrong, or is there a firewall?`;
     case 'EHOSTUNREACH':
     case 'ENETUNREACH':
-      return `the network has no route to what is ${at}`;
+      return `there is no route to ${where ?? 'the server'}`;
     case 'ECONNRESET':
     case 'EPIPE':
     case 'UND_ERR_SOCKET':

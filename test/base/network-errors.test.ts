@@ -28,16 +28,17 @@ test.each<[unknown, string]>([
   ],
   [
     failed({ code: 'ETIMEDOUT', address: '192.0.2.1', port: 443 }),
-    'nothing answers at 192.0.2.1:443: a wrong address, or a firewall? (ETIMEDOUT)',
+    'nothing answers at 192.0.2.1:443: is the address wrong, or is there a firewall? (ETIMEDOUT)',
   ],
   [
     failed({ code: 'UND_ERR_CONNECT_TIMEOUT' }),
-    'nothing answers there: a wrong address, or a firewall? (UND_ERR_CONNECT_TIMEOUT)',
+    'nothing answers there: is the address wrong, or is there a firewall? (UND_ERR_CONNECT_TIMEOUT)',
   ],
   [
     failed({ code: 'ENETUNREACH', address: '192.0.2.1', port: 443 }),
-    'the network has no route to what is at 192.0.2.1:443 (ENETUNREACH)',
+    'there is no route to 192.0.2.1:443 (ENETUNREACH)',
   ],
+  [failed({ code: 'EHOSTUNREACH' }), 'there is no route to the server (EHOSTUNREACH)'],
   [failed({ code: 'ECONNRESET' }, 'socket hang up'), 'the server ended the connection (ECONNRESET)'],
   [
     failed({ code: 'UND_ERR_SOCKET' }, 'HTTP/2: "GOAWAY" frame received with code 0'),

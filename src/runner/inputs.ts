@@ -142,13 +142,12 @@ export const urlSchema = v.pipe(
     const web = url !== undefined && (url.protocol === 'https:' || url.protocol === 'http:');
     const isSafe = url === undefined || (url.username === '' && url.password === '');
     if (web && isSafe) return url;
-    addIssue({
-      // Credentials are not repeated, also not those in what is no URL at all.
-      message:
-        !isSafe || MAYBE_CREDENTIALS.test(dataset.value)
-          ? 'has credentials in it: a URL is no place for them'
-          : `${JSON.stringify(dataset.value)} is not an http or https URL, as in https://host/path`,
-    });
+    const wanted = 'an http or https URL, as in https://host/path';
+    // Credentials are not repeated, also not those in what is no URL at all.
+    if (!isSafe) addIssue({ message: 'has credentials in it: a URL is no place for them' });
+    else if (!MAYBE_CREDENTIALS.test(dataset.value))
+      addIssue({ message: `${JSON.stringify(dataset.value)} is not ${wanted}` });
+    else addIssue({ message: `is not ${wanted}, and is not shown, since it may have credentials in it` });
     return NEVER;
   }),
 );

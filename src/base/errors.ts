@@ -115,6 +115,7 @@ export type ServiceErrorKind =
   | 'digest-mismatch' // bytes that do not have the expected digest
   | 'too-large' // over one of our limits
   | 'full' // no space left to write
+  | 'read-only' // the file system takes no changes, whoever asks
   | 'host-key' // the SSH host's key is not the known one
   | 'unsupported' // a capability that we need is missing
   | 'server-error'; // 5xx, after all retries

@@ -11,6 +11,10 @@ export function mountTmpfs(path: string, size: string): void {
   execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'none', path], { stdio: 'ignore' });
 }
 
+export function remountReadOnly(path: string): void {
+  execFileSync('mount', ['-o', 'remount,ro', path]);
+}
+
 export function unmount(path: string): void {
   execFileSync('umount', [path]);
 }

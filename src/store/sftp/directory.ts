@@ -129,7 +129,7 @@ export async function sweep({ session, path, where }: Directory, clock: Clock, l
     try {
       await session.remove(`${path}/${name}`);
     } catch (error) {
-      if (!(error instanceof ServiceError && error.kind === 'forbidden')) throw error;
+      if (!(error instanceof ServiceError && ['forbidden', 'read-only'].includes(error.kind))) throw error;
     }
   }
 }

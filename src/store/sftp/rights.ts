@@ -64,22 +64,25 @@ function directoriesAbove(path: string): string[] {
 
 /**
  * True if a file or directory belongs to the account of this session. SFTP does not name that account, but only an
- * owner may set a mode. So the mode is set to its own value. Undefined if the server lets nobody set a mode, not even that
- * of a path that does not exist.
+ * owner may set a mode. So the mode is set to its own value. Undefined if nobody may set a mode: the file system is
+ * read-only, or the server refuses it even for a path that does not exist.
  */
 async function isOwner(session: SftpSession, path: string, { mode }: FileRights): Promise<boolean | undefined> {
-  const isRefused = async (of: string) => {
+  const refusalOf = async (of: string) => {
     try {
       await session.setMode(of, mode);
-      return false;
+      return undefined;
     } catch (error) {
-      if (error instanceof ServiceError && error.kind === 'not-found') return false;
-      if (error instanceof ServiceError && ['forbidden', 'unsupported'].includes(error.kind)) return true;
+      if (!(error instanceof ServiceError)) throw error;
+      if (error.kind === 'not-found') return undefined;
+      if (['forbidden', 'unsupported', 'read-only'].includes(error.kind)) return error.kind;
       throw error;
     }
   };
-  if (!(await isRefused(path))) return true;
-  return (await isRefused(`${path}/.not-there`)) ? undefined : false;
+  const refusal = await refusalOf(path);
+  if (refusal === undefined) return true;
+  if (refusal === 'read-only') return undefined;
+  return (await refusalOf(`${path}/.not-there`)) === undefined ? false : undefined;
 }
 
 async function unlessForbidden<T>(work: Promise<T>): Promise<T | undefined> {

@@ -160,7 +160,7 @@ function createRequests(sftp: SFTPWrapper, { call }: Connection, server: ServerA
     if (code !== STATUS.failure) return says('server-error', errorLine(error));
     if (creates !== undefined && (await isThere(creates))) return says('conflict', 'something is there already');
     const disk = await readDisk();
-    if (disk !== undefined && (disk.f_flag & READ_ONLY) !== 0) return says('forbidden', 'the file system is read-only');
+    if (disk !== undefined && (disk.f_flag & READ_ONLY) !== 0) return says('read-only', 'the file system is read-only');
     if (disk?.f_bavail === 0) return says('full', 'no space left on the server');
     if (disk?.f_favail === 0) return says('full', 'no inodes left on the server');
     return says('server-error', 'it failed, and the server does not say why (a quota?)');

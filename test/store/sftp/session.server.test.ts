@@ -11,7 +11,7 @@ import { openSftpStore } from '../../../src/store/sftp/sftp-store.js';
 import { freshImageDirectory, sandbox } from '../../sandbox/current.js';
 import type { ServerProcess } from '../../sandbox/process.js';
 import { candidateFile, failure, label, optionsFor, TESTING, withServer } from '../fixture.js';
-import { mountTmpfs, testWithMounts, unmount } from '../mounts.js';
+import { mountTmpfs, remountReadOnly, testWithMounts, unmount } from '../mounts.js';
 import { startOtherSsh } from './other-ssh.js';
 import { isRoot, startOwnSshd } from './own-sshd.js';
 import { startProxy } from './proxy.js';
@@ -271,6 +271,28 @@ describe('what a server cannot give', () => {
       });
       expect(result).toEqual({ kind: 'full', message: expect.stringContaining('no space left') });
       expect(readdirSync(path).sort()).toEqual(['v1', 'v1.json', 'v2', 'v2.json']);
+    } finally {
+      unmount(path);
+    }
+  });
+
+  testWithMounts('a file system that may be written: then it is not known whose the ledger is', async () => {
+    const { server, path } = await freshImageDirectory();
+    mountTmpfs(path, '64k');
+    try {
+      await withServer(server, async (opened) => {
+        await opened.appendRecord(CURRENT, 1, Buffer.from('{"id":"a"}'), 'a');
+        chmodSync(path, 0o755);
+        remountReadOnly(path);
+        expect(await failure(opened.writeArtifact(candidateFile('v1')))).toEqual({
+          kind: 'read-only',
+          message: expect.stringMatching(/the file system is read-only$/),
+        });
+        const rights = opened.checkRights({ promotedLabel: CURRENT, candidateLabel: TESTING }, { isWriter: true });
+        expect(await rights).toEqual([
+          { severity: 'warning', message: expect.stringContaining("lets nobody set a file's mode") },
+        ]);
+      });
     } finally {
       unmount(path);
     }

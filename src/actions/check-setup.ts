@@ -21,6 +21,7 @@ import { type Check, checkSetup, explainSetup, type Setup } from '../upkeep/setu
 import {
   type ActionInputs,
   evidenceInNeeds,
+  namesZuul,
   readActionInputs,
   readWorkflow,
   wrongInputs,
@@ -56,9 +57,12 @@ const inputs = {
   'dlrn-url': optional('The DLRN API, as `https://trunk.rdoproject.org/api-centos9-master-uc`', urlSchema),
   username: optional('DLRN user', lineSchema),
   password: secret('Its password'),
-  criteria: optional('The criteria: a file, or YAML', textSchema),
+  criteria: optional(
+    'The criteria: a file, or YAML. They are parsed, waivers that end soon are named, and so are jobs that nobody reports',
+    textSchema,
+  ),
   workflows: list(
-    'Workflow files, one per line, whose inputs are compared with those that our actions have; empty: all in `.github/workflows`',
+    'Workflow files, one per line. Their inputs are compared with those that our actions have, and their `needs` with the jobs in the criteria; empty: all in `.github/workflows`',
     lineSchema,
   ),
   ...signingInputs,
@@ -104,6 +108,7 @@ async function setupOf(
   const { image, server, 'ssh-private-key': key, 'ssh-known-hosts': knownHosts, url, criteria } = settings;
   const canLogIn = key !== undefined || Boolean(process.env.SSH_AUTH_SOCK);
   const label = settings['promoted-label'];
+  const found = await readWorkflows(settings.workflows, context.workspace);
   return {
     image,
     hasTargetLogin: settings['target-username'] !== undefined,
@@ -118,7 +123,9 @@ async function setupOf(
     dlrn: settings['dlrn-url'] && dlrnFrom(settings, settings['dlrn-url'], http, log),
     hasDlrnLogin: settings.username !== undefined,
     criteria: criteria === undefined ? undefined : () => readCriteriaText(criteria, context.workspace),
-    ...(await readWorkflows(settings.workflows, context.workspace)),
+    ...found,
+    // A Zuul job reads its evidence from Zuul without a workflow.
+    readsZuul: found.readsZuul || context.pipeline !== undefined,
     readSigner: () => readSigning(settings, context)?.signer,
     now: unixSeconds(systemClock),
   };
@@ -130,7 +137,7 @@ const WORKFLOWS = '.github/workflows';
 async function readWorkflows(
   named: readonly string[],
   workspace: string,
-): Promise<Pick<Setup, 'workflows' | 'neededJobs'>> {
+): Promise<Pick<Setup, 'workflows' | 'neededJobs' | 'readsZuul'>> {
   const folder = path.join(workspace, WORKFLOWS);
   const found =
     named.length > 0 || !existsSync(folder) ? [] : (await readdir(folder)).filter((file) => /\.ya?ml$/.test(file));
@@ -143,10 +150,13 @@ async function readWorkflows(
   };
   const workflows = new Map<string, readonly string[]>();
   const neededJobs: string[] = [];
+  let readsZuul = false;
   for (const file of [...files].sort()) {
     const read = readWorkflow(await readInputFile('workflows', file, workspace));
     workflows.set(file, 'problem' in read ? [read.problem] : wrongInputs(read.value, inputsOf));
-    if ('value' in read) neededJobs.push(...evidenceInNeeds(read.value));
+    if (!('value' in read)) continue;
+    neededJobs.push(...evidenceInNeeds(read.value));
+    readsZuul ||= namesZuul(read.value);
   }
-  return { workflows, neededJobs };
+  return { workflows, neededJobs, readsZuul };
 }

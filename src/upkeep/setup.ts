@@ -43,6 +43,8 @@ export interface Setup {
   readonly workflows: ReadonlyMap<string, readonly string[]>;
   /** The jobs whose results a workflow passes to evaluate-and-promote in `needs`. */
   readonly neededJobs: readonly string[];
+  /** True if evidence may come from Zuul, too, which is not asked. */
+  readonly readsZuul: boolean;
   /** Reads the signing key and returns the signer; undefined if nothing is signed. */
   readonly readSigner: () => Signer | undefined;
   /** Unix seconds. */
@@ -51,7 +53,7 @@ export interface Setup {
 
 export interface Check {
   readonly what: string;
-  /** `not asked`: it is set, but could not be checked. `warning`: it may be intended. */
+  /** `not asked`: it could not be checked. `warning`: it may be intended. */
   readonly state: 'ok' | 'warning' | 'not set' | 'not asked' | 'wrong';
   /** The finding, in one line. */
   readonly line: string;
@@ -168,9 +170,13 @@ async function checkRights(server: Store, { label, candidateLabel }: Setup): Pro
   const what = 'permissions of the store';
   try {
     const problems = await server.checkRights({ promotedLabel: label, candidateLabel }, { isWriter: false });
+    if (problems.length === 0) return { what, state: 'ok', line: 'they let nobody else promote' };
     const unsafe = problems.some(({ severity }) => severity === 'unsafe');
-    const line = problems.map(({ message }) => message).join('; ');
-    return { what, state: unsafe ? 'wrong' : 'ok', line: line === '' ? 'they let nobody else promote' : line };
+    return {
+      what,
+      state: unsafe ? 'wrong' : 'warning',
+      line: problems.map(({ message }) => message).join('; '),
+    };
   } catch (error) {
     return wrong(what, error);
   }
@@ -241,11 +247,11 @@ async function checkCriteria({ criteria: read, label, now, ...setup }: Setup): P
 
 /**
  * Warns of jobs that nobody reports, neither to DLRN nor in a workflow's `needs`: most likely they are misspelled.
- * What is not set is not read.
+ * What is not set is not read. Zuul is never read: jobs that it may have results of are no reason for a warning.
  */
 async function checkReporters(
   jobs: readonly string[],
-  { dlrn, neededJobs }: Pick<Setup, 'dlrn' | 'neededJobs'>,
+  { dlrn, neededJobs, readsZuul }: Pick<Setup, 'dlrn' | 'neededJobs' | 'readsZuul'>,
 ): Promise<Check> {
   const what = 'reports of the jobs in the criteria';
   if (dlrn === undefined && neededJobs.length === 0) {
@@ -258,9 +264,11 @@ async function checkReporters(
       const remark = remarks === undefined ? describeUnneeded(job, jobs, neededJobs) : remarks.get(job);
       return remark === undefined ? [] : [`${oneLine(job, 256)}: ${remark}`];
     });
-    return lines.length === 0
-      ? { what, state: 'ok', line: 'each of them is reported' }
-      : { what, state: 'warning', line: lines.join('; '), hint: 'criteria' };
+    if (lines.length === 0) return { what, state: 'ok', line: 'each of them is reported' };
+    const line = lines.join('; ');
+    return readsZuul
+      ? { what, state: 'not asked', line: `Zuul may have results of these: ${line}` }
+      : { what, state: 'warning', line, hint: 'criteria' };
   } catch (error) {
     return wrong(what, error);
   }

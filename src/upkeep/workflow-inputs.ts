@@ -55,14 +55,28 @@ function actionOf(uses: string | null | undefined): string | undefined {
   return /(?:^|\/)actions\/([a-z-]+)(?:@[^@]*)?$/.exec(uses ?? '')?.[1];
 }
 
+type Step = v.InferOutput<typeof stepSchema>;
+
+/** All steps of a workflow, or of a composite action. */
+function stepsOf({ jobs, runs }: Workflow): Step[] {
+  return [...Object.values(jobs ?? {}).flatMap((job) => job.steps ?? []), ...(runs?.steps ?? [])];
+}
+
+/** True if a step is evaluate-and-promote with this input. */
+function evaluatesWith(input: string): (step: Step) => boolean {
+  return ({ uses, with: given }) => actionOf(uses) === 'evaluate-and-promote' && given?.[input] !== undefined;
+}
+
 /** The jobs whose results a workflow passes to evaluate-and-promote in `needs`. */
 export function evidenceInNeeds({ jobs }: Workflow): string[] {
-  return Object.values(jobs ?? {}).flatMap(({ needs, steps }) => {
-    const passesOn = (steps ?? []).some(
-      (step) => actionOf(step.uses) === 'evaluate-and-promote' && step.with?.needs !== undefined,
-    );
-    return passesOn ? [needs ?? []].flat() : [];
-  });
+  return Object.values(jobs ?? {}).flatMap(({ needs, steps }) =>
+    (steps ?? []).some(evaluatesWith('needs')) ? [needs ?? []].flat() : [],
+  );
+}
+
+/** True if a workflow tells evaluate-and-promote where Zuul is, so that evidence may come from there. */
+export function namesZuul(workflow: Workflow): boolean {
+  return stepsOf(workflow).some(evaluatesWith('zuul-url'));
 }
 
 /**
@@ -70,12 +84,8 @@ export function evidenceInNeeds({ jobs }: Workflow): string[] {
  * declare: forges ignore an input that an action does not have. `inputsOf` gives an action's inputs by its name;
  * undefined for actions that are not ours. Returns one line for each problem.
  */
-export function wrongInputs(
-  { jobs, runs }: Workflow,
-  inputsOf: (action: string) => ActionInputs | undefined,
-): string[] {
-  const steps = [...Object.values(jobs ?? {}).flatMap((job) => job.steps ?? []), ...(runs?.steps ?? [])];
-  const problems = steps.flatMap(({ uses, with: given }) => {
+export function wrongInputs(workflow: Workflow, inputsOf: (action: string) => ActionInputs | undefined): string[] {
+  const problems = stepsOf(workflow).flatMap(({ uses, with: given }) => {
     const name = actionOf(uses);
     const inputs = name === undefined ? undefined : inputsOf(name);
     return name === undefined || inputs === undefined ? [] : problemsOf(name, Object.keys(given ?? {}), inputs);

@@ -20,6 +20,7 @@ export function setupWith(registry: Setup['registry'], changes: Partial<Setup>):
     criteria: undefined,
     workflows: new Map(),
     neededJobs: [],
+    readsZuul: false,
     readSigner: () => undefined,
     now: NOW,
     ...changes,

@@ -4,8 +4,10 @@ import type { Dlrn } from '../../src/dlrn/client.js';
 import type { Vote } from '../../src/dlrn/votes.js';
 import type { Registry } from '../../src/registry/registry.js';
 import type { StoreReader } from '../../src/store/reader.js';
+import type { RightsProblem } from '../../src/store/rights.js';
+import type { Store } from '../../src/store/store.js';
 import { unseenStore } from '../../src/store/unseen-store.js';
-import { checkSetup, type Setup } from '../../src/upkeep/setup.js';
+import { checkSetup, explainSetup, type Setup } from '../../src/upkeep/setup.js';
 import { NOW } from '../ledger/fixture.js';
 import { setupWith } from './fixture.js';
 
@@ -46,6 +48,18 @@ describe('a store as its readers see it', () => {
       { what: 'read label current-ceph as a consumer', state: 'wrong', line: DOWN.message },
     ]);
   });
+});
+
+test.each<[RightsProblem['severity'][], string, string]>([
+  [[], 'ok', '| ✅ | permissions of the store | ok | they let nobody else promote |'],
+  [['warning'], 'warning', '| ⚠️ | permissions of the store | warning | a warning |'],
+  [['warning', 'unsafe'], 'wrong', '| ❌ | permissions of the store | wrong | a warning; a unsafe |'],
+])('permissions of the store with the problems %j: %s', async (severities, state, row) => {
+  const problems = severities.map((severity): RightsProblem => ({ severity, message: `a ${severity}` }));
+  const store = { ...unseenStore, checkRights: async () => problems } as Store;
+  const checks = await checkSetup(setupWith(registry, { withServer: (work) => work(store) }));
+  expect(checks.find(({ what }) => what === 'permissions of the store')?.state).toBe(state);
+  expect(explainSetup(checks).split('\n')).toContain(row);
 });
 
 describe('jobs in the criteria that nobody reports', () => {
@@ -98,6 +112,21 @@ describe('jobs in the criteria that nobody reports', () => {
       'a workflow alone',
       { neededJobs: ['chek', 'upgrade-a'] },
       'warning: check: no workflow has it in needs; one has chek; upgrade-b: no workflow has it in needs',
+    ],
+    [
+      'evidence from Zuul, which is not asked, besides DLRN',
+      { dlrn: dlrnWith(['check'], []), readsZuul: true },
+      `not asked: Zuul may have results of these: upgrade-a: ${NEVER}; upgrade-b: ${NEVER}`,
+    ],
+    [
+      'evidence from Zuul besides needs',
+      { neededJobs: ['check', 'upgrade-a'], readsZuul: true },
+      'not asked: Zuul may have results of these: upgrade-b: no workflow has it in needs',
+    ],
+    [
+      'evidence from Zuul, and all report elsewhere',
+      { neededJobs: ['check', 'upgrade-a', 'upgrade-b'], readsZuul: true },
+      'ok: each of them is reported',
     ],
     ['nothing to compare with', {}, 'not asked: there is neither DLRN nor a workflow whose needs are evidence'],
   ])('%s', async (_, changes, expected) => {

@@ -1,7 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from '@jest/globals';
-import { evidenceInNeeds, readActionInputs, readWorkflow, wrongInputs } from '../../src/upkeep/workflow-inputs.js';
+import {
+  evidenceInNeeds,
+  namesZuul,
+  readActionInputs,
+  readWorkflow,
+  wrongInputs,
+} from '../../src/upkeep/workflow-inputs.js';
 import { projectRoot } from '../sandbox/project.js';
 
 const MANIFEST = `
@@ -80,4 +86,14 @@ test.each<[string, string, string[]]>([
 ])('whose results are evidence: %s', (_, job, expected) => {
   const read = readWorkflow(`jobs: { a: { ${job.replace('X', 'o/r/actions/evaluate-and-promote@v1')} }, b: {} }`);
   expect('value' in read && evidenceInNeeds(read.value)).toEqual(expected);
+});
+
+test.each<[string, string, boolean]>([
+  ['a job', 'jobs: { a: { steps: [{ uses: X, with: { zuul-url: u } }] } }', true],
+  ['a composite action', 'runs: { steps: [{ uses: X, with: { zuul-url: u } }] }', true],
+  ['other evidence', 'jobs: { a: { steps: [{ uses: X, with: { dlrn-url: u } }, { uses: X }] } }', false],
+  ['another action', 'jobs: { a: { steps: [{ uses: o/r/actions/other@v1, with: { zuul-url: u } }] } }', false],
+])('whether Zuul is named: %s', (_, text, expected) => {
+  const read = readWorkflow(text.replaceAll('X', 'o/r/actions/evaluate-and-promote@v1'));
+  expect('value' in read && namesZuul(read.value)).toBe(expected);
 });

@@ -8,8 +8,8 @@ import { actionNames, ROOT } from './actions.js';
 /**
  * One bundle of all actions, dist/bundle, and for each action a stub of two lines, dist/<name>/index.js.
  *
- * ncc writes CommonJS for an entry whose nearest package.json names no type, and ES modules otherwise. The bundle must be
- * CommonJS, since ssh2 uses __dirname. So the compiled sources are bundled from a copy with its own package.json.
+ * ncc writes CommonJS for an entry whose nearest package.json names no type, and ES modules otherwise. The bundle must
+ * be CommonJS, since ssh2 uses __dirname. So the compiled sources are bundled from a copy with its own package.json.
  */
 const STAGE = path.join(ROOT, 'build/bundle');
 const OUT = path.join(ROOT, 'build/bundled');

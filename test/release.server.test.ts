@@ -8,8 +8,8 @@ import { serveGit, startServer } from './demo/git.js';
 import { projectRoot } from './sandbox/project.js';
 
 /**
- * The steps of release.yml, in a repository that has only what they read. `publish` as on Gitea and Forgejo, whose API of
- * releases is played here; on GitHub it is GitHub's program that makes the release.
+ * The steps of release.yml, in a repository that has only what they read. `publish` as on Gitea and Forgejo, whose API
+ * of releases is played here; on GitHub it is GitHub's program that makes the release.
  */
 
 let folder: string;

@@ -118,8 +118,8 @@ function timeProblem(timestamp: number, now: number): string | undefined {
 }
 
 /**
- * For equal times failures come first, then running jobs, then passes of unknown age, so that the decision never depends
- * on chance and never favours a promotion.
+ * For equal times failures come first, then running jobs, then passes of unknown age, so that the decision never
+ * depends on chance and never favours a promotion.
  */
 const RANK = { failure: 0, running: 1, success: 2 } as const;
 

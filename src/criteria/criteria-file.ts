@@ -251,8 +251,8 @@ const parsedFileSchema = v.record(
 );
 
 /**
- * A label in the configuration of RDO's promoter (rdo-infra/ci-config, dlrnapi_promoter/config_environments): a required
- * job and its alternatives are a group, of which one must have passed.
+ * A label in the configuration of RDO's promoter (rdo-infra/ci-config, dlrnapi_promoter/config_environments): a
+ * required job and its alternatives are a group, of which one must have passed.
  */
 const rdoLabelSchema = v.pipe(
   mapping({

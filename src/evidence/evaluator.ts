@@ -27,8 +27,8 @@ export interface Evaluating {
 type Reading = Pick<Evidence, 'results'> & Partial<Evidence>;
 
 /**
- * Creates the function that evaluates a set from evidence that is read once. Needs are only about `tested`, the set that
- * this run's jobs tested: a failure on the candidate says nothing about the promoted image.
+ * Creates the function that evaluates a set from evidence that is read once. Needs are only about `tested`, the set
+ * that this run's jobs tested: a failure on the candidate says nothing about the promoted image.
  */
 export function createEvaluator(parts: Evaluating): (set: ImageSet, tested: ImageSet) => Promise<DecisionRecord> {
   const { criteria, clock, log } = parts;

@@ -4,7 +4,8 @@ import { explainTlsError, trustedCertificates } from './tls.js';
 import { joinedHeaders, type Transport } from './transport.js';
 
 /**
- * Sends requests with the runner's HTTP client. Used for the small APIs where no proxy is named (decision 7). Its own retries and redirects are off, since policy.ts does both. The client is loaded with the first request.
+ * Sends requests with the runner's HTTP client. Used for the small APIs where no proxy is named (decision 7). Its own
+ * retries and redirects are off, since policy.ts does both. The client is loaded with the first request.
  * `ca` is PEM text of certificates to trust in addition to the system's.
  */
 export function actionsTransport(ca?: string): Transport {

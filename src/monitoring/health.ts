@@ -22,8 +22,8 @@ export interface HealthFacts {
 
 /**
  * The health of the promoted image, judged by its own evidence and not by its age. It regressed if a requirement that
- * was met when the image was promoted has failed since (see findRegressedJobs). A job that is unknown, too old or waived has
- * not failed.
+ * was met when the image was promoted has failed since (see findRegressedJobs). A job that is unknown, too old or
+ * waived has not failed.
  */
 export function healthOf({ digest, isKnown, promotedBy, evaluated, lastDecision }: HealthFacts): Health {
   if (!isKnown) return { state: 'unknown', why: 'what is promoted cannot be read or trusted', jobs: [] };

@@ -131,8 +131,8 @@ export async function readContents(
 const MAX_CONTENTS = 2000;
 
 /**
- * Adds everything that could run, even in an index that names no platform or has indexes in it. Otherwise a banned image
- * could be hidden by the way in which it is packed.
+ * Adds everything that could run, even in an index that names no platform or has indexes in it. Otherwise a banned
+ * image could be hidden by the way in which it is packed.
  */
 async function addContents(
   contents: Set<Digest>,

@@ -234,8 +234,8 @@ async function prepare(promotion: Promotion, record: LedgerRecord): Promise<read
 }
 
 /**
- * Copies the images of a rollback to every target that can be reached, and returns those: a target that is down must not
- * keep a bad image at the others.
+ * Copies the images of a rollback to every target that can be reached, and returns those: a target that is down must
+ * not keep a bad image at the others.
  */
 async function copyWherePossible(
   promotion: Promotion,

@@ -20,8 +20,8 @@ import {
 } from './statement.js';
 
 /**
- * Signed statements attached to an image, as cosign attaches and finds them: a referrer whose artifactType and layer are
- * a bundle, with these annotations (github.com/sigstore/cosign, specs/BUNDLE_SPEC.md).
+ * Signed statements attached to an image, as cosign attaches and finds them: a referrer whose artifactType and layer
+ * are a bundle, with these annotations (github.com/sigstore/cosign, specs/BUNDLE_SPEC.md).
  */
 
 const CONTENT = 'dev.sigstore.bundle.content';

@@ -16,9 +16,9 @@ import type { Proof } from '../ledger/proofs.js';
 import type { LedgerRecord } from '../ledger/record.js';
 
 /**
- * Statements about an image, by the in-toto attestation framework (github.com/in-toto/attestation, spec/v1/statement.md).
- * We make two: the promotion, with its whole record, and, if the criteria were met, the verification summary of SLSA
- * (slsa.dev/spec/v1.0/verification_summary).
+ * Statements about an image, by the in-toto attestation framework (github.com/in-toto/attestation,
+ * spec/v1/statement.md). We make two: the promotion, with its whole record, and, if the criteria were met, the
+ * verification summary of SLSA (slsa.dev/spec/v1.0/verification_summary).
  */
 
 export const PROMOTION_TYPE = 'https://github.com/rdo-infra/ceph-promotion-actions/promotion/v1';

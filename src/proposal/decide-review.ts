@@ -87,8 +87,8 @@ export function decideReview(
 }
 
 /**
- * Decides whether Gerrit already has our commit: `push` if the change's newest patch set proposes something else that may be
- * replaced, and otherwise the reason to leave it.
+ * Decides whether Gerrit already has our commit: `push` if the change's newest patch set proposes something else that
+ * may be replaced, and otherwise the reason to leave it.
  */
 export function decidePatchSet(
   newest: PatchSet | undefined,

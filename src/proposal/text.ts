@@ -91,9 +91,9 @@ export function commitMessage({ position, ...proposed }: Proposed, more: readonl
 }
 
 /**
- * Gerrit's Change-Id ("Change-Id Lines" in Gerrit's documentation). It depends on the values that a merge would replace,
- * so that all promotions until the merge are patch sets of one change, and the next one after it is a new change. Where
- * these were proposed before, `n` makes it another one.
+ * Gerrit's Change-Id ("Change-Id Lines" in Gerrit's documentation). It depends on the values that a merge would
+ * replace, so that all promotions until the merge are patch sets of one change, and the next one after it is a new
+ * change. Where these were proposed before, `n` makes it another one.
  */
 export function changeIdOf(
   repository: string,

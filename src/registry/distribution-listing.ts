@@ -32,8 +32,8 @@ const pageSchema = v.object({ tags: v.nullable(v.array(v.unknown())) });
 const nameSchema = v.pipe(v.string(), v.maxLength(MAX_TAG_LENGTH));
 
 /**
- * Lists all tags. With a prefix, and if the registry is seen to list in lexical order, lists only the first page and all tags
- * that begin with the prefix. The registry decides the size of a page and the address of the next.
+ * Lists all tags. With a prefix, and if the registry is seen to list in lexical order, lists only the first page and
+ * all tags that begin with the prefix. The registry decides the size of a page and the address of the next.
  */
 export async function listByDistribution(
   access: Access,

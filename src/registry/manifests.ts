@@ -156,8 +156,8 @@ function contentDigest({ headers }: Pick<BytesResponse, 'headers'>, what: string
 }
 
 /**
- * Stores a manifest unchanged, under a tag or its own digest. Needs push. `linksSubject` is true if the registry adds it
- * to its subject's referrers. With `once`, a refusal for a blob that is not there is not waited out.
+ * Stores a manifest unchanged, under a tag or its own digest. Needs push. `linksSubject` is true if the registry adds
+ * it to its subject's referrers. With `once`, a refusal for a blob that is not there is not waited out.
  */
 export async function putManifest(
   access: Access,

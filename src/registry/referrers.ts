@@ -83,8 +83,8 @@ const listSchema = v.object({ manifests: v.nullable(v.array(v.unknown())) });
 
 /**
  * Finds all referrers of an image: of its index, which is the first subject, and of its children. Takes one request per
- * subject if the registry has the API, one for all tags if it lists in lexical order, and one per referrer. Quay may list a new
- * tag two minutes late.
+ * subject if the registry has the API, one for all tags if it lists in lexical order, and one per referrer. Quay may
+ * list a new tag two minutes late.
  */
 export async function findReferrers(
   access: Access,

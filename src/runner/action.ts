@@ -9,8 +9,8 @@ export interface Runner {
   /** Removes the inputs' secrets from text that goes anywhere but the log and the summary. */
   redact(text: string): string;
   /**
-   * Throws a UserError if an output would contain an input's secret, since a forge drops such an output. The runner checks
-   * all outputs at the end. An action that changes something first checks those that it already knows.
+   * Throws a UserError if an output would contain an input's secret, since a forge drops such an output. The runner
+   * checks all outputs at the end. An action that changes something first checks those that it already knows.
    */
   checkOutputs(outputs: Readonly<Record<string, string>>): void;
 }

@@ -19,8 +19,8 @@ export interface Store extends StoreReader {
   removeLabel(label: Label, lastLook?: LastLook): Promise<void>;
 
   /**
-   * The candidate file of a tag; `bare` if the artifact has none, like RDO's; undefined if there is no whole artifact. A
-   * file that does not contain its own name is an error.
+   * The candidate file of a tag; `bare` if the artifact has none, like RDO's; undefined if there is no whole artifact.
+   * A file that does not contain its own name is an error.
    */
   readArtifact(tag: Tag): Promise<CandidateFile | 'bare' | undefined>;
   /** Writes an artifact and its candidate file if they are absent. A file with another reference is a conflict. */

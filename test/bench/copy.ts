@@ -12,8 +12,9 @@ import { type Registry, startRegistry } from '../sandbox/registry.js';
 
 /**
  * Copying an image of 2 platforms and 26 blobs, within one registry and between two: this project's copy, as a bundle
- * that does only that, and other registry clients. Requests are counted at a proxy in front of each registry, which adds
- * 30 ms to each; times are of whole processes, and the clients take turns. Peak memory is of one copy with a layer of 1 GB.
+ * that does only that, and other registry clients. Requests are counted at a proxy in front of each registry, which
+ * adds 30 ms to each; times are of whole processes, and the clients take turns. Peak memory is of one copy with a layer
+ * of 1 GB.
  */
 
 const DELAY_MS = 30;

@@ -5,8 +5,8 @@ import { DIGEST, digestOf, NOW } from './fixtures.js';
 import { ALONE, BUILT, BY_A_WORD, fileWith, type History, reportsOn, WITH_COMPANIONS } from './histories.js';
 
 /**
- * The product, compared with docs/reference/criteria.md as document-evaluator.ts reads it. Where the two disagree, one of them does not do what
- * the document says. document-evaluator.field.test.ts does the same more often.
+ * The product, compared with docs/reference/criteria.md as document-evaluator.ts reads it. Where the two disagree, one
+ * of them does not do what the document says. document-evaluator.field.test.ts does the same more often.
  */
 
 test('the product decides as the document says, from the evidence and from its record alone', async () => {

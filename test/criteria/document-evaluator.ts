@@ -1,8 +1,10 @@
 /**
- * The promotion criteria, evaluated as docs/reference/criteria.md says, written from that document alone, without looking at src/.
- * Plain, slow and obvious on purpose: document-evaluator.test.ts compares it with the product. Change it only where the document changes.
+ * The promotion criteria, evaluated as docs/reference/criteria.md says, written from that document alone, without
+ * looking at src/. Plain, slow and obvious on purpose: document-evaluator.test.ts compares it with the product. Change
+ * it only where the document changes.
  *
- * Text in quotation marks in a comment is from the document. A line `Q:` is a question that the document left open, and our reading of it.
+ * Text in quotation marks in a comment is from the document. A line `Q:` is a question that the document left open, and
+ * our reading of it.
  */
 
 /** The image to decide about. `setDigest` is there if it has companions. */
@@ -290,7 +292,8 @@ function resultOfVote(vote: Vote): Result {
 }
 
 /**
- * "The notes of a pass, and of a job that runs, are exactly `<tag>@<digest>`, with ` set=<set-digest>` behind it for a set, or `<tag>` alone, which counts only with
+ * "The notes of a pass, and of a job that runs, are exactly `<tag>@<digest>`, with ` set=<set-digest>` behind it for a
+ * set, or `<tag>` alone, which counts only with
  * `bare-tags`; anything else names no image."
  */
 function imageOfVote(notes: string): Image {
@@ -301,8 +304,9 @@ function imageOfVote(notes: string): Image {
 }
 
 /**
- * "The notes of a failure are read more generously: spaces around them are dropped, and then all from ` set=` on. If no space is left, the tag is
- * what stands before the first `@`, after its last `:`. A digest alone, such as `sha256:…`, names no tag."
+ * "The notes of a failure are read more generously: spaces around them are dropped, and then all from ` set=` on. If no
+ * space is left, the tag is what stands before the first `@`, after its last `:`. A digest alone, such as `sha256:…`,
+ * names no tag."
  */
 function imageOfFailedVote(notes: string): Image {
   // "The digest counts only in the exact form, which has no spaces around it."
@@ -437,12 +441,14 @@ function isUnproven(criteria: Criteria, candidate: Candidate, counting: Result[]
   const image = result.image;
   // "In Zuul it is a failed build without an artifact, with one that cannot be read, or with several that differ."
   if (image.kind === 'unreadable') return true;
-  // "if it names the candidate's tag without a digest that can be read (and `bare-tags` is off, or the candidate has companions)"
+  // "if it names the candidate's tag without a digest that can be read (and `bare-tags` is off, or the candidate has
+  // companions)"
   if (image.kind === 'tag' && image.tag === candidate.tag) return true;
-  // "or if it names no tag at all: no notes, text without a tag, or a word without a digit that is not the candidate's tag."
+  // "or if it names no tag at all: no notes, text without a tag, or a word without a digit that is not the candidate's
+  // tag."
   if (image.kind === 'no-tag' || (image.kind === 'tag' && !/[0-9]/.test(image.tag))) {
-    // "A vote that names no tag holds back only a candidate on which the same job has a result that counts on the same aggregate hash, even
-    // with `across-hashes`."
+    // "A vote that names no tag holds back only a candidate on which the same job has a result that counts on the same
+    // aggregate hash, even with `across-hashes`."
     return counting.some((other) => other.job === result.job && other.hash === result.hash);
   }
   // "or names the candidate's tag and digest with another set."
@@ -495,7 +501,8 @@ function stateOfJob(
   // "unknown | the job has no result that counts"
   if (counting.length === 0) return 'unknown';
 
-  // "unknown | of the results that count, over all hashes, the newest that is not running is a failure: the job failed and runs again"
+  // "unknown | of the results that count, over all hashes, the newest that is not running is a failure: the job failed
+  // and runs again"
   if (newest(counting.filter((result) => result.outcome !== 'running'))?.outcome === 'failure') return 'unknown';
 
   // "unknown | the newest result that counts on this hash is not a pass, or there is none"
@@ -561,8 +568,8 @@ function outcomeOf(
 }
 
 /**
- * "A requirement is **red** if the newest result that counts of each of its jobs that are not waived is a failure, and the newest that counts of
- * none of its waived jobs is a pass."
+ * "A requirement is **red** if the newest result that counts of each of its jobs that are not waived is a failure, and
+ * the newest that counts of none of its waived jobs is a pass."
  */
 function isRed(
   requirement: string[],

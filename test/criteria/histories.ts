@@ -333,8 +333,8 @@ const drawn = (seed: number, numberOfFiles: number) =>
   fc.constantFrom(...fc.sample(files, { numRuns: numberOfFiles, seed }));
 
 /**
- * Histories with this many criteria files: enough that each option meets each other, and few enough to be parsed once. They
- * are drawn with the seed of the property, which a failure reports: give it here to see that failure again.
+ * Histories with this many criteria files: enough that each option meets each other, and few enough to be parsed once.
+ * They are drawn with the seed of the property, which a failure reports: give it here to see that failure again.
  */
 export function histories(seed: number, numberOfFiles: number): fc.Arbitrary<History> {
   return fc

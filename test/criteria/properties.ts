@@ -157,8 +157,8 @@ export function testProperties(numRuns: number): void {
   });
 
   /**
-   * What a record keeps of long histories: each result is one of 21 that a job gave in a row, so that the newest 20 of a
-   * job, which are always kept, end before the history gets old.
+   * What a record keeps of long histories: each result is one of 21 that a job gave in a row, so that the newest 20 of
+   * a job, which are always kept, end before the history gets old.
    */
   test('however many results there are, a record keeps what gives the same verdict and states, and never a better verdict', () => {
     const IN_A_ROW = 21;

@@ -12,8 +12,9 @@ import { tellStory } from './story.js';
 import { seconds, tellRun } from './telling.js';
 
 /**
- * Runs the real workflow with the real act against real servers on loopback, for two branches, and for one of them
- * the alternative without DLRN, and shows the result. Then it shows a reject, a force, a rollback and a regression. The registries' and the image server's data stay in .sandbox/demo, so that a second run finds what the first did.
+ * Runs the real workflow with the real act against real servers on loopback, for two branches, and for one of them the
+ * alternative without DLRN, and shows the result. Then it shows a reject, a force, a rollback and a regression. The
+ * registries' and the image server's data stay in .sandbox/demo, so that a second run finds what the first did.
  */
 
 const BRANCHES: readonly BranchName[] = ['master', 'wallaby'];

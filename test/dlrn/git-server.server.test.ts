@@ -6,8 +6,8 @@ import { CANDIDATE, clock, dlrnResults, errorOf, http, newReport, silent } from 
 
 /**
  * A stand-in for the DLRN of git, which is newer than 0.26.1 and on no package registry. It answers as
- * dlrn/api/dlrn_api.py, inputs/*.py (pydantic 1) and drivers/auth.py (flask-httpauth) of softwarefactory-project/DLRN do,
- * in what differs from 0.26.1: inputs have types, reading may be protected, and users have roles.
+ * dlrn/api/dlrn_api.py, inputs/*.py (pydantic 1) and drivers/auth.py (flask-httpauth) of softwarefactory-project/DLRN
+ * do, in what differs from 0.26.1: inputs have types, reading may be protected, and users have roles.
  */
 
 const HASH = 'a'.repeat(32);

@@ -17,8 +17,8 @@ import { type PlaybookRun, runPlaybook } from './playbook.js';
 
 /**
  * The first day of a team with examples/zuul: the playbooks of its jobs, in checkouts as Zuul makes them, with Zuul's
- * variables, against the sandbox's registries, image server and DLRN. Zuul's API is a stand-in that lists the builds with
- * the artifacts that they returned.
+ * variables, against the sandbox's registries, image server and DLRN. Zuul's API is a stand-in that lists the builds
+ * with the artifacts that they returned.
  */
 
 const TAG = 'v6.0.7-stable-6.0-pacific-centos-stream8';

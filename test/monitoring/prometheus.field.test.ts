@@ -105,8 +105,8 @@ async function serveAsOpenMetrics(metrics: string): Promise<URL> {
 }
 
 /**
- * A Prometheus with our alerts, which scrapes each address under its name. A scrape may take as long as the interval: one
- * that a busy machine ends makes all its series stale.
+ * A Prometheus with our alerts, which scrapes each address under its name. A scrape may take as long as the interval:
+ * one that a busy machine ends makes all its series stale.
  */
 function startPrometheus(home: string, addresses: Readonly<Record<string, URL>>): Promise<ServerProcess> {
   return startServer({

@@ -11,9 +11,9 @@ import { CURRENT, freshScene, publish, run, type Scene, seen, tinyImage, type Wi
 /** Beside RDO's artifact_promoter, which writes the same directory. */
 
 /**
- * What artifact_promoter does for a label, in its order: it looks for the file and writes one only if there is none, with
- * content only if it is given some; then it removes the label and links it again. If the link fails, it removes the label
- * again and links the old one. `between` runs where there is no label.
+ * What artifact_promoter does for a label, in its order: it looks for the file and writes one only if there is none,
+ * with content only if it is given some; then it removes the label and links it again. If the link fails, it removes
+ * the label again and links the old one. `between` runs where there is no label.
  */
 async function promoteAsRdo(
   { directory: { path } }: Scene,

@@ -9,7 +9,8 @@ import { countSftp } from './sftp-steps.js';
 
 /**
  * The action evaluate-and-promote as its bundle runs it, several at once: one process is killed in the middle of all.
- * Each says when it is where it is to be interrupted, and waits there; and which SFTP requests were answered when it ends.
+ * Each says when it is where it is to be interrupted, and waits there; and which SFTP requests were answered when it
+ * ends.
  */
 const promotions: readonly MortalPromotion[] = JSON.parse(process.env.PROMOTIONS ?? '[]');
 

@@ -80,8 +80,8 @@ export function withCommit({ git }: Repository, commit: string, look: (path: str
 }
 
 /**
- * Where a server goes away for good: the forge before the n-th request of a promotion, or right after it has carried out
- * the n-th push; the registry before the n-th request.
+ * Where a server goes away for good: the forge before the n-th request of a promotion, or right after it has carried
+ * out the n-th push; the registry before the n-th request.
  */
 export interface Loss {
   readonly at: 'request' | 'answer' | 'registry';

@@ -7,7 +7,7 @@ const EC = pemPair('ec');
 const ED = pemPair('ed25519');
 const LOCKED = secretPem(createPrivateKey(EC.secret), 'open sesame');
 const P384 = generateKeyPairSync('ec', { namedCurve: 'P-384' });
-const RSA = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const RSA = generateKeyPairSync('rsa', { modulusLength: 1024 });
 
 function refusal(work: () => unknown): string {
   try {

@@ -13,8 +13,8 @@ import { type ForgeStandIn, startForge } from './forge-stand-in.js';
 import { keep, killAtStep } from './kill.js';
 
 /**
- * The whole action against a real git server. The forges' APIs are a stand-in, which says in forge-stand-in.ts what of each
- * request is checked against an excerpt of the published descriptions, and what is not.
+ * The whole action against a real git server. The forges' APIs are a stand-in, which says in forge-stand-in.ts what of
+ * each request is checked against an excerpt of the published descriptions, and what is not.
  */
 
 const BRANCH = 'ceph-promotion/current-ceph';

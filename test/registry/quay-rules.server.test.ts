@@ -8,9 +8,9 @@ import { buildMultiPlatform, pushImage } from '../sandbox/images.js';
 import { client, closeAll, copyOf, repository, tag } from './support.js';
 
 /**
- * What Quay does differently from the registries that can run here, according to its source (quay/quay, endpoints/v2, as of
- * August 2026) and not by a run of it: a real registry answers, except where a rule is Quay's. Its tokens, which say when
- * they end only inside, are those of token-server.ts.
+ * What Quay does differently from the registries that can run here, according to its source (quay/quay, endpoints/v2,
+ * as of August 2026) and not by a run of it: a real registry answers, except where a rule is Quay's. Its tokens, which
+ * say when they end only inside, are those of token-server.ts.
  */
 
 const { source } = sandbox();

@@ -64,8 +64,8 @@ async function copyDirectory(from: string, to: string): Promise<void> {
 
 /**
  * The image behind a tag. With -x86_64 or -aarch64 it is a manifest of that platform, else a manifest list of the
- * platforms that the listing has for it (always x86_64). The label RELEASE of a stable tag says what the tag begins with,
- * other builds name a branch.
+ * platforms that the listing has for it (always x86_64). The label RELEASE of a stable tag says what the tag begins
+ * with, other builds name a branch.
  */
 export function cephDaemonImage(tag: string): Image | ImageIndex {
   const [, name = tag, arch] = /^(.*?)(?:-(x86_64|aarch64))?$/.exec(tag) ?? [];

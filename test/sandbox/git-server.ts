@@ -32,8 +32,8 @@ export interface GitServer extends Stoppable {
 }
 
 /**
- * A forge's git side, in this process: `git http-backend` as a CGI program behind HTTP, with a token as GitHub and Gitea
- * take it (basic authentication, any user name). Without a token only what `isPublic` is read.
+ * A forge's git side, in this process: `git http-backend` as a CGI program behind HTTP, with a token as GitHub and
+ * Gitea take it (basic authentication, any user name). Without a token only what `isPublic` is read.
  */
 export async function startGitServer(root: string, isPublic = (_path: string) => false): Promise<GitServer> {
   const token = randomBytes(20).toString('hex');

@@ -236,8 +236,8 @@ describe('a run that ends anywhere', () => {
 });
 
 /**
- * A session whose n-th call fails: before or after it was done, and every later one too, as where the connection breaks;
- * or it alone.
+ * A session whose n-th call fails: before or after it was done, and every later one too, as where the connection
+ * breaks; or it alone.
  */
 function faulty(session: SftpSession, n: number, when: 'before' | 'after' | 'only at', each: () => void): SftpSession {
   let calls = 0;

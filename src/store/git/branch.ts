@@ -46,8 +46,8 @@ export async function openBranch(options: BranchOptions): Promise<Branch> {
 }
 
 /**
- * Finds the branch, and some id of the repository. Refuses the default branch, which is for merged changes, and an empty
- * repository, whose first branch would become the default.
+ * Finds the branch, and some id of the repository. Refuses the default branch, which is for merged changes, and an
+ * empty repository, whose first branch would become the default.
  */
 async function survey(
   git: Git,

@@ -112,7 +112,8 @@ export async function createGit(
       if (privateKey === undefined) return settled('git', args, asking, options);
       const withKey = { ...asking, PROMOTION_SSH_KEY: privateKey.trim() };
       agents += 1;
-      // In `directory`, by a relative name: a socket's path has at most 107 bytes. An agent outlives its command a little.
+      // In `directory`, by a relative name: a socket's path has at most 107 bytes. An agent outlives its command a
+      // little.
       const agent = ['-a', `agent-${agents}`];
       return settled('ssh-agent', [...agent, 'sh', '-c', WITH_KEY, 'sh', 'git', ...args], withKey, options);
     },

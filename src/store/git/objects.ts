@@ -2,8 +2,8 @@ import type { Git } from './git.js';
 import { fetch } from './repository.js';
 
 /**
- * The contents of files in a repository that has only the objects that were fetched. Asking git for any other would make
- * it fetch them one by one.
+ * The contents of files in a repository that has only the objects that were fetched. Asking git for any other would
+ * make it fetch them one by one.
  */
 export class Objects {
   readonly #git: Git;

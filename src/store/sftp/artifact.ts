@@ -22,8 +22,8 @@ import { createFile, type Directory, pathOf, replaceFile } from './directory.js'
  */
 
 /**
- * `partial`: only its beginning is there. RDO's artifact_promoter leaves that if its write was cut off, which ours cannot
- * be, and an empty file if it is given no content.
+ * `partial`: only its beginning is there. RDO's artifact_promoter leaves that if its write was cut off, which ours
+ * cannot be, and an empty file if it is given no content.
  */
 async function artifactState(directory: Directory, tag: Tag): Promise<'whole' | 'partial' | 'absent'> {
   const entry = await directory.session.stat(pathOf(directory, tag));

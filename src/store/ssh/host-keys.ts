@@ -25,8 +25,8 @@ export interface KnownHost {
 const FILE = 'known_hosts';
 
 /**
- * Asks `ssh-keygen -F` for the lines about the server, since OpenSSH knows patterns, hashed names and markers best. Like
- * ssh, it takes the host's keys for port 22 if there are none for the port itself.
+ * Asks `ssh-keygen -F` for the lines about the server, since OpenSSH knows patterns, hashed names and markers best.
+ * Like ssh, it takes the host's keys for port 22 if there are none for the port itself.
  */
 export async function findKnownHost(knownHosts: string, server: SshServer): Promise<KnownHost> {
   const name = server.port === 22 ? server.host : `[${server.host}]:${server.port}`;

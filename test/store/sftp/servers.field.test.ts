@@ -153,7 +153,8 @@ describe('servers that are refused, with the reason', () => {
       /it said: "This account is currently not available\."/,
     ],
     [
-      // sftp-server answers a write beyond this limit as it answers one beyond a disk quota: it failed, without a reason.
+      // sftp-server answers a write beyond this limit as it answers one beyond a disk quota: it failed, without a
+      // reason.
       'a quota',
       () => [EXTERNAL, `ForceCommand ${shell("trap '' XFSZ\nulimit -f 0\nexec /usr/lib/openssh/sftp-server")}`],
       'server-error',

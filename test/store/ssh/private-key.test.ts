@@ -5,7 +5,7 @@ import { readPrivateKey } from '../../../src/store/ssh/private-key.js';
 const pairs = {
   ed25519: ssh2.utils.generateKeyPairSync('ed25519'),
   ecdsa: ssh2.utils.generateKeyPairSync('ecdsa', { bits: 256 }),
-  rsa: ssh2.utils.generateKeyPairSync('rsa', { bits: 2048 }),
+  rsa: ssh2.utils.generateKeyPairSync('rsa', { bits: 1024 }),
 };
 const lines = (key: string) => key.trim().split('\n');
 

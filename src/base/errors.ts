@@ -52,7 +52,6 @@ export type Hint =
   | 'dlrn-label' // the label whose hashes the votes are on
   | 'dlrn-repository' // the directory whose delorean.repo.md5 is read
   | 'zuul' // Zuul's URL and tenant
-  | 'zuul-pipelines'
   // A report to DLRN
   | 'job-id'
   | 'job-url'
@@ -64,9 +63,8 @@ export type Hint =
   | 'force' // promote although the criteria are not met
   | 'skip-jobs' // name the unmet jobs that a force skips
   | 'roll-back'
-  | 'hold'
-  | 'lift-hold'
-  | 'quarantine'
+  | 'lift-hold' // the image whose hold is lifted
+  | 'quarantine' // the image to quarantine
   | 'adopt' // start a ledger for an image that is promoted without one
   | 'dispatch-anew' // a re-run makes no decision for a person
   | 'freeze' // promotion is stopped

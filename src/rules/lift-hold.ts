@@ -13,7 +13,7 @@ export async function liftHold(
   const isMeant = ({ digest, tag }: Ban) => digest === image || tag === image;
   if (!head.holds.some(isMeant)) {
     const held = head.holds.map(({ tag }) => tag).join(', ');
-    return refuse(`${image} is not on hold; on hold: ${held || 'nothing'}`);
+    return refuse(`${image} is not on hold; on hold: ${held || 'nothing'}`, 'lift-hold');
   }
   const holds = head.holds.filter((ban) => !isMeant(ban));
   const summary = `${image} is no longer on hold: ${reason}`;

@@ -15,7 +15,7 @@ export async function quarantine(
   facts: Facts,
 ): Promise<Decided | Refused> {
   const candidate = typeof image === 'string' ? await findImage(image, setting, facts) : image;
-  if (candidate === undefined) return refuse(`${image} is not known; name it as <image>:<tag>@<digest>`);
+  if (candidate === undefined) return refuse(`${image} is not known; name it as <image>:<tag>@<digest>`, 'quarantine');
   if ('refused' in candidate) return candidate;
   const { digest, tag } = candidate;
   if (digest === head.candidate.digest) {

@@ -91,7 +91,6 @@ const WORDINGS: Readonly<Record<Hint, readonly [string, ...string[]]>> = {
   'dlrn-label': ['check {dlrn-label}', 'check {evaluate-and-promote.dlrn-label}'],
   'dlrn-repository': ['check {repository-url}', 'check the URL of the DLRN repository'],
   zuul: ['check {zuul-url+zuul-tenant}', 'check the URL and the tenant of Zuul'],
-  'zuul-pipelines': ['check {zuul-pipelines}', 'check {evaluate-and-promote.zuul-pipelines}'],
   'job-id': ['check {job-id}', 'check {report-dlrn.job-id}'],
   'job-url': ['check {job-url}', 'check {report-dlrn.job-url}'],
   timestamp: ['check {timestamp}', 'check {report-dlrn.timestamp}'],
@@ -110,12 +109,8 @@ const WORDINGS: Readonly<Record<Hint, readonly [string, ...string[]]>> = {
     'go back with {rollback-to+force-reason}',
     'go back with {evaluate-and-promote.rollback-to+force-reason}',
   ],
-  hold: ['hold it with {hold+force-reason}', 'hold it with {evaluate-and-promote.hold}'],
-  'lift-hold': ['lift the hold with {lift-hold+force-reason}', 'lift the hold with {evaluate-and-promote.lift-hold}'],
-  quarantine: [
-    'check {quarantine}; name an image that is not known yet as image:tag@digest',
-    'check {evaluate-and-promote.quarantine}',
-  ],
+  'lift-hold': ['check {lift-hold}', 'check {evaluate-and-promote.lift-hold}'],
+  quarantine: ['check {quarantine}', 'check {evaluate-and-promote.quarantine}'],
   adopt: [
     'check what the moving tags point at, then let a person adopt it with {adopt+force-reason}',
     'check what the moving tags point at, then let a person adopt it with {evaluate-and-promote.adopt}',

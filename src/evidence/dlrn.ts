@@ -68,7 +68,7 @@ function remarksOn(jobs: readonly string[], votes: readonly Vote[], otherwise?: 
     if (voters.has(job)) continue;
     const likely = likelyName(job, others);
     const remark =
-      likely === undefined ? otherwise : `no result under this name; DLRN has one of ${oneLine(likely, 256)}`;
+      likely === undefined ? otherwise : `no result under this name; DLRN has results of ${oneLine(likely, 256)}`;
     if (remark !== undefined) remarks.set(job, remark);
   }
   return remarks;

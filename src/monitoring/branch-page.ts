@@ -8,6 +8,7 @@ import type { BranchModel, Cell, Evaluation } from './model.js';
 import {
   image,
   imageOf,
+  LISTED_OF_BRANCH,
   link,
   namedIcon,
   names,
@@ -143,9 +144,6 @@ ${promotionChart(promotions, start, view.now, branch.figures['lead-time'].p50)}
 <ul class="legend"><li class="earned">earned</li><li class="forced">forced</li><li class="rollback">rolled back</li><li class="adopted">adopted</li><li class="note">height: lead time</li></ul>`;
 }
 
-/** A branch's page lists this many promotions. */
-const LISTED = 12;
-
 function history(branch: BranchModel, view: View): Markup {
   const { head, promotions } = branch;
   if (head === null) return nothing(branch, 'No record yet.', 'ledger');
@@ -153,7 +151,7 @@ function history(branch: BranchModel, view: View): Markup {
   const pages = recordPages(head, records, records >= MAX_RECORDS);
   const range = (page: number) => `${(page - 1) * RECORDS_A_PAGE + 1}–${Math.min(head, page * RECORDS_A_PAGE)}`;
   return markup`${kindFilter()}${changeList(
-    promotions.slice(0, LISTED).map((promotion) => ({ branch, promotion })),
+    promotions.slice(0, LISTED_OF_BRANCH).map((promotion) => ({ branch, promotion })),
     view,
     false,
   )}

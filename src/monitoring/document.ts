@@ -40,7 +40,7 @@ export function renderStatus(options: DocumentOptions, { model }: View): string 
   });
 }
 
-/** A page about the past. It does not name the time of writing, so that it stays the same until its records change. */
+/** A page about the past. It does not name the time of writing: time alone does not change it. */
 export function renderArchive(options: DocumentOptions, { model }: View): string {
   return renderDocument(options, markup`Label <code>${model.label}</code>. Times are in UTC.`, {});
 }

@@ -91,6 +91,9 @@ export function branchAddress(branch: string): string {
 /** The number of records on a page. It never changes, so that addresses stay valid. */
 export const RECORDS_A_PAGE = 50;
 
+/** A branch's own page lists this many promotions. The first page lists at most as many of each branch. */
+export const LISTED_OF_BRANCH = 12;
+
 export function recordPageAddress(branch: string, page: number): string {
   return `records-${slugOf(branch)}-${page}.html`;
 }

@@ -4,7 +4,17 @@ import { renderStatus } from './document.js';
 import { branchFilter, branchFilterStyle, changeList, kindFilter } from './history.js';
 import { type Content, type Markup, markup } from './markup.js';
 import type { BranchModel, DashboardModel, NightlyJob, Problem } from './model.js';
-import { branchAddress, briefChips, namedIcon, problems, slugOf, type View, viewOf, when } from './page-parts.js';
+import {
+  branchAddress,
+  briefChips,
+  LISTED_OF_BRANCH,
+  namedIcon,
+  problems,
+  slugOf,
+  type View,
+  viewOf,
+  when,
+} from './page-parts.js';
 import { minuteOf, seconds } from './words.js';
 
 /** The first page: five answers about each branch, those that need somebody first. */
@@ -72,13 +82,13 @@ function hostOf(why: string): string | undefined {
   return /\b(?:https?|sftp):\/\/(?:[^/\s@]*@)?([^/\s]+)/.exec(why)?.[1];
 }
 
-/** The first page lists about this many promotions, the same number for each branch. Each branch's own page lists a dozen. */
+/** The first page lists about this many promotions, the same number of each branch. */
 const LISTED = 24;
-const OF_EACH = { least: 3, most: 12 };
+const LEAST_OF_EACH = 3;
 
 function historySection(view: View): Content {
   const share = Math.floor(LISTED / view.model.branches.length);
-  const ofEach = Math.min(OF_EACH.most, Math.max(OF_EACH.least, share));
+  const ofEach = Math.min(LISTED_OF_BRANCH, Math.max(LEAST_OF_EACH, share));
   const changes = view.model.branches
     .flatMap((branch) => branch.promotions.slice(0, ofEach).map((promotion) => ({ branch, promotion })))
     .sort((a, b) => seconds(b.promotion.when) - seconds(a.promotion.when));

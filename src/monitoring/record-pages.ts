@@ -15,6 +15,7 @@ import {
   command,
   isWebAddress,
   KINDS,
+  LISTED_OF_BRANCH,
   link,
   linkTo,
   RECORDS_A_PAGE,
@@ -37,9 +38,6 @@ export interface Recorded {
   /** The hash of the newest record's bytes, if it is known. */
   readonly headSha256: string | undefined;
 }
-
-/** As many as a branch's page lists. */
-const DETAILED = 12;
 
 /**
  * The pages of a branch's records by their names, each with a fixed range of numbers. A record's address ends in
@@ -144,7 +142,7 @@ function attached({ records, older }: Page): Content {
 /** All records of a short ledger are shown with all details, and the newest of a longer one. */
 function isDetailed({ n }: LedgerRecord, { records: [head] }: Recorded): boolean {
   const newest = head?.n ?? 0;
-  return newest <= RECORDS_A_PAGE || n > newest - DETAILED;
+  return newest <= RECORDS_A_PAGE || n > newest - LISTED_OF_BRANCH;
 }
 
 function article(record: LedgerRecord, page: Page): Markup {
@@ -181,8 +179,8 @@ function brief(record: LedgerRecord, page: Page): Content {
     said('why', isSaid ? undefined : why(reason)),
     said('overrode', overrode(record)),
     said('skipped', skipped(record, page)),
-    said('on hold', changedBans('holds', record, before)),
-    said('quarantined', changedBans('quarantine', record, before)),
+    changedBans('holds', record, before),
+    changedBans('quarantine', record, before),
     before !== undefined && records.includes(before) ? undefined : said('before', whatWas(n, before, page)),
   ].filter((part) => part !== undefined);
   return parts.length === 0 ? undefined : markup`<p>${parts}`;
@@ -290,11 +288,13 @@ function bans(kind: BanKind, record: LedgerRecord, index: number, page: Page): C
   return banList(all, record);
 }
 
-/** The images that are banned after a record, if it changed them. */
+/** A sentence about the images that are banned after a record, if it changed them. */
 function changedBans(kind: BanKind, record: LedgerRecord, before: LedgerRecord | undefined): Content {
   const all = record[kind];
   if (areSame(all, before?.[kind] ?? [])) return undefined;
-  return all.length === 0 ? 'nothing now' : all.map((ban) => tagAndDigest({ ...record.candidate, ...ban })).join(', ');
+  const state = kind === 'holds' ? 'on hold' : 'quarantined';
+  if (all.length === 0) return ` Nothing is ${state} any more.`;
+  return said(state, all.map((ban) => tagAndDigest({ ...record.candidate, ...ban })).join(', '));
 }
 
 function banList(all: readonly Ban[], { candidate }: LedgerRecord): Content {

@@ -184,11 +184,10 @@ export class ChangeBranch {
   async pushForReview({ id }: ProposedCommit, topic: string): Promise<GerritAnswer> {
     const { base, where, remote } = this.#options;
     const { said, refused } = await push(this.#git, 'origin', `${id}:refs/for/${base}%topic=${topic}`);
-    const answer = readGerritAnswer(said, refused === undefined);
+    if (refused === undefined) return readGerritAnswer(said, true);
+    const answer = readGerritAnswer(said, false);
     if (answer !== undefined) return answer;
-    if (refused === undefined || refused === 'moved') {
-      throw new ServiceError('conflict', `${where}: another push to ${base} came first`);
-    }
+    if (refused === 'moved') throw new ServiceError('conflict', `${where}: another push to ${base} came first`);
     throw failed(where, refused, remote);
   }
 

@@ -9,6 +9,8 @@ export interface GerritAnswer {
  * Reads what a push to `refs/for` said: undefined if it failed for another reason. Gerrit has four ways to say that it
  * has the commit ("no new changes" and "commit already exists" in its documentation's list of error messages).
  */
+export function readGerritAnswer(said: string, wasTaken: true): GerritAnswer;
+export function readGerritAnswer(said: string, wasTaken: boolean): GerritAnswer | undefined;
 export function readGerritAnswer(said: string, wasTaken: boolean): GerritAnswer | undefined {
   const url =
     /^remote:\s+(https?:\/\/\S+)/m.exec(said)?.[1] ?? /\bchange (https?:\/\/\S+) (?:is )?closed/i.exec(said)?.[1];

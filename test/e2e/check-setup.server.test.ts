@@ -184,7 +184,7 @@ describe('what is wrong is reported, and the rest is still checked', () => {
 
 test('a job in the criteria that nobody reports is a warning, with the job that it is like', async () => {
   const done = await run({ criteria: `current-ceph: { required: ['${JOB}s'] }` });
-  const line = `${JOB}s: no result under this name; DLRN has one of ${JOB}; check the input criteria`;
+  const line = `${JOB}s: no result under this name; DLRN has results of ${JOB}; check the input criteria`;
   expect(checks(done)[REPORTS]).toBe(`warning: ${line}`);
   expect(done).toMatchObject({ status: 0, errors: [], outputs: { wrong: '0' } });
   expect(done.log).toContain(`::warning::${REPORTS}: ${line}`);

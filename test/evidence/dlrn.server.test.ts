@@ -347,10 +347,10 @@ describe('a job that nobody reports', () => {
     // A job of the criteria is never taken for another one.
     expect([...remarks]).toEqual([]);
     const other = await dlrnEvidence(dlrn(), hash(0), [wrong, randomUUID()], silent);
-    expect([...other.remarks]).toEqual([[wrong, `no result under this name; DLRN has one of ${a}`]]);
+    expect([...other.remarks]).toEqual([[wrong, `no result under this name; DLRN has results of ${a}`]]);
     expect(evaluate(criteriaOf(wrong), other.results, CANDIDATE, { evaluatedAt: NOW, ...other })).toMatchObject({
       verdict: 'wait',
-      reason: `not met: ${wrong} (no result under this name; DLRN has one of ${a})`,
+      reason: `not met: ${wrong} (no result under this name; DLRN has results of ${a})`,
     });
   });
 
@@ -366,7 +366,7 @@ describe('a job that nobody reports', () => {
     await report({ jobId: a });
     const proxy = await faultyDlrn(NO_GRAPHQL);
     const { remarks } = await dlrnEvidence(dlrnAt(proxy.url), LABEL, [`${a}s`], silent);
-    expect([...remarks]).toEqual([[`${a}s`, `no result under this name; DLRN has one of ${a}`]]);
+    expect([...remarks]).toEqual([[`${a}s`, `no result under this name; DLRN has results of ${a}`]]);
   });
 });
 

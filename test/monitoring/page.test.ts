@@ -486,7 +486,7 @@ describe('an older record of a long ledger is shown in brief', () => {
     while (records.length < 51) records = [record(records, OLD, NOW - 90 * DAY + records.length), ...records];
     const history = emptyHistory('zed', { records });
     const text = renderFiles(summarize([history], SETTINGS, NOW), [history]).get('records-zed-1.html') ?? '';
-    expect(words(text)).toMatch(/Record 2 hold lifted v6\S+ [-\d]+ [:\d]+ On hold: nothing now\./);
+    expect(words(text)).toMatch(/Record 2 hold lifted v6\S+ [-\d]+ [:\d]+ Nothing is on hold any more\./);
     expect(words(text)).toMatch(/Record 1 adopted quay\.io\/ceph\/ceph:v19@111111111111 /);
   });
 });

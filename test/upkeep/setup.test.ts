@@ -95,7 +95,7 @@ describe('jobs in the criteria that nobody reports', () => {
     [
       'a misspelled job, not one of the criteria that it is like',
       { dlrn: dlrnWith(['chekc', 'chek', 'upgrade-a', 'upgrade-b'], []) },
-      'warning: check: no result under this name; DLRN has one of chek',
+      'warning: check: no result under this name; DLRN has results of chek',
     ],
     ['jobs that are like none', { dlrn: dlrnWith(['check'], []) }, `warning: upgrade-a: ${NEVER}; upgrade-b: ${NEVER}`],
     [

@@ -20,7 +20,7 @@ export interface Refused {
   readonly result: JobResult;
   readonly why: string;
   /**
-   * A failure that does not count but still holds its job back. `undated`: it would count but for its time, so nobody
+   * A failure that does not count but still blocks its job. `undated`: it would count but for its time, so nobody
    * knows whether a pass is newer. `unproven`: it does not say which image it tested, or tested it in another set, so
    * only a newer pass clears it.
    */
@@ -91,7 +91,7 @@ function refuser(criteria: Criteria, candidate: ImageSet, now: number, rules: Ru
     }
     const isFailure = outcome === 'failure';
     const time = timeProblem(timestamp, now);
-    // A failure in another set holds the image back too, since the image may be to blame.
+    // A failure in another set blocks the image too, since the image may be to blame.
     if (isUnproven || testedSet !== set) {
       const why = testedSet === undefined ? whyUnproven(tested) : `it is on another set, ${testedSet}`;
       const holds = time === undefined ? 'unproven' : 'undated';

@@ -108,7 +108,7 @@ function soakOf(
     : ['unknown', `was replaced under ${label} after ${days(lasted)}, and ${days(wanted)} are required`];
 }
 
-/** The state of a job that is held back by a failure that does not count; undefined if none does. */
+/** The state of a job that is blocked by a failure that does not count; undefined if none does. */
 function holdOf({ job, results, refused }: History, now: number): JobState | undefined {
   const held = (result: JobResult, why: string, wayOut?: string): JobState => ({
     job,

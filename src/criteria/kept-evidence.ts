@@ -39,7 +39,7 @@ export function keepEvidence(
 
     const holding = (['undated', 'unproven'] as const).map((how) => others.find(({ holds }) => holds === how));
     for (const one of [...holding, ...others.slice(0, NEWEST_REFUSED)]) if (one !== undefined) shown.add(one);
-    // Without a vote that names the image, a vote that names none would hold nothing back.
+    // Without a vote that names the image, a vote that names none would block nothing.
     for (const one of holding) if (one !== undefined) keep(newestAlike(results, voteKey, one.result));
     // Without what came later on its hash, an old pass would stand for that hash.
     for (const one of results) {

@@ -118,7 +118,7 @@ function toJobResults(votes: readonly Vote[], jobs: readonly string[]): JobResul
   });
 }
 
-/** A failure with garbled notes holds back the tag that they begin with. A pass would need the digest. */
+/** A failure with garbled notes blocks the tag that they begin with. A pass would need the digest. */
 function failedTag(notes: string): Notes | undefined {
   const tag = tagInNotes(notes);
   return tag === undefined ? undefined : { tag };

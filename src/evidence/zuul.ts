@@ -179,7 +179,7 @@ const NO_TIME = -1;
 function toJobResult(build: Build): JobResult[] {
   const outcome = outcomeOf(build);
   const tested = testedImage(build);
-  // A failure holds its job back even if it does not say what it tested, or when.
+  // A failure blocks its job even if it does not say what it tested, or when.
   const timestamp = timestampOf(build) ?? (outcome === 'failure' ? NO_TIME : undefined);
   if (outcome === undefined || timestamp === undefined) return [];
   if (tested === undefined && outcome === 'running') return [];

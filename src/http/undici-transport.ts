@@ -94,7 +94,7 @@ async function send({ method, url, headers = {}, body }: HttpRequest, way: Way, 
     headers,
     body: isStream ? body() : (body ?? null),
     signal,
-    // So that undici does not hold back other requests. The policy decides what is repeated.
+    // So that undici does not delay other requests. The policy decides what is repeated.
     idempotent: true,
   });
 }

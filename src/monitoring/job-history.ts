@@ -75,7 +75,7 @@ export function evaluatedVotes(
     const named = votes.filter(
       ({ candidate }) => candidate?.tag === image.tag && (candidate.digest ?? image.digest) === image.digest,
     );
-    // A vote that names no image may hold back the images that its job tested on the same hash.
+    // A vote that names no image may block the images that its job tested on the same hash.
     const tested = new Set(named.map(voteKey));
     const own = [...named, ...votes.filter((vote) => vote.candidate === undefined && tested.has(voteKey(vote)))];
     const evaluatedAt = Math.max(...own.map(({ timestamp }) => Math.min(Math.max(timestamp, 0), now)));

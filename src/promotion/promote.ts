@@ -121,7 +121,7 @@ async function readPublished(store: Store, tag: Tag): Promise<ImageSet | undefin
 }
 
 /**
- * Refuses to promote into a store whose file permissions let somebody else change what is promoted. A dry run only
+ * Refuses to promote into a store whose permissions let somebody else change what is promoted. A dry run only
  * reports it.
  */
 async function requireSafeRights({ store, label, candidateLabel, dryRun, log }: Promotion): Promise<void> {

@@ -10,7 +10,7 @@ import { checkOutputs, checkResultFiles, writeOutputs, writeSummary } from './re
 
 /**
  * Runs an action as a runner calls it: secrets masked, inputs parsed, outputs and summary written, one try/catch.
- * Ends the process: a connection that a dead server keeps open must not hold a job for minutes.
+ * Ends the process: a connection that a dead server keeps open must not keep a job running for minutes.
  */
 export async function runAction<I extends Inputs, O extends string>(
   action: Action<I, O>,

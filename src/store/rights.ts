@@ -1,6 +1,6 @@
 import type { Label } from '../ledger/names.js';
 
-/** The rights on one file or directory of a store. */
+/** The permissions of one file or directory of a store. */
 export interface FileRights {
   /** Permission bits with the sticky bit, as in `0o1755`. */
   readonly mode: number;
@@ -31,7 +31,7 @@ export interface StoreNames extends StoreLabels {
   readonly where: string;
 }
 
-/** A problem with a store's rights, with the way out. */
+/** A problem with a store's permissions, with the way out. */
 export interface RightsProblem {
   /** `unsafe`: another account can change what is promoted. `warning`: another account may become able to. */
   readonly severity: 'unsafe' | 'warning';

@@ -46,7 +46,7 @@ export interface Store extends StoreReader {
   writePage(name: string, text: string): Promise<void>;
 
   /**
-   * Finds who besides the promoting account could change what is promoted, if the store has file rights. Only with
+   * Finds who besides the promoting account could change what is promoted, if the store has permissions. Only with
    * `isWriter` is the account of this session taken to be the promoting one, which must own the ledger.
    */
   checkRights(labels: StoreLabels, options: { readonly isWriter: boolean }): Promise<readonly RightsProblem[]>;

@@ -42,7 +42,7 @@ describe('it is unknown', () => {
   test.each<[string, JobResult[], RegExp]>([
     ['if there is none', [], /^no result$/],
     ['by a vote of that name', [passed(TYPE)], /only a signed statement counts, and this is from dlrn/],
-    ['by a failed vote of that name, which holds nothing back', [failed(TYPE)], /only a signed statement counts/],
+    ['by a failed vote of that name, which blocks nothing', [failed(TYPE)], /only a signed statement counts/],
     [
       'if the statement is of another type',
       [attested({ attestation: { type: 'other', by: '', repository: '', sha256: 'e'.repeat(64) } })],

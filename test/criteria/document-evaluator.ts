@@ -432,7 +432,7 @@ function newest(results: Result[]): Result | undefined {
   return best;
 }
 
-/** Whether a failure holds its job back as unproven if its time is right: rules 1 and 3 hold, and it is unclear which image failed. */
+/** Whether a failure blocks its job as unproven if its time is right: rules 1 and 3 hold, and it is unclear which image failed. */
 function isUnproven(criteria: Criteria, candidate: Candidate, counting: Result[], result: Result): boolean {
   if (result.outcome !== 'failure') return false;
   // "Where rule 3 refuses them, they do not."
@@ -447,7 +447,7 @@ function isUnproven(criteria: Criteria, candidate: Candidate, counting: Result[]
   // "or if it names no tag at all: no notes, text without a tag, or a word without a digit that is not the candidate's
   // tag."
   if (image.kind === 'no-tag' || (image.kind === 'tag' && !/[0-9]/.test(image.tag))) {
-    // "A vote that names no tag holds back only a candidate on which the same job has a result that counts on the same
+    // "A vote that names no tag blocks only a candidate on which the same job has a result that counts on the same
     // aggregate hash, even with `across-hashes`."
     return counting.some((other) => other.job === result.job && other.hash === result.hash);
   }
@@ -477,7 +477,7 @@ function stateOfJob(
   // "unmet | the newest result that counts, over all hashes, is a failure"
   if (newest(counting)?.outcome === 'failure') return 'unmet';
 
-  // "unknown | an undated failure holds the job back"
+  // "unknown | an undated failure blocks the job"
   // "*Undated*: a failure that would count, or be unproven, if its time fulfilled rule 4. … no pass helps."
   const undated = results.some(
     (result) =>
@@ -488,8 +488,8 @@ function stateOfJob(
   );
   if (undated) return 'unknown';
 
-  // "unknown | an unproven failure holds the job back"
-  // "An unproven failure holds its job back until a pass that counts has a later time, on whatever hash."
+  // "unknown | an unproven failure blocks the job"
+  // "An unproven failure blocks its job until a pass that counts has a later time, on whatever hash."
   const unproven = results.some(
     (result) =>
       isTimely(result, now) &&

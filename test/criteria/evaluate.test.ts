@@ -576,7 +576,7 @@ describe('nobody can make a record too large by reporting often', () => {
     expect(seen).toBeLessThanOrEqual(votes.length + 2);
   });
 
-  test('a vote without a tag holds back in the record too, because of an older vote on its hash that is no longer among the newest', () => {
+  test('a vote without a tag blocks in the record too, because of an older vote on its hash that is no longer among the newest', () => {
     const newest = flood(30, (n) => passed('a', { 'aggregate-hash': 'h2', ...ago(100 + n) }));
     const oldest = passed('a', { 'aggregate-hash': 'h0', ...ago(2000) });
     const { candidate: _, ...untold } = failed('a', ago(50));

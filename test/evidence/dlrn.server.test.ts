@@ -160,7 +160,7 @@ describe('what is read', () => {
   });
 
   test.each([...GARBLED, CANDIDATE.tag])(
-    'a failure with the notes %j holds back what its job passed, until a newer pass',
+    'a failure with the notes %j blocks what its job passed, until a newer pass',
     async (notes) => {
       const { a } = freshJobs();
       const criteria = parseCriteria(`current-ceph: ["${a}"]`, 'current-ceph');
@@ -175,7 +175,7 @@ describe('what is read', () => {
     },
   );
 
-  test('a failure that names the tag holds it back from another hash too, on which its job tested nothing', async () => {
+  test('a failure that names the tag blocks it from another hash too, on which its job tested nothing', async () => {
     const { a } = freshJobs();
     const criteria = parseCriteria(`current-ceph: ["${a}"]`, 'current-ceph');
     await report({ jobId: a }, { jobId: a, notes: `${CANDIDATE.tag}@sha256:0`, success: false, subject: hash(1) });

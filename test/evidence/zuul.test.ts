@@ -112,7 +112,7 @@ test.each<[string, object]>([
 
 const failedOfPipeline = (pipeline: string) => build({ pipeline, result: 'FAILURE', end_time: '2026-11-24T01:30:00' });
 
-test('a failure in another pipeline holds nothing back', async () => {
+test('a failure in another pipeline blocks nothing', async () => {
   const evidence = await read([failedOfPipeline('check'), build()]);
   expect(decide('current-ceph: [scenario001]', evidence).verdict).toBe('promote');
 });
@@ -146,7 +146,7 @@ describe.each<[string, object]>([
   });
 
   test.each(['FAILURE', 'POST_FAILURE', 'TIMED_OUT', 'DISK_FULL'])(
-    'holds its job back by %s until a newer build passes with proof',
+    'blocks its job by %s until a newer build passes with proof',
     async (result) => {
       expect(await verdict(before, build({ ...rest, result }))).toBe('wait');
       expect(await verdict(build({ ...rest, result }), build())).toBe('wait');
@@ -154,12 +154,12 @@ describe.each<[string, object]>([
     },
   );
 
-  test('holds nothing back if its test never ended', async () => {
+  test('blocks nothing if its test never ended', async () => {
     expect(await verdict(before, build({ ...rest, result: 'NODE_FAILURE' }))).toBe('promote');
   });
 });
 
-test('a failed build without a time holds its job back for good, and the reason names it', async () => {
+test('a failed build without a time blocks its job for good, and the reason names it', async () => {
   const failed = build({ result: 'FAILURE', start_time: null, end_time: null, log_url: 'https://logs.example/7/' });
   const record = decide('current-ceph: [scenario001]', await read([failed, build()]));
   expect(record.verdict).toBe('wait');

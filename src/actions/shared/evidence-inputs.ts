@@ -71,7 +71,7 @@ export async function readEvaluation(
       throw new UserError('input criteria: required and not set');
     };
   }
-  const source = await heldBack(evidenceSource(settings, runner, http));
+  const source = await whenNeeded(evidenceSource(settings, runner, http));
   const attestations = await wantAttestations(criteria.attestations, () =>
     readTrustedRoot(settings, runner.context.workspace),
   );
@@ -110,7 +110,7 @@ async function readCriteria(
  * Awaits evidence now, but throws a server's failure only when the evidence is needed, since an earlier run's promotion
  * must be finished first. A user's mistake is thrown at once.
  */
-async function heldBack<T>(work: Promise<T>): Promise<() => Promise<T>> {
+async function whenNeeded<T>(work: Promise<T>): Promise<() => Promise<T>> {
   try {
     const value = await work;
     return async () => value;

@@ -59,7 +59,7 @@ export async function openGitStore(options: GitStoreOptions): Promise<Store> {
           if (files.kind(name) !== 'file' || !files.holds(name, text)) files.put(name, text);
         },
       }),
-    // The forge decides who may push. A branch has no file permissions.
+    // The forge decides who may push. A branch has no permissions.
     checkRights: async () => [],
     sweep: async () => undefined,
     async flush() {

@@ -11,7 +11,7 @@ import {
 import { type Directory, pathOf } from './directory.js';
 import type { SftpSession } from './session.js';
 
-/** Reads the rights on a store's directories and labels, and finds the problems with them. */
+/** Reads the permissions of a store's directories and labels, and finds the problems with them. */
 export async function checkRights(
   directory: Directory,
   { promotedLabel, candidateLabel }: StoreLabels,
@@ -19,7 +19,7 @@ export async function checkRights(
 ): Promise<RightsProblem[]> {
   const { session, where, path } = directory;
   const look = (name: string) => session.stat(pathOf(directory, name));
-  // `/.` follows a link: the rights that count are those of the directory itself.
+  // `/.` follows a link: the permissions that count are those of the directory itself.
   const [parents, own, ledgers, ledger, promoted, candidate] = await Promise.all([
     Promise.all(
       directoriesAbove(path).map(async (above) => [above, await unlessForbidden(session.stat(`${above}/.`))] as const),

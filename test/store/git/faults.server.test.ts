@@ -400,13 +400,13 @@ describe('by SSH', () => {
       store.close();
       expect(repository.show('current-ceph')).toBe('v1');
 
-      // As secrets are often stored: in one line, with backslash and n.
+      // Secrets are often stored as one line, with a backslash and an n for each line break.
       const inOneLine = (text: string) => text.trim().replaceAll('\n', '\\n');
       const stored = {
         privateKey: inOneLine(sshd.privateKey),
         knownHosts: inOneLine(`# a comment\n${sshd.knownHosts}`),
       };
-      // With a name that shells, ssh and sockets would each take amiss.
+      // The shell, ssh and a socket would each have trouble with this path.
       const temporary = join(run.path, `it's 100%h "$HOME" ${'long '.repeat(20)}`);
       mkdirSync(temporary);
       (await openGitStore({ ...options, temporary, remote: { ...remote, ...stored } })).close();

@@ -20,8 +20,9 @@ import { bundleMortalPromotion, startPromotions } from './process.js';
 import { CURRENT, digestAt, evenly, runOn } from './support.js';
 
 /**
- * A promotion is killed at every step: in this process, where from then on it sends nothing and sees no answer, since a
- * process takes longer to start than to promote. Some are killed as processes, which must leave the same.
+ * A promotion is killed at every step. Most run in this process, since a process of its own takes longer to start than to
+ * promote: to kill such a promotion means that it sends nothing any more, and gets no answer. A few are real processes.
+ * What a killed process leaves must be what a kill in this process left.
  */
 
 let home: Stoppable & { readonly path: string };
@@ -56,7 +57,7 @@ test.each<Start>(['nothing', 'an earlier promotion'])(
   },
 );
 
-/** What a promotion in a process of its own asks for, while consumers read. */
+/** The steps of a promotion in a process of its own, while consumers read. */
 async function rehearseProcess(start: Start): Promise<Steps> {
   const [lane] = lanes;
   lane.reset(start);
@@ -70,8 +71,9 @@ async function rehearseProcess(start: Start): Promise<Steps> {
 }
 
 /**
- * Kills one process in the middle of a promotion in each lane, while consumers read. What that leaves was left by an end
- * in this process too; but what a registry has, where a copy sends several things at once, differs from run to run.
+ * Kills a process that promotes in each lane, while consumers read. What is left after a kill at an SFTP step must have
+ * been left by a kill in this process, too. That is not compared at a registry's steps: a copy sends several things at
+ * once, so what the registry has differs from run to run.
  */
 async function killProcess(start: Start, places: readonly Interruption[], recovered: Set<string>): Promise<string[]> {
   const all = places.flatMap((place, index) => {
@@ -103,8 +105,9 @@ async function killProcess(start: Start, places: readonly Interruption[], recove
 }
 
 /**
- * They are stopped between their append and their moves, other runs roll back, and they go on: they must see that, and
- * leave the label alone; unless they had looked, and their very next request is the move.
+ * Each promotion is stopped between its append and its last move. Another run rolls back. Then the promotion goes on. It
+ * must see the rollback, and leave the label alone. Only if it had already looked, and its next request is the move, may
+ * the label change for a moment.
  */
 test('a promotion that stalls at any step after its append, and wakes after a rollback, does not move the label back', async () => {
   const start = 'an earlier promotion';

@@ -15,13 +15,13 @@ export async function startLanes(): Promise<readonly [Lane, ...Lane[]]> {
   return [await startLane(), ...(await Promise.all(Array.from({ length: LANES - 1 }, startLane)))];
 }
 
-/** What a promotion that nobody interrupts sends to registries, and asks of the SFTP server. */
+/** The steps of a promotion that nobody interrupts: what it sends to registries, and its requests to the SFTP server. */
 export interface Steps {
   readonly registry: ReturnType<Lane['sent']>;
   readonly sftp: readonly string[];
 }
 
-/** Promotes while consumers read, in this process. */
+/** Promotes in this process, without an interruption, while consumers read. */
 export async function rehearse(lane: Lane, start: Start): Promise<Steps> {
   lane.reset(start);
   const reading = keepReading(lane, start);
@@ -34,7 +34,10 @@ export function steps(at: Interruption['at'], count: number): Interruption[] {
   return Array.from({ length: count }, (_, index) => ({ at, step: index + 1 }));
 }
 
-/** Takes the places by as many as there are lanes, each on servers that are as at the start. What went wrong where. */
+/**
+ * Does the work at each place. All lanes work at the same time, and each is reset before each place. Returns a line for
+ * each problem, with its place.
+ */
 export async function inLanes(
   lanes: readonly Lane[],
   start: Start,
@@ -76,8 +79,9 @@ export async function stateOf(lane: Lane) {
 }
 
 /**
- * Whatever a kill leaves, a run that promotes nothing finishes what was begun, or leaves what was not; and a promotion
- * afterwards finds it done, or does it once. What was left before was seen recovered before.
+ * Checks that the next runs recover from what a kill left. First comes a run that promotes nothing: the killed promotion
+ * must then be either complete or absent. A promotion after that must leave it complete, and in the ledger once. A state
+ * in `recovered` was checked before, and is not checked again.
  */
 export async function recovers(lane: Lane, start: Start, recovered: Set<string>): Promise<void> {
   const left = lane.state();
@@ -110,7 +114,10 @@ export function killsOf({ registry, sftp }: Steps): Interruption[] {
   return [...steps('registry', registry.pieces), ...steps('sftp', sftp.length)];
 }
 
-/** Kills a promotion before each of these steps, in this process, while consumers read. What the kills left, each once. */
+/**
+ * Kills a promotion in this process at each of these steps, while consumers read, and checks that the next runs recover.
+ * Returns the states that the kills left.
+ */
 export async function killAt(lanes: readonly Lane[], start: Start, kills: readonly Interruption[]) {
   const recovered = new Set<string>();
   const wrong = await inLanes(lanes, start, kills, async (lane, place) => {

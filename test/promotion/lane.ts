@@ -33,7 +33,10 @@ const COMPANION = 'v2.33.4';
 
 export type Start = 'nothing' | 'an earlier promotion' | 'a lost ledger';
 
-/** Where it is interrupted: at the n-th piece that it sends to a registry, or after the n-th answer of the SFTP server. */
+/**
+ * Where a promotion is interrupted. `registry`: when it sends its n-th piece to a registry. `sftp`: after the n-th answer
+ * of the SFTP server.
+ */
 export interface Interruption {
   readonly at: 'registry' | 'sftp';
   readonly step: number;
@@ -48,41 +51,42 @@ export interface Lane extends Stoppable {
   readonly old: Candidate;
   readonly candidate: Candidate;
   reset(start: Start): void;
-  /** Starts to promote the candidate in this process, as the action does, or another request. */
+  /** Starts to promote the candidate in this process, as the action does. `wish` can ask for something else. */
   promote(interruption?: Interruption, wish?: Wish): Promoting;
   /** Inputs for the action to promote the candidate in a process of its own. */
   readonly inputs: Readonly<Record<string, string>>;
-  /** Watches what such a process sends to registries. */
+  /** Watches what a promotion sends to registries, in this process or in its own. */
   watch(interruption?: Interruption): Watched;
   /**
-   * How many requests the newest promotion sent to registries, and in how many pieces: a body that follows its head at
-   * once may be in the same piece.
+   * How many requests the newest promotion sent to registries, and in how many pieces. The head and the body of a
+   * request can be one piece or two.
    */
   sent(): { readonly requests: number; readonly pieces: number };
-  /** All that is on both servers, as one text: the same whenever the same was done, by whichever run. */
+  /** All that is on both servers, as one text. Ids, times and ports are left out, so that two runs can be compared. */
   state(): string;
 }
 
 /** A promotion in this process. */
 export interface Promoting {
-  /** Resolves when it is where it is to be interrupted, or at its end, where chunks of a stream fell together. */
+  /** Resolves at the interruption. If pieces were sent together, there may be none: then it resolves at the end. */
   readonly reached: Promise<void>;
-  /** Ends it there, as if its process were killed. Resolves when the servers have acted on all that it sent. */
+  /** Ends the promotion, as if its process were killed. Resolves when the servers have done all that they were sent. */
   kill(): Promise<void>;
   goOn(): void;
-  /** Resolves when it ended by itself, to the SFTP requests that were answered. */
+  /** Resolves when the promotion ends by itself. Its value is the SFTP requests that were answered. */
   readonly ended: Promise<readonly string[]>;
 }
 
 export interface Watched {
-  /** Resolves when it has sent what it is to be interrupted at: that is passed on when it has `ended`, and nothing after it. */
+  /** Resolves at the interruption. The proxy keeps the piece until `ended` is called, and drops all that come after it. */
   readonly reached: Promise<void>;
+  /** Says that the promotion has ended. The piece is then passed on. */
   ended(): void;
-  /** Resolves when registries have acted on all that it sent. */
+  /** Resolves when registries have done all that they were sent. */
   settled(): Promise<void>;
 }
 
-/** A run that stalls must not stop waiting for an answer. */
+/** So long that a run which the test stops for a while does not run into a time limit. */
 const LIMITS = { connectMs: 60_000, answerMs: 900_000 };
 
 export async function startLane(): Promise<Lane> {
@@ -112,7 +116,7 @@ export async function startLane(): Promise<Lane> {
   rmSync(join(scene.directory.path, 'ledger'), { recursive: true });
   const trees: Record<Start, Tree[]> = { nothing, 'an earlier promotion': earlier, 'a lost ledger': keep() };
 
-  /** They fail, at the latest when they give up asking a registry. */
+  /** Promotions that were killed. Each fails, at the latest when it gives up asking a registry. */
   const dead: Promise<unknown>[] = [];
 
   const watch = (interruption?: Interruption): Watched => {
@@ -196,13 +200,13 @@ function signal(): { readonly sent: Promise<void>; send(): void } {
   return { sent, send };
 }
 
-/** Ids, RFC 3339 and unix times, also in milliseconds, and the ports of a lane's servers, as they are written and as the ledger writes them. */
+/** Ids, times (RFC 3339, and unix times in seconds or milliseconds), and the addresses of a lane's servers. */
 const VARYING =
   /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT[\d:.]+Z|\b\d{10}(\d{3})?\b|\b(127\.0\.0\.1|localhost):\d+/g;
 
 /**
- * Names, links and contents below folders, without what differs from run to run and from lane to lane. The digest of a
- * file that varies varies with it, so each digest is replaced by the digest of what stays the same in its content.
+ * Names, links and contents below folders, without what differs from run to run and from lane to lane. If the content of
+ * a file differs, so does its digest. So each digest is replaced by the digest of the content without the differences.
  */
 function contentOf(folders: readonly string[]): string {
   const entries = folders.flatMap((folder) =>

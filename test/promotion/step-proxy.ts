@@ -2,20 +2,23 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import type { Stoppable } from '../sandbox/process.js';
 
-/** A TCP proxy that asks before it passes on what a client sent: who asks one thing after the other is seen step by step. */
+/** A TCP proxy that asks a function before it passes on each piece that a client sent. So a test sees each step. */
 export interface StepProxy extends Stoppable {
   readonly port: number;
   /**
-   * What it returns resolves when all connections that were opened since are closed by the server behind, which then has
-   * acted on all that it was sent.
+   * Returns a function that waits until the server has closed all connections opened since. The server has then done all
+   * that it was sent.
    */
   watch(): () => Promise<void>;
 }
 
-/** How long a server may take to answer somebody who is gone. On a busy machine it acts late, and a request that was cut gets no answer. */
+/**
+ * How long to wait for an answer after the client has gone. On a busy machine the server answers late. To a request that
+ * was cut off it never answers.
+ */
 const LAST_ANSWER_MS = 2000;
 
-/** `onStep` is called with each piece that a client sends, and says whether it is passed on. */
+/** Calls `onStep` with each piece that a client sends. The piece is passed on if that returns true. */
 export async function startStepProxy(toPort: number, onStep: (piece: Buffer) => Promise<boolean>): Promise<StepProxy> {
   const open = new Set<Socket>();
   const server = createServer((client) => {

@@ -116,8 +116,12 @@ const NAMED = 3;
 
 function failedJobs({ jobs }: Health): Content {
   if (jobs.length === 0) return undefined;
-  const line = ({ job, state, why, since, url }: Health['jobs'][number]) =>
-    markup`<li class="${state}">${icon(state)}<code><bdi>${job}</bdi></code> <span class="said"><bdi>${why}</bdi>${since === null ? undefined : markup`, since ${when(since)}`}${url === null ? undefined : markup`, ${link(url, 'result')}`}</span></li>`;
+  const said = ({ why, since }: Health['jobs'][number]) => {
+    if (since === null) return markup`<bdi>${why}</bdi>`;
+    return why === 'failed' ? markup`has failed since ${when(since)}` : markup`<bdi>${why}</bdi>, since ${when(since)}`;
+  };
+  const line = (job: Health['jobs'][number]) =>
+    markup`<li class="${job.state}">${icon(job.state)}<code><bdi>${job.job}</bdi></code> <span class="said">${said(job)}${job.url === null ? undefined : markup`, ${link(job.url, 'result')}`}</span></li>`;
   return markup`<ul class="jobs">${jobs.slice(0, NAMED).map(line)}</ul>${more(jobs.length - NAMED)}`;
 }
 

@@ -33,7 +33,9 @@ export function healthOf({ digest, isKnown, promotedBy, evaluated, lastDecision 
   const seen = newest === undefined ? [] : failedSince(promotedBy, newest);
   const failed = seen.length > 0 ? seen : failedByRun(digest, newest, lastDecision);
   if (failed.length > 0) {
-    return { state: 'regressed', why: `${plural(failed.length, 'job')} failed after it was promoted`, jobs: failed };
+    const have = failed.length === 1 ? 'has' : 'have';
+    const why = `${plural(failed.length, 'job')} ${have} failed since it was promoted`;
+    return { state: 'regressed', why, jobs: failed };
   }
   const evaluatedAt = `evaluated ${minuteOf(promotedBy['evaluated-at'])} UTC`;
   if (promotedBy.verdict !== 'promote') {

@@ -163,7 +163,7 @@ describe('health and age are separate', () => {
     const page = words(pageOf({ ...earnedAt(2 * DAY), votes }));
     expect(page).toContain('master regressed on time');
     expect(page).toContain(
-      'Regressed: 1 job failed after it was promoted. job-1 failed, since 2026-11-24 06:34 UTC, result',
+      'Regressed: 1 job has failed since it was promoted. job-1 has failed since 2026-11-24 06:34 UTC, result',
     );
     expect(page).toContain('There is nothing to roll back to');
   });

@@ -24,7 +24,7 @@ export interface Refused {
    * knows whether a pass is newer. `unproven`: it does not say which image it tested, or tested it in another set, so
    * only a newer pass clears it.
    */
-  readonly holds?: 'undated' | 'unproven' | undefined;
+  readonly blocks?: 'undated' | 'unproven' | undefined;
 }
 
 /** Splits results by whether they count for the candidate at `now` (unix seconds). */
@@ -49,13 +49,13 @@ export function countEvidence(
     const isOnCandidate = result.candidate?.tag === candidate.tag;
     // DLRN has votes on many kinds of things. A vote that names no image matters only if its job tested this image.
     const isStray = result.source === 'dlrn' && !isOnCandidate && !voted.has(voteKey(result));
-    const holds = isStray ? undefined : refusal.holds;
-    if (!isOnCandidate && holds === undefined) {
+    const blocks = isStray ? undefined : refusal.blocks;
+    if (!isOnCandidate && blocks === undefined) {
       // If a job has no result on the tag, its newest result on another one explains why.
       if (heard.has(result.job)) return [];
       heard.add(result.job);
     }
-    return [{ result, why: refusal.why, holds }];
+    return [{ result, why: refusal.why, blocks }];
   });
   return { counted, refused };
 }
@@ -94,10 +94,10 @@ function refuser(criteria: Criteria, candidate: ImageSet, now: number, rules: Ru
     // A failure in another set blocks the image too, since the image may be to blame.
     if (isUnproven || testedSet !== set) {
       const why = testedSet === undefined ? whyUnproven(tested) : `it is on another set, ${testedSet}`;
-      const holds = time === undefined ? 'unproven' : 'undated';
-      return { why: time === undefined ? why : `${why}, and ${time}`, ...(isFailure && rules >= 2 && { holds }) };
+      const blocks = time === undefined ? 'unproven' : 'undated';
+      return { why: time === undefined ? why : `${why}, and ${time}`, ...(isFailure && rules >= 2 && { blocks }) };
     }
-    return time === undefined ? undefined : { why: time, ...(isFailure && { holds: 'undated' }) };
+    return time === undefined ? undefined : { why: time, ...(isFailure && { blocks: 'undated' }) };
   };
 }
 

@@ -40,7 +40,7 @@ export const decisionRecordSchema = v.strictObject({
   version: v.pipe(
     v.picklist([1, 2]),
     v.description(
-      '2. Old records have 1 and are evaluated by older rules, where a failure without proof held nothing back',
+      '2. Old records have 1 and are evaluated by older rules, where a failure without proof blocked nothing',
     ),
   ),
   candidate: v.pipe(

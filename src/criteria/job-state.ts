@@ -54,8 +54,8 @@ export function stateOn(history: History, hash: Hash, criteria: Criteria, now: n
 
   if (criteria.promotedIn?.job === job) return decider(...soakOf(newest, history, criteria.promotedIn, now));
   if (newest?.outcome === 'failure') return decider('unmet', 'failed');
-  const held = holdOf(history, now);
-  if (held !== undefined) return held;
+  const blocked = blockOf(history, now);
+  if (blocked !== undefined) return blocked;
   if (newest === undefined) {
     const [refusal] = refused;
     return decider(
@@ -109,8 +109,8 @@ function soakOf(
 }
 
 /** The state of a job that is blocked by a failure that does not count; undefined if none does. */
-function holdOf({ job, results, refused }: History, now: number): JobState | undefined {
-  const held = (result: JobResult, why: string, wayOut?: string): JobState => ({
+function blockOf({ job, results, refused }: History, now: number): JobState | undefined {
+  const blocked = (result: JobResult, why: string, wayOut?: string): JobState => ({
     job,
     state: 'unknown',
     why,
@@ -119,15 +119,15 @@ function holdOf({ job, results, refused }: History, now: number): JobState | und
     'aggregate-hash': result['aggregate-hash'] ?? null,
     ...(wayOut !== undefined && { 'way-out': wayOut }),
   });
-  const undated = refused.find(({ holds }) => holds === 'undated');
+  const undated = refused.find(({ blocks }) => blocks === 'undated');
   if (undated !== undefined) {
     const { result, why } = undated;
-    return held(result, `has a failure with an impossible time: ${why}`, wayOutOf(result, now));
+    return blocked(result, `has a failure with an impossible time: ${why}`, wayOutOf(result, now));
   }
-  const unproven = refused.find(({ holds }) => holds === 'unproven');
+  const unproven = refused.find(({ blocks }) => blocks === 'unproven');
   const pass = results.find(({ outcome }) => outcome === 'success');
   if (unproven === undefined || (pass !== undefined && pass.timestamp > unproven.result.timestamp)) return undefined;
-  return held(unproven.result, `failed, and ${unproven.why}; a newer pass that counts clears it`);
+  return blocked(unproven.result, `failed, and ${unproven.why}; a newer pass that counts clears it`);
 }
 
 /** In seconds. A time that is off by less is a clock error that resolves itself soon. */

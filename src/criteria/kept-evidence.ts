@@ -37,10 +37,10 @@ export function keepEvidence(
       results.find(({ outcome }) => outcome === 'success'),
     );
 
-    const holding = (['undated', 'unproven'] as const).map((how) => others.find(({ holds }) => holds === how));
-    for (const one of [...holding, ...others.slice(0, NEWEST_REFUSED)]) if (one !== undefined) shown.add(one);
+    const blocking = (['undated', 'unproven'] as const).map((how) => others.find(({ blocks }) => blocks === how));
+    for (const one of [...blocking, ...others.slice(0, NEWEST_REFUSED)]) if (one !== undefined) shown.add(one);
     // Without a vote that names the image, a vote that names none would block nothing.
-    for (const one of holding) if (one !== undefined) keep(newestAlike(results, voteKey, one.result));
+    for (const one of blocking) if (one !== undefined) keep(newestAlike(results, voteKey, one.result));
     // Without what came later on its hash, an old pass would stand for that hash.
     for (const one of results) {
       if (kept.has(one)) keep(newestAlike(results, (other) => hashOf(other, criteria), one));

@@ -33,7 +33,8 @@ function chainProblem(record: LedgerRecord, n: number, before: Uint8Array | unde
   if (record.n !== n) return `it says that it is record ${record.n}`;
   if (n > 1 && before === undefined) return `record ${n - 1} is missing`;
   const expected = before === undefined ? undefined : sha256(before);
-  return record.prevSha256 === expected ? undefined : `its prev-sha256 is not that of record ${n - 1}`;
+  if (record.prevSha256 === expected) return undefined;
+  return n === 1 ? 'it is the first, but has a prev-sha256' : `its prev-sha256 is not the hash of record ${n - 1}`;
 }
 
 /** Returns the problem with a record on its own, if there is one. */
@@ -51,7 +52,7 @@ function contentProblem(record: LedgerRecord): string | undefined {
   return undefined;
 }
 
-/** Returns the problem with a record after the one before it. A hand-written record must not bypass a guard. */
+/** Returns the problem with a record as the next after `before`: a hand-written one must not bypass a guard. */
 function successionProblem(record: LedgerRecord, before: Uint8Array | undefined): string | undefined {
   if (before === undefined) return undefined;
   const parsed = parseRecord(before);
@@ -65,7 +66,7 @@ function successionProblem(record: LedgerRecord, before: Uint8Array | undefined)
     return `it takes ${released.tag} out of quarantine, or a part of it, and quarantine never ends`;
   const { digest } = record.candidate;
   if (keepsImage(record)) {
-    return digest === last.candidate.digest ? undefined : 'it changes the image, although its kind does not';
+    return digest === last.candidate.digest ? undefined : `it is of kind ${record.kind}, but changes the image`;
   }
   if (banByDigest(last.quarantine, digest) !== undefined) return 'it promotes a quarantined image';
   if (banByDigest(last.holds, digest) !== undefined && !overriddenBy(record).includes('hold')) {
@@ -74,11 +75,11 @@ function successionProblem(record: LedgerRecord, before: Uint8Array | undefined)
   return undefined;
 }
 
-/** Returns the problem with a record after all those before it. */
+/** Returns the problem with what a record says about those before it, if there is one. */
 export function historyProblem(record: LedgerRecord, before: readonly LedgerRecord[]): string | undefined {
   const wasPromoted = (digest: string) => before.some(({ candidate }) => candidate.digest === digest);
   if (record.previous !== undefined && !wasPromoted(record.previous.digest)) {
-    return `its previous ${record.previous.tag} was never promoted`;
+    return `its previous image ${record.previous.tag} was never promoted`;
   }
   if (record.kind === 'rollback' && !wasPromoted(record.candidate.digest)) {
     return 'it rolls back to an image that was never promoted';

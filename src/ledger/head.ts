@@ -21,11 +21,12 @@ export interface Head {
 }
 
 /**
- * Finds the newest record and checks that none before it is missing. Reads two records if the store lists them, and
- * otherwise 2·log2 n + 17, or fewer if `known`, a record known to exist, is still the newest.
+ * Finds the newest record and checks that none before it is missing; undefined if the ledger is empty. Reads two
+ * records if the store lists them, and otherwise 2·log2 n + 17, or fewer if `known`, a record known to exist, is still
+ * the newest.
  *
  * @throws ServiceError `ledger record N not trusted` if the head must not be acted on: a record is missing, or breaks
- * the chain or the rules. Undefined if the ledger is empty.
+ * the chain or the rules.
  */
 export async function readHead(reader: LedgerReader, rules: LedgerRules, known = 1): Promise<Head | undefined> {
   const newest = await findNewest(reader, known);

@@ -3,8 +3,8 @@ import type { LedgerReader } from './reader.js';
 import type { LedgerPosition } from './record.js';
 
 /**
- * A proof is a record attached, in a target repository, to the image that it promotes. A person who can write the store
- * cannot write there, so proofs reveal a ledger that was cut, replaced or removed.
+ * A proof is a record attached, in a target repository, to the image that it promotes. The right to write the store
+ * does not include the right to attach one, so proofs reveal a ledger that was cut, replaced or removed.
  */
 export interface Proof extends LedgerPosition {
   /** The hash of the record's bytes. */

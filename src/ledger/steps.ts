@@ -2,7 +2,7 @@ import { type Candidate, type Digest, formatCandidate, formatRepository, type Ta
 import { type Label, previousLabel } from './names.js';
 import type { LedgerRecord, LedgerTarget } from './record.js';
 
-/** What readers find of a record, and the steps that make them find what it says. */
+/** What readers find in the store and at the targets, and the steps that make it what a record says. */
 
 export interface VisibleImage {
   readonly versioned: Digest | undefined;

@@ -17,6 +17,7 @@ export interface Verification {
 
 const READ_AT_ONCE = 16;
 
+/** Checks a whole ledger from record 1 on, and stops at the first problem. */
 export async function verifyLedger(reader: LedgerReader, rules: LedgerRules): Promise<Verification> {
   const records: LedgerRecord[] = [];
   let before: Buffer | undefined;

@@ -162,7 +162,7 @@ describe('the image server', () => {
       [{}, { ...forgery, decision: null }, 'it is earned, but has no decision'],
       [{}, { ...forgery, decision: { ...forgery.decision, evidence: [] } }, 'its decision evaluates to wait'],
       [{}, { ...forgery, n: 4 }, 'it says that it is record 4'],
-      [{}, { ...forgery, 'prev-sha256': '0'.repeat(64) }, 'its prev-sha256 is not that of record 2'],
+      [{}, { ...forgery, 'prev-sha256': '0'.repeat(64) }, 'its prev-sha256 is not the hash of record 2'],
       [{ 'ledger-key': 'a key of ours' }, forgery, 'it has no HMAC'],
       [
         { 'ledger-key': 'a key of ours' },

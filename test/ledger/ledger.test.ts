@@ -93,7 +93,18 @@ describe('the head', () => {
     ['one more key', ([a, b]) => [a, forge(b, { extra: 1 })], {}, /record 2 not trusted: extra: /],
     ['a tag without digest', ([a, b]) => [a, forge(b, { candidate: 'quay.io/ceph/daemon:v2' })], {}, /candidate: /],
     ['other bytes of the same', ([a, b]) => [a, Buffer.from(`${b} `)], {}, /not canonical/],
-    ['a changed predecessor', ([a, b]) => [forge(a, { who: 'other' }), b], {}, /prev-sha256 is not that of record 1/],
+    [
+      'a changed predecessor',
+      ([a, b]) => [forge(a, { who: 'other' }), b],
+      {},
+      /prev-sha256 is not the hash of record 1/,
+    ],
+    [
+      'a predecessor of the first',
+      ([a]) => [forge(a, { 'prev-sha256': '0'.repeat(64) })],
+      {},
+      /record 1 not trusted: it is the first, but has a prev-sha256/,
+    ],
     [
       'no predecessor',
       ([a, b]) => [a, b, undefined, forge(b, { n: 4 })],
@@ -252,7 +263,7 @@ describe('a whole ledger', () => {
       'a previous that was never promoted',
       chainOf([['v1'], ['v2', { previous: image('v9') }]]),
       1,
-      /v9 was never promoted/,
+      /its previous image v9 was never promoted/,
     ],
     [
       'a rollback to the unknown',
@@ -260,7 +271,12 @@ describe('a whole ledger', () => {
       1,
       /rolls back to an image that was never/,
     ],
-    ['a lift that changes the image', chainOf([['v1'], ['v2', { kind: 'lift' }]]), 1, /changes the image/],
+    [
+      'a lift that changes the image',
+      chainOf([['v1'], ['v2', { kind: 'lift' }]]),
+      1,
+      /kind lift, but changes the image/,
+    ],
     ['a hold that changes the image', chainOf([['v1'], ['v2', { kind: 'hold' }]]), 1, /changes the image/],
     [
       'a force of what is quarantined',

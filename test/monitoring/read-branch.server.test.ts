@@ -126,7 +126,7 @@ describe.each([overHttp, overSftp])('one broken file does not hide the rest: %o'
       'was rewritten',
       4,
       (file) => writeFile(file, rewritten()),
-      /^ledger record 5 not trusted: its prev-sha256 is not that of record 4$/,
+      /^ledger record 5 not trusted: its prev-sha256 is not the hash of record 4$/,
       [6],
     ],
   ])('a record that %s: the trusted records are shown', async (_, n, spoil, problem, shown) => {

@@ -81,7 +81,7 @@ describe('what is wrong is named', () => {
     [
       'a forged record',
       (scene) => rewrite(record(scene, 2), (text) => text.replace('"who": "alice"', '"who": "eve"')),
-      /^ledger record 3 not trusted: its prev-sha256 is not that of record 2$/,
+      /^ledger record 3 not trusted: its prev-sha256 is not the hash of record 2$/,
     ],
     [
       'a forged head',

@@ -45,7 +45,7 @@ function lines(selection: Selection, show: Show): readonly string[] {
 
 function verdict(selection: Selection, show: Show): readonly string[] {
   if (selection.kind === 'nothing') return [selection.message];
-  if (selection.kind === 'unread') return [`${show(selection.tag)} is the best if its image is what is asked for`];
+  if (selection.kind === 'unread') return [`${show(selection.tag)} is the best if its image fits`];
   return [`chose ${show(selection.chosen.tag)}: ${describe(selection.chosen)}`];
 }
 

@@ -15,10 +15,9 @@ export interface ListedTag {
 /** Refuses a listing that lost more than a fifth of the tags known before. `knownTags` 0 means unknown. */
 export function checkListing(count: number, knownTags: number): void {
   if ((knownTags - count) * 5 <= knownTags) return;
-  throw new UserError(
-    `${count} tags were listed where ${knownTags} were known, so the listing seems to be incomplete`,
-    { hint: 'known-tags' },
-  );
+  throw new UserError(`${count} tags were listed, but ${knownTags} were known, so the listing seems to be incomplete`, {
+    hint: 'known-tags',
+  });
 }
 
 /**

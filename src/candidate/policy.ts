@@ -127,7 +127,7 @@ function imageRule(known: KnownImages): Rule | undefined {
     name: 'image',
     asks: '',
     admits: (tag) => problemOf(tag, known) === undefined,
-    instead: (tag) => `passed over because it ${problemOf(tag, known)}`,
+    instead: (tag) => `unusable: the tag ${problemOf(tag, known)}`,
   };
 }
 

@@ -55,7 +55,7 @@ export interface Unread extends Survey {
 /** No tag fits, and nothing may be taken instead. */
 export interface Nothing extends Survey {
   readonly kind: 'nothing';
-  /** There are no tags, no stable ones that still exist, no order, or a rule admitted none of the remaining tags. */
+  /** The listing has no tags, or no stable ones; nothing says which is newest; or a rule admitted none of the rest. */
   readonly reason: 'no-tags' | 'nothing-stable' | 'no-order' | RuleName;
   /** The request, and what was found instead; one line. */
   readonly message: string;
@@ -157,10 +157,10 @@ function applyRules(rules: readonly Rule[], stable: readonly StableTag[]) {
       .filter((tag) => !rule.admits(tag))
       .map((tag) => ({ tag: tag.tag, rule: rule.name, why: rule.instead(tag) }));
     if (refused.length > 0 && refused.length === admitted.length) {
-      const asked = rules.slice(0, index + 1).map(({ asks }) => asks);
+      const asked = rules.slice(0, index + 1).flatMap(({ asks }) => (asks === '' ? [] : [asks]));
       stop = {
         reason: rule.name,
-        message: `no stable tag ${asked.filter((ask) => ask !== '').join(' ')}; there is: ${formatGroups(refused)}`,
+        message: `${['no stable tag', ...asked].join(' ')}; there is: ${formatGroups(refused)}`,
       };
     }
     passedOver = passedOver.concat(refused);

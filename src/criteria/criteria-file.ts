@@ -370,5 +370,5 @@ export function parseYaml(text: string, what: string): unknown {
     throw new UserError(`${what}: not YAML: ${errorLine(error)}`);
   }
   if (typeof data === 'object' && data !== null && !Array.isArray(data)) return data;
-  throw new UserError(`${what}: not a mapping whose keys are labels`);
+  throw new UserError(`${what}: not a mapping of keys to values`);
 }

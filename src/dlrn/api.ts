@@ -135,7 +135,7 @@ function explain({ status, headers }: TextResponse, said: string, hasCredentials
     const why = hasCredentials ? 'DLRN refuses the login' : 'DLRN asks for a login';
     return { more: `; ${why}`, hint: 'log-in-to-dlrn' };
   }
-  if (status === 404) return { more: '; there is no DLRN API', hint: 'dlrn-url' };
+  if (status === 404) return { more: '; there is no DLRN API at this address', hint: 'dlrn-url' };
   if (status === 400 && said === 'aggregate_hash not found') {
     return { kind: 'not-found', more: `; ${KNOWN_HASHES}`, hint: 'dlrn-hash' };
   }

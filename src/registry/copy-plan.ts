@@ -196,7 +196,7 @@ export function withoutConflicts(prepared: readonly Preparation[]): readonly Fea
     throw new ServiceError(
       'conflict',
       `${named(target.repository, target.tag)}: is ${one.found} there, not ${source.digest}; a versioned tag is never ` +
-        'overwritten: find out which one is right, then delete it there, or exclude this tag',
+        'overwritten: if the source is right, delete the tag there; otherwise exclude this tag',
     );
   });
 }

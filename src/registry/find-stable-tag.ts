@@ -62,7 +62,7 @@ async function find(options: FindOptions): Promise<Found> {
     ...(prefix !== undefined && { prefix }),
   });
   const by = listing === 'quay' ? "Quay's API" : 'the distribution API';
-  const leftOut = narrowed ? ', where those that cannot be stable were left out' : '';
+  const leftOut = narrowed ? ', without those that cannot be stable' : '';
   log.info(`${image}: ${tags.length} tags read with ${by}${leftOut}`);
   checkListing(tags.length, options.knownTags);
 

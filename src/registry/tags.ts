@@ -15,7 +15,7 @@ export interface ListOptions {
   /** Only tags that begin with this text, besides the first page. Used if the server lists in lexical order. */
   readonly prefix?: string;
   /**
-   * If times are needed, `auto` tries Quay's listing on every server, since a small one may not be recognized as Quay.
+   * If times are needed, `auto` tries Quay's listing on every server, since a Quay with few tags may not be recognized.
    */
   readonly times?: boolean;
 }
@@ -62,15 +62,15 @@ async function tryQuay(
     if (tags !== undefined || isOptional) return tags;
   } catch (error) {
     if (!isOptional || !(error instanceof ServiceError)) throw error;
-    log.warning(`${what}, so the distribution API is asked: ${error.message}`);
+    log.warning(`${what} (${error.message}); listing with the distribution API`);
     return undefined;
   }
   throw new ServiceError('unsupported', what, { hint: 'distribution-listing' });
 }
 
 /**
- * Recognizes Quay by its token server and by the form of its page links. Sends no request that the distribution listing
- * would not begin with.
+ * Recognizes Quay by its token server and by the form of its page links. Sends only requests that the distribution
+ * listing begins with anyway.
  */
 async function clues(access: Access, repository: Repository) {
   if (canonicalRegistry(repository.registry) === 'quay.io') return { isQuay: true };

@@ -57,7 +57,7 @@ describe('explaining', () => {
 
   test('a tag whose platforms have to be read first', () => {
     const lines = explain(select(listed([chosen]), { platforms: ['linux/amd64'] }));
-    expect(lines[0]).toBe(`${chosen} is the best if its image is what is asked for`);
+    expect(lines[0]).toBe(`${chosen} is the best if its image fits`);
   });
 
   test('a long list is cut, and counted', () => {

@@ -441,6 +441,13 @@ describe('what is said', () => {
     });
   });
 
+  test('the only image is gone, and no property was asked for', () => {
+    const known = new Map<string, KnownImage>([['1.2.3', { problem: 'no longer has a manifest' }]]);
+    expect(selectCandidate(listed(['1.2.3']), policy({ scheme: semver }), known)).toMatchObject({
+      message: 'no stable tag; there is: 1 unusable: the tag no longer has a manifest (1.2.3)',
+    });
+  });
+
   test('each runner-up, best first, with the reason why it lost', () => {
     const tags = [
       '6.0.7 pacific centos-stream8-x86_64',

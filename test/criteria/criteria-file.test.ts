@@ -51,8 +51,8 @@ other:
 });
 
 const refused: readonly [string, string, string][] = [
-  ['no mapping', '- job-a', 'not a mapping whose keys are labels'],
-  ['nothing', '', 'not a mapping whose keys are labels'],
+  ['no mapping', '- job-a', 'not a mapping of keys to values'],
+  ['nothing', '', 'not a mapping of keys to values'],
   ['not YAML', 'current-ceph: [job-a', 'at line 1, column 21'],
   ['two documents', 'current-ceph: [a]\n---\ncurrent-ceph: [b]', 'multiple documents'],
   ['a label twice', 'current-ceph: [a]\ncurrent-ceph: [b]', 'unique at line 2'],

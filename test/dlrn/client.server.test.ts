@@ -411,7 +411,7 @@ describe('a server that fails', () => {
       /a different hash/,
     ],
     ['votes on no hash', answered(JSON.stringify([vote({})])), 'bad-answer', /a different hash/],
-    ['404', html(404, '404 Not Found'), 'not-found', /404 Not Found; there is no DLRN API$/],
+    ['404', html(404, '404 Not Found'), 'not-found', /404 Not Found; there is no DLRN API at this address$/],
     ['403', html(403, '403 Forbidden'), 'forbidden', /answered 403: 403 Forbidden$/],
     [
       '400',

@@ -256,7 +256,7 @@ describe('what a tag turns out to be', () => {
     const server = await pushed({ [older]: both, [newer]: both });
     server.front.rules.push({ path: /manifests/, fault: { kind: 'answer', status: 404 } });
     await expect(find(server.image)).rejects.toThrow(
-      `there is: 2 passed over because it no longer has a manifest (${newer}, …)`,
+      `there is: 2 unusable: the tag no longer has a manifest (${newer}, …)`,
     );
   });
 
@@ -314,7 +314,7 @@ describe('nothing is chosen, and the error says what there is', () => {
       { policy: { scheme: ceph, flavor: undefined } },
       /^127\S+: no tag is stable under scheme ceph; there is: /,
     ],
-    ['a listing that shrank', { knownTags: 800 }, /^606 tags were listed where 800 were known/],
+    ['a listing that shrank', { knownTags: 800 }, /^606 tags were listed, but 800 were known/],
   ])('%s', async (_, asked, message) => {
     const found = find(`${source.host}/${CEPH_DAEMON}`, asked);
     await expect(found).rejects.toThrow(UserError);
@@ -342,7 +342,7 @@ describe('nothing is chosen, and the error says what there is', () => {
     const log = createLines();
     await expect(find(server.image, { log, listing: 'quay', policy: { flavor: 'quincy' } })).rejects.toThrow(UserError);
     expect(log.lines).toEqual([
-      `${server.image}: 2 tags read with Quay's API, where those that cannot be stable were left out`,
+      `${server.image}: 2 tags read with Quay's API, without those that cannot be stable`,
       '2 tags read: 1 stable, 1 near-miss',
       `${newer}-sig looks newer, but does not parse`,
     ]);

@@ -1,9 +1,8 @@
 import { isNativeError } from 'node:util/types';
 
 /**
- * The way out of an error, as data. Code below src/actions does not know the names of inputs, so the failing action
- * puts the hint into words with its own inputs' names (src/actions/shared/hints.ts). The set is closed: each hint has
- * its wording.
+ * The way out of an error, as data. Only src/actions knows the names of inputs, so the failing action puts the hint
+ * into words with its own names (src/actions/shared/hints.ts). The set is closed: each hint has its wording.
  */
 export type Hint =
   // The candidate and the registries
@@ -113,12 +112,12 @@ export type ServiceErrorKind =
   | 'digest-mismatch' // bytes that do not have the expected digest
   | 'too-large' // over one of our limits
   | 'full' // no space left to write
-  | 'read-only' // the file system takes no changes, whoever asks
+  | 'read-only' // nobody may change the file system
   | 'host-key' // the SSH host's key is not the known one
   | 'unsupported' // a capability that we need is missing
   | 'server-error'; // 5xx, after all retries
 
-/** A service that broke its contract. The message names the service and the request; the hint names the way out. */
+/** A service that failed. The message names the service and the request; the hint names the way out. */
 export class ServiceError extends Error {
   override readonly name = 'ServiceError';
   readonly hint: Hint | undefined;

@@ -12,8 +12,8 @@ const MATCH = new Script(`(() => {
 })()`);
 
 /**
- * Matches a regular expression against many texts. Throws if that takes longer than `limitMs` in total. Only a separate
- * VM context can enforce such a limit on a regular expression.
+ * Matches a regular expression against many texts. Throws if that takes longer than `limitMs` in total. A regular
+ * expression cannot be stopped from outside, but a script of node:vm has a time limit.
  */
 export function matchWithin(
   limitMs: number,

@@ -80,7 +80,7 @@ export const timestampSchema = v.pipe(
   v.check((text) => !Number.isNaN(Date.parse(text)), 'is not a time'),
 );
 
-/** The page of a run; null outside a runner. Only http and https: pages link to it. */
+/** The page of a run; null outside a runner. Only http and https, since our pages link to it. */
 export const runUrlSchema = v.nullable(
   v.pipe(
     v.string(),

@@ -2,8 +2,8 @@
 const OFFERED = 3;
 
 /**
- * Suggests existing names for one that does not exist: those that share the longest prefix with it come first, then
- * those of similar length. Empty if no name shares at least two characters.
+ * Suggests existing names for one that does not exist: those that share the longest prefix with it come first, and of
+ * these the ones of similar length. A name that does not begin with the same two characters is not suggested.
  */
 export function similarNames(wanted: string, names: readonly string[]): string[] {
   const likeness = (name: string) => {
@@ -23,8 +23,8 @@ export function similarNames(wanted: string, names: readonly string[]): string[]
 const ALIKE = 0.75;
 
 /**
- * The existing name that `wanted` was most likely meant to be. It differs in one place, where a part may be
- * missing or superfluous. Undefined if no name is that similar.
+ * The existing name that `wanted` was most likely meant to be. It differs in one place, where a part is missing,
+ * superfluous or different. Undefined if no name is that similar.
  */
 export function likelyName(wanted: string, names: readonly string[]): string | undefined {
   const alike = (name: string) => {

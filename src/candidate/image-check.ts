@@ -51,8 +51,8 @@ interface Check {
 }
 
 /**
- * Compares an image with its tag, using what its build puts into the configuration, and with `expected`, which replaces
- * a check of the same name. `unknown` if there is nothing to check, or if the configuration does not say.
+ * Compares an image with its tag, using what its build puts into the configuration, and with `expected`, whose entries
+ * replace the checks of the same name. `unknown` if there is nothing to check, or if the configuration does not say.
  */
 export function checkImage(tag: Tag, image: ImageFacts, expected: readonly Expectation[] = []): ImageCheck {
   const build = readStable(tag);
@@ -81,8 +81,8 @@ function isSame(a: Pick<Check, 'where' | 'name'>, b: Pick<Check, 'where' | 'name
 }
 
 /**
- * A tag without an architecture must be an index that includes x86_64. A tag with one must be an image, or an index of
- * that image alone, which buildx makes to attach a provenance.
+ * A tag without an architecture must name an index that includes x86_64. A tag with one must name an image, or an index
+ * of that image alone, which buildx makes to attach a provenance.
  */
 function checkPlatforms({ arch }: Build, { isIndex, configs }: ImageFacts): Finding {
   const wanted = PLATFORM_OF[arch ?? 'x86_64'];

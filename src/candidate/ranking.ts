@@ -101,9 +101,9 @@ function baseNumbers(distro: Distro | undefined): Version {
 }
 
 /**
- * The series whose newest patch carries the flavor. The first patch of a new series may still be built for the flavors
- * of the series before, which get no later patch there, so it is not their home. Counts all stable tags of the listing,
- * even those that the policy excludes, since they were built all the same.
+ * The series whose newest patch carries the flavor. The first patch of a new series may still be built for an older
+ * flavor that later patches drop, so that series is not the flavor's home. Counts all stable tags of the listing, even
+ * those that the policy excludes, since they were built all the same.
  */
 export function homeSeries(tags: readonly StableTag[], isOfFlavor: (tag: StableTag) => boolean): ReadonlySet<string> {
   const newest = new Map<string, { version: Version; carries: boolean }>();

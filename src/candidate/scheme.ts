@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { type Tag, tagSchema } from './reference.js';
 
-/** Explains the tags of a repository. A scheme is one file under schemes/ and its line in schemes.ts. */
+/** Says what the tags of a repository mean. A scheme is one file under schemes/ and its line in schemes.ts. */
 export interface Scheme {
   readonly name: string;
   /** A text that every stable tag contains, so that a registry that can filter lists no others. */
@@ -12,7 +12,7 @@ export interface Scheme {
   readonly isTotal?: boolean;
   /** True if the version is the image's own, so that its first number is not a release of Ceph. */
   readonly hasOwnVersion?: boolean;
-  /** Classifies a tag. Never throws, and always matches the whole text. */
+  /** Classifies a tag by its whole text. Throws only a UserError, if a pattern takes too long. */
   read(tag: string): Reading;
   /** Classifies many tags at once, if that is cheaper. */
   readAll?(tags: readonly string[]): readonly Reading[];

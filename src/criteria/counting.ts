@@ -20,9 +20,9 @@ export interface Refused {
   readonly result: JobResult;
   readonly why: string;
   /**
-   * A failure that does not count but still blocks its job. `undated`: it would count but for its time, so nobody
-   * knows whether a pass is newer. `unproven`: it does not say which image it tested, or tested it in another set, so
-   * only a newer pass clears it.
+   * A failure that does not count but still blocks its job. `undated`: its time is impossible, so nobody knows whether
+   * a pass is newer. `unproven`: it does not say which image it tested, or tested it in another set, so only a newer
+   * pass clears it.
    */
   readonly blocks?: 'undated' | 'unproven' | undefined;
 }
@@ -47,7 +47,7 @@ export function countEvidence(
     const refusal = refusalOf(result);
     if (refusal === undefined) return [];
     const isOnCandidate = result.candidate?.tag === candidate.tag;
-    // DLRN has votes on many kinds of things. A vote that names no image matters only if its job tested this image.
+    // Many votes in DLRN are not about images. One that names none matters only beside one on this image: see voteKey.
     const isStray = result.source === 'dlrn' && !isOnCandidate && !voted.has(voteKey(result));
     const blocks = isStray ? undefined : refusal.blocks;
     if (!isOnCandidate && blocks === undefined) {

@@ -41,7 +41,7 @@ export function evaluate(
   const counting = countEvidence(criteria, results, candidate, now, rules);
   const histories = historiesOf(criteria, counting, remarks);
   const { requirements, judge, metBy, isRed } = judging(criteria, histories, now, rules);
-  // A red requirement rejects on every hash, so its jobs block, even if a waived one had passed before it ran again.
+  // A red requirement rejects on every hash, even where one of its waived jobs passed before it ran again.
   const isMet = (requirement: Requirement, hash: Hash) => !isRed(requirement) && metBy(requirement, hash).length > 0;
 
   const gaps = smallest(
@@ -129,7 +129,7 @@ const MAX_STATES = 500_000;
 /** At most this many gaps are recorded. */
 const MAX_GAPS = 10;
 
-/** The hashes with results, newest first; only null if there is no result yet. */
+/** The hashes with results, newest first; if there is no result yet, null alone. */
 function hashesOf({ counted }: Counting, criteria: Criteria): Hash[] {
   const ofJobs = counted.filter(({ source }) => source !== 'attestation' && source !== 'ledger');
   const hashes = new Set(ofJobs.map((result) => hashOf(result, criteria)));

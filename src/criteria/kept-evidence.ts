@@ -27,7 +27,7 @@ export function keepEvidence(
     const deciders = hashes.map((hash) => results.find((one) => hashOf(one, criteria) === hash));
     for (const one of [results[0], ...deciders]) {
       if (one === undefined) continue;
-      // Its state says since when.
+      // A state also says since when, which is the time of the oldest result in the run.
       const { run, before } = runOf(one, results);
       keep(one, run.at(-1), before);
     }

@@ -1,7 +1,7 @@
 import type { DecisionRecord, JobState } from './decision-record.js';
 import { standingsOf } from './evaluate.js';
 
-/** A failed job that makes the promoted image regress. */
+/** A failed job by which the promoted image has regressed. */
 export type RegressedJob = Pick<JobState, 'job' | 'since' | 'url' | 'aggregate-hash'>;
 
 /**

@@ -29,7 +29,7 @@ export function parseNotes(text: string): Notes | undefined {
   return setDigest.success ? { tag: tag.output, digest: digest.output, setDigest: setDigest.output } : undefined;
 }
 
-/** What would be read as a tag behind a colon, although it is a digest. */
+/** A digest alone, whose hex digits would otherwise be taken for the tag behind a colon. */
 const BARE_DIGEST = /^sha\d+:[0-9a-f]*$/i;
 
 /** The tag in otherwise garbled notes, such as `tag@…` or `repository:tag@…`; undefined if they name none. */

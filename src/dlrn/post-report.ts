@@ -94,9 +94,7 @@ function isSame(vote: Vote, { jobUrl, success, notes }: Report): boolean {
   return vote.url === jobUrl && vote.success === success && vote.notes === notes && !vote.in_progress;
 }
 
-/**
- * The newest votes with a possible time. Several only if they disagree about the same moment, which no report settles.
- */
+/** The newest votes with a possible time. None if those of the same moment disagree, so that the report is posted. */
 function newest(votes: readonly Vote[], now: number): readonly Vote[] {
   const possible = votes.filter(({ timestamp }) => timestamp >= 0 && timestamp <= now + CLOCK_SKEW);
   const latest = Math.max(...possible.map(({ timestamp }) => timestamp));

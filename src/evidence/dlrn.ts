@@ -17,8 +17,8 @@ const NEWEST_AGGREGATES = 50;
 const MAX_PAGES = 50;
 
 /**
- * All of DLRN's results for these jobs, with a remark on each that nobody has reported under its name. Throws rather
- * than return a part: a failure that was not read must not pass as absent.
+ * All of DLRN's results for these jobs, with a remark on each job that nobody has reported under its name. Throws
+ * rather than return a part: a failure that was not read must not pass as absent.
  */
 export async function dlrnEvidence(dlrn: Dlrn, scope: DlrnScope, jobs: readonly string[], log: Log): Promise<Evidence> {
   if (scope.kind !== 'label') {
@@ -118,7 +118,7 @@ function toJobResults(votes: readonly Vote[], jobs: readonly string[]): JobResul
   });
 }
 
-/** A failure with garbled notes blocks the tag that they begin with. A pass would need the digest. */
+/** A failure with garbled notes blocks the tag that they name. A pass would need the digest. */
 function failedTag(notes: string): Notes | undefined {
   const tag = tagInNotes(notes);
   return tag === undefined ? undefined : { tag };

@@ -18,7 +18,7 @@ export interface Evaluating {
   readonly attestations: (set: ImageSet, now: number) => Promise<Reading>;
   /** Reads from another label's ledger how long a set was promoted there. */
   readonly promotedIn: (goal: PromotedIn, set: ImageSet) => Promise<Reading>;
-  /** True for a force: if evidence cannot be read, all jobs are unknown, and each must be named. */
+  /** True for a force: the jobs whose evidence cannot be read are unknown, and each must be named. */
   readonly isForce: boolean;
   readonly clock: Clock;
   readonly log: Log;

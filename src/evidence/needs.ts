@@ -85,7 +85,7 @@ function otherSet(tested: string, expected: string): string | undefined {
   return `its output \`set-digest\` is ${JSON.stringify(oneLine(tested, 100))}, and ${wanted}`;
 }
 
-/** An error names at most this many of the existing jobs. */
+/** A remark names at most this many of the existing jobs. */
 const NAMED = 5;
 
 function describeAbsent(job: string, there: readonly string[]): string {

@@ -13,8 +13,8 @@ import type { LedgerRecord } from '../ledger/record.js';
 const MAX_LOOKED_AT = 500;
 
 /**
- * Reads another label's ledger as evidence about a set. The result is a failure if the set is banned there now, and
- * else a success with the newest time span in which it was promoted there. There is no result if it was never promoted.
+ * Reads another label's ledger as evidence about a set. The result is a failure if the set's image is banned there now,
+ * and otherwise a success with the newest time span in which the set was promoted there, if it was.
  *
  * @throws ServiceError if the ledger cannot be read, or is not trusted.
  */

@@ -112,6 +112,7 @@ export interface ZuulBuild {
   readonly url: string | null;
 }
 
+/** The newest builds of a job, in any pipeline. */
 export async function newestZuulBuilds(zuul: Zuul, job: string, limit: number): Promise<ZuulBuild[]> {
   const builds = await readPage(zuul, job, { limit, skip: 0 });
   return ofJob(builds, job).map((build) => ({

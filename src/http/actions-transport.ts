@@ -4,9 +4,9 @@ import { explainTlsError, trustedCertificates } from './tls.js';
 import { joinedHeaders, type Transport } from './transport.js';
 
 /**
- * Sends requests with the runner's HTTP client. Used for the small APIs where no proxy is named (decision 7). Its own
- * retries and redirects are off, since policy.ts does both. The client is loaded with the first request.
- * `ca` is PEM text of certificates to trust in addition to the system's.
+ * Sends requests with the runner's HTTP client. Used for the small APIs where no proxy is named (docs/decisions/0007).
+ * Its own retries and redirects are off, since policy.ts does both. The client is loaded with the first request.
+ * `ca` is PEM text of certificates to trust in addition to Node's own.
  */
 export function actionsTransport(ca?: string): Transport {
   // A client keeps connections of one protocol and fails with the other.

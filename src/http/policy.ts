@@ -15,7 +15,7 @@ import type { HttpRequest, HttpResponse, Transport } from './transport.js';
 export interface HttpPolicy {
   /** A request is sent at most this often, including the first time. */
   readonly attempts: number;
-  /** Milliseconds from sending a request, or the last piece of its body, to the head of the answer. */
+  /** Milliseconds that a server may take for each piece of a streamed body, and then for the head of its answer. */
   readonly answerMs: number;
   /** Milliseconds for a whole body that `sendForBytes` or `sendForText` reads. */
   readonly bodyMs: number;
@@ -39,7 +39,7 @@ const FIRST_WAIT_MS = 250;
 const MAX_REDIRECTS = 5;
 /** For requests with a fallback. */
 const FEW_ATTEMPTS = 3;
-/** A refused connection means a server that restarts or a wrong address, so it is retried less often. */
+/** A refused connection or an unknown name may be a wrong address, so it is retried less often. */
 const CONNECT_ATTEMPTS = 5;
 
 export interface Http {
@@ -103,7 +103,7 @@ export function retryAfterMs(headers: HttpResponse['headers'], now: number): num
   if (/^\d{1,9}$/.test(value)) return Number(value) * 1000;
   const date = Date.parse(value);
   if (Number.isNaN(date)) return undefined;
-  // A proxy may add its own Date. The server counted from the latest one before the date that it asks for.
+  // A proxy may add its own Date. The latest one that is not after the requested date is taken for the server's.
   const clocks = (headers.date?.match(HTTP_DATE) ?? []).map((text) => Date.parse(text)).filter((time) => time <= date);
   return Math.max(0, date - (clocks.length === 0 ? now : Math.max(...clocks)));
 }
@@ -226,7 +226,7 @@ async function paced(
   }
 }
 
-/** What a server compressed although we ask it not to. Bytes that only claim to be compressed are returned unchanged. */
+/** Unpacks what a server compressed although we asked it not to. Returns other bytes unchanged. */
 function unpacked(bytes: Buffer, { headers }: AnswerHead, maxBytes: number, what: string): Buffer {
   const isGzip = bytes[0] === 0x1f && bytes[1] === 0x8b;
   if (!isGzip || !/^(?:x-)?gzip$/i.test(headers['content-encoding'] ?? '')) return bytes;

@@ -2,7 +2,7 @@ import { ServiceError } from '../base/errors.js';
 import { isLoopback } from '../base/loopback.js';
 import { networkErrorLine } from '../base/network-errors.js';
 
-/** The one place that knows which proxy a URL is reached through: by http_proxy, https_proxy and no_proxy. */
+/** The one place that chooses the proxy for a URL, by http_proxy, https_proxy and no_proxy. */
 
 /** A proxy that the environment names. */
 export interface HttpProxy {

@@ -57,7 +57,7 @@ export function readSaid(answer: Body): Said {
 }
 
 /**
- * Extracts an error's message from an answer that says that it is none. Only the error fields of JSON are read, since
+ * Extracts an error's message from an answer whose status is a success. Only the error fields of JSON are read, since
  * anything else may be what was asked for, such as a token.
  */
 export function readErrorFields(answer: Body): string {

@@ -2,8 +2,8 @@ import * as tls from 'node:tls';
 import { errorLine, type Hint, ServiceError } from '../base/errors.js';
 
 /**
- * The certificates to trust: Node's default ones, and `ca` (PEM). Node 22.15 includes those of NODE_EXTRA_CA_CERTS. An
- * older Node has only its own list.
+ * The certificates to trust: Node's default ones, and `ca` (PEM). From Node 22.15 on, those of NODE_EXTRA_CA_CERTS are
+ * among the default ones; an older Node gives only its own list.
  */
 export function trustedCertificates(ca: string): string[] {
   const all = 'getCACertificates' in tls ? (tls.getCACertificates as () => string[])() : tls.rootCertificates;
@@ -23,7 +23,7 @@ const BAD_CERTIFICATES: Readonly<Record<string, string>> = {
 
 /**
  * Turns a TLS failure into a ServiceError, since repeating the request would not help. Returns any other error
- * unchanged. `host` is host:port. `withoutTls` is the way out if the server speaks no TLS.
+ * unchanged. `host` is host:port, or the name of a proxy. `withoutTls` is the way out if the server speaks no TLS.
  */
 export function explainTlsError(error: unknown, host: string, withoutTls?: Hint): unknown {
   const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';

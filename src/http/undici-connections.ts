@@ -31,7 +31,7 @@ export interface Trust {
   readonly secureContext?: SecureContext;
 }
 
-/** Opens the connections to the origin of a URL. Each of undici's dispatchers is passed to `opened`, which ends it. */
+/** Opens the connections to the origin of a URL. Passes each dispatcher to `opened`, for the caller to end. */
 export async function openWay(url: URL, trust: Trust, opened: (dispatcher: Dispatcher) => void): Promise<Way> {
   const proxy = proxyFor(url);
   return proxy === undefined ? openDirectly(url.origin, trust, opened) : openByProxy(proxy, trust, opened);

@@ -20,13 +20,13 @@ export interface UndiciTransport {
 export interface UndiciOptions {
   /** PEM certificates to trust in addition to Node's own. */
   readonly ca?: string;
-  /** The way out if a server speaks no TLS. Without it the server is named. */
+  /** The way out if a server speaks no TLS. Without one, the error has the host instead. */
   readonly withoutTls?: Hint;
   /** Milliseconds that a body may take for its next 64 KiB. */
   readonly bodyIdleMs?: number;
 }
 
-/** After this many, the origin is accessed over HTTP/1.1. */
+/** After the server has ended this many HTTP/2 connections, the origin is accessed over HTTP/1.1. */
 const MANY_GOODBYES = 3;
 
 const BODY_IDLE_MS = 60_000;

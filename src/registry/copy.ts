@@ -40,8 +40,8 @@ const UPLOADS = 16;
 const SMALL = 64 * 1024;
 
 /**
- * Copies one prepared image: blobs, then children, then referrers, then the image under its tag. Nothing is visible
- * before that last request. After an interruption the next run reuses what is already there.
+ * Copies one prepared image: blobs, then children, then referrers, then the image under its tag. The tag appears only
+ * with that last request. After an interruption the next run reuses what is already there.
  */
 export async function copyImage(access: Access, prepared: Feasible, log: Log): Promise<CopiedImage> {
   const { copy, referrers, blobs } = prepared;
@@ -124,7 +124,8 @@ async function copyBlobs(
 
 /**
  * Keeps V8's young generation small. A blob's pieces become garbage once they are sent, and in a larger young
- * generation more of them would wait to be collected, for no benefit. V8 reads this flag each time before it grows.
+ * generation more of them would wait to be collected, for no benefit. V8 reads this flag each time before that
+ * generation grows.
  */
 function collectEarly(): void {
   setFlagsFromString('--semi-space-growth-factor=1');

@@ -28,8 +28,8 @@ const configSchema = v.object({
 });
 
 /**
- * Reads the logins that `docker login` and `podman login` stored in `$DOCKER_CONFIG/config.json` or, if it is not set,
- * in `~/.docker/config.json`. Credential helpers are not run, so the logins in them are unknown.
+ * Reads the logins in `$DOCKER_CONFIG/config.json` or, if it is not set, in `~/.docker/config.json`, as `docker login`
+ * or `podman login` writes them. Credential helpers are not run, so the logins in them are unknown.
  *
  * @throws UserError if the file does not parse.
  */

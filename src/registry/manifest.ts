@@ -32,7 +32,7 @@ const LEFT_BEHIND = /\.nondistributable\.|\.foreign\./;
 /** Always sent in full: Quay converts a manifest to schema 1 for a client that names fewer types. */
 export const ACCEPT_MANIFESTS = [...INDEX_TYPES, ...IMAGE_TYPES].join(', ');
 
-/** The size that the spec requires every registry to accept, and our limit. */
+/** Our limit: the size that the distribution spec expects every registry to accept. */
 export const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
 
 /** Identifies content by its type, its digest, and its size in bytes. */

@@ -66,8 +66,8 @@ export async function findManifest(
 }
 
 /**
- * Like findManifest, for manifests that may not exist and names that some registries refuse: a refusal counts as
- * absent.
+ * Like findManifest, for manifests that may not exist and names that some registries refuse: a refusal, or a document
+ * that does not parse, counts as absent.
  */
 export async function findOptional(
   access: Access,
@@ -97,7 +97,7 @@ async function getBytes(
   const request = { ...manifestRequest(repository, reference), method: 'GET', expect } as const;
   const answer = await access.fetch({ ...request, maxBytes: MAX_MANIFEST_BYTES });
   if (answer.status !== 200) {
-    // A registry that hides what we may not read does not say that it is absent.
+    // Some registries answer 404 for what we may not read, which does not mean that it is absent.
     if (expect.includes(403) || !isHidden(answer)) return undefined;
     const refused = await access.refusal(request, answer);
     throw new ServiceError('forbidden', refused.message, { cause: refused });
@@ -156,8 +156,8 @@ function contentDigest({ headers }: Pick<BytesResponse, 'headers'>, what: string
 }
 
 /**
- * Stores a manifest unchanged, under a tag or its own digest. Needs push. `linksSubject` is true if the registry adds
- * it to its subject's referrers. With `once`, a refusal for a blob that is not there is not waited out.
+ * Stores a manifest unchanged, under a tag or its own digest. Needs push. `linksSubject` is true if the registry says
+ * that it lists the manifest under its subject. With `once`, a refusal for a blob that is not there is not waited out.
  */
 export async function putManifest(
   access: Access,

@@ -6,7 +6,7 @@ export const MAX_TAG_LENGTH = 1024;
 
 /** Up to this many pages may have any number of names. */
 const TINY_PAGES = 100;
-/** The least average number of names on a page. A registry that sends more pages than that has more on each. */
+/** The least average number of names on a page of a longer listing. */
 const LEAST_NAMES = 10;
 
 /** True if a listing has so many pages with so few names that reading it to its end would take forever. */

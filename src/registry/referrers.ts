@@ -53,7 +53,7 @@ const MAX_COPIED = 500;
 const MAX_LISTED = 20_000;
 const MAX_PAGES = 100;
 
-/** More tags than can lie between those of two subjects whose digests differ only in the last digit. */
+/** More than all tags about digests that differ only in the last digit: four for each of 16 digests. */
 const PAGE = 100;
 /** Errors of a registry whose tags cannot be listed, or not in this way. */
 const NO_LISTING: ReadonlySet<ServiceErrorKind> = new Set([
@@ -83,8 +83,8 @@ const listSchema = v.object({ manifests: v.nullable(v.array(v.unknown())) });
 
 /**
  * Finds all referrers of an image: of its index, which is the first subject, and of its children. Takes one request per
- * subject if the registry has the API, one for all tags if it lists in lexical order, and one per referrer. Quay may
- * list a new tag two minutes late.
+ * subject if the registry has the API, at most one more per subject for tags if it lists in lexical order, and one per
+ * referrer. Quay may list a new tag two minutes late.
  */
 export async function findReferrers(
   access: Access,
@@ -261,7 +261,7 @@ async function readListed(
   subject: Digest,
   entry: Entry,
 ): Promise<readonly Referrer[]> {
-  // A list in a tag still names referrers that were deleted.
+  // A list in a tag may name referrers that were deleted.
   const root = await findOptional(access, repository, entry.digest);
   // A list may leave out the type by which proofs are recognized.
   if (root?.subject !== subject || NOT_COPIED.includes(artifactParts(root).artifactType)) return [];

@@ -32,7 +32,7 @@ export interface Access {
   refusal(request: RegistryRequest, answer: BytesResponse): Promise<ServiceError>;
   /** The registry's challenge; null if it asks for no login, undefined if that is not known yet. */
   challenge(repository: Repository): Promise<Challenge | null | undefined>;
-  /** With a login the registry is asked for its challenge first, which costs requests. */
+  /** True if requests carry a login: then the registry is asked for its challenge first, which costs requests. */
   hasLogin(repository: Repository): boolean;
   /** The base of relative URLs in the registry's answers. */
   originOf(repository: Repository): Promise<URL>;
@@ -83,7 +83,7 @@ interface Host {
   challenge: Promise<Challenge | null> | undefined;
   /** Scopes that it named besides our own, by the path of the repository. */
   readonly scopes: Map<string, readonly string[]>;
-  /** Its tokens cover only one of several scopes, so each repository's scope is requested alone. */
+  /** True if its tokens cover only one of several scopes, so that each repository's scope is requested alone. */
   isNarrow: boolean;
 }
 
@@ -170,7 +170,7 @@ async function exchange<R extends Answer>(request: RegistryRequest, parts: Acces
   const host = await parts.hostOf(repository.registry);
   const url = urlOf(host, request);
   const mayLogIn = request.anonymous !== true && url.origin === host.origin.origin;
-  // There is no other token than one that was given.
+  // A token that a person gave cannot be renewed.
   const mayRenew = mayLogIn && !isGivenToken(parts.account(repository).login);
   const options = {
     idempotent: request.once !== true,

@@ -127,7 +127,7 @@ export async function readContents(
   return [];
 }
 
-/** The most contents of an image that can be copied: 1000 manifests, each with its config. */
+/** No image that can be copied has more contents: 1000 manifests, each with its config. */
 const MAX_CONTENTS = 2000;
 
 /**
@@ -146,7 +146,7 @@ async function addContents(
   for (const child of manifest.children) {
     if (child.isAttestation || contents.has(child.digest)) continue;
     if (contents.size >= MAX_CONTENTS) {
-      throw new ServiceError('too-large', `${manifest.digest}: an index with more manifests than an image has`);
+      throw new ServiceError('too-large', `${manifest.digest}: the index has too many manifests`);
     }
     contents.add(child.digest);
     const found = await find(child.digest);

@@ -32,9 +32,10 @@ export interface Sight {
 }
 
 /**
- * Reads everything that makes a record visible: labels, artifacts, images and proofs. Every check of whether the stores
- * and registries match the head uses this. `end` is undefined for a record that is not written yet. `copied` are the
- * targets whose registry has just confirmed the versioned tag, which is not read again.
+ * Reads everything that makes a record visible: labels, artifacts, images and proofs. Every check of whether the store
+ * and the registries match the head uses this; the dashboard, which reads no registry, does not. `end` is undefined for
+ * a record that is not written yet. `copied` are the targets whose registry has just confirmed the versioned tag, which
+ * is not read again.
  */
 export async function look(
   place: Place,
@@ -132,7 +133,7 @@ async function lookAtTarget(
   }
 }
 
-/** Finds images of other ledgers: a repository that the record does not name may have an image that one promoted. */
+/** Finds the proofs in a repository that the record does not name. Another ledger may have promoted an image there. */
 async function findStrangers({ registry, label }: Place, repository: Repository): Promise<ProofsAt> {
   try {
     const moving = await registry.repository(repository).resolve(movingTag(label));

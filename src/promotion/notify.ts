@@ -14,7 +14,10 @@ export function errorNotice(error: unknown, label: string): string {
 
 const DAY = 86_400;
 
-/** The message that nothing was promoted for `after` seconds; undefined if something was. `now` in unix seconds. */
+/**
+ * The message that nothing has been promoted for more than `after` seconds; undefined if something has, or if a person
+ * decided or froze promotions. `now` is in unix seconds.
+ */
 export function silenceNotice(
   { decision }: Pick<Outcome, 'decision'>,
   lastPromotion: string | undefined,
@@ -23,7 +26,9 @@ export function silenceNotice(
 ): string | undefined {
   if (lastPromotion === undefined || !['wait', 'reject', 'unchanged'].includes(decision)) return undefined;
   const age = now - Date.parse(lastPromotion) / 1000;
-  return age > after ? `nothing was promoted for ${Math.floor(age / DAY)} days, since ${lastPromotion}` : undefined;
+  return age > after
+    ? `nothing has been promoted for ${Math.floor(age / DAY)} days, since ${lastPromotion}`
+    : undefined;
 }
 
 /**
@@ -45,7 +50,7 @@ export async function notify(http: Http, url: URL, lines: readonly string[]): Pr
 
 /** Quotes a server without the webhook's path, since that path is the secret. */
 function quote(text: string, { pathname }: URL): string {
-  return oneLine(pathname === '/' ? text : text.replaceAll(pathname, ''), 300) || 'nothing more';
+  return oneLine(pathname === '/' ? text : text.replaceAll(pathname, ''), 300) || 'no explanation';
 }
 
 /** Escapes as in Slack's formatting.md, "Escaping text": text from outside must not become a link or a mention. */

@@ -51,7 +51,7 @@ export interface Promoted {
   readonly withoutReferrers: readonly string[];
 }
 
-/** Another run may append first this often before we give up. */
+/** We give up after this many attempts if other runs keep appending first. */
 const ATTEMPTS = 20;
 
 /**
@@ -100,7 +100,7 @@ export async function promote(promotion: Promotion, wish: Asked): Promise<Promot
   }
   throw new ServiceError(
     'conflict',
-    `${ATTEMPTS} other runs were first to write the ledger of ${label}; try again later`,
+    `other runs wrote the ledger of ${label} first, ${ATTEMPTS} times; try again later`,
   );
 }
 

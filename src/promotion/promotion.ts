@@ -32,7 +32,7 @@ export interface Promotion {
   readonly author: Author;
   readonly clock: Clock;
   readonly log: Log;
-  /** Evaluates the evidence on a set against the criteria. It is read once. `tested` is the set that this run tested. */
+  /** Evaluates the evidence on a set, which is read only once. `tested` is the set that this run's jobs tested. */
   evaluate(set: ImageSet, tested: ImageSet): Promise<DecisionRecord>;
 }
 

@@ -18,15 +18,15 @@ import { copyImages, writeArtifacts } from './images.js';
 import { contradictionsOf, look, type Place, type Sight, targetError } from './look.js';
 import { ledgerRulesOf, type Promotion } from './promotion.js';
 
-/** The head may change, or another run undo our steps, this often before we give up. */
+/** We give up after this many rounds in which the head changed, or somebody undid our steps. */
 const ROUNDS = 20;
-/** A proof that was attached is waited for this often: some registries, such as Docker Hub, list it seconds later. */
+/** How often we wait for a proof that we attached: some registries, such as Docker Hub, list it only seconds later. */
 const WAITS = 7;
 
 export interface Reconciled {
   /** Undefined if the label has no ledger. */
   readonly head: Head | undefined;
-  /** The error that keeps readers from finding everything that the head says. The head remains the head. */
+  /** Why readers do not yet find everything that the head says. The head counts all the same. */
   readonly unfinished?: ServiceError | undefined;
   /** The repositories whose registry cannot keep proofs. */
   readonly withoutReferrers: readonly string[];
@@ -93,11 +93,11 @@ export async function reconcile(
     if (failure !== undefined) return { head, unfinished: failure, withoutReferrers: keepNone };
   }
   const [undone] = steps;
-  throw new ServiceError(
-    'conflict',
-    `${undone === undefined ? `ledger of ${label}` : describeStep(undone, label)}: made and undone ${ROUNDS} times; ` +
-      'find out who else writes there',
-  );
+  const what =
+    undone === undefined
+      ? `the ledger of ${label} changed ${ROUNDS} times`
+      : `${describeStep(undone, label)}: made and undone ${ROUNDS} times`;
+  throw new ServiceError('conflict', `${what}; find out who else writes there`);
 }
 
 export function placeOf({ store, registry, label, targets, signing }: Promotion): Place {
@@ -146,7 +146,7 @@ function warnOnce({ log, targets }: Promotion, { n, record }: Head, { withoutRef
   const others = unconfiguredTargets(targets, record);
   if (others.length > 0) {
     log.warning(
-      `ledger record ${n} also promoted to ${others.join(', ')}, which is not configured: it is left as it is`,
+      `ledger record ${n} also promoted to repositories that are not configured, and are left alone: ${others.join(', ')}`,
     );
   }
   warnOfReferrers(log, withoutReferrers);
@@ -155,7 +155,7 @@ function warnOnce({ log, targets }: Promotion, { n, record }: Head, { withoutRef
 function warnOfReferrers(log: Log, repositories: readonly string[]): void {
   if (repositories.length === 0) return;
   log.warning(
-    `${repositories.join(', ')} cannot keep referrers, so nothing there would show that the ledger was cut or replaced`,
+    `${repositories.join(', ')} cannot keep referrers, so nothing there would show if the ledger were cut or replaced`,
   );
 }
 
@@ -169,8 +169,9 @@ function refuseContradiction({ contradictions }: Pick<Sight, 'contradictions'>, 
 }
 
 /**
- * Refuses to promote an image whose proofs contradict the ledger: its record was removed before any tag moved to it.
- * True if another run has written a newer record, which such a proof may belong to.
+ * Refuses to promote an image whose proofs contradict the ledger: somebody removed the record that promoted it, before
+ * any tag moved. Returns true if another run has written a newer record since, because the proof may belong to that
+ * one.
  */
 export async function isOutdatedFor(promotion: Promotion, head: Head, digest: Digest): Promise<boolean> {
   const { store, registry, label, targets } = promotion;
@@ -290,8 +291,8 @@ async function carryOutAtTarget(round: Round, step: Extract<Step, { target: unkn
 }
 
 /**
- * Attaches a proof. If the registry definitely cannot keep referrers, this is a warning; any other failure stops the
- * target's tag.
+ * Attaches a proof. If the registry definitely cannot keep referrers, this is only a warning; after any other failure
+ * the target's tag does not move.
  */
 async function attachWhereKept(
   { promotion: { registry, label, log, signing }, head, end, withoutReferrers }: Round,
@@ -335,7 +336,7 @@ export async function findRemains(promotion: Promotion, image: Digest | undefine
       const { proofs } = await findProofs(registry, repository, digest, label);
       for (const { ledger, n } of proofs) lost.set(ledger, Math.max(n, lost.get(ledger) ?? 0));
       if (proofs.length > 0 && digest !== moving?.digest) {
-        signs.push(`${formatRepository(repository)}@${digest} has a proof of it`);
+        signs.push(`${formatRepository(repository)}@${digest} has a proof of a promotion`);
       }
     }
   }
@@ -345,6 +346,6 @@ export async function findRemains(promotion: Promotion, image: Digest | undefine
 /** Refuses to promote over an image whose ledger is missing. A person must first decide what that image is. */
 export function refuseRemains(label: string, { signs, lost }: Remains): void {
   if (signs.length === 0) return;
-  const was = lost.length === 0 ? '' : `, and proofs name a ledger of ${Math.max(...lost.map(({ n }) => n))} records`;
+  const was = lost.length === 0 ? '' : `, and proofs name a ledger up to record ${Math.max(...lost.map(({ n }) => n))}`;
   throw new UserError(`${label} has no ledger, but it was promoted: ${signs.join('; ')}${was}`, { hint: 'adopt' });
 }

@@ -33,10 +33,10 @@ function refuseSigning(problem: string): UserError {
 }
 
 function whatInstead(type: string | undefined): string {
-  if (type === undefined) return 'has no line -----BEGIN PRIVATE KEY-----: it takes PKCS #8 in PEM';
+  if (type === undefined) return 'has no line -----BEGIN PRIVATE KEY-----: it must be PKCS #8 in PEM';
   if (type.includes('PUBLIC KEY')) return 'is a public key';
   if (/(?:SIGSTORE|COSIGN) PRIVATE KEY/.test(type))
-    return "is in cosign's own format: create one with `openssl genpkey`";
+    return "is in cosign's own format: create a key with `openssl genpkey`";
   if (type.includes('PRIVATE KEY')) return 'is not in PKCS #8: convert it with `openssl pkcs8 -topk8`';
   return 'is not a private key in PKCS #8';
 }
@@ -59,7 +59,7 @@ export function readPublicKeys(text: string): readonly KeyObject[] {
         : 'must be -----BEGIN PUBLIC KEY----- in PEM, and nothing else',
     );
   }
-  if (blocks.length > MAX_KEYS) throw refusePublic(`is more than ${MAX_KEYS} keys`);
+  if (blocks.length > MAX_KEYS) throw refusePublic(`is a list of more than ${MAX_KEYS} keys`);
   return blocks.map((block) => {
     let key: KeyObject;
     try {

@@ -113,8 +113,8 @@ const ownSchema = v.object({
 
 /**
  * The bundles that may be a promotion of this label to this repository. Of those that are older than `end` by their
- * annotations, only the newest: it is enough to compare with the ledger, and who can write annotations could as well
- * delete the bundle.
+ * annotations, only the newest: that one is enough to compare with the ledger, and whoever can write annotations could
+ * also delete the bundle.
  */
 async function listPromotions(
   registry: Registry,
@@ -181,10 +181,15 @@ export async function findStatement(
     else if (!isAbout(opened.statement, digest)) problems.push('it is about another image');
     else return { by: opened.by, sha256: sha256(bytes) };
   }
-  const [first] = problems;
-  return {
-    problem: first === undefined ? 'there is none' : `${problems.length} do not count, the first because ${first}`,
-  };
+  return { problem: whyNone(problems) };
+}
+
+/** Why no statement counts, from the problem with each. */
+function whyNone([first, ...others]: readonly string[]): string {
+  if (first === undefined) return 'there is none';
+  return others.length === 0
+    ? `the only one does not count: ${first}`
+    : `none of ${others.length + 1} counts: ${first}`;
 }
 
 /** The promotion of an image to a target by a ledger's head, which a signature must confirm. */
@@ -217,7 +222,7 @@ export async function verifySigned(registry: Registry, signed: Signed, authority
     const attached = await listPromotions(registry, target, image, signed.label, end);
     if (attached === 'unsupported') return { problem: `${where}: the registry keeps no signatures` };
     if (attached.length > MAX_READ) {
-      throw new ServiceError('too-large', `${formatRepository(target)}@${image}: more than ${MAX_READ} promotions`);
+      throw new ServiceError('too-large', `${formatRepository(target)}@${image}: has more than ${MAX_READ} statements`);
     }
     const believed: BelievedPromotion[] = [];
     for (const { digest: artifact } of attached) {
@@ -238,9 +243,7 @@ export async function verifySigned(registry: Registry, signed: Signed, authority
     }
   }
   if (by !== undefined) return { by };
-  const [first] = problems;
-  const why = first === undefined ? 'there is none' : `${problems.length} do not count, the first because ${first}`;
-  return { problem: `${where}: no valid statement that ledger record ${end.n} promotes it: ${why}` };
+  return { problem: `${where}: no valid statement that ledger record ${end.n} promotes it: ${whyNone(problems)}` };
 }
 
 interface BelievedPromotion extends StatedPromotion {

@@ -46,7 +46,7 @@ const BASE = 'refs/promotion/base';
 const TIP = 'refs/promotion/tip';
 const NEXT = 'refs/promotion/next';
 const REVIEW = 'refs/promotion/review';
-/** Gerrit's refs of patch sets: the change's last two digits, its number, and the patch set's. */
+/** Gerrit's refs of patch sets: the last two digits of the change's number, that number, and the patch set's. */
 const PATCH_SET = /^refs\/changes\/\d\d\/(\d+)\/(\d+)$/;
 
 /** Fetches the newest commit of the base, and of the branch if there is one. */
@@ -125,7 +125,7 @@ export class ChangeBranch {
     if (name !== file) throw new UserError(`${where}: there is no file ${file} in ${base}`, { hint: 'change-file' });
     if (type === 'blob' && (mode === '100644' || mode === '100755')) return { mode, id };
     const kind = mode === '120000' ? 'a symbolic link' : mode === '160000' ? 'a submodule' : 'a directory';
-    throw new UserError(`${where}: ${file} is ${kind}, which is not followed`, { hint: 'change-file' });
+    throw new UserError(`${where}: ${file} is ${kind}, not a file`, { hint: 'change-file' });
   }
 
   async #entries(commit: string, files: readonly string[]): Promise<string> {

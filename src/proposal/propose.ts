@@ -26,7 +26,7 @@ export interface Proposal {
   readonly log: Log;
 }
 
-/** Somebody else may push to our branch first this often. */
+/** We give up after this many attempts if somebody else keeps pushing to our branch first. */
 const ATTEMPTS = 5;
 
 /**

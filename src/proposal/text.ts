@@ -80,7 +80,7 @@ function why({ record, store }: Proposed): string[] {
   ];
 }
 
-/** The message of the one commit. It is the same for the same change. The trailers come last, as Gerrit requires. */
+/** The commit's message, always the same for the same change. The trailers come last, as Gerrit requires. */
 export function commitMessage({ position, ...proposed }: Proposed, more: readonly string[]): string {
   const { candidate, record } = proposed;
   const source =
@@ -93,7 +93,7 @@ export function commitMessage({ position, ...proposed }: Proposed, more: readonl
 /**
  * Gerrit's Change-Id ("Change-Id Lines" in Gerrit's documentation). It depends on the values that a merge would
  * replace, so that all promotions until the merge are patch sets of one change, and the next one after it is a new
- * change. Where these were proposed before, `n` makes it another one.
+ * change. If the same values were proposed before, `n` makes a new Id.
  */
 export function changeIdOf(
   repository: string,

@@ -19,7 +19,8 @@ export async function adopt(
   facts: Facts,
 ): Promise<Decided | Refused> {
   const { label, source: repository, targets, supersedes } = setting;
-  if (head !== undefined) return refuse(`${label} has a ledger, with ${head.n} records: there is nothing to adopt`);
+  if (head !== undefined)
+    return refuse(`${label} already has a ledger, up to record ${head.n}: there is nothing to adopt`);
   const candidate: Candidate = { repository, tag, digest };
   const guard = refuseUnusableName(candidate, label) ?? (await refuseOtherDigest(candidate, setting, facts));
   if (guard !== undefined) return guard;
@@ -56,6 +57,7 @@ async function refuseOtherDigest(
   return found === digest
     ? undefined
     : refuse(
-        `no target has the tag ${name}, and ${formatRepository(repository)}:${tag} is ${found ?? 'not there'}, not ${digest}`,
+        `no target has the tag ${name}, and ${formatRepository(repository)}:${tag} ` +
+          (found === undefined ? 'does not exist' : `is ${found}, not ${digest}`),
       );
 }

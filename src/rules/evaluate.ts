@@ -21,8 +21,8 @@ import { isPromotedTo } from './targets.js';
 
 /**
  * Promotes the candidate if its evidence meets the criteria and no guard refuses it. The promoted image is evaluated
- * from the same evidence. A job that passed then and fails now is always reported, but acted on only if the candidate
- * does not replace that image.
+ * from the same evidence. If a job that passed when that image was promoted fails now, this is always reported, but
+ * acted on only if the candidate does not replace the image.
  */
 export async function evaluate(
   setting: Setting,

@@ -34,7 +34,7 @@ export interface Facts {
   report(set: ImageSet): Promise<DecisionRecord>;
   /** The digest that a tag points at; undefined if there is no such tag. */
   resolve(repository: Repository, tag: Tag): Promise<Digest | undefined>;
-  /** Existing tags that are like one that does not exist. */
+  /** Existing tags with names similar to a tag that does not exist. */
   similarTags(repository: Repository, tag: Tag): Promise<readonly string[]>;
   /** The set that the store records for a tag; undefined if the tag was not published. */
   published(tag: Tag): Promise<ImageSet | undefined>;

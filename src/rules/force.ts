@@ -75,16 +75,10 @@ async function setOf(image: Candidate, { candidate: tested }: Setting, facts: Fa
 function refuseWrongSkips(named: readonly string[], unmet: readonly string[]): Refused | undefined {
   const missing = unmet.filter((job) => !named.includes(job));
   if (missing.length > 0) {
-    return refuse(
-      `these jobs are not met and would be skipped without being named: ${missing.join(', ')}`,
-      'skip-jobs',
-    );
+    return refuse(`these jobs are unmet, and not named: ${missing.join(', ')}`, 'skip-jobs');
   }
   const extra = named.filter((job) => !unmet.includes(job));
   return extra.length === 0
     ? undefined
-    : refuse(
-        `these jobs are named to be skipped, but are met or not in the criteria: ${extra.join(', ')}`,
-        'skip-jobs',
-      );
+    : refuse(`these jobs are named, but they are met or not in the criteria: ${extra.join(', ')}`, 'skip-jobs');
 }

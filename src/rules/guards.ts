@@ -50,8 +50,8 @@ export function describePromoted({ candidate, n }: LedgerRecord): string {
 }
 
 /**
- * Creates a ban on an image. It covers the image's contents, except those shared with `kept`, the image that stays
- * promoted; and what earlier bans on it cover, since its contents can no longer be read once the image is deleted.
+ * Creates a ban on an image. It covers the image's contents, and what earlier bans on it cover, since the contents of a
+ * deleted image can no longer be read. It leaves out what `kept`, the image that stays promoted, contains too.
  */
 export async function banOn(
   image: Candidate,

@@ -3,7 +3,7 @@ import type { LedgerRecord } from '../ledger/record.js';
 import { amend } from './amend.js';
 import type { Facts, Setting } from './facts.js';
 import { banOn, describeBan } from './guards.js';
-import { findImage } from './known-image.js';
+import { findImage, whyUnknown } from './known-image.js';
 import { type Decided, type Refused, refuse } from './outcome.js';
 import type { Request } from './request.js';
 
@@ -15,8 +15,7 @@ export async function hold(
   facts: Facts,
 ): Promise<Decided | Refused> {
   const candidate = await findImage(image, setting, facts);
-  if (candidate === undefined)
-    return refuse(`${image} is not known: neither the ledger nor the store nor the source has it`, 'held-image');
+  if (candidate === undefined) return refuse(`${image} is not known: ${whyUnknown(image)}`, 'held-image');
   if ('refused' in candidate) return candidate;
   const { digest, tag } = candidate;
   const quarantined = banByDigest(head.quarantine, digest);

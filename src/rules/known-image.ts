@@ -22,9 +22,16 @@ export async function findImage(
   if (published === undefined || found === undefined) return published ?? found;
   if (published.digest === found.digest) return published;
   return refuse(
-    `${named} is published as ${formatCandidate(published)}, and is ${digest} at the source: name the one that you mean by its digest`,
+    `${named} is published as ${formatCandidate(published)}, but is ${digest} at the source: name the one that you mean as <image>:<tag>@<digest>`,
     'reference',
   );
+}
+
+/** Why `findImage` finds nothing. Only a tag can be looked up in the store and at the source. */
+export function whyUnknown(named: Tag | Digest): string {
+  return isDigest(named)
+    ? "a digest must be the candidate's, or in the ledger"
+    : 'neither the ledger nor the store nor the source has it';
 }
 
 function isDigest(named: Tag | Digest): named is Digest {

@@ -22,8 +22,9 @@ export interface Outcome {
   /** The image that `previous-<label>` names afterwards; undefined if no rollback is possible. */
   readonly previous: Candidate | undefined;
   readonly report: DecisionRecord | undefined;
-  /** The unmet jobs that a force skips, and the guards that it overrides. */
+  /** The unmet jobs that a force skips. */
   readonly skippedJobs?: readonly string[];
+  /** The verdict and the guards that a force overrides. */
   readonly overridden?: readonly Overridden[];
   /** Set if the promoted image has regressed. */
   readonly regression?: Regression;

@@ -65,7 +65,7 @@ async function findEarlier(
 /** A refusal names at most this many tags. */
 const NAMED = 3;
 
-/** Of the names of records to roll back to, newest first: those that could be meant by `to`, or else the newest. */
+/** Names the tags that `to` may stand for or, if there are none, the newest ones to roll back to. */
 function describeWaysBack(to: string, ways: readonly LedgerRecord[]): string {
   if (ways.length === 0) return '';
   const names = ['previous', ...new Set(ways.map(({ candidate }) => candidate.tag))];

@@ -88,7 +88,7 @@ describe('a force', () => {
     ['from a pull request', {}, { GITHUB_EVENT_NAME: 'pull_request' }, 'input force-tag: needs workflow_dispatch'],
     ['mistyped the second time', { 'force-confirm': OLD }, {}, 'input force-confirm: '],
     ['without a reason', { 'force-reason': '' }, {}, 'input force-reason: '],
-    ['of a job that is not named', { 'skip-jobs': '' }, {}, `would be skipped without being named: ${JOB}`],
+    ['of a job that is not named', { 'skip-jobs': '' }, {}, `these jobs are unmet, and not named: ${JOB}`],
     ['by somebody who is not allowed', { 'allowed-actors': 'bob' }, {}, 'alice is not in allowed-actors (bob)'],
     ['where nobody is allowed', { 'allowed-actors': '' }, {}, 'alice is not in allowed-actors (empty: nobody is)'],
     ['run again by somebody else', {}, { GITHUB_TRIGGERING_ACTOR: 'eve' }, 'eve is not in allowed-actors'],

@@ -190,8 +190,8 @@ describe('the webhook of evaluate-and-promote', () => {
     );
   });
 
-  test('is told that nothing was promoted for a long time', async () => {
-    const silence = /\nnothing was promoted for 0 days, since \S+Z$/;
+  test('is told that nothing has been promoted for a long time', async () => {
+    const silence = /\nnothing has been promoted for 0 days, since \S+Z$/;
     expect(await tell({ 'silence-after': '0 minutes' })).toMatch(silence);
     expect(await tell({})).not.toMatch(silence);
   });

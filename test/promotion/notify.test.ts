@@ -25,9 +25,9 @@ test('a decision, and an error, in one line', () => {
 describe('silence', () => {
   const now = Date.parse('2022-05-20T02:00:00Z') / 1000;
   test.each<[Outcome['decision'], string | undefined, string | undefined]>([
-    ['wait', '2022-05-06T01:59:59Z', 'nothing was promoted for 14 days, since 2022-05-06T01:59:59Z'],
-    ['reject', '2022-05-01T00:00:00Z', 'nothing was promoted for 19 days, since 2022-05-01T00:00:00Z'],
-    ['unchanged', '2022-05-01T00:00:00Z', 'nothing was promoted for 19 days, since 2022-05-01T00:00:00Z'],
+    ['wait', '2022-05-06T01:59:59Z', 'nothing has been promoted for 14 days, since 2022-05-06T01:59:59Z'],
+    ['reject', '2022-05-01T00:00:00Z', 'nothing has been promoted for 19 days, since 2022-05-01T00:00:00Z'],
+    ['unchanged', '2022-05-01T00:00:00Z', 'nothing has been promoted for 19 days, since 2022-05-01T00:00:00Z'],
     ['wait', '2022-05-06T02:00:00Z', undefined],
     ['promote', '2022-05-01T00:00:00Z', undefined],
     ['frozen', '2022-05-01T00:00:00Z', undefined],

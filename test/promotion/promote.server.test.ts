@@ -117,7 +117,11 @@ describe('a force', () => {
 
   test.each<[string, Wish, RegExp]>([
     ['a tag that is not there', { request: force('v9') }, /:v9 does not exist/],
-    ['a job that is not named', { request: force(V2), with: waiting }, /without being named: scenario001$/],
+    [
+      'a job that is not named',
+      { request: force(V2), with: waiting },
+      /^these jobs are unmet, and not named: scenario001$/,
+    ],
     ['a job that is met', { request: force(V2, [JOB]) }, /met or not in the criteria: scenario001$/],
     ['a freeze', { request: force(V2), freeze: 'release' }, /^promotion is frozen: release$/],
     ['a name of ours', { request: force('ledger') }, /"ledger" is a reserved word/],
@@ -404,7 +408,9 @@ describe('targets', () => {
     rmSync(join(scene.directory.path, CURRENT));
     const log = createLines();
     await run(scene, { candidate, with: { ...waiting, log } });
-    expect(log.lines.join('\n')).toMatch(/also promoted to 127\.0\.0\.1:.*, which is not configured/);
+    expect(log.lines.join('\n')).toMatch(
+      /also promoted to repositories that are not configured, and are left alone: 127\.0\.0\.1:/,
+    );
     expect(await seen(scene)).toMatchObject({ label: V1, moving: candidate.digest });
     expect(front.requests).toHaveLength(asked);
     await front.stop();

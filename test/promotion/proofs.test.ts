@@ -47,8 +47,8 @@ test('a proof on the candidate stops a run if neither the ledger nor a label nor
   forget(world, CURRENT);
   const [target] = TARGETS;
   expect(await refusal(runIn(world, 'v1.0.1'))).toBe(
-    `current-ceph has no ledger, but it was promoted: ${target}@${image('v1.0.1').digest} has a proof of it; ` +
-      `${TARGETS[1]}@${image('v1.0.1').digest} has a proof of it, and proofs name a ledger of 1 records`,
+    `current-ceph has no ledger, but it was promoted: ${target}@${image('v1.0.1').digest} has a proof of a promotion; ` +
+      `${TARGETS[1]}@${image('v1.0.1').digest} has a proof of a promotion, and proofs name a ledger up to record 1`,
   );
   const { tag, digest } = image('v1.0.1');
   const adopted = await runIn(world, 'v1.0.1', { kind: 'adopt', image: { tag, digest }, reason: 'it was lost' });

@@ -174,7 +174,7 @@ describe('what is promoted is not accepted if', () => {
   test('another key signed', async () => {
     const records = promote(['v1']);
     await attach(records, { ...SIGNING, signer: signerOf(OTHER) });
-    expect(await verify(records)).toMatch(/1 do not count, the first because it is not signed by key/);
+    expect(await verify(records)).toMatch(/the only one does not count: it is not signed by key/);
   });
 
   test('the statement is of an older record about the same image', async () => {
@@ -195,7 +195,7 @@ describe('what is promoted is not accepted if', () => {
     expect(await verify(records)).toBe(SIGNING.signer.who);
     const later = [...records, formatRecord(recordOf('v1', 2, records[0], sameImage(records, 'hold')), undefined)];
     expect(await verify(later)).toMatch(
-      /no valid statement that ledger record 2 promotes it: 1 do not count, the first because it is about record 1/,
+      /no valid statement that ledger record 2 promotes it: the only one does not count: it is about record 1/,
     );
   });
 
@@ -251,7 +251,7 @@ describe('what is promoted is not accepted if', () => {
       layer,
       annotations: {},
     });
-    expect(await verify(records)).toMatch(/because it is about another image/);
+    expect(await verify(records)).toMatch(/does not count: it is about another image/);
   });
 });
 

@@ -372,7 +372,7 @@ export function testEdits(): void {
     test('a symbolic link is not followed', async () => {
       commit({}, 'main', 'link.yml');
       const run = await propose('v2', { file: 'link.yml' });
-      expect(run.errors).toEqual([expect.stringMatching(/link\.yml is a symbolic link, which is not followed/)]);
+      expect(run.errors).toEqual([expect.stringMatching(/link\.yml is a symbolic link, not a file/)]);
     });
 
     test('what only looks like a file in a directory is not followed, and what is large or no text is refused', async () => {
@@ -386,9 +386,9 @@ export function testEdits(): void {
       git('fast-import', '--quiet', { input: Buffer.from(`${commit}${entries}\n`, 'latin1') });
       for (const [file, message] of [
         ['linked/ceph/defaults/main.yml', /there is no file linked\/ceph/],
-        ['module', /module is a submodule, which is not followed/],
+        ['module', /module is a submodule, not a file/],
         ['module/main.yml', /there is no file module\/main\.yml/],
-        ['roles', /roles is a directory, which is not followed/],
+        ['roles', /roles is a directory, not a file/],
         ['large.yml', /large\.yml has 1048577 bytes/],
         ['latin.yml', /latin\.yml is not UTF-8/],
       ] as const) {

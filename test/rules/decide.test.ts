@@ -404,7 +404,12 @@ describe('what is promoted and fails', () => {
 describe('a force', () => {
   table([
     ['promotes what waits', forcing(1, 'check'), { absent: { 1: ['check'] } }, `force -> forced ${V(1)}`],
-    ['names every unmet job', forcing(1), { absent: { 1: ['check'] } }, /^refused: .* without being named: check$/],
+    [
+      'names every unmet job',
+      forcing(1),
+      { absent: { 1: ['check'] } },
+      /^refused: these jobs are unmet, and not named: check$/,
+    ],
     ['names no other job', forcing(1, 'check'), {}, /^refused: .* met or not in the criteria: check$/],
     [
       'of a tag that does not exist',
@@ -582,7 +587,13 @@ describe('a hold, its end, and a quarantine', () => {
       'hold what nobody knows',
       holding(2),
       { ledger: [[1]], moved: { [`ceph/daemon:${V(2)}`]: undefined } },
-      /^refused: .* is not known/,
+      /^refused: .* is not known: neither the ledger nor the store nor the source has it/,
+    ],
+    [
+      'hold a digest that nobody knows',
+      { kind: 'hold', image: digestOf(V(2)), reason: 'x' },
+      { ledger: [[1]] },
+      /^refused: .* is not known: a digest must be the candidate's, or in the ledger/,
     ],
     [
       'hold while promotion is frozen',
@@ -648,7 +659,7 @@ describe('a hold, its end, and a quarantine', () => {
     const published = { [V(3)]: { ...at(9), tag: tag(V(3)) } };
     expect(await run(request, { ledger: [[1]], published })).toEqual({
       refused: expect.stringMatching(
-        /^v1\.0\.3 is published as .*, and is sha256:.* at the source: name the one that you mean/,
+        /^v1\.0\.3 is published as .*, but is sha256:.* at the source: name the one that you mean/,
       ),
       hint: 'reference',
     });
@@ -684,7 +695,12 @@ describe('an adoption', () => {
       { moved: { [`ceph/daemon:${V(1)}`]: digestOf('x') } },
       /^refused: no target has the tag current-ceph, and .* is sha256:/,
     ],
-    ['where there is a ledger', adopting(1), { ledger: [[1]] }, /^refused: current-ceph has a ledger, with 1 records/],
+    [
+      'where there is a ledger',
+      adopting(1),
+      { ledger: [[1]] },
+      /^refused: current-ceph already has a ledger, up to record 1:/,
+    ],
     ['while promotion is frozen', adopting(1), { setting: { freeze: 'x' } }, 'refused: promotion is frozen: x'],
     ['by a re-run', adopting(1), { setting: { attempt: 2 } }, /^refused: a re-run does not decide for a person again/],
     [

@@ -191,7 +191,7 @@ function dashboard() {
         .withTarget(query(`ceph_promotion_job_flake_ratio${BRANCHES}`, '{{job_name}}')),
     )
     .withPanel(
-      curve('Time left of waivers', 'Below zero, the job must pass again.', 's').withTarget(
+      curve('Time until waivers end', 'Below zero, the job must pass again.', 's').withTarget(
         query(`ceph_promotion_waiver_end_timestamp_seconds${BRANCHES} - time()`, '{{branch}} {{job_name}}'),
       ),
     )

@@ -108,7 +108,7 @@ const inputs = {
       lineSchema,
       v.check(
         (reason) => !/^(?:false|no|off|0)$/i.test(reason),
-        ({ input }) => `"${input}" would freeze: it takes the reason for a freeze, and is empty where there is none`,
+        ({ input }) => `"${input}" would freeze promotions: write the reason for a freeze, or leave it empty for none`,
       ),
     ),
   ),

@@ -96,7 +96,7 @@ const inputs = {
   ),
   title: withDefault('The title of the page', 'Ceph promotions', lineSchema),
   'target-age': withDefault('How old the newest promotion of a branch may get', '14 days', durationSchema),
-  'heartbeat-age': withDefault('How long ago the newest run of a branch may be', '4 days', durationSchema),
+  'heartbeat-age': withDefault('How old the newest run of a branch may get', '4 days', durationSchema),
   'dlrn-label': withDefault(
     'With a DLRN API: the label whose newest 50 aggregate hashes are read',
     'current-tripleo',
@@ -190,7 +190,7 @@ function storesFrom(settings: Settings, log: Log): OpenStore {
   const isUsed = used.some((where) => !(where instanceof URL || isInGit(where)));
   if (isUsed && knownHosts === undefined) {
     throw new UserError(
-      `input ssh-known-hosts: required with server and sftp:// branches: ${inputs['ssh-known-hosts'].description}`,
+      `input ssh-known-hosts: required with a store over SFTP: ${inputs['ssh-known-hosts'].description}`,
     );
   }
   return (server, work) => withStore({ ...settings, server }, log, work, { history: 'amend' });

@@ -90,7 +90,7 @@ export const action = defineAction({
               ...signedBy.map((line) => `- signed: ${line}`),
               ...withoutReferrers.map(
                 (name) =>
-                  `- \`${name}\` keeps no referrers, so nothing there would show that the ledger was cut or replaced`,
+                  `- \`${name}\` keeps no referrers, so nothing there would show if the ledger were cut or replaced`,
               ),
             ].join('\n')
           : `\`${label}\`: ${problem}`,

@@ -109,7 +109,7 @@ function adviseOnBlocked(decision: NonNullable<Advised['decision']>, command: Co
     ];
   }
   if (missing !== undefined) return [step(`Wait for ${missing.job}, or start it.`, { link: missing.url }), inNeed];
-  return [step('Read the reason of the last decision.', { link: decision['run-url'] }), inNeed];
+  return [step('Read the reason for the last decision.', { link: decision['run-url'] }), inNeed];
 }
 
 /** A placeholder that a person replaces. */

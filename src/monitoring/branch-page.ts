@@ -34,7 +34,7 @@ export function renderBranchPage(branch: BranchModel, model: View['model']): str
   const main = markup`<section class="panel card ${branch.state}" aria-labelledby="answers">
 ${answers(branch, markup`<h2 id="answers">At a glance</h2>`, view)}</section>
 <section class="panel details-of"><div class="columns"><div>
-<div><h2>What blocks</h2>${blockedBy(branch, view)}</div>
+<div><h2>What blocks a promotion</h2>${blockedBy(branch, view)}</div>
 <div><h2>Candidates and jobs</h2>${matrix(branch)}</div>
 <div><h2>Waivers, holds and quarantine</h2>${exceptions(branch, view)}</div>
 </div><div>
@@ -65,7 +65,7 @@ function votedSince({ evaluations }: BranchModel, decision: NonNullable<BranchMo
   const { digest } = candidateOf(decision.reference);
   const voted = evaluations.find((evaluation) => evaluation.digest === digest)?.['evaluated-at'];
   if (voted === undefined || seconds(voted) <= seconds(decision['decided-at'])) return undefined;
-  return markup`<p>Votes arrived after this decision, the newest ${when(voted)}. The candidates below include them; the next run decides with them.</p>
+  return markup`<p>Votes arrived after this decision, the newest ${when(voted)}. The table below includes them, and the next run decides with them.</p>
 `;
 }
 
@@ -183,8 +183,8 @@ function jobTable(branch: BranchModel): Markup {
   );
   const others =
     branch.dlrn === null
-      ? '; other candidates that were never promoted are not included'
-      : markup`, and of the votes on the newest aggregate hashes of ${link(branch.dlrn, 'DLRN')}`;
+      ? '. Other candidates that were never promoted are not included'
+      : markup`, and the votes on the newest aggregate hashes of ${link(branch.dlrn, 'DLRN')}`;
   return markup`<table><caption class="vh">How often jobs pass</caption>
 <thead><tr><th scope="col">Job</th><th scope="col" class="num">Passed</th><th scope="col" class="num">Flaky</th></tr></thead>
 <tbody>${rows}</tbody></table>

@@ -64,7 +64,7 @@ export interface PublishOptions {
 }
 
 /**
- * Reads all branches and writes the dashboard. A source that cannot be read appears on the page instead of as an error,
+ * Reads all branches and writes the dashboard. A source that cannot be read appears on the page and fails nothing,
  * since later steps must still publish the page.
  */
 export async function publishDashboard(options: PublishOptions): Promise<DashboardModel> {
@@ -114,7 +114,7 @@ async function modelBefore(read: PublishOptions['readBefore'], log: Log): Promis
     const json = await read(DATA_FILE, MAX_DATA_BYTES);
     return json === undefined ? undefined : v.parse(dashboardSchema, JSON.parse(json));
   } catch (error) {
-    log.debug(`the dashboard of the run before: ${errorLine(error)}`);
+    log.debug(`the previous dashboard cannot be read: ${errorLine(error)}`);
     return undefined;
   }
 }

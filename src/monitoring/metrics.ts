@@ -97,7 +97,7 @@ const BRANCH_FAMILIES: readonly BranchFamily[] = [
   },
   {
     name: 'ceph_promotion_run_age_target_seconds',
-    help: 'How long ago the last run may be.',
+    help: 'How old the last run may get.',
     samples: (_, model) => plain(model['heartbeat-age']),
   },
   {

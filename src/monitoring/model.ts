@@ -242,7 +242,7 @@ export const dashboardSchema = v.strictObject({
   'candidate-label': labelSchema,
   'generated-at': timestampSchema,
   'target-age': v.pipe(secondsSchema, v.description('How old the newest promotion may get')),
-  'heartbeat-age': v.pipe(secondsSchema, v.description('How long ago the newest run may be')),
+  'heartbeat-age': v.pipe(secondsSchema, v.description('How old the newest run may get')),
   branches: v.array(branchSchema),
   nightly: v.pipe(v.array(nightlyJobSchema), v.description('Jobs that test development builds; they promote nothing')),
   'record-pages': v.pipe(

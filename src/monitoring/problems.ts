@@ -4,7 +4,7 @@ import type { BranchModel, DashboardModel, NightlyJob, Problem } from './model.j
 import type { NightlyHistory } from './nightly.js';
 import type { Failure } from './read-branch.js';
 
-/** One problem for each source that failed. It starts with the first of the successive dashboards that have shown it. */
+/** One problem for each source that failed, since the first dashboard from which on all have shown it. */
 export function problemsOf(failures: readonly Failure[], before: BranchModel | undefined, now: number): Problem[] {
   const sources = [...new Set(failures.map(({ source }) => source))];
   return sources.map((source) => {

@@ -44,7 +44,7 @@ export interface BranchHistory {
   readonly failures: readonly Failure[];
   /** Newest first, each checked against the one before it, down to the first that is not trusted. */
   readonly records: readonly LedgerRecord[];
-  /** The hash of the newest record's bytes; the records after them name those of the others. */
+  /** The hash of the newest record's bytes. The hash of any other is in the record after it. */
   readonly headSha256: string | undefined;
   /** The tag that the label names. */
   readonly labelTag: Tag | undefined;

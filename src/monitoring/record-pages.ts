@@ -129,14 +129,14 @@ function inBrief(page: Page): Content {
   const [linked, hash] = isWebAddress(file)
     ? [', which its image links to', command(`curl -fsS ${file} | sha256sum`)]
     : [];
-  return markup`Record ${newest.n} and those before it. Unless a record says otherwise, it is by ${usual} Below it is the image that was promoted before. The rest (digests, results, the run, where to pull from) is in the record's file, such as <code>${recordPath(view.model.label, newest.n)}</code>${linked}. The file's hash identifies the proof.${hash}`;
+  return markup`Record ${newest.n} and those before it. Unless a record says otherwise, it is by ${usual} The record below it has the image that was promoted before. The rest (digests, results, the run, where to pull from) is in the record's file, such as <code>${recordPath(view.model.label, newest.n)}</code>${linked}. The file's hash identifies the proof.${hash}`;
 }
 
 /** How to see the proofs of the records that say where to pull their images from. */
 function attached({ records, older }: Page): Content {
   if (older.length === records.length) return undefined;
   const look = `oras discover --format json --artifact-type ${RECORD_TYPE}`;
-  return markup`A record is attached to its image in each target that keeps referrers. To see whether a target has it, append the record's <em>Pull from</em>:${command(look)}`;
+  return markup`A record is attached to its image in each target that keeps referrers. To see whether a target has it, add its address from the record's <em>Pull from</em> to this command:${command(look)}`;
 }
 
 /** All records of a short ledger are shown with all details, and the newest of a longer one. */
@@ -283,7 +283,7 @@ function bans(kind: BanKind, record: LedgerRecord, index: number, page: Page): C
   const changed = records.findIndex((one, place) => place > index && !areSame(one[kind], all));
   const since = records[changed - 1];
   if (since !== undefined && since !== record) {
-    return markup`as since <a href="${addressFrom(record.n, since.n, page)}">record ${since.n}</a>`;
+    return markup`unchanged since <a href="${addressFrom(record.n, since.n, page)}">record ${since.n}</a>`;
   }
   return banList(all, record);
 }

@@ -25,7 +25,7 @@ export interface DashboardSettings {
   readonly candidateLabel: Label;
   /** Seconds: how old the newest promotion may get. */
   readonly targetAge: number;
-  /** Seconds: how long ago the newest run may be. */
+  /** Seconds: how old the newest run may get. */
   readonly heartbeatAge: number;
   /** The file name of the promotion workflow, for the commands that start it. */
   readonly workflow: string;

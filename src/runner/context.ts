@@ -141,8 +141,8 @@ function workflowUrl({ GITHUB_SERVER_URL: server, GITHUB_WORKFLOW_REF: workflow 
 
 /**
  * GitHub has a page for each attempt, under the run's id. Gitea and Forgejo number the runs of a repository and have no
- * page for an attempt, so a fragment tells attempts apart. Also undefined for something that is not a URL, which act
- * makes if the remote is a path: no decision depends on it.
+ * page for an attempt, so a fragment tells attempts apart. Undefined, too, if act makes something that is not a URL,
+ * from a remote that is a path: no decision depends on it.
  */
 function runUrl(env: Environment): string | undefined {
   const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: repository, GITHUB_RUN_ID: id } = env;

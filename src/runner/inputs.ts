@@ -143,7 +143,7 @@ export const urlSchema = v.pipe(
     const isSafe = url === undefined || (url.username === '' && url.password === '');
     if (web && isSafe) return url;
     const wanted = 'an http or https URL, as in https://host/path';
-    // Credentials are not repeated, also not those in what is no URL at all.
+    // Never repeats credentials, not even those in text that is not a URL.
     if (!isSafe) addIssue({ message: 'has credentials in it: a URL is no place for them' });
     else if (!MAYBE_CREDENTIALS.test(dataset.value))
       addIssue({ message: `${JSON.stringify(dataset.value)} is not ${wanted}` });

@@ -23,7 +23,9 @@ export function checkResultFiles(log: Log): void {
   try {
     if (summary) closeSync(openSync(summary, 'a'));
   } catch (error) {
-    log.warning(`there will be no summary, its file cannot be written (GITHUB_STEP_SUMMARY): ${errorLine(error)}`);
+    log.warning(
+      `there will be no summary, since its file cannot be written (GITHUB_STEP_SUMMARY): ${errorLine(error)}`,
+    );
   }
 }
 

@@ -49,10 +49,7 @@ function parseTagFile(text: string, where: string): Tag {
   if (tag.success) return tag.output;
   // RDO's artifact_promoter leaves an empty file if it is given no content. Our own tools never do.
   if (text === '') {
-    throw new ServiceError(
-      'bad-answer',
-      `${where}: is empty, so nobody who reads it finds a tag: publish the tag again`,
-    );
+    throw new ServiceError('bad-answer', `${where}: is empty instead of naming a tag: publish the tag again`);
   }
   throw new ServiceError('bad-answer', `${where}: contains ${JSON.stringify(oneLine(text, 80))}, which is not a tag`);
 }

@@ -12,8 +12,8 @@ const repositoryNameSchema = v.pipe(
 );
 
 /**
- * The newest run's decision about a label, whether or not it promoted. Every run replaces it, so it shows that the
- * pipeline is alive and why a candidate waits. Only the ledger is history.
+ * The newest run's decision about a label, whether or not it promoted: it shows that the pipeline is alive, and why a
+ * candidate waits. Each run replaces it; in git, only if that says something new. Only the ledger is history.
  */
 export const lastDecisionSchema = v.strictObject({
   version: v.literal(1),

@@ -67,7 +67,7 @@ function candidateFile({ candidate, tagsRead, runUrl, createdAt }: PublishOption
 
 /**
  * Decides what to write from what is there. A tag keeps its digest for ever, but may be tested with other companions
- * later: votes on the former set do not count for the new one. Throws if the tag has another digest.
+ * later: results on the former set do not count for the new one. Throws if the tag has another digest.
  */
 function planPublish(
   file: CandidateFile,

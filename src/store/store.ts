@@ -5,7 +5,10 @@ import type { LastDecision } from './last-decision.js';
 import type { StoreReader } from './reader.js';
 import type { RightsProblem, StoreLabels } from './rights.js';
 
-/** Runs right before the one request that changes a label. If it throws, the label stays unchanged. */
+/**
+ * Runs right before the one request that changes a label. If it throws, the label stays unchanged. In git it does not
+ * run: there, the push of a label is dropped if the ledger has grown.
+ */
 export type LastLook = () => Promise<void>;
 
 /** The differences that let an existing candidate file be replaced: in its image, or only in its companions. */
@@ -13,7 +16,7 @@ export type Replaces = 'image' | 'set';
 
 /** A store as its writers use it. Every call is idempotent. */
 export interface Store extends StoreReader {
-  /** Moves (or creates) a label by renaming a new symlink over it. The artifact must exist and be whole. */
+  /** Moves or creates a label. Readers see the old tag or the new one. The artifact must exist and be whole. */
   moveLabel(label: Label, tag: Tag, lastLook?: LastLook): Promise<void>;
   /** Removes a label, such as `previous-…` when there is no longer a previous image. */
   removeLabel(label: Label, lastLook?: LastLook): Promise<void>;

@@ -151,18 +151,18 @@ async function checkTargets(setup: Setup): Promise<Check[]> {
 async function checkServer(setup: Setup): Promise<Check[]> {
   const { withServer, label } = setup;
   const ledger = `label ${label} and its ledger`;
+  const what = 'the store, as a promotion opens it';
   if (withServer === undefined) {
-    return [notSet('image server over SFTP', 'server'), { what: ledger, state: 'not set', line: 'is read over SFTP' }];
+    return [notSet(what, 'server'), { what: ledger, state: 'not set', line: 'it is in the store' }];
   }
-  const what = 'image server over SFTP';
   try {
     return await withServer(async (server) => [
-      { what, state: 'ok', line: 'host key, login, extensions and directory' },
+      { what, state: 'ok', line: server.where },
       await check(ledger, () => describeLedger(server, setup)),
       await checkRights(server, setup),
     ]);
   } catch (error) {
-    return [wrong(what, error), { what: ledger, state: 'not asked', line: 'is read over SFTP' }];
+    return [wrong(what, error), { what: ledger, state: 'not asked', line: 'it is in the store' }];
   }
 }
 
@@ -182,7 +182,7 @@ async function checkRights(server: Store, { label, candidateLabel }: Setup): Pro
   }
 }
 
-const KEEPS_NONE = 'keeps no referrers, so nothing there would show that the ledger was cut or replaced';
+const KEEPS_NONE = 'keeps no referrers, so nothing there would show if the ledger were cut or replaced';
 
 /** Throws if readers do not find what the ledger's head says. */
 async function describeLedger(store: Store, { label, rules, registry, targets }: Setup): Promise<string> {

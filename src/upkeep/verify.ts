@@ -65,7 +65,7 @@ export async function verifyPromotion(options: VerifyOptions): Promise<Verified>
   );
   if (foreign !== undefined) {
     return result(
-      `ledger record ${head.n}: its target ${formatRepository(foreign.repository)} is not among the targets`,
+      `ledger record ${head.n}: its target ${formatRepository(foreign.repository)} is not a configured target`,
     );
   }
   const place = { reader, registry, label, repositories: head.targets.map(({ repository }) => repository) };

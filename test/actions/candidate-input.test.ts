@@ -59,7 +59,7 @@ describe.each<[string, CandidateSettings, Request]>([
   ['reference', AS_REFERENCE, FORCE],
   ['set', AS_SET, EVALUATE],
 ])('an image that %s names', (input, settings, request) => {
-  const refused = (names: string) => `input ${input}: an image of ${OTHER}; only ${names} is accepted (input image)`;
+  const refused = (names: string) => `input ${input}: an image of ${OTHER}, but input image accepts only ${names}`;
 
   test(`is refused if its repository is not in image (${request.kind})`, async () => {
     expect(await read(settings, ['quay.io/ceph/daemon'], request)).toBe(refused('quay.io/ceph/daemon'));

@@ -180,7 +180,7 @@ describe('prune.yml', () => {
 describe('check-setup.yml', () => {
   test('is green if everything is set and right', async () => {
     const { status, log } = await run('check-setup.yml', {}, MASTER);
-    for (const part of ['| image server over SFTP | ok |', '| DLRN login | ok |', '| criteria | ok |']) {
+    for (const part of ['| the store, as a promotion opens it | ok |', '| DLRN login | ok |', '| criteria | ok |']) {
       expect(log).toContain(part);
     }
     expect(log).toMatch(/\| write \S+ \| ok \| allowed; tag current-ceph is sha256:/);
@@ -195,7 +195,7 @@ describe('check-setup.yml', () => {
       {},
       { ...MASTER, variables: { IMAGE_SERVER_KNOWN_HOSTS: other } },
     );
-    expect(log).toMatch(/\| image server over SFTP \| wrong \| .*check the input ssh-known-hosts/);
+    expect(log).toMatch(/\| the store, as a promotion opens it \| wrong \| .*check the input ssh-known-hosts/);
     expect(log).toContain('| DLRN login | ok |');
     expect(status).not.toBe(0);
   });

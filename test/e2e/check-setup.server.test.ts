@@ -66,7 +66,7 @@ afterAll(async () => {
 
 const read = () => `read ${settings.image}`;
 const write = () => `write ${front.host}/${settings.targetPath}`;
-const SFTP = 'image server over SFTP';
+const STORE = 'the store, as a promotion opens it';
 const RIGHTS = 'permissions of the store';
 const LEDGER = 'label current-ceph and its ledger';
 const REPORTS = 'reports of the jobs in the criteria';
@@ -76,7 +76,7 @@ test('if everything is set and right, each check is ok', async () => {
   expect(checks(done)).toEqual({
     [read()]: 'ok: 606 tags',
     [write()]: expect.stringMatching(/^ok: allowed; tag current-ceph is sha256:/),
-    [SFTP]: 'ok: host key, login, extensions and directory',
+    [STORE]: expect.stringMatching(/^ok: sftp:\/\//),
     [RIGHTS]: 'ok: they let nobody else promote',
     [LEDGER]: expect.stringMatching(`^ok: ledger record 1 \\(earned\\) says ${settings.image}:${TAG}@`),
     'read label ceph-ci-testing as a consumer': `ok: ${settings.directory.url}: no label ceph-ci-testing yet`,
@@ -95,7 +95,7 @@ test('if nothing is set, it is green and says what to set', async () => {
   expect(done).toMatchObject({ status: 0, errors: [], outputs: { wrong: '0', 'not-set': '8' } });
   expect(checks(done)).toMatchObject({
     targets: 'not set: its inputs are not set; check the input targets',
-    [SFTP]: 'not set: its inputs are not set; check the input server',
+    [STORE]: 'not set: its inputs are not set; check the input server',
     'DLRN login': expect.stringMatching(/^not set: .*; check the input dlrn-url/),
   });
 });
@@ -117,11 +117,11 @@ describe('what is wrong is reported, and the rest is still checked', () => {
     ],
     [
       'another host key',
-      () => SFTP,
+      () => STORE,
       { 'ssh-known-hosts': 'a b c' },
       /offered the key .* add the line: .*; check the input ssh-known-hosts$/,
     ],
-    ['no such directory', () => SFTP, { server: '/none' }, /no such directory; check the input server$/],
+    ['no such directory', () => STORE, { server: '/none' }, /no such directory; check the input server$/],
     [
       'another ledger key',
       () => LEDGER,
@@ -195,7 +195,7 @@ test('for a target that keeps no referrers, it says what nothing there would not
   const done = await run();
   front.rules.length = 0;
   expect(checks(done)[write()]).toMatch(
-    /^ok: .*; it keeps no referrers, so nothing there would show that the ledger was cut or replaced$/,
+    /^ok: .*; it keeps no referrers, so nothing there would show if the ledger were cut or replaced$/,
   );
   expect(checks(done)[LEDGER]).toMatch(/^ok: /);
 });

@@ -316,7 +316,7 @@ describe('a typo names the input that has it, and what may be meant', () => {
 
 test('a freeze that was meant to be none', async () => {
   const message =
-    'input freeze: "false" would freeze: it takes the reason for a freeze, and is empty where there is none';
+    'input freeze: "false" would freeze promotions: write the reason for a freeze, or leave it empty for none';
   await refused('evaluate-and-promote', { freeze: 'false' }, message);
 });
 

@@ -120,7 +120,9 @@ describe('the ref of the run', () => {
 describe('the repositories that are accepted', () => {
   test('another one promotes nothing', async () => {
     const run = await evaluate({ image: 'quay.io/ceph/ceph\nquay.io/ceph/daemon' });
-    expect(run.errors).toEqual([expect.stringContaining('only quay.io/ceph/ceph, quay.io/ceph/daemon is accepted')]);
+    expect(run.errors).toEqual([
+      expect.stringContaining('input image accepts only quay.io/ceph/ceph, quay.io/ceph/daemon'),
+    ]);
     expect(isPromoted()).toBe(false);
   });
 

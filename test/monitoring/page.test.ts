@@ -276,7 +276,7 @@ describe('votes of DLRN', () => {
     const other = candidate('v6.0.9-superseded');
     const page = words(branchPageOf({ ...history, votes: [result('job-1', other, 'success', NOW - 2 * HOUR)] }));
     expect(page).toContain(`${other.tag}@${other.digest.slice(7, 19)} no decision 2026-11-24 09:34`);
-    expect(page).toContain('and of the votes on the newest aggregate hashes of DLRN.');
+    expect(page).toContain('and the votes on the newest aggregate hashes of DLRN.');
     expect(page).not.toContain('Votes arrived after this decision');
   });
 
@@ -415,7 +415,7 @@ test('a record says which hash identifies its proof, and how to see which target
   expect(oldest).toContain(`Pull from quay.example/tripleomastercentos9/daemon@${OLD.digest}`);
   expect(oldest).toContain(`Proof sha256:${second.prevSha256} of the record as JSON`);
   expect(oldest).toContain(
-    "To see whether a target has it, append the record's Pull from: oras discover --format json --artifact-type application/vnd.ceph-promotion.record.v1+json",
+    "To see whether a target has it, add its address from the record's Pull from to this command: oras discover --format json --artifact-type application/vnd.ceph-promotion.record.v1+json",
   );
   expect(words(recordPageOf({ ...history, headSha256: undefined }))).toContain('Proof the record as JSON');
 });
@@ -446,7 +446,7 @@ describe('an older record of a long ledger is shown in brief', () => {
 
   test('with what is as usual said once', () => {
     expect(words(page)).toContain(
-      'In brief Record 50 and those before it. Unless a record says otherwise, it is by promotion (schedule). Met: scenario001, scenario004. Below',
+      'In brief Record 50 and those before it. Unless a record says otherwise, it is by promotion (schedule). Met: scenario001, scenario004. The record below it',
     );
     expect(words(page)).toContain(
       'curl -fsS https://images.example/ceph/daemon/zed/ledger/current-ceph/50.json | sha256sum',
@@ -525,9 +525,9 @@ describe('a record says in full what others do not', () => {
       );
     const said = `${NEW.tag}@${NEW.digest.slice(7, 19)} since`;
     expect(parts.slice(1)).toEqual([
-      [['Quarantined', 'as since record 3']],
+      [['Quarantined', 'unchanged since record 3']],
       [
-        ['On hold', 'as since record 2'],
+        ['On hold', 'unchanged since record 2'],
         ['Quarantined', expect.stringContaining(said)],
       ],
       [['On hold', expect.stringContaining(said)]],

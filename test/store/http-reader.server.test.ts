@@ -61,7 +61,7 @@ describe('what a label names', () => {
     symlinkSync('v1', join(path, TESTING));
     expect(await failure(read(url))).toEqual({
       kind: 'bad-answer',
-      message: `${url}/ceph-ci-testing: is empty, so nobody who reads it finds a tag: publish the tag again`,
+      message: `${url}/ceph-ci-testing: is empty instead of naming a tag: publish the tag again`,
     });
   });
 

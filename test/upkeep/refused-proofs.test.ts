@@ -14,7 +14,7 @@ import { setupWith } from './fixture.js';
 /** A registry that lists referrers, of which it has none, and refuses to keep one. Only a run can find that out. */
 
 const [A = '', B = ''] = TARGETS;
-const NOTHING = 'keeps no referrers, so nothing there would show that the ledger was cut or replaced';
+const NOTHING = 'keeps no referrers, so nothing there would show if the ledger were cut or replaced';
 
 function refusing({ registry }: World, ...names: string[]): Promotion['registry'] {
   return {

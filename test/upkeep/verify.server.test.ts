@@ -165,7 +165,7 @@ describe('what is wrong is named', () => {
 
   test('a target that is not configured', async () => {
     const repositories = [v.parse(repositorySchema, 'quay.example/t/daemon')];
-    expect((await verify(whole, { repositories })).problem).toMatch(/its target .* is not among the targets$/);
+    expect((await verify(whole, { repositories })).problem).toMatch(/its target .* is not a configured target$/);
   });
 
   test('no ledger at all, as at a wrong address', async () => {

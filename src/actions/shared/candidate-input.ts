@@ -14,7 +14,7 @@ export interface CandidateSettings {
   /** Opens the store at `url`, runs `work` and closes it; undefined if `url` is not set. */
   readonly withStoreAtUrl: (<T>(work: (store: StoreReader) => Promise<T>) => Promise<T>) | undefined;
   readonly label: Label;
-  /** The only repositories whose images are accepted. May be empty only if `reference` names the image. */
+  /** The only repositories whose images are accepted. With `url` it may be empty only in a dry run. */
   readonly image: readonly Repository[];
 }
 
@@ -52,7 +52,7 @@ function accepted(input: string, candidate: ImageSet, image: readonly Repository
   const { repository } = candidate;
   if (image.length === 0 || image.some((one) => sameRepository(one, repository))) return candidate;
   throw new UserError(
-    `input ${input}: an image of ${formatRepository(repository)}; only ${image.map(formatRepository).join(', ')} is accepted (input image)`,
+    `input ${input}: an image of ${formatRepository(repository)}, but input image accepts only ${image.map(formatRepository).join(', ')}`,
   );
 }
 

@@ -39,8 +39,8 @@ const WORDINGS: Readonly<Record<Hint, readonly [string, ...string[]]>> = {
     'only token servers on the site of the registry get its login here',
   ],
   'trust-certificate': [
-    'name a PEM file with the certificate of its authority in {ca-file}, or in the variable NODE_EXTRA_CA_CERTS',
-    'name a PEM file with the certificate of its authority in the variable NODE_EXTRA_CA_CERTS',
+    'set {ca-file} or the variable NODE_EXTRA_CA_CERTS to a PEM file with the certificate of its authority',
+    'set the variable NODE_EXTRA_CA_CERTS to a PEM file with the certificate of its authority',
   ],
   'use-plain-http': [
     'if the registry speaks http, add it to {plain-http}',

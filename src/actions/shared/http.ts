@@ -15,7 +15,7 @@ export async function smallApis(log: Log, settings: ParsedInputs<typeof caInput>
 }
 
 /**
- * Where a proxy is named, requests use the same transport as for registries, also those that NO_PROXY excepts: the
+ * If a proxy is named, requests use the same transport as for registries, even those that NO_PROXY exempts: the
  * runner's HTTP client opens a tunnel even for http, which proxies refuse, and does not understand `*.` in NO_PROXY.
  */
 function transportFor(ca: string | undefined): Transport {

@@ -34,7 +34,7 @@ export async function sendNotice(
   if (problem !== undefined) log.warning(`${problem}; ${wordHint('webhook', noticeInputs)}`);
 }
 
-/** A notice that nothing was promoted for longer than `silence-after`; undefined if that is not so. */
+/** A notice that nothing has been promoted for longer than `silence-after`; undefined if that is not so. */
 export function noticeSilence(
   { outcome, lastPromotion }: Promoted,
   { 'silence-after': after }: NoticeSettings,

@@ -11,7 +11,7 @@ export const promotionOutputs = {
   decision: '`promote`, `wait`, `reject`, `force`, `rollback`, `adopt`, `unchanged` or `frozen`',
   promoted: '`true` if this run promoted an image: by its evidence, a force, a rollback or an adoption',
   reference: 'What the decision is about',
-  previous: 'What was promoted before; empty if nothing was',
+  previous: 'What a rollback would go back to; empty if there is nothing',
   regressed: '`true` if a job that the promoted image had passed has failed since',
   record: "The number of the ledger's newest record; empty if there is none",
   targets: 'What is promoted, as `repository:tag@digest`, one target per line',

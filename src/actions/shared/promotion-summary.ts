@@ -135,7 +135,7 @@ function doneRows(record: LedgerRecord, promoted: Promoted, dryRun: boolean, pla
   ];
 }
 
-/** The promoted image, if this run changed nothing. */
+/** The candidate and the promoted image, if this run changed nothing. */
 function undecidedRows({ outcome: { candidate }, record }: Promoted, places: SummaryPlaces): Row[] {
   const isPromoted = record?.candidate.digest === candidate.digest;
   return [
@@ -204,7 +204,7 @@ function undo(
   if (record.kind === 'quarantine') return { none: 'nothing ends a quarantine' };
   if (ban !== undefined && record.kind === 'hold') return { inputs: { 'lift-hold': ban.digest } };
   if (ban !== undefined && record.kind === 'lift') return { inputs: { hold: ban.digest } };
-  // What was left for an older image is on hold, so it cannot be rolled back to.
+  // The image that an older one has replaced is on hold, so it cannot be rolled back to.
   const left = record.holds.find(({ digest }) => digest === before?.candidate.digest);
   if (left !== undefined) {
     const then = `Then the next run promotes ${plain(left.tag)} again if it meets the criteria; if not, force it.`;

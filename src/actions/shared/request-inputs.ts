@@ -16,7 +16,10 @@ export const requestInputs = {
   ),
   'skip-jobs': words('Every unmet job that a force skips, and no other; one per line, or separated by spaces'),
   'rollback-to': optional('`previous`, or a tag that was promoted before', lineSchema),
-  hold: optional('A tag or digest that must not be promoted until the hold is lifted', lineSchema),
+  hold: optional(
+    'A tag or digest that must not be promoted until a newer version is promoted, or the hold is lifted',
+    lineSchema,
+  ),
   'lift-hold': optional('A tag or digest that is on hold', lineSchema),
   quarantine: optional('A tag, or `image:tag@digest`, that must never be promoted', lineSchema),
   adopt: optional(

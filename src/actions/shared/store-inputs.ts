@@ -135,7 +135,7 @@ async function openStore(
   }
   const url = repositoryOf(server, process.env);
   if (url.protocol === 'ssh:' && knownHosts === undefined) {
-    throw new UserError(`required: a line for ${url.hostname}`, { hint: 'known-hosts' });
+    throw new UserError(`ssh needs a line of known_hosts for ${url.hostname}`, { hint: 'known-hosts' });
   }
   return openGitStore({
     remote: {

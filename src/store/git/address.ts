@@ -15,7 +15,7 @@ const DEFAULT_BRANCH = 'promotions';
 const FORM =
   /^git(?:\+(https?|ssh):\/\/(?:([^@/#]*)@)?(\[[0-9A-Fa-f:.]+\]|[^:/#@[\]]*)(?::(\d{1,5}))?(\/[^@#]*)?)?(?:@([^#]*))?(?:#(.*))?$/;
 const FORMS =
-  'git, git+https://host/owner/repository or git+ssh://git@host/owner/repository, each with @branch and #directory';
+  'git, git+https://host/owner/repository or git+ssh://git@host/owner/repository, each optionally with @branch and #directory';
 
 /** True if the text is meant as a git address, valid or not. */
 export function isGitAddress(text: string): boolean {
@@ -25,7 +25,7 @@ export function isGitAddress(text: string): boolean {
 /** The parts of a git address, or the problem with it, which never repeats a possible password. */
 function parseAddress(text: string): GitAddress | string {
   const match = FORM.exec(text);
-  if (match === null) return `not a store such as ${FORMS}`;
+  if (match === null) return `is not a store such as ${FORMS}`;
   const [, protocol, user, rawHost, port, path, branch = DEFAULT_BRANCH, directory = ''] = match;
   if (!isBranch(branch)) return `${JSON.stringify(branch)} is not a branch name`;
   if (directory !== '' && !directory.split('/').every(isPathPart)) {

@@ -46,8 +46,8 @@ export async function openBranch(options: BranchOptions): Promise<Branch> {
 }
 
 /**
- * Finds the branch, and some id of the repository. Refuses the default branch, which is for merged changes, and an
- * empty repository, whose first branch would become the default.
+ * Finds the branch, and any one id of the repository, whose length tells the hash. Refuses the default branch, which is
+ * for merged changes, and an empty repository, whose first branch would become the default.
  */
 async function survey(
   git: Git,
@@ -59,7 +59,7 @@ async function survey(
     throw new UserError(`${where}: is the default branch of its repository; name another branch`, { hint: 'server' });
   }
   const refs = readRefs(listing);
-  // There are branches, and no HEAD, if HEAD names a branch that is not there.
+  // If HEAD names a branch that does not exist, the listing has no HEAD even if there are other branches.
   const [sample] = refs.size > 0 ? refs.values() : (await listRefs(git, 'refs/heads/*')).values();
   if (sample === undefined) {
     throw new UserError(`${where}: the repository is empty; push something to its default branch first`);
@@ -176,7 +176,7 @@ export class Branch {
     if (entry === undefined || entry.kind === 'submodule') return undefined;
     if (this.#objects.get(entry.id) === undefined) await this.#bring(path, entry.id);
     const bytes = this.#objects.get(entry.id);
-    if (bytes === undefined) throw new ServiceError('bad-answer', `${where}: git did not bring ${path}`);
+    if (bytes === undefined) throw new ServiceError('bad-answer', `${where}: git did not fetch ${path}`);
     if (bytes.length <= maxBytes) return bytes;
     throw new ServiceError('too-large', `${where}: ${path} has ${bytes.length} bytes, over ${maxBytes}`);
   }

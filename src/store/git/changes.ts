@@ -110,7 +110,7 @@ export class Changes {
       // Even a push that was refused may have arrived, since curl sends lost requests again.
       throw new ServiceError(
         'unreachable',
-        `${this.branch.where}: perhaps written (the next run finds out): ${errorLine(failure ?? error)}`,
+        `${this.branch.where}: this may have been written; the next run finds out: ${errorLine(failure ?? error)}`,
       );
     }
   }

@@ -25,7 +25,7 @@ export interface Remote {
   readonly agentSocket: string | undefined;
   /** A PEM file of authorities to trust besides the system's. */
   readonly caFile: string | undefined;
-  /** What to check if the remote cannot be reached and no input has its host. */
+  /** What to check if the remote cannot be reached and no input names its host. */
   readonly hint?: Hint | undefined;
   /** The time limit for one command, in milliseconds; 15 minutes if undefined. */
   readonly limitMs?: number;
@@ -77,7 +77,7 @@ export async function requireGit(environment: NodeJS.ProcessEnv): Promise<void> 
   throw new UserError(`git ${OLDEST_GIT.join('.')} or newer is needed on the runner, but this is ${found}`);
 }
 
-/** Git with `directory` as the bare repository (made by `git init`) and its home, and one remote. */
+/** Git with one remote. Its bare repository (which `git init` makes) and its home are in `directory`. */
 export async function createGit(
   directory: string,
   remote: Remote,
@@ -242,7 +242,7 @@ async function run(
   child.stdin.end(input);
   const ended = once(child, 'close').catch((error: unknown) => {
     const needed = program === 'git' ? 'git' : 'ssh-agent and ssh-add (openssh-client)';
-    throw new UserError(`${needed} cannot be run: a git repository needs it on the runner`, {
+    throw new UserError(`${needed} cannot be run, but a git repository needs it on the runner`, {
       cause: error,
     });
   });

@@ -20,7 +20,7 @@ export interface NewCommit {
   readonly files: ReadonlyMap<string, CommittedFile | 'removed'>;
 }
 
-/** The input with which `git fast-import --done` makes one commit and says its id. */
+/** The input with which `git fast-import --done` makes one commit and prints its id. */
 export function importStream({ ref, parent, tree, committer, when, message, files }: NewCommit): Buffer {
   const pieces: Uint8Array[] = [];
   const say = (text: string) => void pieces.push(Buffer.from(text));

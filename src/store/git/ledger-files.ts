@@ -20,7 +20,7 @@ export async function listRecords(changes: Changes, label: Label): Promise<numbe
 
 export async function readRecord(changes: Changes, label: Label, n: number): Promise<Buffer | undefined> {
   const { branch } = changes;
-  // Since the last look, only the record after the newest can have been added.
+  // Only records after the newest can have been added since the last look.
   if (n === Math.max(0, ...recordNumbers(branch.tree, label)) + 1) await changes.look();
   return branch.read(recordPath(label, n), MAX_RECORD);
 }
@@ -66,7 +66,7 @@ function writeRecord(branch: Branch, label: Label, n: number, bytes: Uint8Array)
   };
 }
 
-/** The labels that have a ledger, after a look. Throws if a directory among them does not have the name of a label. */
+/** The labels that have a ledger, after a look. Throws if the name of a directory there cannot be a label. */
 export async function listLedgers(changes: Changes): Promise<Label[]> {
   await changes.look();
   const { tree, where } = changes.branch;

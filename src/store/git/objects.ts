@@ -30,7 +30,7 @@ export class Objects {
     for (const id of (await this.#git.local(all)).stdout.toString().split('\n')) if (id !== '') this.#present.add(id);
   }
 
-  /** Reads contents, after one fetch of all those that are missing. True if there was one. */
+  /** Reads contents, after one fetch of all that are missing. True if that fetch was needed. */
   async bring(ids: ReadonlySet<string>): Promise<boolean> {
     const missing = [...ids].filter((id) => !this.#present.has(id));
     if (missing.length > 0) {

@@ -65,7 +65,7 @@ export async function isShallow(git: Git): Promise<boolean> {
   return (await ask(git, 'rev-parse', '--is-shallow-repository')) === 'true';
 }
 
-/** Makes a commit, and returns its id. Its ref may be anywhere before: it is ours alone. */
+/** Makes a commit, and returns its id. Moves its ref from wherever it was, since the ref is ours alone. */
 export async function makeCommit(git: Git, commit: NewCommit): Promise<string> {
   const { stdout } = await git.local(['fast-import', '--quiet', '--force', '--done'], { input: importStream(commit) });
   return stdout.toString().trim();

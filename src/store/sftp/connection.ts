@@ -173,7 +173,7 @@ function connectionError(
       ? new ServiceError(
           'unauthorized',
           `${where}: refuses the private key for user ${server.user} (${message}); ` +
-            `its authorized_keys must have the line: ${identity.privateKey.publicLine}`,
+            `that user's authorized_keys must have the line: ${identity.privateKey.publicLine}`,
           { hint: 'private-key' },
         )
       : agentError(error, `${where}: user ${server.user}`, identity.agentSocket, message);
@@ -193,7 +193,7 @@ function connectionError(
 function agentError(error: { code?: unknown }, who: string, socket: string, message: string): ServiceError {
   const why =
     error.code === PROTOCOL_ERROR
-      ? `the server stopped the login before it knew all keys of the agent at ${socket} (${message}); ` +
+      ? `the server ended the login before all keys of the agent at ${socket} were tried (${message}); ` +
         'load only the right key into it: ssh-add -D, then ssh-add <key>'
       : `no key of the agent at ${socket} is accepted (${message})`;
   return new ServiceError('unauthorized', `${who}: ${why}`, { hint: 'private-key' });

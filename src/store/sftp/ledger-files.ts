@@ -44,7 +44,7 @@ export async function appendRecord(
   } catch (error) {
     throw new ServiceError(
       'unreachable',
-      `${directory.where}/${name}: perhaps written (the next run finds out): ${errorLine(failure ?? error)}`,
+      `${directory.where}/${name}: this may have been written; the next run finds out: ${errorLine(failure ?? error)}`,
     );
   }
   if (there === undefined) {
@@ -53,7 +53,7 @@ export async function appendRecord(
   return idOf(there) === id ? 'won' : 'lost';
 }
 
-/** The labels that have a ledger. Throws if a directory among them does not have the name of a label. */
+/** The labels that have a ledger. Throws if the name of a directory there cannot be a label. */
 export async function listLedgers(directory: Directory): Promise<Label[]> {
   const path = pathOf(directory, 'ledger');
   if (!(await directory.session.isDirectory(path))) return [];

@@ -27,7 +27,7 @@ export async function readPrivateKey(text: string): Promise<PrivateKey> {
     throw refuse(`is not ${FORMS}, or it is incomplete`);
   }
   const [key] = [parsed].flat();
-  if (!key?.isPrivateKey()) throw refuse(`is a public key: it takes ${FORMS}`);
+  if (!key?.isPrivateKey()) throw refuse(`is a public key: give ${FORMS}`);
   return {
     // ssh2 signs with SHA-256 even if a server accepts only SHA-512.
     offers: key.type === 'ssh-rsa' ? [signingBySha512(key), key] : [key],
@@ -87,7 +87,7 @@ function toPem(text: string, isDecoded = false): string {
   throw refuse(whatItIs(plain));
 }
 
-/** Body and frame, each on lines of its own. */
+/** Body and frame, each on lines of their own. */
 function frame(type: string, body: string): string {
   if (type.startsWith('ENCRYPTED') || /Proc-Type:.*ENCRYPTED/.test(body)) throw encrypted();
   const packed = body.replaceAll(/\s+/g, '').replace(/["'\\]+$/, '');
@@ -100,14 +100,14 @@ function whatItIs(text: string): string {
   if (text.startsWith('PuTTY-User-Key-File')) {
     return "is in PuTTY's format: convert it with `puttygen key.ppk -O private-openssh-new -o key`";
   }
-  if (/^\*+$/.test(text)) return 'is asterisks alone: a masked value was stored in its place';
+  if (/^\*+$/.test(text)) return 'is only asterisks: a masked value was stored in its place';
   if (/^(?:ssh-|ecdsa-sha2-|sk-)\S+\s+AAAA/.test(text) || text.startsWith('---- BEGIN SSH2 PUBLIC KEY')) {
-    return `is a public key: it takes ${FORMS}`;
+    return `is a public key: give ${FORMS}`;
   }
-  if (/-----BEGIN [A-Z0-9 ]*PUBLIC KEY-----/.test(text)) return `is a public key: it takes ${FORMS}`;
-  if (/-----BEGIN [A-Z0-9 ]*CERTIFICATE-----/.test(text)) return `is a certificate: it takes ${FORMS}`;
-  if (/^(?:~|\.{0,2}\/|[A-Za-z]:\\)[^\n]*$/.test(text)) return 'is a path: it takes the content of that file';
-  return `has no line -----BEGIN … PRIVATE KEY-----: it takes ${FORMS}, with its first and last line`;
+  if (/-----BEGIN [A-Z0-9 ]*PUBLIC KEY-----/.test(text)) return `is a public key: give ${FORMS}`;
+  if (/-----BEGIN [A-Z0-9 ]*CERTIFICATE-----/.test(text)) return `is a certificate: give ${FORMS}`;
+  if (/^(?:~|\.{0,2}\/|[A-Za-z]:\\)[^\n]*$/.test(text)) return 'is a path: give the content of that file';
+  return `has no line -----BEGIN … PRIVATE KEY-----: give ${FORMS}, with its first and last line`;
 }
 
 /** Converts PKCS #8 (`ssh-keygen -m PKCS8`), which ssh2 cannot read, to a form that it can. Keeps any other form. */

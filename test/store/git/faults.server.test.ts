@@ -116,7 +116,10 @@ describe('one clear line, and nothing lost, where', () => {
       if (kind === 'push') pushed = true;
       return pushed && kind !== 'push' && request.socket.destroy() !== undefined;
     };
-    expect(await failureOf()).toEqual({ kind: 'unreachable', message: expect.stringContaining('perhaps written') });
+    expect(await failureOf()).toEqual({
+      kind: 'unreachable',
+      message: expect.stringContaining('this may have been written'),
+    });
     forge.fault = () => false;
     expect(await withGitStore(forge, repository, (store) => store.readRecord(CURRENT, 1))).toEqual(record(1));
   });

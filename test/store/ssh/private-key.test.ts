@@ -71,7 +71,7 @@ describe('other keys are refused, with the name of their format', () => {
     ['a path', '~/.ssh/id_ed25519', /is a path/],
     ['an absolute path', '/home/me/.ssh/id_rsa', /is a path/],
     ['a path of Windows', 'C:\\Users\\me\\id_rsa', /is a path/],
-    ['asterisks', '***', /is asterisks alone/],
+    ['asterisks', '***', /is only asterisks/],
     ['a public key', pairs.ed25519.public, /is a public key/],
     ['a public key in PEM', '-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----', /is a public key/],
     ['a certificate', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----', /is a certificate/],

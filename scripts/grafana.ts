@@ -120,7 +120,7 @@ function dashboard() {
         .withTarget(queryNow(`ceph_promotion_up${BRANCHES}`, '{{branch}}')),
     )
     .withPanel(
-      stat('Health', 'What is promoted, by its own evidence and not by its age: 1 if it has failed since.', 'none')
+      stat('Health', 'What is promoted, by its own evidence and not by its age: 1 if it has regressed.', 'none')
         .span(12)
         .thresholds(limits(1, 1))
         .withTarget(queryNow(`ceph_promotion_regressed${BRANCHES}`, '{{branch}}')),

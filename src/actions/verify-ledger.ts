@@ -7,6 +7,7 @@ import type { Http } from '../http/policy.js';
 import { promotedLabelSchema } from '../ledger/names.js';
 import { recordPath } from '../ledger/paths.js';
 import { verifyLedger } from '../ledger/verify.js';
+import { plural } from '../monitoring/words.js';
 import { targetRepositories } from '../rules/targets.js';
 import { defineAction, type Result } from '../runner/action.js';
 import { lineSchema, optional, type ParsedInputs, renamed, required, secret, withDefault } from '../runner/inputs.js';
@@ -84,7 +85,7 @@ export const action = defineAction({
       summary:
         problem === undefined
           ? [
-              `\`${label}\`: ${records.length} records verified; \`${head === undefined ? '' : formatCandidate(head.candidate)}\` is promoted.`,
+              `\`${label}\`: ${plural(records.length, 'record')} verified; \`${head === undefined ? '' : formatCandidate(head.candidate)}\` is promoted.`,
               '',
               ...where,
               ...signedBy.map((line) => `- signed: ${line}`),
@@ -127,12 +128,12 @@ async function restore(
   const wrong =
     problem ??
     (proven.size === 0 ? `the targets have no proof of a record of ${label}: there is nothing to restore` : undefined);
-  const found = `${proven.size} records of \`${label}\` found in the proofs and written to \`${directory}\``;
+  const found = `${plural(proven.size, 'record')} of \`${label}\` found in the proofs and written to \`${directory}\``;
   return {
     outputs: { verified: String(wrong === undefined), records: String(records.length), problem: wrong ?? '' },
     summary:
       wrong === undefined
-        ? `${found}. Together with the store's records they make a complete ledger of ${records.length} records.`
+        ? `${found}. Together with the store's records they make a complete ledger of ${plural(records.length, 'record')}.`
         : `${found}. They do not make a complete ledger: ${wrong}.`,
     ...(wrong !== undefined && { failure: wrong }),
   };

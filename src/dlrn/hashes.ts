@@ -10,7 +10,7 @@ import { kindOfStatus } from '../http/status.js';
  */
 export const aggregateHashSchema = v.pipe(
   v.string(),
-  v.regex(/^[0-9a-f]{32,64}$/, (issue) => `${issue.received} is not an aggregate hash: 32 lower-case hex digits`),
+  v.regex(/^[0-9a-f]{32,64}$/, (issue) => `${issue.received} is not an aggregate hash: 32 to 64 lower-case hex digits`),
 );
 
 const gitHashSchema = v.pipe(

@@ -13,7 +13,8 @@ const repositoryNameSchema = v.pipe(
 
 /**
  * The newest run's decision about a label, whether or not it promoted: it shows that the pipeline is alive, and why a
- * candidate waits. Each run replaces it; in git, only if that says something new. Only the ledger is history.
+ * candidate waits. Each run replaces it; in git, only if that says something new or the old one is 12 hours old. Only
+ * the ledger is history.
  */
 export const lastDecisionSchema = v.strictObject({
   version: v.literal(1),

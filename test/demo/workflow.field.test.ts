@@ -150,7 +150,7 @@ const MASTER: WorkflowSettings = { matrix: { branch: 'master' } };
 
 test('what is promoted verifies', async () => {
   const { status, log } = await run('verify.yml', {}, MASTER);
-  expect(log).toContain('`current-ceph`: 1 records verified; ');
+  expect(log).toContain('`current-ceph`: 1 record verified; ');
   expect(status).toBe(0);
 });
 

@@ -82,20 +82,31 @@ export async function readLastDecision(files: Files, label: Label): Promise<Last
   return json && parseLastDecision(json.toString('utf8'), `${files.branch.where}/${name}`);
 }
 
-/** Replaces the newest run's decision. Without other changes it is worth a commit only if it says something new. */
+/** In milliseconds. The dashboard calls a branch silent if it has seen no decision for some days. */
+const SIGN_OF_LIFE = 12 * 3600 * 1000;
+
+/**
+ * Replaces the newest run's decision. Without other changes it is worth a commit only if it says something new, or as
+ * a sign of life.
+ */
 export function writeLastDecision(label: Label, decision: LastDecision): Change {
   const text = `${JSON.stringify(v.parse(lastDecisionSchema, decision), undefined, 2)}\n`;
   return {
     title: `${label}: ${decision.decision}`,
     make: async (files) => {
       const before = await readLastDecision(files, label);
-      if (files.writes.size > 0 || !saysTheSame(before, decision)) files.put(lastDecisionPath(label), text);
+      const isKnown = before !== undefined && saysTheSame(before, decision) && isRecent(before, decision);
+      if (files.writes.size > 0 || !isKnown) files.put(lastDecisionPath(label), text);
     },
   };
 }
 
-function saysTheSame(before: LastDecision | undefined, now: LastDecision): boolean {
+function saysTheSame(before: LastDecision, now: LastDecision): boolean {
   const words = ({ decision, reason, reference, regressed, 'without-referrers': keepNone }: LastDecision) =>
     JSON.stringify([decision, reason, reference, regressed, keepNone]);
-  return before !== undefined && words(before) === words(now);
+  return words(before) === words(now);
+}
+
+function isRecent(before: LastDecision, now: LastDecision): boolean {
+  return Math.abs(Date.parse(now['decided-at']) - Date.parse(before['decided-at'])) < SIGN_OF_LIFE;
 }

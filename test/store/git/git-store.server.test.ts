@@ -159,19 +159,28 @@ describe('a store in a branch', () => {
     });
   });
 
-  test('pushes nothing if nothing changes, and a decision alone only if it says something new', async () => {
+  test('pushes nothing if nothing changes, and a decision alone only if it says something new, or once in 12 hours', async () => {
     const repository = await freshRepository(forge);
-    const decide = (reason: string, minute: number) =>
-      withGitStore(forge, repository, (store) => store.writeLastDecision(CURRENT, decision('wait', reason, minute)));
-    await decide('job x has not passed', 1);
-    const before = repository.git('rev-parse', 'promotions');
-    await decide('job x has not passed', 2);
+    const decide = (reason: string, time: string) =>
+      withGitStore(forge, repository, (store) =>
+        store.writeLastDecision(CURRENT, { ...decision('wait', reason), 'decided-at': `2026-11-24T${time}:00Z` }),
+      );
+    const commits = () => repository.git('rev-list', '--count', 'promotions');
+    await decide('job x has not passed', '02:01');
+    await decide('job x has not passed', '14:00');
     await withGitStore(forge, repository, async () => undefined);
-    expect(repository.git('rev-parse', 'promotions')).toBe(before);
-    await decide('job y has not passed', 3);
-    expect(repository.git('rev-parse', 'promotions^')).toBe(before);
+    expect(commits()).toBe('1');
+    await decide('job y has not passed', '14:00');
+    expect(commits()).toBe('2');
+    await decide('job y has not passed', '16:00');
+    // A clock that was wrong is put right, too.
+    await decide('job y has not passed', '02:00');
+    expect(commits()).toBe('3');
+    await decide('job y has not passed', '14:00');
+    expect(commits()).toBe('4');
     expect(await withGitStore(forge, repository, (store) => store.readLastDecision(CURRENT))).toMatchObject({
       reason: 'job y has not passed',
+      'decided-at': '2026-11-24T14:00:00Z',
     });
   });
 
@@ -267,10 +276,10 @@ describe('of two runs', () => {
   });
 });
 
-function decision(verdict: LastDecision['decision'], reason = 'all passed', minute = 0): LastDecision {
+function decision(verdict: LastDecision['decision'], reason = 'all passed'): LastDecision {
   return {
     version: 1,
-    'decided-at': `2026-11-24T02:${String(minute).padStart(2, '0')}:00Z`,
+    'decided-at': '2026-11-24T02:00:00Z',
     decision: verdict,
     reason,
     reference: V1.reference,

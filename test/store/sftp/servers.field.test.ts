@@ -182,7 +182,7 @@ test('an agent with more keys than the server lets it try is named, and is asked
     const changes = { knownHosts: sshd.knownHosts, privateKey: undefined, agentSocket: socket };
     expect(await failure(withServer(url, publish, changes))).toEqual({
       kind: 'unauthorized',
-      message: expect.stringMatching(/the server stopped the login before .*: ssh-add -D, then ssh-add <key>$/),
+      message: expect.stringMatching(/the server ended the login before .*: ssh-add -D, then ssh-add <key>$/),
     });
     // The server may write its log after it has hung up.
     const refusals = () => readFileSync(sshd.log, 'utf8').match(/Too many authentication failures/g) ?? [];

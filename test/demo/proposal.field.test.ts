@@ -10,6 +10,7 @@ import { pemPair } from '../proof/fixture.js';
 import { type ForgeStandIn, startForge } from '../proposal/forge-stand-in.js';
 import { cephDaemonImage } from '../sandbox/ceph-daemon.js';
 import { freshImageDirectory, sandbox } from '../sandbox/current.js';
+import { type Dlrn, startDlrn } from '../sandbox/dlrn.js';
 import { type GitServer, makeBareRepository, startGitServer } from '../sandbox/git-server.js';
 import { repositorySettings, runWorkflow } from './act.js';
 
@@ -25,8 +26,13 @@ const git = (...args: string[]) =>
   execFileSync('git', ['-C', join(scratch, REPOSITORY), ...args], { encoding: 'utf8' });
 let server: GitServer;
 let forge: ForgeStandIn;
+/** Its own, since workflow.field.test.ts counts the votes of the same jobs in the shared one. */
+let dlrn: Dlrn<'wallaby'>;
 
 beforeAll(async () => {
+  const { tools, dlrn: shared } = sandbox();
+  const wallaby = { prefix: '/api-centos9-wallaby', repository: '/centos9-wallaby', hashes: 1 };
+  dlrn = await startDlrn({ tools, directory: join(scratch, 'dlrn'), login: shared.login, branches: { wallaby } });
   server = await startGitServer(scratch);
   forge = await startForge('gitea', REPOSITORY);
   Object.assign(forge, { token: server.token });
@@ -48,6 +54,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await server.stop();
   await forge.stop();
+  await dlrn.stop();
   rmSync(scratch, { recursive: true });
 });
 
@@ -62,6 +69,7 @@ test('it promotes, signs, proposes what is signed, links it, and a failed propos
       variables: {
         IMAGE_SERVER: directory.server,
         IMAGE_SERVER_URL: directory.url,
+        DLRN_SERVER: new URL(dlrn.branches.wallaby.url).origin,
         TARGET_REGISTRY: target,
         PROMOTION_PUBLIC_KEY: publicKey,
         PROPOSE_BRANCH: 'wallaby',

@@ -41,16 +41,6 @@ export type History = (
   isWanted: (record: LedgerRecord) => boolean | Promise<boolean>,
 ) => Promise<LedgerRecord | undefined>;
 
-/** All records that match, newest first. Reads the whole ledger. */
-export async function findAll(history: History, isWanted: (record: LedgerRecord) => boolean): Promise<LedgerRecord[]> {
-  const found: LedgerRecord[] = [];
-  await history((record) => {
-    if (isWanted(record)) found.push(record);
-    return false;
-  });
-  return found;
-}
-
 /** The newest image that can be rolled back to from `digest`. */
 export async function findPrevious(
   history: History,

@@ -37,7 +37,7 @@ export function describeRegression(
   const failed = jobs.map(({ job, since, url }) =>
     [since === null ? `${job} fails` : `${job} has failed since ${since}`, url === null ? '' : ` (${url})`].join(''),
   );
-  const has = isReplaced ? 'which was promoted before, had' : 'which is promoted, has';
+  const has = isReplaced ? 'which was promoted when this run began, had' : 'which is promoted, has';
   return `${formatCandidate(candidate)}, ${has} regressed: ${failed.join(', ')}`;
 }
 

@@ -1,7 +1,7 @@
 import { similarNames } from '../base/similar-names.js';
 import { type Candidate, sameRepository, type Tag } from '../candidate/reference.js';
 import { findBan, withBan } from '../ledger/bans.js';
-import { findAll, findPrevious, isWayBack } from '../ledger/history.js';
+import { findPrevious, isWayBack } from '../ledger/history.js';
 import type { LedgerRecord, LedgerTarget } from '../ledger/record.js';
 import type { Facts, Setting } from './facts.js';
 import { banOn, contentsIfBanned, describeBan, describePromoted, keepPromoted } from './guards.js';
@@ -49,10 +49,13 @@ async function findEarlier(
 ): Promise<LedgerRecord | Refused> {
   const bans = [...head.holds, ...head.quarantine];
   if (to !== 'previous') {
-    const named = await facts.history(({ candidate }) => candidate.tag === to);
-    if (named !== undefined) return named;
-    const ways = await findAll(facts.history, (record) => isWayBack(record, head.candidate.digest, bans));
-    return refuse(`${to} was never promoted to ${label}${describeWaysBack(to, ways)}`, 'earlier-tag');
+    // Collected on the way: a tag that was never promoted is looked for in the whole ledger.
+    const ways: LedgerRecord[] = [];
+    const named = await facts.history((record) => {
+      if (isWayBack(record, head.candidate.digest, bans)) ways.push(record);
+      return record.candidate.tag === to;
+    });
+    return named ?? refuse(`${to} was never promoted to ${label}${describeWaysBack(to, ways)}`, 'earlier-tag');
   }
   const found = await facts.history(
     async (record) =>

@@ -75,7 +75,7 @@ test('what is promoted and fails is an output and a line: which image, which job
   expect(failed('wait')).toMatch(`current-ceph: wait: ${outcome.reason}; besides, ${says}`);
   expect(failed('frozen')).toMatch(`current-ceph: frozen: ${outcome.reason}; besides, ${says}`);
   expect(failed('promote')).toBe(
-    `current-ceph: promote: ${outcome.reason}; besides, ${reference('v2')}, which was promoted before, had regressed: ` +
+    `current-ceph: promote: ${outcome.reason}; besides, ${reference('v2')}, which was promoted when this run began, had regressed: ` +
       'deploy has failed since 2026-11-24T01:00:00Z (https://ci.example/7)',
   );
   expect(failed('rollback')).toBe(`current-ceph: rollback: ${outcome.reason}`);

@@ -234,7 +234,9 @@ test('a regression names the jobs that failed', () => {
     /v1@[0-9a-f]{12}…, .*regressed: deploy has failed since 2026-11-24T01:00:00Z/,
   );
   const replaced = summaryOf(PROMOTED, { decision: 'promote', regression });
-  expect(rowsOf(replaced).Regressed).toMatch(/v1@[0-9a-f]{12}…, which was promoted before, had regressed: deploy /);
+  expect(rowsOf(replaced).Regressed).toMatch(
+    /v1@[0-9a-f]{12}…, which was promoted when this run began, had regressed: deploy /,
+  );
 });
 
 test('an image that is promoted already is not told how it would be promoted', () => {

@@ -20,10 +20,10 @@ export async function smallApis(log: Log, settings: ParsedInputs<typeof caInput>
  */
 function transportFor(ca: string | undefined): Transport {
   const direct = actionsTransport(ca);
-  let throughProxy: Transport | undefined;
+  let asRegistries: Transport | undefined;
   return (request, signal) => {
     if (!namesProxy(request.url)) return direct(request, signal);
-    throughProxy ??= undiciTransport(ca === undefined ? {} : { ca }).transport;
-    return throughProxy(request, signal);
+    asRegistries ??= undiciTransport(ca === undefined ? {} : { ca }).transport;
+    return asRegistries(request, signal);
   };
 }
